@@ -1,0 +1,1 @@
+"""Mutual-Taught: a policy and a reward model that teach each other."""

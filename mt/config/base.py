@@ -1,0 +1,33 @@
+"""The base of every configuration class: strict, immutable, and able to say which fields identify a result."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+T = TypeVar("T")
+
+
+class _NotKeyed:
+    """Marks a field that never changes a result."""
+
+
+NOT_KEYED = _NotKeyed()
+Unkeyed = Annotated[T, NOT_KEYED]
+"""`Unkeyed[int]`: a field that changes how a result is made (batch size, paths, workers), never the result."""
+
+
+class Config(BaseModel):
+    """A strict and immutable group of settings; values come from conf/, so that fields carry no defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that identify a result: without unkeyed fields and without those that are None."""
+        keyed = {
+            name: getattr(self, name)
+            for name, info in type(self).model_fields.items()
+            if NOT_KEYED not in info.metadata
+        }
+        return {name: value for name, value in keyed.items() if value is not None}

@@ -1,0 +1,54 @@
+"""What can go wrong and how it is said: one line for the user, the traceback for the log."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MutualTaughtError(Exception):
+    """Root of every error that this project raises on purpose; its text is one line for the user."""
+
+
+class ConfigError(MutualTaughtError, ValueError):
+    """A configuration value cannot be used."""
+
+
+class DataError(MutualTaughtError, ValueError):
+    """A data file or a table cannot be used."""
+
+
+class ModelError(MutualTaughtError, ValueError):
+    """A model folder or its tokenizer cannot be used."""
+
+
+class StoreError(MutualTaughtError, RuntimeError):
+    """An artifact is missing, damaged or locked."""
+
+
+class EngineError(MutualTaughtError, RuntimeError):
+    """Generation, scoring or training failed."""
+
+
+class JudgeError(MutualTaughtError, RuntimeError):
+    """A judge cannot be reached, or answers nothing that can be used."""
+
+
+class LaunchError(MutualTaughtError, RuntimeError):
+    """A sweep cannot be submitted, watched or resumed."""
+
+
+def describe(field: str, value: object, problem: str, *, allowed: str = "", mend: str = "") -> str:
+    """Return one line that names the field, its value, what is wrong, what is allowed and how to mend it."""
+    line = f"{field}={value}: {problem}."
+    if allowed:
+        line += f" Allowed: {allowed}."
+    if mend:
+        line += f" {mend}."
+    return line
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return " Did you mean …?" for the closest valid name, or an empty string."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,93 @@
+"""The rows of every table: typed carriers shared by data, engines, selection and stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Messages = list[dict[str, str]]
+"""A conversation as chat templates take it: a list of {"role": …, "content": …}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt x; `section` is a label such as RewardBench's (None where there is none)."""
+
+    prompt_id: str
+    messages: Messages
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response y; `n_tokens` counts its own model's tokens, `finished` says that it ended by itself."""
+
+    text: str
+    n_tokens: int
+    finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The K responses of one prompt."""
+
+    prompt_id: str
+    messages: Messages
+    section: str | None
+    responses: list[Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """Rewards of one prompt's responses, aligned with `Samples.responses`."""
+
+    prompt_id: str
+    rewards: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A preference pair; the win probabilities (SPPO) and the weight are optional facts about it."""
+
+    prompt_id: str
+    messages: Messages
+    section: str | None
+    chosen: Response
+    rejected: Response
+    chosen_reward: float | None = None
+    rejected_reward: float | None = None
+    chosen_win_probability: float | None = None
+    rejected_win_probability: float | None = None
+    source: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PairLogProbs:
+    """Log-probabilities of a pair's responses, summed over response tokens."""
+
+    prompt_id: str
+    chosen: float
+    rejected: float
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A response to imitate."""
+
+    prompt_id: str
+    messages: Messages
+    section: str | None
+    response: Response
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measured number with its interval and the number of items behind it."""
+
+    benchmark: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
