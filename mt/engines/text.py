@@ -1,0 +1,199 @@
+"""Conversations to token ids: the one place where chat templates, padding and truncation are decided.
+
+A policy reads `prompt_ids(messages) + response_ids(response)`; a reward model reads `conversation_ids(messages,
+text)` in its own tokenizer. Ids come from the template itself, never from text tokenised twice (no double BOS).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mt.errors import DataError, ModelError, describe
+from mt.types import Messages, Response
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Truncation = Literal["drop", "left"]
+"""What happens to a sequence longer than `max_length`: dropped, or cut on its left; both are counted."""
+
+_PAD_NAMES = (re.compile(r"(^|[^a-z])pad([^a-z]|$)", re.I), re.compile(r"reserved|unused", re.I))
+_PROBE: Messages = [{"role": "user", "content": "a"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A sequence that fits: what is left of the prompt, the response, and whether the prompt was cut."""
+
+    prompt: list[int]
+    response: list[int]
+    truncated: bool
+
+
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+    """Load a model folder's tokenizer with a chat template and a pad token that never ends a turn.
+
+    Raises `ModelError` where there is no tokenizer, no template, no usable pad token, or where the vocabulary
+    outgrows the model's embedding.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(describe("model folder", folder, "no such folder", mend="Give a model folder"))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})")) from error
+    _check_template(tokenizer, folder)
+    _check_vocabulary(tokenizer, folder)
+    _ensure_pad(tokenizer, folder)
+    return tokenizer
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> list[int]:
+    """Return the ids of a prompt up to where the assistant's answer begins."""
+    return _render(tokenizer, messages, add_generation_prompt=True)
+
+
+def response_ids(tokenizer: PreTrainedTokenizerBase, response: Response, end_id: int) -> list[int]:
+    """Return the ids of a response, followed by the end-of-turn id where it `finished` by itself."""
+    ids = list(tokenizer(response.text, add_special_tokens=False)["input_ids"])
+    return [*ids, end_id] if response.finished else ids
+
+
+def conversation_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, text: str, *, strip_bos: bool = False
+) -> list[int]:
+    """Return the ids of a whole conversation that ends with the answer `text`, as a reward model reads it.
+
+    `strip_bos` removes one leading beginning-of-sequence id: some reward models were trained without it.
+    """
+    ids = _render(tokenizer, [*messages, {"role": "assistant", "content": text}], add_generation_prompt=False)
+    if strip_bos and tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]:
+        return ids[1:]
+    return ids
+
+
+def end_of_turn_id(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> int:
+    """Return the id that ends an assistant turn: what its template writes there, else the eos id."""
+    opening = prompt_ids(tokenizer, _PROBE)
+    closed = conversation_ids(tokenizer, _PROBE, "a")
+    declared = _declared_ends(tokenizer, Path(folder))
+    for ends in (declared, _special_ids(tokenizer) - {tokenizer.bos_token_id}):
+        written = [token for token in closed if token in ends]
+        if len(written) > sum(token in ends for token in opening):
+            return int(written[-1])
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            describe("tokenizer", folder, "nothing ends an assistant turn", mend="Set its eos_token")
+        )
+    return int(tokenizer.eos_token_id)
+
+
+def stop_ids(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> list[int]:
+    """Return every id that ends generation: the end of turn first, then the generation config's and eos."""
+    end = end_of_turn_id(tokenizer, folder)
+    return [end, *sorted(_declared_ends(tokenizer, Path(folder)) - {end})]
+
+
+def fit_response(
+    prompt: list[int], response: list[int], max_length: int, truncation: Truncation
+) -> Fitted | None:
+    """Fit a prompt and its response into `max_length` tokens, or return None where they are to be dropped.
+
+    Only the prompt is ever cut, on its left: the log-probability of a cut response would be another quantity.
+    At least one prompt token stays, since the first response token is predicted from it.
+    """
+    excess = len(prompt) + len(response) - max_length
+    if excess <= 0:
+        return Fitted(prompt, response, truncated=False) if prompt and response else None
+    if truncation == "drop" or excess >= len(prompt) or not response:
+        return None
+    return Fitted(prompt[excess:], response, truncated=True)
+
+
+def fit_conversation(
+    ids: list[int], max_length: int, truncation: Truncation
+) -> tuple[list[int], bool] | None:
+    """Fit a reward model's conversation into `max_length` tokens: (ids, whether cut), None where dropped."""
+    if len(ids) <= max_length:
+        return ids, False
+    return None if truncation == "drop" else (ids[-max_length:], True)
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool
+) -> list[int]:
+    from jinja2 import TemplateError
+
+    try:
+        ids = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=False
+        )
+    except TemplateError as error:
+        roles = "/".join(message.get("role", "?") for message in messages)
+        raise DataError(describe("messages", roles, f"the chat template refuses them ({error})")) from error
+    return list(ids)
+
+
+def _check_template(tokenizer: Any, folder: Path) -> None:
+    if not tokenizer.chat_template:
+        mend = "Add chat_template.jinja to the folder, or a chat_template to its tokenizer_config.json"
+        raise ModelError(describe("tokenizer", folder, "has no chat template", mend=mend))
+
+
+def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
+    size = _json(folder / "config.json").get("vocab_size")
+    if size is not None and len(tokenizer) > size:
+        problem = f"has {len(tokenizer)} tokens, the model's embedding {size} rows"
+        mend = "Resize the model's embedding yourself and save it, or remove the added tokens"
+        raise ModelError(describe("tokenizer", folder, problem, mend=mend))
+
+
+def _ensure_pad(tokenizer: Any, folder: Path) -> None:
+    """Pad by a token of its own: with pad = eos the end of a turn would be taken for padding."""
+    ends = {tokenizer.eos_token_id}
+    if tokenizer.pad_token_id is not None:
+        ends.add(end_of_turn_id(tokenizer, folder))
+        if tokenizer.pad_token_id not in ends:
+            return
+    pad = _reserved_token(tokenizer, ends)
+    if pad is None:
+        mend = "Set pad_token in tokenizer_config.json to a token of the vocabulary that no text uses"
+        problem = "has no pad token distinct from its end-of-turn token, and no reserved token to use instead"
+        raise ModelError(describe("tokenizer", folder, problem, mend=mend))
+    tokenizer.pad_token = pad
+
+
+def _reserved_token(tokenizer: Any, ends: set[int | None]) -> str | None:
+    """Return a special token that no text uses: one named pad, else the last reserved one, else unknown."""
+    taken = {*ends, tokenizer.bos_token_id}
+    special = {str(token): i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    free = sorted(
+        (name for name, i in special.items() if i not in taken), key=special.__getitem__, reverse=True
+    )
+    for pattern in _PAD_NAMES:
+        if found := next((name for name in free if pattern.search(name)), None):
+            return found
+    return tokenizer.unk_token if tokenizer.unk_token_id not in {*taken, None} else None
+
+
+def _declared_ends(tokenizer: Any, folder: Path) -> set[int]:
+    declared = _json(folder / "generation_config.json").get("eos_token_id")
+    ids = declared if isinstance(declared, list) else [declared]
+    return {int(token) for token in (*ids, tokenizer.eos_token_id) if token is not None}
+
+
+def _special_ids(tokenizer: Any) -> set[int]:
+    return {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Read a folder's own description, or an empty one where it has none."""
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
