@@ -1,0 +1,97 @@
+"""Execution of a plan: what is missing is computed once, what is there is reused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from mt.errors import StoreError
+from mt.workflow import locks, provenance
+from mt.workflow.plan import Plan
+from mt.workflow.stage import SHORT, External, Stage
+from mt.workflow.store import Artifact, Store
+from mt.workflow.work import Observer, Work
+
+
+def execute(plan: Plan, store: Store, observer: Observer) -> None:
+    """Make every target of the plan available in the store.
+
+    Raises whatever a stage raises, after telling the observer; everything published until then stays.
+    """
+    missing = plan.missing(store)
+    observer.planned(plan.order, missing, dict(plan.labels))
+    _verify_reused(plan, missing, store, observer)
+    for stage in missing:
+        compute(stage, store, observer)
+
+
+def compute(stage: Stage, store: Store, observer: Observer) -> None:
+    """Compute one stage, or wait for the process that is computing it."""
+    locks_folder = store.root / ".locks"
+    waiting = lambda owner: observer.waiting(stage, str(owner))  # noqa: E731
+    name = stage.key[:SHORT]
+    with locks.hold(locks_folder, name, done=lambda: store.has(stage), waiting=waiting) as mine:
+        if not mine:
+            observer.finished(stage, None)
+            return
+        observer.started(stage)
+        try:
+            artifact = _run(stage, store, observer)
+        except BaseException as error:
+            observer.failed(stage, error)
+            raise
+        observer.finished(stage, artifact.facts)
+
+
+def _run(stage: Stage, store: Store, observer: Observer) -> Artifact:
+    output, scratch = store.workspace(stage)
+    work = Work(stage, store, output, scratch, observer)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    stage.run(work)
+    seconds = time.perf_counter() - clock
+    work.publish_curves()
+    return store.publish(stage, output, _facts(work, started, seconds))
+
+
+def _facts(work: Work, started: datetime, seconds: float) -> dict[str, Any]:
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "counts": work.counts,
+        "git": provenance.git_state(),
+        "packages": provenance.packages(),
+        "host": provenance.host(),
+    }
+
+
+def _verify_reused(plan: Plan, missing: list[Stage], store: Store, observer: Observer) -> None:
+    """Check what will be reused before anything runs, and say where it was made with other packages."""
+    absent = {stage.key for stage in missing}
+    read = {upstream.key for stage in missing for upstream in stage.inputs()}
+    targets = {stage.key for stage in plan.targets}
+    other: dict[str, str] = {}
+    for stage in plan.order:
+        if stage.key in absent or isinstance(stage, External) or not store.has(stage):
+            continue
+        if stage.key in read | targets:
+            store.verified(stage)
+        other.update(_other_packages(store.artifact(stage)))
+        observer.finished(stage, None)
+    if other:
+        listed = ", ".join(f"{name} {version}" for name, version in sorted(other.items()))
+        observer.note(None, f"some reused artifacts were made with other versions: {listed}")
+
+
+def _other_packages(artifact: Artifact) -> dict[str, str]:
+    now = provenance.packages()
+    made: dict[str, str] = artifact.facts.get("packages", {})
+    return {name: version for name, version in made.items() if name in now and now[name] != version}
+
+
+def require(stages: Iterable[Stage], store: Store) -> None:
+    """Raise StoreError unless every stage's artifact is there (a scheduler's word is not trusted)."""
+    for stage in stages:
+        if not store.has(stage):
+            raise StoreError(f"{stage.address}: an input of this job is not in the store {store.root}")

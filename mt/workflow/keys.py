@@ -1,0 +1,52 @@
+"""Identity of a computation: a canonical form of its inputs and the hash of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from mt.config.base import Config
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """Anything that stands for an artifact: its key is all that enters other keys."""
+
+    @property
+    def key(self) -> str:
+        """The hash that names the artifact."""
+        ...
+
+
+def canonical(value: Any) -> Any:
+    """Return `value` as plain JSON data in one form only; raises TypeError for what has no such form.
+
+    Fields that are None are left out, so that a new optional setting moves no existing key.
+    """
+    if isinstance(value, Keyed):
+        return {"artifact": value.key}
+    if isinstance(value, Config):
+        return canonical(value.identity())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return canonical({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    if isinstance(value, Mapping):
+        return {str(name): canonical(item) for name, item in sorted(value.items()) if item is not None}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [canonical(item) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be part of a stage's identity")
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (hex) of the canonical JSON of `value`."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def derive_seed(seed: int, *names: object) -> int:
+    """Derive an independent 31-bit seed from a run's seed and the names of what uses it."""
+    return int(digest([seed, *map(str, names)])[:8], 16) & 0x7FFFFFFF

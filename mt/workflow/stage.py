@@ -1,0 +1,83 @@
+"""A stage: the pure description of one computation, and at the same time the reference to its artifact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mt.workflow.keys import canonical, digest
+
+if TYPE_CHECKING:
+    from mt.workflow.work import Work
+
+SHORT = 20
+"""Characters of a key that name a folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of an algorithm; its fields are its inputs (other stages, settings, seeds).
+
+    Two stages with equal name, version and inputs have equal keys and share one artifact. A key depends on
+    configuration only, never on results: a whole algorithm can be planned before anything runs.
+    """
+
+    VERSION: ClassVar[int] = 1
+    """Raised whenever the same inputs would give another output: results are recomputed, none destroyed."""
+    NEEDS: ClassVar[str] = "cpu"
+    """What the stage runs on: "cpu", "gpu" or "network"."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change how the output is made, never what it is."""
+
+    @property
+    def name(self) -> str:
+        """The class's name in snake case."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything that enters the key: name, version and canonical inputs."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        keyed = {name: value for name, value in values.items() if name not in self.UNKEYED}
+        return {"stage": self.name, "version": self.VERSION, "inputs": canonical(keyed)}
+
+    @cached_property
+    def key(self) -> str:
+        """The SHA-256 (hex) of the stage's identity."""
+        return digest(self.identity)
+
+    @property
+    def address(self) -> str:
+        """Where the artifact lies in a store: "<name>/<short key>"."""
+        return f"{self.name}/{self.key[:SHORT]}"
+
+    def inputs(self) -> list[Stage]:
+        """Return the stages whose artifacts this one reads, in the order of the fields."""
+        return [stage for field in fields(self) for stage in _stages(getattr(self, field.name))]
+
+    def run(self, work: Work) -> None:
+        """Compute the output into `work.folder`; heavy imports belong inside."""
+        raise NotImplementedError(f"{type(self).__name__} has no run()")
+
+
+@dataclass(frozen=True, eq=False)
+class External(Stage):
+    """Something that exists outside the store (a user's file or folder): never run, never copied."""
+
+    fingerprint: str
+    """What identifies the content: a hash of it, or a pinned revision."""
+    location: Path
+    """Where it lies; not part of the key."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location"})
+
+
+def _stages(value: Any) -> Iterator[Stage]:
+    if isinstance(value, Stage):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _stages(item)

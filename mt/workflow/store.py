@@ -1,0 +1,172 @@
+"""The artifact store: content-addressed folders, published once, verified on use, never overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mt.errors import StoreError
+from mt.workflow.stage import SHORT, External, Stage
+
+ARTIFACT = "artifact.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published folder and what `artifact.json` says of it."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The full key."""
+        return str(self.facts["key"])
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(int(entry["size"]) for entry in self.facts["files"].values())
+
+
+class Store:
+    """Artifacts under one root: `<root>/<stage name>/<short key>/`; work in the making under `<root>/.work/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    def path(self, stage: Stage) -> Path:
+        """Return the folder (or, for something external, the place) of a stage's artifact."""
+        return stage.location if isinstance(stage, External) else self.root / stage.address
+
+    def has(self, stage: Stage) -> bool:
+        """Say whether the artifact is published (what is external counts while it exists)."""
+        path = self.path(stage)
+        return path.exists() if isinstance(stage, External) else (path / ARTIFACT).is_file()
+
+    def artifact(self, stage: Stage) -> Artifact:
+        """Return the published artifact; raises StoreError when there is none."""
+        return self.open(self.path(stage))
+
+    def open(self, path: Path) -> Artifact:
+        """Return the artifact in a folder; raises StoreError when its facts are missing or unreadable."""
+        try:
+            return Artifact(path, json.loads((path / ARTIFACT).read_text()))
+        except FileNotFoundError:
+            raise StoreError(
+                f"{path}: nothing is published here; run the command again to compute it"
+            ) from None
+        except (json.JSONDecodeError, KeyError) as error:
+            raise StoreError(f"{path / ARTIFACT}: damaged ({error}). {_mend(path)}") from None
+
+    def verified(self, stage: Stage) -> Path:
+        """Return the artifact's folder after checking it; files unchanged since the last check are not reread."""
+        if isinstance(stage, External):
+            if not stage.location.exists():
+                raise StoreError(f"{stage.location}: it was there when the run was planned, and is gone")
+            return stage.location
+        artifact = self.artifact(stage)
+        self.verify(artifact)
+        return artifact.path
+
+    def verify(self, artifact: Artifact, *, full: bool = False) -> None:
+        """Compare every file with its recorded size and checksum; raises StoreError naming the damaged file."""
+        seen_path = self.root / ".verified" / f"{artifact.key[:SHORT]}.json"
+        seen = {} if full else _read_json(seen_path)
+        fresh: dict[str, list[int]] = {}
+        for name, recorded in artifact.facts["files"].items():
+            fresh[name] = self._verify_file(artifact.path, name, recorded, seen.get(name))
+        if fresh != seen:
+            write_json(seen_path, fresh)
+
+    def _verify_file(self, folder: Path, name: str, recorded: dict[str, Any], seen: object) -> list[int]:
+        path = folder / name
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise StoreError(f"{path}: a file of this artifact is missing. {_mend(folder)}") from None
+        mark = [stat.st_size, stat.st_mtime_ns]
+        if stat.st_size != recorded["size"] or (mark != seen and sha256(path) != recorded["sha256"]):
+            raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {_mend(folder)}")
+        return mark
+
+    def workspace(self, stage: Stage) -> tuple[Path, Path]:
+        """Return (a new empty output folder, the scratch folder that survives a kill) for a stage in the making."""
+        work = self.root / ".work" / stage.key[:SHORT]
+        for leftover in work.glob("output-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        output, scratch = work / f"output-{uuid.uuid4().hex[:8]}", work / "scratch"
+        output.mkdir(parents=True)
+        scratch.mkdir(exist_ok=True)
+        return output, scratch
+
+    def publish(self, stage: Stage, output: Path, facts: dict[str, Any]) -> Artifact:
+        """Move a finished output to its address; where another process was first, its artifact stays."""
+        files = {
+            str(path.relative_to(output)): {"size": path.stat().st_size, "sha256": sha256(path)}
+            for path in sorted(output.rglob("*"))
+            if path.is_file()
+        }
+        facts = {**stage.identity, "key": stage.key, **facts, "files": files}
+        facts["input_keys"] = [upstream.key for upstream in stage.inputs()]
+        write_json(output / ARTIFACT, facts)
+        target = self.path(stage)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            output.rename(target)
+        except OSError:
+            if not self.has(stage):
+                raise
+        shutil.rmtree(output.parent, ignore_errors=True)
+        return self.artifact(stage)
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Yield every published artifact, in the order of their addresses."""
+        for facts in sorted(self.root.glob(f"[!.]*/*/{ARTIFACT}")):
+            yield self.open(facts.parent)
+
+    def remove(self, path: Path) -> None:
+        """Remove an artifact's folder, its facts first, so that a half-removed one is never taken as published."""
+        if self.root not in path.resolve().parents:
+            raise StoreError(f"{path}: not inside the store {self.root}")
+        (path / ARTIFACT).unlink(missing_ok=True)
+        shutil.rmtree(path)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON in one step: readers see the old content or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with draft.open("w") as file:
+            json.dump(value, file, indent=1, ensure_ascii=False, allow_nan=True)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+        found = json.loads(path.read_text())
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _mend(folder: Path) -> str:
+    return f"To compute it anew: python -m mt.store rm {folder.name}, then the same command again"

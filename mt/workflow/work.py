@@ -1,0 +1,132 @@
+"""What a running stage sees: its inputs, its output folder, and whom to tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from mt.types import Metric
+from mt.workflow import tables
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store, write_json
+
+Row = TypeVar("Row")
+METRICS = "metrics.json"
+CURVES = "curves.jsonl"
+
+
+class Observer(Protocol):
+    """Who wants to know how an execution goes (display, record, tracker)."""
+
+    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+        """Execution is about to begin."""
+
+    def started(self, stage: Stage) -> None:
+        """A stage begins to compute."""
+
+    def waiting(self, stage: Stage, owner: str) -> None:
+        """Another process computes the stage; we wait for it."""
+
+    def progress(self, stage: Stage, done: float, total: float, unit: str, numbers: dict[str, float]) -> None:
+        """A running stage got on."""
+
+    def curve(self, stage: Stage, step: int, metrics: dict[str, float]) -> None:
+        """A training stage reports a step."""
+
+    def note(self, stage: Stage | None, text: str) -> None:
+        """Something that the user should know."""
+
+    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
+        """A stage's artifact is there; `facts` is None when it was reused."""
+
+    def failed(self, stage: Stage, error: BaseException) -> None:
+        """A stage failed."""
+
+
+class Silent:
+    """An observer that does nothing; others override what they care about."""
+
+    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+        """Ignore."""
+
+    def started(self, stage: Stage) -> None:
+        """Ignore."""
+
+    def waiting(self, stage: Stage, owner: str) -> None:
+        """Ignore."""
+
+    def progress(self, stage: Stage, done: float, total: float, unit: str, numbers: dict[str, float]) -> None:
+        """Ignore."""
+
+    def curve(self, stage: Stage, step: int, metrics: dict[str, float]) -> None:
+        """Ignore."""
+
+    def note(self, stage: Stage | None, text: str) -> None:
+        """Ignore."""
+
+    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
+        """Ignore."""
+
+    def failed(self, stage: Stage, error: BaseException) -> None:
+        """Ignore."""
+
+
+@dataclass
+class Work:
+    """Handed to `Stage.run`: read inputs by stage, write into `folder`, report progress and counts."""
+
+    stage: Stage
+    store: Store
+    folder: Path
+    scratch: Path
+    observer: Observer
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def path(self, stage: Stage) -> Path:
+        """Return the verified folder of an input; raises StoreError when it is damaged."""
+        return self.store.verified(stage)
+
+    def rows(self, row_type: type[Row], stage: Stage) -> list[Row]:
+        """Return the rows of an input table."""
+        return tables.read(self.path(stage) / tables.TABLE, row_type)
+
+    def write(self, rows: Sequence[Row], row_type: type[Row], name: str = tables.TABLE) -> None:
+        """Write the output table."""
+        tables.write(self.folder / name, rows, row_type)
+
+    def write_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Write the output's metrics."""
+        write_json(self.folder / METRICS, [asdict(metric) for metric in metrics])
+
+    def progress(self, done: float, total: float, unit: str = "", **numbers: float) -> None:
+        """Say how far the stage is."""
+        self.observer.progress(self.stage, done, total, unit, numbers)
+
+    def count(self, **numbers: float) -> None:
+        """Record counts (tokens, dropped, truncated …) beside the artifact."""
+        self.counts.update(numbers)
+
+    def curve(self, step: int, **metrics: float) -> None:
+        """Record one step of a training curve; it survives a kill, and a repeated step replaces the first."""
+        with (self.scratch / CURVES).open("a") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self.observer.curve(self.stage, step, metrics)
+
+    def publish_curves(self) -> None:
+        """Move the curves, each step once, into the output."""
+        kept = self.scratch / CURVES
+        if kept.is_file():
+            steps = {json.loads(line)["step"]: line for line in kept.read_text().splitlines()}
+            (self.folder / CURVES).write_text("".join(f"{steps[step]}\n" for step in sorted(steps)))
+
+    def note(self, text: str) -> None:
+        """Tell the user something."""
+        self.observer.note(self.stage, text)
+
+
+def read_metrics(folder: Path) -> list[Metric]:
+    """Return the metrics of an artifact."""
+    return [Metric(**row) for row in json.loads((folder / METRICS).read_text())]
