@@ -61,9 +61,7 @@ class Store:
         try:
             return Artifact(path, json.loads((path / ARTIFACT).read_text()))
         except FileNotFoundError:
-            raise StoreError(
-                f"{path}: nothing is published here; run the command again to compute it"
-            ) from None
+            raise StoreError(f"{path}: nothing is published here; run the command again to compute it") from None
         except (json.JSONDecodeError, KeyError) as error:
             raise StoreError(f"{path / ARTIFACT}: damaged ({error}). {_mend(path)}") from None
 

@@ -44,9 +44,7 @@ def read(path: Path, row_type: type[Row]) -> list[Row]:
     table = pq.read_table(path, memory_map=True)
     absent = sorted(set(names) - set(table.column_names))
     if absent:
-        raise DataError(
-            f"{path}: columns {', '.join(absent)} are missing; a {row_type.__name__} table has {names}"
-        )
+        raise DataError(f"{path}: columns {', '.join(absent)} are missing; a {row_type.__name__} table has {names}")
     build = _builder(row_type)
     return [build(row) for row in table.select(names).to_pylist()]
 
