@@ -1,0 +1,195 @@
+"""From override strings to checked configurations: Hydra composes, pydantic checks, errors are put in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from mt.config.run import RunConfig
+from mt.errors import ConfigError, describe, nearest
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@dataclass(frozen=True)
+class Composed:
+    """One run of a command: its overrides and its checked configuration."""
+
+    overrides: list[str]
+    config: RunConfig
+
+
+def compose_runs(overrides: Sequence[str], *, multirun: bool = False) -> list[Composed]:
+    """Compose the runs of a command line; identical runs of a sweep appear once.
+
+    Raises ConfigError with one line that names the field, its value, what is allowed and how to mend it.
+    """
+    register_resolvers()
+    found: dict[str, Composed] = {}
+    with _hydra():
+        for line in list(_expand(list(overrides))) if multirun else [list(overrides)]:
+            one = Composed(line, _checked(_compose(line)))
+            found.setdefault(repr(one.config.identity()), one)
+    runs = list(found.values())
+    if not multirun:
+        _refuse_experiment(runs[0].config)
+    return runs
+
+
+def register_resolvers() -> None:
+    """Make `${at_scale:{paper: …, world: …}}` known: a value per scale name or family."""
+    OmegaConf.register_new_resolver("at_scale", _at_scale, replace=True)
+
+
+def options(group: str) -> list[str]:
+    """Return the valid choices of a configuration group."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """Return the names of the configuration groups."""
+    return sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
+
+
+def _at_scale(table: DictConfig, *, _root_: DictConfig) -> Any:
+    for name in (_root_.scale.name, _root_.scale.family):
+        if name in table:
+            return table[name]
+    raise ConfigError(describe("scale", _root_.scale.name, f"no value in {dict(table)}"))
+
+
+class _hydra:  # noqa: N801 - a context manager that reads like a function
+    def __enter__(self) -> None:
+        GlobalHydra.instance().clear()
+        self._context = initialize_config_dir(str(CONF), version_base="1.3")
+        self._context.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+
+def _compose(overrides: list[str]) -> dict[str, Any]:
+    try:
+        config = compose("config", overrides=overrides)
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, overrides)) from error
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
+
+
+def _checked(values: dict[str, Any]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_describe_invalid(error, values)) from error
+
+
+def _expand(overrides: list[str]) -> Iterator[list[str]]:
+    """Yield the override lists of a sweep: the runs of its experiments, times the swept values."""
+    names = [name for line in overrides if _key(line) == "experiment" for name in line.split("=", 1)[1].split(",")]
+    given = [line for line in overrides if _key(line) != "experiment"]
+    if not names:
+        yield from _product(given)
+    for name in names:
+        for line in _experiment_runs(name):
+            kept = [part for part in line.split() if _key(part) not in {_key(other) for other in given}]
+            yield from _product([*kept, *given, f"experiment={name}"])
+
+
+def _product(overrides: list[str]) -> list[list[str]]:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(_explain(error, overrides)) from error
+    batches = BasicSweeper.split_arguments(parsed, None)
+    return [list(job) for batch in batches for job in batch]
+
+
+def _experiment_runs(name: str) -> list[str]:
+    if name not in options("experiment"):
+        raise ConfigError(_unknown_option("experiment", name))
+    return list(OmegaConf.load(CONF / "experiment" / f"{name}.yaml").experiment.runs)
+
+
+def _refuse_experiment(config: RunConfig) -> None:
+    if config.experiment is not None:
+        name, count = config.experiment.name, len(config.experiment.runs)
+        problem = f"it is {count} runs, and this command makes one"
+        raise ConfigError(describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}"))
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
+
+
+def _explain(error: Exception, overrides: Sequence[str]) -> str:
+    """Put a composition error in one line, with the nearest valid name where one was mistyped."""
+    text = str(error)
+    if option := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
+        return _unknown_option(option[1], option[2])
+    if missing := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(missing[1])
+    if key := re.search(r"(?:Missing mandatory value: |missing value: )([\w.]+)", text):
+        return describe(key[1], "???", "it has no value", mend=f"Add {key[1]}=VALUE")
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    return describe("overrides", " ".join(overrides), first, mend="See python -m mt.run --help")
+
+
+def _unknown_option(group: str, value: str) -> str:
+    valid = options(group)
+    return describe(group, value, "no such choice", allowed=", ".join(valid)) + nearest(value, valid)
+
+
+def _unknown_key(key: str) -> str:
+    valid = [*_keys(), *groups()]
+    siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
+    hint = nearest(key, siblings) or nearest(key, valid)
+    return describe(key, "…", "no such setting", mend="python -m mt.run --cfg job lists all settings") + hint
+
+
+@lru_cache(maxsize=1)
+def _keys() -> list[str]:
+    """Return the dotted paths of all settings of the default configuration."""
+
+    def walk(node: Any, prefix: str) -> Iterator[str]:
+        for name, value in node.items():
+            yield f"{prefix}{name}"
+            if isinstance(value, dict):
+                yield from walk(value, f"{prefix}{name}.")
+
+    return list(walk(OmegaConf.to_container(compose("config"), resolve=False), ""))
+
+
+def _describe_invalid(error: ValidationError, values: dict[str, Any]) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"] if not _is_tag(part, first["loc"], values))
+    if first["type"] == "extra_forbidden":
+        return describe(path, first["input"], "no such setting") + nearest(path, _keys())
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    return describe(path, first["input"], first["msg"], mend=f"Set {path}=VALUE")
+
+
+def _is_tag(part: str | int, path: tuple[str | int, ...], values: dict[str, Any]) -> bool:
+    """Say whether a part of an error's path is the tag of a choice (objective → dpo → beta)."""
+    index = path.index(part)
+    node: Any = values
+    for name in path[:index]:
+        if isinstance(node, dict) and name in node:
+            node = node[name]
+    return index > 0 and isinstance(node, dict) and node.get("name") == part and part not in node

@@ -1,0 +1,134 @@
+"""The configuration of a run: every group of settings in one tree."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from mt.config.base import Config, Unkeyed
+from mt.config.data import DataConfig
+from mt.config.engines import GeneratorConfig, SamplingConfig, ScorerConfig
+from mt.config.evaluation import EvalConfig
+from mt.config.judge import JudgeConfig
+from mt.config.launch import LaunchConfig
+from mt.config.method import MethodConfig, RewardDataConfig
+from mt.config.objective import ObjectiveConfig
+from mt.config.selection import SelectionConfig
+from mt.config.tracking import TrackingConfig
+from mt.config.training import TrainerConfig, TrainingConfig
+from mt.errors import ConfigError, describe
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
+
+
+class ScaleConfig(Config):
+    """How big the run is; per-scale values are looked up by name, then by family."""
+
+    name: Literal["laptop", "small_gpu", "llama3_8b", "mistral_7b"]
+    """The choice's own name."""
+    family: Literal["world", "paper"]
+    """Which column of hyper-parameters applies: the small world's, or the paper's."""
+
+
+class PolicyConfig(Config):
+    """The policy model and how it is trained in an E-step."""
+
+    path: str | None
+    """A local Hugging Face folder or a hub name; null takes the data's own base policy (the world's)."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    reference: Literal["previous", "base"]
+    """The reference of iteration t: the policy before it (our reading of §4), or the base policy."""
+    training: TrainingConfig
+    """How a policy is trained."""
+
+
+class RewardConfig(Config):
+    """The reward model and how it is retrained in an M-step."""
+
+    path: str | None
+    """A local Hugging Face folder or a hub name; null takes the data's own base reward model (the world's)."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    initial: Literal["base", "previous"]
+    """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""
+    labeler: Literal["current", "base"]
+    """Which reward model labels the self-training pairs: the one in force (r_{t-1}), or the base one."""
+    strip_bos: bool
+    """Read conversations without the beginning-of-sequence token (FsfairX was trained so)."""
+    training: TrainingConfig
+    """How a reward model is trained."""
+
+
+class ExperimentConfig(Config):
+    """A table or figure of the paper as a list of runs."""
+
+    name: str
+    """The experiment's own name."""
+    runs: list[str]
+    """One line of overrides each, in the grammar of the command line."""
+
+
+class RunConfig(Config):
+    """Everything that one run is made of."""
+
+    name: Unkeyed[Name | None]
+    """The run's folder under `runs`; null names it after its method, objective, reward data and settings."""
+    sweep: Unkeyed[Name | None]
+    """The folder under `runs` that holds a sweep's runs; null puts single runs directly under `runs`."""
+    runs: Unkeyed[str]
+    """Where run records are written."""
+    store: Unkeyed[str]
+    """Where artifacts are kept and shared between runs."""
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of everything random in the method: partition, sampling, training order."""
+    world_seed: Annotated[int, Field(ge=0)]
+    """Seed of the synthetic world and its base models."""
+    iterations: Annotated[int, Field(ge=1)]
+    """E-steps per round (T)."""
+    rounds: Annotated[int, Field(ge=1)]
+    """Times that the iterations are run over the same prompts, both models restarted from base (Appendix B)."""
+    scale: ScaleConfig
+    method: MethodConfig
+    objective: ObjectiveConfig
+    rm_data: RewardDataConfig
+    selection: SelectionConfig
+    sampling: SamplingConfig
+    policy: PolicyConfig
+    reward: RewardConfig
+    data: DataConfig
+    generator: GeneratorConfig
+    scorer: ScorerConfig
+    trainer: TrainerConfig
+    judge: JudgeConfig
+    eval: EvalConfig
+    tracking: Unkeyed[TrackingConfig]
+    launch: Unkeyed[LaunchConfig]
+    experiment: Unkeyed[ExperimentConfig | None]
+
+    @model_validator(mode="after")
+    def _models_are_named(self) -> RunConfig:
+        if self.data.name != "world":
+            for kind, path in (("policy", self.policy.path), ("reward", self.reward.path)):
+                if path is None:
+                    _refuse(
+                        f"{kind}.path",
+                        path,
+                        f"data={self.data.name} comes without a base {kind} model",
+                        allowed="a local Hugging Face model folder, or a hub name with a pinned revision",
+                        mend=f"Add {kind}.path=DIR",
+                    )
+            if self.rm_data.labels == "gold":
+                _refuse(
+                    "rm_data",
+                    self.rm_data.name,
+                    f"data={self.data.name} has no gold judge",
+                    allowed="both, pm, contrast, frozen",
+                    mend="Gold labels exist in the synthetic world only",
+                )
+        return self
+
+
+def _refuse(field: str, value: Any, problem: str, *, allowed: str, mend: str) -> None:
+    raise ConfigError(describe(field, value, problem, allowed=allowed, mend=mend))
