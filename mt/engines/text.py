@@ -127,6 +127,15 @@ def fit_conversation(
     return None if truncation == "drop" else (ids[-max_length:], True)
 
 
+def spare_pad(special: dict[str, int], taken: set[int | None]) -> str | None:
+    """Return the special token to pad with where none is declared: one named pad, else the last reserved one."""
+    free = sorted((name for name, i in special.items() if i not in taken), key=special.__getitem__, reverse=True)
+    for pattern in _PAD_NAMES:
+        if found := next((name for name in free if pattern.search(name)), None):
+            return found
+    return None
+
+
 def _render(
     tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool
 ) -> list[int]:
@@ -172,15 +181,11 @@ def _ensure_pad(tokenizer: Any, folder: Path) -> None:
 
 
 def _reserved_token(tokenizer: Any, ends: set[int | None]) -> str | None:
-    """Return a special token that no text uses: one named pad, else the last reserved one, else unknown."""
+    """Return a special token that no text uses, else the unknown token, else None."""
     taken = {*ends, tokenizer.bos_token_id}
     special = {str(token): i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    free = sorted(
-        (name for name, i in special.items() if i not in taken), key=special.__getitem__, reverse=True
-    )
-    for pattern in _PAD_NAMES:
-        if found := next((name for name in free if pattern.search(name)), None):
-            return found
+    if found := spare_pad(special, taken):
+        return found
     return tokenizer.unk_token if tokenizer.unk_token_id not in {*taken, None} else None
 
 

@@ -1,0 +1,75 @@
+"""Log-probabilities of response tokens: the one convention that training and reference passes share.
+
+Sequences are padded on the right and go through the backbone without an attention mask: under causal attention no
+real token sees what stands to its right. The output head is applied to the positions that predict response tokens
+only, in chunks, so that the full logits over the vocabulary never exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mt.errors import EngineError, describe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHUNK_ROWS = 1024
+"""Positions whose logits over the whole vocabulary exist at the same time."""
+
+_SCALED_HEADS = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
+
+
+def output_head(model: Any) -> Callable[[Tensor], Tensor]:
+    """Return the map from the last hidden states to logits; raises where the model does more than a projection."""
+    text_config = model.config.get_text_config()
+    for field, neutral in _SCALED_HEADS.items():
+        value = getattr(text_config, field, None)
+        if value not in (None, neutral):
+            problem = "models that rescale their logits are not supported"
+            raise EngineError(describe(f"config.{field}", value, problem, allowed=str(neutral)))
+    head: Callable[[Tensor], Tensor] = model.get_output_embeddings()
+    return head
+
+
+def token_logprobs(
+    hidden_RD: Tensor, head: Callable[[Tensor], Tensor], targets_R: Tensor, chunk_rows: int = CHUNK_ROWS
+) -> Tensor:
+    """Return log π(target) of R positions (float32), given the hidden states that predict them.
+
+    With gradients the logits of a chunk are recomputed in the backward pass instead of being kept.
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    parts = zip(hidden_RD.split(chunk_rows), targets_R.split(chunk_rows), strict=True)
+    if torch.is_grad_enabled():
+        logps = [checkpoint(_chunk_logprobs, *part, head, use_reentrant=False) for part in parts]
+    else:
+        logps = [_chunk_logprobs(*part, head) for part in parts]
+    return torch.cat(logps) if logps else hidden_RD.new_zeros(0, dtype=torch.float32)
+
+
+def predicting_positions(prompt_lengths: Sequence[int], response_lengths: Sequence[int], width: int) -> Tensor:
+    """Return, in a flattened batch of rows of `width` tokens, the positions that predict each response token.
+
+    The response token at position t is predicted at t - 1; a row's prompt has at least one token.
+    """
+    import torch
+
+    starts = [row * width + prompt - 1 for row, prompt in enumerate(prompt_lengths)]
+    spans = [torch.arange(start, start + n) for start, n in zip(starts, response_lengths, strict=True)]
+    return torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
+
+
+def row_sums(values_R: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Sum consecutive runs of values, one run a row (deterministic on every device)."""
+    import torch
+
+    return torch.stack([part.sum() for part in values_R.split(list(lengths))])
+
+
+def _chunk_logprobs(hidden_RD: Tensor, targets_R: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
+    logits_RV = head(hidden_RD).float()
+    return logits_RV.gather(-1, targets_R[:, None])[:, 0] - logits_RV.logsumexp(-1)

@@ -1,0 +1,171 @@
+"""Model folders: checked without loading a weight, and loaded from safetensors only."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mt.engines.text import spare_pad
+from mt.errors import ModelError, describe
+
+if TYPE_CHECKING:
+    import torch
+
+Kind = Literal["policy", "reward"]
+
+_ENDINGS = {"policy": ("ForCausalLM", "LMHeadModel"), "reward": ("ForSequenceClassification",)}
+_CLASSES = {"policy": "causal language model", "reward": "sequence-classification reward model"}
+_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_CONTEXT_FIELDS = ("max_position_embeddings", "n_positions")
+
+
+def check_model(folder: Path, kind: Kind) -> None:
+    """Refuse a folder that cannot serve as policy or reward model, reading descriptions and headers only.
+
+    Raises `ModelError` with one line for: no folder, no or unreadable config, another architecture, weights that
+    are missing, cut short or pickled, a reward head that is missing or not one number, no tokenizer, no chat
+    template, no token to pad with.
+    """
+    field, folder = f"{kind}.path", Path(folder)
+    if not folder.is_dir():
+        raise ModelError(describe(field, folder, "no such folder", mend="Give a Hugging Face model folder"))
+    _check_architecture(folder, kind, field)
+    shapes = _weight_shapes(folder, field)
+    if kind == "reward":
+        _check_reward_head(folder, shapes, field)
+    _check_tokenizer(folder, field)
+
+
+def context_length(folder: Path) -> int | None:
+    """Return the most tokens that the model's positions allow, or None where its config names no limit."""
+    config = _json(Path(folder) / "config.json", "model folder")
+    config = {**config, **config.get("text_config", {})}
+    return next((int(config[name]) for name in _CONTEXT_FIELDS if config.get(name)), None)
+
+
+def check_context(folder: Path, max_length: int, field: str) -> None:
+    """Refuse sequences longer than the model's context; `field` is the setting that bounds them."""
+    limit = context_length(folder)
+    if limit is not None and max_length > limit:
+        problem = f"longer than the context of {folder}"
+        raise ModelError(describe(field, max_length, problem, allowed=f"at most {limit}", mend="Lower it"))
+
+
+def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load a checked folder for inference: explicit dtype, safetensors only, no code from the folder."""
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    check_model(folder, kind)
+    loader = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
+    try:
+        model: Any = loader.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(describe(f"{kind}.path", folder, f"cannot be loaded ({reason})")) from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _check_architecture(folder: Path, kind: Kind, field: str) -> None:
+    if not (folder / "config.json").is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        problem = "holds an adapter, not a model" if adapter else "has no config.json"
+        mend = "Merge it into its base model and save that" if adapter else "Give a Hugging Face model folder"
+        raise ModelError(describe(field, folder, problem, mend=mend))
+    config = _json(folder / "config.json", field)
+    names = config.get("architectures") or []
+    if names and not any(name.endswith(_ENDINGS[kind]) for name in names):
+        problem = f"is a {names[0]}, not a {_CLASSES[kind]}"
+        allowed = " or ".join("…" + ending for ending in _ENDINGS[kind])
+        raise ModelError(describe(field, folder, problem, allowed=allowed))
+
+
+def _weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
+    """Return name → shape of every tensor, from the headers of the safetensors files."""
+    if (folder / _INDEX).is_file():
+        files = sorted(set(_json(folder / _INDEX, field).get("weight_map", {}).values()))
+    else:
+        files = [_SINGLE] if (folder / _SINGLE).is_file() else []
+    if not files:
+        pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
+        problem = f"has pickled weights only ({pickled[0].name})" if pickled else "has no weights"
+        mend = "Save the model with safetensors" if pickled else f"Put {_SINGLE} there"
+        raise ModelError(describe(field, folder, problem, allowed="*.safetensors", mend=mend))
+    shapes: dict[str, list[int]] = {}
+    for name in files:
+        shapes |= _header_shapes(folder / name, field)
+    return shapes
+
+
+def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
+    """Read one safetensors header: 8 bytes of length, JSON, then data up to the largest offset."""
+    mend = "Download or save the model again"
+    if not path.is_file():
+        raise ModelError(describe(field, path, "is named in the index, but missing", mend=mend))
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        header = file.read(length) if length < size else b""
+    try:
+        tensors = json.loads(header)
+        tensors.pop("__metadata__", None)
+        end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        shapes = {name: list(entry["shape"]) for name, entry in tensors.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(describe(field, path, "is not a safetensors file", mend=mend)) from error
+    if size < end:
+        raise ModelError(describe(field, path, f"is cut short ({size} of {end} bytes)", mend=mend))
+    return shapes
+
+
+def _check_reward_head(folder: Path, shapes: dict[str, list[int]], field: str) -> None:
+    shape = shapes.get("score.weight")
+    if shape is None:
+        problem = "its weights hold no 'score.weight', the head that turns a hidden state into a reward"
+        raise ModelError(describe(field, folder, problem, mend="Give a trained decoder reward model"))
+    if shape[0] != 1:
+        problem = f"its head gives {shape[0]} numbers per conversation"
+        raise ModelError(describe(field, folder, problem, allowed="one reward (num_labels = 1)"))
+
+
+def _check_tokenizer(folder: Path, field: str) -> None:
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        mend = "Save the model's fast tokenizer there"
+        raise ModelError(describe(field, folder, "has no tokenizer.json", mend=mend))
+    config = _json(folder / "tokenizer_config.json", field)
+    if not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
+        mend = "Add chat_template.jinja to the folder, or a chat_template to its tokenizer_config.json"
+        raise ModelError(describe(field, folder, "its tokenizer has no chat template", mend=mend))
+    names = {**_json(folder / "special_tokens_map.json", field), **config}
+    pad, eos = _token(names.get("pad_token")), _token(names.get("eos_token"))
+    if (pad is None or pad == eos) and not _has_spare_pad(_json(path, field), names):
+        mend = "Set pad_token in tokenizer_config.json to a token of the vocabulary that no text uses"
+        raise ModelError(describe(field, folder, "its tokenizer has no pad token distinct from its end", mend=mend))
+
+
+def _has_spare_pad(tokenizer: dict[str, Any], names: dict[str, Any]) -> bool:
+    special = {entry["content"]: entry["id"] for entry in tokenizer.get("added_tokens", []) if entry.get("special")}
+    taken = {special.get(_token(names.get(name)) or "") for name in ("bos_token", "eos_token")}
+    return spare_pad(special, taken) is not None or _token(names.get("unk_token")) is not None
+
+
+def _token(entry: Any) -> str | None:
+    """Return a special token's text: older folders write a description, newer ones the text itself."""
+    return entry.get("content") if isinstance(entry, dict) else entry
+
+
+def _json(path: Path, field: str) -> dict[str, Any]:
+    """Read one of a folder's JSON files, or nothing where it has none."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        mend = "Download or save the model again"
+        raise ModelError(describe(field, path, f"is not valid JSON ({error})", mend=mend)) from error
+    return found if isinstance(found, dict) else {}
