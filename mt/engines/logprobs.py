@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mt.errors import EngineError, describe
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 1024
 """Positions whose logits over the whole vocabulary exist at the same time."""
+SMALL_LOGITS = 2**20
+"""Logits that are kept for the backward pass all the same: recomputing so few costs more than they take."""
 
 _SCALED_HEADS = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
 
@@ -43,8 +47,9 @@ def token_logprobs(
     import torch
     from torch.utils.checkpoint import checkpoint
 
+    small = len(targets_R) <= chunk_rows and len(targets_R) * _vocabulary(head) <= SMALL_LOGITS
     parts = zip(hidden_RD.split(chunk_rows), targets_R.split(chunk_rows), strict=True)
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() and not small:
         logps = [checkpoint(_chunk_logprobs, *part, head, use_reentrant=False) for part in parts]
     else:
         logps = [_chunk_logprobs(*part, head) for part in parts]
@@ -56,20 +61,30 @@ def predicting_positions(prompt_lengths: Sequence[int], response_lengths: Sequen
 
     The response token at position t is predicted at t - 1; a row's prompt has at least one token.
     """
-    import torch
-
-    starts = [row * width + prompt - 1 for row, prompt in enumerate(prompt_lengths)]
-    spans = [torch.arange(start, start + n) for start, n in zip(starts, response_lengths, strict=True)]
-    return torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
+    starts = np.arange(len(prompt_lengths)) * width + np.asarray(prompt_lengths, dtype=np.int64) - 1
+    return _runs(starts, response_lengths)
 
 
 def row_sums(values_R: Tensor, lengths: Sequence[int]) -> Tensor:
     """Sum consecutive runs of values, one run a row (deterministic on every device)."""
+    rows, width = len(lengths), max(lengths, default=0)
+    slots = _runs(np.arange(rows) * width, lengths).to(values_R.device)
+    return values_R.new_zeros(rows * width).scatter(0, slots, values_R).view(rows, width).sum(1)
+
+
+def _runs(starts: np.ndarray, lengths: Sequence[int]) -> Tensor:
+    """Return the indices start, start + 1, … of every run, one run after the other."""
     import torch
 
-    return torch.stack([part.sum() for part in values_R.split(list(lengths))])
+    sizes = np.asarray(lengths, dtype=np.int64)
+    offsets = np.arange(sizes.sum()) - np.repeat(sizes.cumsum() - sizes, sizes)
+    return torch.from_numpy(np.repeat(starts, sizes) + offsets)
 
 
 def _chunk_logprobs(hidden_RD: Tensor, targets_R: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
     logits_RV = head(hidden_RD).float()
     return logits_RV.gather(-1, targets_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
+
+
+def _vocabulary(head: Any) -> int:
+    return int(head.out_features)

@@ -90,9 +90,7 @@ def end_of_turn_id(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> in
         if len(written) > sum(token in ends for token in opening):
             return int(written[-1])
     if tokenizer.eos_token_id is None:
-        raise ModelError(
-            describe("tokenizer", folder, "nothing ends an assistant turn", mend="Set its eos_token")
-        )
+        raise ModelError(describe("tokenizer", folder, "nothing ends an assistant turn", mend="Set its eos_token"))
     return int(tokenizer.eos_token_id)
 
 
@@ -102,9 +100,7 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> list[int
     return [end, *sorted(_declared_ends(tokenizer, Path(folder)) - {end})]
 
 
-def fit_response(
-    prompt: list[int], response: list[int], max_length: int, truncation: Truncation
-) -> Fitted | None:
+def fit_response(prompt: list[int], response: list[int], max_length: int, truncation: Truncation) -> Fitted | None:
     """Fit a prompt and its response into `max_length` tokens, or return None where they are to be dropped.
 
     Only the prompt is ever cut, on its left: the log-probability of a cut response would be another quantity.
@@ -118,9 +114,7 @@ def fit_response(
     return Fitted(prompt[excess:], response, truncated=True)
 
 
-def fit_conversation(
-    ids: list[int], max_length: int, truncation: Truncation
-) -> tuple[list[int], bool] | None:
+def fit_conversation(ids: list[int], max_length: int, truncation: Truncation) -> tuple[list[int], bool] | None:
     """Fit a reward model's conversation into `max_length` tokens: (ids, whether cut), None where dropped."""
     if len(ids) <= max_length:
         return ids, False
@@ -136,9 +130,7 @@ def spare_pad(special: dict[str, int], taken: set[int | None]) -> str | None:
     return None
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool
-) -> list[int]:
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
     from jinja2 import TemplateError
 
     try:
