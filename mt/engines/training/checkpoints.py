@@ -1,0 +1,64 @@
+"""Checkpoints in the scratch folder: when they are taken, which one is whole, and whether it may be continued."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from mt.errors import EngineError, describe
+
+CHECKPOINTS, LAYOUT, WHOLE = "checkpoints", "layout.json", "whole"
+KEPT = 2
+"""The newest checkpoint, and the one before it in case the newest was cut short."""
+
+
+def checkpoint_folder(scratch: Path, layout: dict[str, Any]) -> Path:
+    """Return the folder of checkpoints; `layout` says how they were written (devices, sharding, versions).
+
+    Raises `EngineError` where checkpoints of another layout lie there: they cannot be continued.
+    """
+    folder = scratch / CHECKPOINTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LAYOUT
+    layout = {**layout, "torch": torch.__version__, "transformers": transformers.__version__}
+    found = json.loads(path.read_text("utf-8")) if path.is_file() else layout
+    different = sorted(name for name in layout if found.get(name) != layout[name])
+    if different and newest(folder):
+        name = different[0]
+        problem = f"was {found.get(name)} when the training in {folder} was interrupted"
+        mend = "Set it back, or remove that folder to start anew"
+        raise EngineError(describe(name, layout[name], problem, mend=mend))
+    path.write_text(json.dumps(layout), "utf-8")
+    return folder
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest checkpoint that was written to its end."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")]
+    return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+class Clock:
+    """Says when the next checkpoint is due; all devices hear the first one's answer."""
+
+    def __init__(self, minutes: float, devices: int, device: torch.device) -> None:
+        self.seconds, self.devices, self.device = minutes * 60, devices, device
+        self.last = time.monotonic()
+
+    def due(self) -> bool:
+        """Return whether a checkpoint is due now."""
+        answer = time.monotonic() - self.last >= self.seconds
+        if self.devices > 1:
+            flag = torch.tensor(int(answer), device=self.device)
+            torch.distributed.broadcast(flag, src=0)
+            answer = bool(flag.item())
+        return answer
+
+    def taken(self) -> None:
+        """Note that one was taken."""
+        self.last = time.monotonic()

@@ -1,0 +1,134 @@
+"""From a micro-batch to one loss per row: the forward passes of policy and reward model, and their objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mt.engines.logprobs import output_head, row_sums, token_logprobs
+from mt.engines.training.microbatch import MicroBatch
+from mt.objectives.batch import Losses, PairLogps, ResponseLogps
+from mt.objectives.bradley_terry import bradley_terry
+from mt.objectives.kto import reference_kl
+from mt.objectives.registry import Objective
+
+Loss = Callable[[Any, MicroBatch], Losses]
+"""loss(model, micro-batch): one loss per row, weights included, and metrics of the same shape."""
+_COUPLED = (
+    *("chosen_B", "rejected_B", "chosen_length_B", "rejected_length_B"),
+    *("reference_chosen_B", "reference_rejected_B"),
+)
+
+
+def answer_by_log_probability(model: Any) -> None:
+    """Make the policy's forward return log π of the targets (float32, shape R) instead of logits over them all.
+
+    The method stays on the model, so that DDP, DeepSpeed and the Trainer wrap, save and load it like any other.
+    """
+    head = output_head(model)
+
+    def forward(self: Any, ids_ST: Tensor, positions_R: Tensor, targets_R: Tensor) -> Tensor:
+        hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
+        return token_logprobs(hidden_STD.flatten(0, 1)[positions_R], head, targets_R)
+
+    model.forward = MethodType(forward, model)
+
+
+def answer_by_reward(model: Any) -> None:
+    """Make the reward model's forward return the reward at the given positions (float32, shape S).
+
+    The place of the last token is given, never searched for: a search for padding fails where a pad id is read.
+    """
+
+    def forward(self: Any, ids_ST: Tensor, positions_R: Tensor, targets_R: Tensor) -> Tensor:
+        hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
+        pooled_SD = hidden_STD.flatten(0, 1)[positions_R]
+        with torch.autocast(pooled_SD.device.type, enabled=False):  # a reward in bfloat16 has two digits
+            rewards_S1 = self.score(pooled_SD.to(_dtype(self.score)))
+        return rewards_S1[:, 0].float()
+
+    model.forward = MethodType(forward, model)
+
+
+def preference_loss(objective: Objective, settings: dict[str, Any]) -> Loss:
+    """Return the loss of a policy on pairs."""
+    return lambda model, batch: objective(pair_logps(model, batch), **settings)
+
+
+def demonstration_loss(objective: Objective, settings: dict[str, Any]) -> Loss:
+    """Return the loss of a policy on demonstrations."""
+
+    def loss(model: Any, batch: MicroBatch) -> Losses:
+        policy_B = row_sums(model(batch.ids_ST, batch.positions_R, batch.targets_R), batch.lengths)
+        rows = ResponseLogps(policy_B, policy_B.new_tensor(batch.lengths), batch.weight_B)
+        return objective(rows, **settings)
+
+    return loss
+
+
+def reward_loss(model: Any, batch: MicroBatch) -> Losses:
+    """Return the Bradley-Terry loss of a reward model (Eq. 1)."""
+    chosen_B, rejected_B = model(batch.ids_ST, batch.positions_R, batch.targets_R).chunk(2)
+    return bradley_terry(chosen_B, rejected_B, batch.weight_B)
+
+
+def pair_logps(model: Any, batch: MicroBatch) -> PairLogps:
+    """Return what an objective wants to know about a micro-batch of pairs, from one forward pass over both."""
+    logps_S = row_sums(model(batch.ids_ST, batch.positions_R, batch.targets_R), batch.lengths)
+    columns = {
+        "": logps_S,
+        "length_": logps_S.new_tensor(batch.lengths),
+        "win_probability_": batch.win_probability_S,
+    }
+    known: dict[str, Any] = {}
+    for name, values_S in columns.items():
+        known[f"chosen_{name}B"], known[f"rejected_{name}B"] = _halves(values_S)
+    known["reference_chosen_B"], known["reference_rejected_B"] = _halves(batch.reference_S)
+    return PairLogps(**known, weight_B=batch.weight_B, reference_kl=batch.reference_kl)
+
+
+def couple(objective: Objective, settings: dict[str, Any], devices: int) -> Callable[..., list[MicroBatch]] | None:
+    """Return what makes a coupled objective (KTO) independent of how a batch is cut, or None where none is needed.
+
+    It computes the reference point from all pairs of the global batch, by a forward pass of their own.
+    """
+    if not objective.couples_pairs or settings["reference_point"] != "batch":
+        return None
+
+    def prepare(model: Any, batches: list[MicroBatch]) -> list[MicroBatch]:
+        if len(batches) * devices == 1:
+            return batches
+        seen = [pair_logps(model, batch) for batch in batches]
+        kept = [pairs for pairs, batch in zip(seen, batches, strict=True) if batch.real]
+        device = batches[0].ids_ST.device
+        whole = PairLogps(**{name: _gathered(kept, name, devices).to(device) for name in _COUPLED})
+        point = torch.as_tensor(reference_kl(whole, settings["reference_point"]))
+        return [replace(batch, reference_kl=point) for batch in batches]
+
+    return prepare
+
+
+def _gathered(pairs: list[PairLogps], name: str, devices: int) -> Tensor:
+    """Return one column of the pairs of all devices, in the order of the devices."""
+    values: list[float] = [value for part in pairs for value in getattr(part, name).tolist()]
+    everyone: list[list[float]] = [values] * devices
+    if devices > 1:
+        torch.distributed.all_gather_object(everyone, values)
+    return torch.tensor([value for part in everyone for value in part])
+
+
+def _halves(values_S: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    if values_S is None:
+        return None, None
+    chosen_B, rejected_B = values_S.chunk(2)
+    return chosen_B, rejected_B
+
+
+def _dtype(module: Any) -> torch.dtype:
+    dtype: torch.dtype = next(module.parameters()).dtype
+    return dtype

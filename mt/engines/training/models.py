@@ -1,0 +1,104 @@
+"""Models to train: loaded with float32 master weights, given a fresh reward head where needed, and published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mt.engines.models import check_model
+from mt.engines.training.task import TrainingTask
+from mt.errors import ModelError, describe
+
+HEAD = "score"
+
+
+def load_for_training(task: TrainingTask) -> Any:
+    """Load the task's model on the CPU in float32, dropout off; a causal model gets a new reward head by its seed.
+
+    Raises `ModelError` for a folder that cannot serve.
+    """
+    folder = Path(task.model)
+    fresh = task.kind == "reward" and not _is_classifier(folder)
+    check_model(folder, "policy" if fresh or task.kind != "reward" else "reward")
+    model = _load(folder, reward=task.kind == "reward")
+    if fresh:
+        _start_head(model, task.seed)
+    switch_off_dropout(model)
+    return model
+
+
+def switch_off_dropout(model: Any) -> None:
+    """Set every dropout probability to 0, wherever a module keeps it; the configuration stays as it is.
+
+    Preference losses compare log-probabilities with a reference that was computed without dropout.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
+def publish(model: Any, tokenizer: Any, source: Path, output: Path, state: dict[str, Any] | None = None) -> None:
+    """Write an ordinary model folder in the source's precision: safetensors, configuration, tokenizer and template.
+
+    `state` replaces the model's own weights where those are scattered over processes.
+    """
+    dtype = stored_dtype(source)
+    if state is None:
+        model.to(dtype)
+    model.config.use_cache = True  # the Trainer switches it off; generation wants it
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.dtype = dtype
+    model.save_pretrained(output, state_dict=state)
+    tokenizer.save_pretrained(output)
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """Return the precision that a folder's configuration names (float32 where it names none)."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    name = config.get("dtype") or config.get("torch_dtype") or "float32"
+    dtype = getattr(torch, str(name), None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ModelError(describe("dtype", name, f"in {folder}/config.json is no floating-point precision"))
+    return dtype
+
+
+def _is_classifier(folder: Path) -> bool:
+    path = folder / "config.json"
+    names = json.loads(path.read_text("utf-8")).get("architectures") or [] if path.is_file() else []
+    return any(name.endswith("ForSequenceClassification") for name in names)
+
+
+def _load(folder: Path, *, reward: bool) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    loader: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
+    more = {"num_labels": 1} if reward else {}
+    try:
+        return loader.from_pretrained(
+            str(folder),
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            **more,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(describe("model", folder, f"cannot be loaded ({reason})")) from error
+
+
+def _start_head(model: Any, seed: int) -> None:
+    """Draw a new reward head by a generator of its own, so that it depends on the seed and nothing else."""
+    head = getattr(model, HEAD, None)
+    if head is None:
+        problem = f"its classifier has no '{HEAD}' layer to read a reward from"
+        raise ModelError(describe("architecture", type(model).__name__, problem, mend="Use a decoder model"))
+    generator = torch.Generator().manual_seed(seed)
+    deviation = model.config.get_text_config().initializer_range
+    head.weight.data.copy_(torch.normal(0.0, deviation, head.weight.shape, generator=generator))
