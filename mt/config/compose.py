@@ -69,7 +69,7 @@ def _at_scale(table: DictConfig, *, _root_: DictConfig) -> Any:
     raise ConfigError(describe("scale", _root_.scale.name, f"no value in {dict(table)}"))
 
 
-class _hydra:  # noqa: N801 - a context manager that reads like a function
+class _hydra:
     def __enter__(self) -> None:
         GlobalHydra.instance().clear()
         self._context = initialize_config_dir(str(CONF), version_base="1.3")
@@ -130,7 +130,9 @@ def _refuse_experiment(config: RunConfig) -> None:
     if config.experiment is not None:
         name, count = config.experiment.name, len(config.experiment.runs)
         problem = f"it is {count} runs, and this command makes one"
-        raise ConfigError(describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}"))
+        raise ConfigError(
+            describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}")
+        )
 
 
 def _key(override: str) -> str:
@@ -182,7 +184,8 @@ def _describe_invalid(error: ValidationError, values: dict[str, Any]) -> str:
         return describe(path, first["input"], "no such setting") + nearest(path, _keys())
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    return describe(path, first["input"], first["msg"], mend=f"Set {path}=VALUE")
+    value = "nothing" if first["type"] == "missing" else first["input"]
+    return describe(path, value, first["msg"], mend=f"Set {path}=VALUE")
 
 
 def _is_tag(part: str | int, path: tuple[str | int, ...], values: dict[str, Any]) -> bool:

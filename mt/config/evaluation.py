@@ -12,13 +12,11 @@ from mt.config.engines import DecodingConfig
 Count = Annotated[int, Field(ge=1)]
 
 
-class GoldEval(Config):
-    """The world's gold judge on held-out prompts and on held-out preference pairs."""
+class HeldOutEval(Config):
+    """Policies and reward models on prompts that trained nothing."""
 
     prompts: Count
-    """Held-out prompts on which policies are compared."""
-    pairs: Count
-    """Held-out corruption pairs per section on which reward models are judged."""
+    """Held-out prompts; at most so many, where the user's own data has fewer."""
     decoding: DecodingConfig
     """How the policies answer."""
 
@@ -26,4 +24,4 @@ class GoldEval(Config):
 class EvalConfig(Config):
     """The benchmarks of a run; those that are absent are not measured."""
 
-    gold: GoldEval | None = None
+    held_out: HeldOutEval | None = None

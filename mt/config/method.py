@@ -19,6 +19,8 @@ class Offline(Config):
     """One training on responses of the base policy, scored by the base reward model."""
 
     name: Literal["offline"]
+    parts: Annotated[int, Field(ge=1)]
+    """Parts in which the prompts are sampled; 3 as in the paper's iterative methods, so that they share samples."""
 
 
 class Iterative(Config):

@@ -8,13 +8,12 @@ from pydantic import Field, model_validator
 
 from mt.config.base import Config, Unkeyed
 from mt.config.data import DataConfig
-from mt.config.engines import GeneratorConfig, SamplingConfig, ScorerConfig
+from mt.config.engines import GeneratorConfig, LogProbsConfig, SamplingConfig, ScorerConfig
 from mt.config.evaluation import EvalConfig
-from mt.config.judge import JudgeConfig
 from mt.config.launch import LaunchConfig
 from mt.config.method import MethodConfig, RewardDataConfig
 from mt.config.objective import ObjectiveConfig
-from mt.config.selection import SelectionConfig
+from mt.config.selection import PairSelection, SelectionConfig
 from mt.config.tracking import TrackingConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.errors import ConfigError, describe
@@ -55,6 +54,8 @@ class RewardConfig(Config):
     """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""
     labeler: Literal["current", "base"]
     """Which reward model labels the self-training pairs: the one in force (r_{t-1}), or the base one."""
+    selection: Annotated[PairSelection, Field(discriminator="name")]
+    """How self-training pairs are selected; the policy's own selection unless it makes no pairs."""
     strip_bos: bool
     """Read conversations without the beginning-of-sequence token (FsfairX was trained so)."""
     training: TrainingConfig
@@ -100,8 +101,8 @@ class RunConfig(Config):
     data: DataConfig
     generator: GeneratorConfig
     scorer: ScorerConfig
+    logprobs: LogProbsConfig
     trainer: TrainerConfig
-    judge: JudgeConfig
     eval: EvalConfig
     tracking: Unkeyed[TrackingConfig]
     launch: Unkeyed[LaunchConfig]

@@ -74,6 +74,9 @@ class External(Stage):
     """Where it lies; not part of the key."""
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"location"})
 
+    def check(self) -> None:
+        """Raise one clear error where what lies there cannot be used."""
+
 
 def _stages(value: Any) -> Iterator[Stage]:
     if isinstance(value, Stage):

@@ -1,0 +1,157 @@
+"""Settings of the synthetic world: its language, its people, its judge, its tests and its tiny models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mt.config.base import Config
+from mt.config.training import TrainingConfig
+from mt.errors import describe
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Size = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class SectionMix(Config):
+    """How often prompts come from each section; the four shares sum to one."""
+
+    chat: Probability
+    chat_hard: Probability
+    safety: Probability
+    reasoning: Probability
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> SectionMix:
+        total = self.chat + self.chat_hard + self.safety + self.reasoning
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(describe("mix", f"{total:g}", "the four shares do not sum to one", allowed="1"))
+        return self
+
+
+class LanguageConfig(Config):
+    """What is true in the world, what its prompts look like and what a good answer is worth."""
+
+    mix: SectionMix
+    misconception_share: Probability
+    """Share of the facts about which one wrong belief is common."""
+    held_out_share: Probability
+    """Share of the prompt texts of a large template that only evaluation may use."""
+    held_out_min_texts: Size
+    """Templates with fewer texts than this are shared by training and evaluation."""
+    filler_cost: NonNegative
+    """Gold lost per filler word."""
+    gold_margin: NonNegative
+    """Two answers are told apart where their gold differs by more than this."""
+
+
+class DemonstratorConfig(Config):
+    """One kind of writer: how often he is asked, is right, opens with a nicety, closes with one."""
+
+    share: NonNegative
+    right: Probability
+    opener: Probability
+    closer: Probability
+
+
+class DemonstratorsConfig(Config):
+    """The three writers of demonstrations and their common error."""
+
+    novice: DemonstratorConfig
+    average: DemonstratorConfig
+    expert: DemonstratorConfig
+    misconception: Probability
+    """Share of the wrong answers that give the common wrong belief, where there is one."""
+
+
+class PreferencesConfig(Config):
+    """Human-like preference labels, P(y ≻ z) = floor + (1 − 2 floor)·σ((Δgold + length_weight·Δwords)/temperature)."""
+
+    mix: SectionMix
+    novice_factor: NonNegative
+    """How many times as often as among demonstrations the older pairs come from novices."""
+    floor: Annotated[float, Field(ge=0.0, lt=0.5)]
+    length_weight: float
+    temperature: Positive
+
+
+class GoldJudgeConfig(Config):
+    """A judge who sees gold through logistic noise and may like length."""
+
+    temperature: Positive
+    noise: NonNegative
+    length_weight: float
+
+
+class BaselineConfig(Config):
+    """The opponent of the AlpacaEval-like benchmark: how often a part is right, and its ordinary style."""
+
+    right: Probability
+    opener: Probability
+    closer: Probability
+
+
+class JudgmentsConfig(Config):
+    """Demonstrations from which a policy learns to judge (EFT)."""
+
+    compare_share: Probability
+    """Share of the rows that compare two judgments."""
+    replay_share: Probability
+    """Share of the rows that are ordinary demonstrations, so that the language is not forgotten."""
+    noise: NonNegative
+    """Scale of the logistic noise on gold before it is rounded to the rubric."""
+
+
+class TinyModelConfig(Config):
+    """The size and the shape of a from-scratch policy."""
+
+    architecture: Literal["llama", "mistral"]
+    hidden_size: Size
+    layers: Size
+    heads: Size
+    key_value_heads: Size
+    feed_forward: Size
+    context: Size
+    """Longest sequence in tokens."""
+
+
+class WorldSizes(Config):
+    """How many rows of each kind the world gives."""
+
+    prompts: Size
+    """Training prompts, before they are partitioned."""
+    eval_prompts: Size
+    harder_prompts: Size
+    demonstrations: Size
+    preferences: Size
+    judgments: Size
+    benchmark_pairs: Size
+    """Pairs per subset of the RewardBench-like test."""
+    in_distribution_pairs: Size
+
+
+class WorldData(Config):
+    """The synthetic world (data=world)."""
+
+    name: Literal["world"]
+    family: Literal["world"]
+    """Which hyper-parameters apply: the world's."""
+    seed: int
+    """Which world: its facts, recipes and misconceptions."""
+    language: LanguageConfig
+    demonstrators: DemonstratorsConfig
+    preferences: PreferencesConfig
+    judge: GoldJudgeConfig
+    baseline: BaselineConfig
+    judgments: JudgmentsConfig
+    policy: TinyModelConfig
+    policy_training: TrainingConfig
+    """How the base policy learns from demonstrations."""
+    reward_training: TrainingConfig
+    """How the base reward model learns from preferences."""
+    transfer_policy: TinyModelConfig
+    """The second policy, of another architecture (Table 3)."""
+    sizes: WorldSizes

@@ -1,0 +1,42 @@
+"""The command line: Hydra's own flags and override grammar, shared by every command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mt.config.compose import CONF, register_resolvers
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Overrides, and whether they span several runs."""
+
+    overrides: list[str]
+    multirun: bool
+
+
+def parse(arguments: Sequence[str], program: str) -> Arguments | None:
+    """Return the overrides, or None after Hydra itself answered (--help, --cfg job, --info, completion)."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.prog = program
+    given = parser.parse_args(list(arguments))
+    if given.help or given.hydra_help or given.cfg or given.info or given.shell_completion:
+        _answer_by_hydra(program, arguments)
+        return None
+    return Arguments(list(given.overrides), bool(given.multirun))
+
+
+def _answer_by_hydra(program: str, arguments: Sequence[str]) -> None:
+    from hydra import main
+    from omegaconf import DictConfig
+
+    def never(config: DictConfig) -> None:
+        raise AssertionError("Hydra was asked to describe a configuration, not to run it")
+
+    register_resolvers()
+    sys.argv = [program, *arguments]
+    main(version_base="1.3", config_path=str(CONF), config_name="config")(never)()

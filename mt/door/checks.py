@@ -1,0 +1,46 @@
+"""What can be refused before anything heavy starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mt.errors import ConfigError, StoreError, describe
+from mt.methods.blueprint import Blueprint
+from mt.objectives.registry import OBJECTIVES
+from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
+from mt.workflow.stage import External
+
+
+def check(blueprint: Blueprint) -> None:
+    """Raise one clear error for a run that cannot succeed."""
+    _check_writable(Path(blueprint.config.store))
+    _check_objective(blueprint)
+    _check_externals(blueprint)
+
+
+def _check_writable(store: Path) -> None:
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            describe("store", store, f"cannot be made ({error.strerror})", mend="Set store=DIR")
+        ) from error
+    if not os.access(store, os.W_OK):
+        raise StoreError(describe("store", store, "not writable", mend="Set store=DIR"))
+
+
+def _check_objective(blueprint: Blueprint) -> None:
+    config = blueprint.config
+    objective, made = OBJECTIVES[config.objective.name], makes(config.selection.name)
+    if objective.learns_from != made:
+        allowed = [rule for rule in (*PAIR_RULES, *DEMONSTRATION_RULES) if makes(rule) == objective.learns_from]
+        problem = f"it makes {made}, and objective={objective.name} learns from {objective.learns_from}"
+        field, value = "selection", config.selection.name
+        raise ConfigError(describe(field, value, problem, allowed=", ".join(allowed), mend="Add selection=NAME"))
+
+
+def _check_externals(blueprint: Blueprint) -> None:
+    for stage in blueprint.plan.order:
+        if isinstance(stage, External):
+            stage.check()

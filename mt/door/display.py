@@ -1,0 +1,140 @@
+"""What a user sees while a run goes on: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from mt.door.estimate import Estimates
+from mt.workflow.stage import Stage
+from mt.workflow.work import Silent
+
+_PLAIN_SECONDS = 15.0  # between two lines of the same stage, where there is no terminal
+_SHOWN = ("loss", "accuracy", "margin", "tokens_per_second")
+
+
+class Display(Silent):
+    """Progress of one run after another; `estimates` learn the stages' durations as they finish."""
+
+    def __init__(self, console: Console, estimates: Estimates) -> None:
+        self.console, self.estimates = console, estimates
+        self.live: Live | None = None
+        self._bars = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}  {task.fields[numbers]}"),
+        )
+        self._bar: Any = None
+        self._missing: list[Stage] = []
+        self._labels: Mapping[str, str] = {}
+        self._total = self._reused = 0
+        self._began = self._said = 0.0
+        self._fraction = 0.0
+        self._stage_began = 0.0
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self.live = Live(
+                console=self.console, get_renderable=self._render, refresh_per_second=4, transient=True
+            )
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the live display."""
+        self.console.print(text, highlight=False)
+
+    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+        """Show how much there is to do."""
+        self._missing, self._labels = list(missing), labels
+        self._total, self._reused = len(order), len(order) - len(missing)
+        self._began = time.monotonic()
+        if missing:
+            self.say(f"{len(missing)} stages to compute, {self._reused} reused{self._remaining_text()}")
+
+    def started(self, stage: Stage) -> None:
+        """Show the stage that runs now."""
+        self._stage_began = self._said = time.monotonic()
+        self._fraction = 0.0
+        if self._bar is not None:
+            self._bars.remove_task(self._bar)
+        self._bar = self._bars.add_task(self._title(stage), total=None, amount="", numbers="")
+        if not self.live:
+            self.say(f"· {self._title(stage)} …")
+
+    def waiting(self, stage: Stage, owner: str) -> None:
+        """Say whom we wait for."""
+        self.say(f"  {self._title(stage)}: waiting for {owner}, which is computing it")
+
+    def progress(self, stage: Stage, done: float, total: float, unit: str, numbers: dict[str, float]) -> None:
+        """Move the bar."""
+        self._fraction = done / total if total else 0.0
+        amount = f"{done:,.0f}/{total:,.0f} {unit}"
+        shown = " ".join(f"{name.replace('_', ' ')} {numbers[name]:.3g}" for name in _SHOWN if name in numbers)
+        if self._bar is not None:
+            self._bars.update(self._bar, completed=done, total=total, amount=amount, numbers=shown)
+        now = time.monotonic()
+        if not self.live and now - self._said > _PLAIN_SECONDS:
+            self._said = now
+            self.say(f"  {amount} {shown}{self._remaining_text()}")
+
+    def note(self, stage: Stage | None, text: str) -> None:
+        """Print a note."""
+        self.console.print(Text(f"note: {text}", style="yellow"))
+
+    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
+        """Print one line for what was computed; what was reused is only counted."""
+        self._missing = [one for one in self._missing if one.key != stage.key]
+        if facts is not None:
+            self.estimates.learn(stage.name, float(facts["seconds"]))
+            self.say(f"✓ {self._title(stage)}  [dim]{facts['seconds']:.1f} s{_told(facts['counts'])}[/dim]")
+        if self._bar is not None:
+            self._bars.remove_task(self._bar)
+            self._bar = None
+
+    def failed(self, stage: Stage, error: BaseException) -> None:
+        """Say which stage stopped."""
+        self.say(f"[red]✗ {self._title(stage)}[/red]")
+
+    def _title(self, stage: Stage) -> str:
+        label = self._labels.get(stage.key, "")
+        return f"{label} · {stage.name.replace('_', ' ')}" if label else stage.name.replace("_", " ")
+
+    def _render(self) -> Group:
+        done = self._total - len(self._missing)
+        line = f"  stage {min(done + 1, self._total)}/{self._total}, {self._reused} reused{self._remaining_text()}"
+        return Group(self._bars, Text(line, style="dim"))
+
+    def _remaining_text(self) -> str:
+        seconds = self.estimates.remaining([stage.name for stage in self._missing])
+        if seconds is None:
+            return ""
+        if self._fraction > 0.02:
+            spent = time.monotonic() - self._stage_began
+            seconds += spent * (1 - self._fraction) / self._fraction - self.estimates.of(self._missing[0].name)
+        return f", about {_duration(max(seconds, 1))} left"
+
+
+def _told(counts: Mapping[str, float]) -> str:
+    """Return the counts that a user wants to see: what was lost, and how much there is."""
+    names = ("pairs", "prompts", "dropped", "truncated", "unfinished")
+    return "".join(f", {counts[name]:,.0f} {name}" for name in names if counts.get(name))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

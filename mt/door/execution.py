@@ -1,0 +1,148 @@
+"""Execution of a run: its plan, its record, and who watches."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mt.door.record import Record, State
+from mt.errors import MutualTaughtError, StoreError
+from mt.methods.blueprint import Blueprint
+from mt.workflow.execute import execute
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store
+from mt.workflow.work import Observer, Silent
+
+log = logging.getLogger("mt")
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop (Ctrl-C or SIGTERM)."""
+
+
+class Chorus:
+    """Several observers as one."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self.observers = observers
+
+    def __getattr__(self, name: str) -> Any:
+        def tell(*arguments: Any) -> None:
+            for observer in self.observers:
+                getattr(observer, name)(*arguments)
+
+        return tell
+
+
+class Recorder(Silent):
+    """Keeps the run's record up to date."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
+        """A computed stage enters the record at once."""
+        if facts is not None:
+            self.record.computed(stage)
+
+
+class Logger(Silent):
+    """Writes what happens into the log."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        self.labels = labels
+
+    def started(self, stage: Stage) -> None:
+        """Log the beginning."""
+        log.info("computing %s (%s)", stage.address, self.labels.get(stage.key, ""))
+
+    def waiting(self, stage: Stage, owner: str) -> None:
+        """Log whom we wait for."""
+        log.info("waiting for %s, computed by %s", stage.address, owner)
+
+    def note(self, stage: Stage | None, text: str) -> None:
+        """Log a note."""
+        log.warning("%s%s", f"{stage.address}: " if stage else "", text)
+
+    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
+        """Log the end."""
+        how = f"computed in {facts['seconds']} s, {facts['counts']}" if facts else "reused"
+        log.info("%s %s", stage.address, how)
+
+
+def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep: str | None = None) -> Record:
+    """Execute a run and keep its record; whatever happens, the record says how it ended.
+
+    Raises what stopped the run: a `MutualTaughtError` for what the user can mend, `Interrupted`, or a defect.
+    """
+    store = Store(Path(blueprint.config.store))
+    record = Record(folder, blueprint, store, sweep)
+    with _logged(folder), _interruptible():
+        try:
+            record.begin()
+            watching = Chorus([Recorder(record), Logger(dict(blueprint.plan.labels)), *observers])
+            execute(blueprint.plan, store, watching)  # type: ignore[arg-type]
+        except BaseException as error:
+            known = _translate(error, folder)
+            state: State = "interrupted" if isinstance(known, Interrupted) else "failed"
+            log.error("%s", state, exc_info=error)
+            record.end(state, known)
+            raise known from error
+        record.end("finished")
+    return record
+
+
+def _translate(error: BaseException, folder: Path) -> BaseException:
+    """Turn what the user can mend into one line; everything else stays as it is."""
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        return Interrupted(f"interrupted; nothing is lost. Run the same command to continue ({folder})")
+    if isinstance(error, OSError) and error.errno == 28:
+        place = error.filename or folder
+        return StoreError(f"{place}: the disk is full. Free some space and run the same command to continue")
+    return error
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Write the log of this run, in append mode, so that no attempt hides an earlier one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / "run.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that the record says `interrupted`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the process's exit status for an error: 130 after an interruption, 2 for the user, 1 for a defect."""
+    if isinstance(error, Interrupted):
+        return 130
+    return 2 if isinstance(error, MutualTaughtError) else 1

@@ -1,0 +1,35 @@
+"""Names of runs and sweeps: readable, and equal only for equal settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mt.config.compose import Composed
+from mt.config.run import RunConfig
+from mt.workflow.keys import digest
+
+
+def run_name(config: RunConfig) -> str:
+    """Return the run's given name, or method, objective, reward data, seed and a hash of all settings."""
+    if config.name:
+        return config.name
+    parts = [config.method.name, config.objective.name]
+    if config.method.name == "mutual_taught":
+        parts.append(config.rm_data.name)
+    return "-".join([*parts, f"s{config.seed}", digest(config)[:6]])
+
+
+def sweep_name(runs: Sequence[Composed]) -> str:
+    """Return the sweep's given name, or that of its experiment, with a hash of its runs' settings."""
+    first = runs[0].config
+    if first.sweep:
+        return first.sweep
+    stem = first.experiment.name if first.experiment else "sweep"
+    return f"{stem}-{digest([digest(run.config) for run in runs])[:6]}"
+
+
+def run_folder(config: RunConfig, sweep: str | None = None) -> Path:
+    """Return the folder of a run's record."""
+    sweep = sweep or config.sweep
+    return Path(config.runs) / sweep / run_name(config) if sweep else Path(config.runs) / run_name(config)

@@ -1,0 +1,163 @@
+"""The record of a run: the one source of truth about what it was, how far it is and what was measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mt.errors import StoreError
+from mt.methods.blueprint import Blueprint
+from mt.workflow import provenance
+from mt.workflow.stage import External, Stage
+from mt.workflow.store import Store, write_json
+from mt.workflow.work import read_metrics
+
+SCHEMA = 1
+RECORD = "record.json"
+State = Literal["planned", "running", "finished", "failed", "interrupted"]
+COLUMNS = ("iteration", "model", "benchmark", "metric", "value", "low", "high", "n")
+
+
+class Record:
+    """Writes `record.json`, `metrics.csv`, `config.yaml` and the links of one run."""
+
+    def __init__(self, folder: Path, blueprint: Blueprint, store: Store, sweep: str | None = None) -> None:
+        self.folder, self.blueprint, self.store = folder, blueprint, store
+        self.facts: dict[str, Any] = {
+            "schema": SCHEMA,
+            "name": folder.name,
+            "sweep": sweep,
+            "state": "planned",
+            "command": shlex.join(["python", "-m", "mt.run", *sys.argv[1:]]),
+            "config": blueprint.config.model_dump(mode="json"),
+            "git": provenance.git_state(),
+            "packages": provenance.packages(),
+            "host": provenance.host(),
+            "started": None,
+            "finished": None,
+            "error": None,
+            "stages": [],
+            "metrics": [],
+        }
+        self._computed = _computed_before(folder)
+        self._artifacts: dict[str, dict[str, Any]] = {}
+
+    def begin(self) -> None:
+        """Say that the run is under way."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write_yaml(self.folder / "config.yaml", self.facts["config"])
+        self.facts["started"] = _now()
+        self.write("running")
+
+    def computed(self, stage: Stage) -> None:
+        """Remember that this run computed a stage, and write down how far it is."""
+        self._computed.add(stage.key)
+        self.write("running")
+
+    def end(self, state: State, error: BaseException | None = None) -> None:
+        """Say how the run ended; links to the artifacts appear beside the record."""
+        self.facts["finished"] = _now()
+        self.facts["error"] = f"{type(error).__name__}: {error}" if error is not None else None
+        self.write(state)
+        self._link()
+
+    def write(self, state: State) -> None:
+        """Write the record and its metrics as they are now."""
+        self.facts["state"] = state
+        self.facts["stages"] = [self._stage(stage) for stage in self.blueprint.plan.order]
+        self.facts["metrics"] = self._metrics()
+        write_json(self.folder / RECORD, self.facts)
+        with (self.folder / "metrics.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.facts["metrics"])
+
+    def _stage(self, stage: Stage) -> dict[str, Any]:
+        found = self.store.has(stage)
+        facts = self._published(stage) if found and not isinstance(stage, External) else {}
+        state = "computed" if stage.key in self._computed else "reused"
+        return {
+            "key": stage.key,
+            "stage": stage.name,
+            "label": self.blueprint.plan.label(stage),
+            "path": os.path.relpath(self.store.path(stage), self.folder),
+            "inputs": [upstream.key for upstream in stage.inputs()],
+            "state": state if found else "missing",
+            "seconds": facts.get("seconds"),
+            "counts": facts.get("counts", {}),
+        }
+
+    def _published(self, stage: Stage) -> dict[str, Any]:
+        """Return what is known of an artifact, read once: published ones never change."""
+        if stage.key not in self._artifacts:
+            self._artifacts[stage.key] = self.store.artifact(stage).facts
+        return self._artifacts[stage.key]
+
+    def _metrics(self) -> list[dict[str, Any]]:
+        rows = []
+        for one in self.blueprint.evaluations:
+            if self.store.has(one.stage):
+                for metric in read_metrics(self.store.path(one.stage)):
+                    rows.append({"iteration": one.iteration, "model": one.model, **asdict(metric)})
+        return rows
+
+    def _link(self) -> None:
+        """Link the models and tables of every iteration under readable names."""
+        links = self.folder / "store"
+        links.mkdir(exist_ok=True)
+        for name, stage in _named(self.blueprint).items():
+            link = links / name
+            if self.store.has(stage):
+                link.unlink(missing_ok=True)
+                link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return a run's record; raises StoreError where there is none, or one of another version."""
+    path = folder / RECORD
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StoreError(f"{folder}: no run here ({RECORD} is missing)") from None
+    except json.JSONDecodeError as error:
+        raise StoreError(f"{path}: damaged ({error}); run its command again to write it anew") from None
+    if facts.get("schema") != SCHEMA:
+        raise StoreError(f"{path}: of version {facts.get('schema')}, this project reads {SCHEMA}; run it again")
+    return facts
+
+
+def _named(blueprint: Blueprint) -> Mapping[str, Stage]:
+    kinds = ("policy", "reward", "samples", "rewards", "selected", "self_training", "contrast")
+    found = {}
+    for one in blueprint.outcome.iterations:
+        for kind in kinds:
+            if (stage := getattr(one, kind)) is not None:
+                found[f"iteration_{one.index}-{kind}"] = stage
+    return found
+
+
+def _computed_before(folder: Path) -> set[str]:
+    """Return what earlier attempts of this very run computed."""
+    try:
+        stages = json.loads((folder / RECORD).read_text())["stages"]
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return set()
+    return {stage["key"] for stage in stages if stage["state"] == "computed"}
+
+
+def _write_yaml(path: Path, values: dict[str, Any]) -> None:
+    from omegaconf import OmegaConf
+
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(values)))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

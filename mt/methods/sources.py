@@ -1,0 +1,120 @@
+"""Where prompts and base models come from: the synthetic world, or the user's files, folders and hub names."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mt.config.run import RunConfig
+from mt.config.world import LanguageConfig, WorldData
+from mt.stages.models import ModelFolder
+from mt.stages.train import Finetune, TrainReward
+from mt.stages.world import WorldBenchmark, WorldDemonstrations, WorldPolicy, WorldPreferences, WorldPrompts
+from mt.workflow.fingerprint import folder_fingerprint
+from mt.workflow.keys import derive_seed
+from mt.workflow.stage import Stage
+
+
+class Source(Protocol):
+    """What a method starts from."""
+
+    def prompts(self) -> Stage:
+        """All prompts D."""
+        ...
+
+    def policy(self) -> Stage:
+        """The base policy π_0."""
+        ...
+
+    def reward(self) -> Stage:
+        """The base reward model r_0."""
+        ...
+
+    def held_out(self, size: int) -> Stage:
+        """Prompts that train nothing, at most `size`."""
+        ...
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether a gold judge exists."""
+        ...
+
+    def world(self) -> tuple[int, LanguageConfig]:
+        """The gold judge's world: seed and language."""
+        ...
+
+    def benchmark(self) -> Stage:
+        """Held-out pairs per section, as samples with the better response first; only where there is gold."""
+        ...
+
+
+class WorldSource:
+    """Everything from the synthetic world; its base models depend on the world's seed, never on the run's."""
+
+    def __init__(self, config: RunConfig, data: WorldData) -> None:
+        self.config, self.data = config, data
+
+    def prompts(self) -> Stage:
+        """Training prompts."""
+        return self.split("train", self.data.sizes.prompts)
+
+    def held_out(self, size: int) -> Stage:
+        """Prompts of the evaluation split."""
+        return self.split("eval", size)
+
+    @property
+    def has_gold(self) -> bool:
+        """The world always has its gold judge."""
+        return True
+
+    def split(self, name: str, size: int) -> Stage:
+        """Prompts of any split."""
+        return WorldPrompts(*self.world(), name, size)
+
+    def benchmark(self) -> Stage:
+        """Held-out corruption pairs per section."""
+        return WorldBenchmark(*self.world(), self.data.sizes.benchmark_pairs)
+
+    def policy(self) -> Stage:
+        """A tiny policy fine-tuned on demonstrations, unless the user gives one."""
+        if self.config.policy.path:
+            return given_model(self.config, "policy")
+        return self._finetuned
+
+    def reward(self) -> Stage:
+        """A reward model from the base policy's body, trained on preferences, unless the user gives one."""
+        if self.config.reward.path:
+            return given_model(self.config, "reward")
+        data = self.data
+        pairs = WorldPreferences(*self.world(), data.demonstrators, data.preferences, data.sizes.preferences)
+        seed = derive_seed(data.seed, "base reward")
+        return TrainReward(self._finetuned, pairs, data.reward_training, self.config.trainer, False, seed)
+
+    def world(self) -> tuple[int, LanguageConfig]:
+        """Seed and language of the world."""
+        return self.data.seed, self.data.language
+
+    @cached_property
+    def _finetuned(self) -> Stage:
+        data, seed = self.data, derive_seed(self.data.seed, "base policy")
+        demonstrations = WorldDemonstrations(*self.world(), data.demonstrators, data.sizes.demonstrations)
+        return Finetune(
+            WorldPolicy(data.policy, seed), demonstrations, data.policy_training, self.config.trainer, seed
+        )
+
+
+def source_of(config: RunConfig) -> Source:
+    """Return the source that a configuration names."""
+    if isinstance(config.data, WorldData):
+        return WorldSource(config, config.data)
+    from mt.methods.user_source import UserSource
+
+    return UserSource(config)
+
+
+def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
+    """Return the model that the user names by `policy.path` or `reward.path`."""
+    settings = config.policy if kind == "policy" else config.reward
+    folder = Path(str(settings.path)).expanduser()
+    return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind)

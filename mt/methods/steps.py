@@ -1,0 +1,120 @@
+"""The vocabulary of the methods: every step bound to a run's settings, so that a method reads like its pseudo-code.
+
+Nothing here computes: each step returns a stage, and whoever holds the outcome decides what becomes of it.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from mt.config.run import RunConfig
+from mt.config.selection import DemonstrationSelection
+from mt.methods.sources import Source, source_of
+from mt.objectives.registry import OBJECTIVES
+from mt.stages.prompts import Part
+from mt.stages.sample import Sample
+from mt.stages.score import ReferenceLogProbs, Score
+from mt.stages.select import ContrastPairs, SelectDemonstrations, SelectPairs, Union
+from mt.stages.train import TrainPolicy, TrainReward
+from mt.stages.world import GoldLabels, GoldRewards
+from mt.workflow.keys import derive_seed
+from mt.workflow.stage import Stage
+
+S = TypeVar("S", bound=Stage)
+
+
+class Steps:
+    """The steps of one run; `labels` remembers where in the method each stage was first needed."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.labels: dict[str, str] = {}
+        self.source: Source = source_of(config)
+        self._label = "base"
+
+    def at(self, label: str) -> None:
+        """Say where the method is; the steps that follow carry this label."""
+        self._label = label
+
+    def add(self, stage: S) -> S:
+        """Label a stage, and what it needs that has no label yet."""
+        waiting: list[Stage] = [stage]
+        while waiting:
+            one = waiting.pop()
+            if one.key not in self.labels:
+                self.labels[one.key] = self._label
+                waiting.extend(one.inputs())
+        return stage
+
+    def base_policy(self) -> Stage:
+        """π_0."""
+        return self.add(self.source.policy())
+
+    def base_reward(self) -> Stage:
+        """r_0."""
+        return self.add(self.source.reward())
+
+    def partition(self, parts: int) -> list[Stage]:
+        """D split into equal disjoint parts (Algorithm 1, line 2)."""
+        prompts, seed = self.source.prompts(), self.seed("partition")
+        return [self.add(Part(prompts, parts, index, seed)) for index in range(parts)]
+
+    def sample(self, policy: Stage, prompts: Stage) -> Stage:
+        """K responses per prompt."""
+        config = self.config
+        return self.add(Sample(policy, prompts, config.sampling, config.generator, self.seed("sample")))
+
+    def score(self, reward: Stage, samples: Stage) -> Stage:
+        """The reward of every response."""
+        return self.add(Score(reward, samples, self.config.scorer))
+
+    def select(self, samples: Stage, rewards: Stage) -> Stage:
+        """What the policy learns from: preference pairs, or demonstrations where the objective imitates."""
+        selection = self.config.selection
+        if isinstance(selection, DemonstrationSelection):
+            return self.add(SelectDemonstrations(samples, rewards, selection))
+        return self.add(SelectPairs(samples, rewards, selection, "policy", self.seed("select")))
+
+    def union(self, *tables: Stage) -> Stage:
+        """Several tables of one kind as one."""
+        if len(tables) == 1:
+            return tables[0]
+        imitates = isinstance(tables[0], SelectDemonstrations)
+        return self.add(Union(tables, "demonstrations" if imitates else "pairs"))
+
+    def train_policy(self, policy: Stage, selected: Stage, *, reference: Stage) -> Stage:
+        """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them."""
+        config, seed, logps = self.config, self.seed("train_policy"), None
+        training, trainer = config.policy.training, config.trainer
+        if OBJECTIVES[config.objective.name].needs_reference:
+            length, truncation = training.max_length, training.truncation
+            logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation))
+        return self.add(TrainPolicy(policy, selected, logps, config.objective, training, trainer, seed))
+
+    def train_reward(self, initial: Stage, pairs: Stage) -> Stage:
+        """r_t from `initial` by the Bradley-Terry loss."""
+        config, seed = self.config, self.seed("train_reward")
+        training, strip_bos = config.reward.training, config.reward.strip_bos
+        return self.add(TrainReward(initial, pairs, training, config.trainer, strip_bos, seed))
+
+    def self_training_pairs(self, samples: Stage, labeler: Stage) -> Stage:
+        """D(PM): one pair per prompt of the policy's responses, ordered by `labeler` (or by gold, as a control)."""
+        gold = self.config.rm_data.labels == "gold"
+        rewards = self.gold(samples) if gold else self.score(labeler, samples)
+        selection, seed = self.config.reward.selection, self.seed("select")
+        return self.add(SelectPairs(samples, rewards, selection, "self_training", seed))
+
+    def contrast_pairs(self, new: Stage, old: Stage) -> Stage:
+        """D(PM_new, PM_old): the new policy's response over the old one's (or ordered by gold, as a control)."""
+        pairs = self.add(ContrastPairs(new, old, self.seed("contrast")))
+        if self.config.rm_data.labels == "gold":
+            return self.add(GoldLabels(pairs, *self.source.world()))
+        return pairs
+
+    def gold(self, samples: Stage) -> Stage:
+        """The gold reward of every response."""
+        return self.add(GoldRewards(samples, *self.source.world()))
+
+    def seed(self, name: str) -> int:
+        """A seed derived from the run's and the step's name, so that equal steps of different runs agree."""
+        return derive_seed(self.config.seed, name)

@@ -1,0 +1,98 @@
+"""The plan of a run or a sweep: which stages it has, which are shared, done or missing. Computes nothing.
+
+python -m mt.plan -m objective=dpo,ipo,simpo rm_data=both,contrast
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mt.config.compose import compose_runs
+from mt.door.arguments import parse
+from mt.door.execution import exit_code
+from mt.door.naming import run_name
+from mt.errors import MutualTaughtError
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.workflow.plan import merge
+from mt.workflow.stage import External
+from mt.workflow.store import Store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the plan; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        parsed = parse([word for word in given if word != "--json"], "python -m mt.plan")
+        if parsed is None:
+            return 0
+        runs = [blueprint(one.config) for one in compose_runs(parsed.overrides, multirun=parsed.multirun)]
+    except MutualTaughtError as error:
+        Console(stderr=True).print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return exit_code(error)
+    found = describe_plan(runs)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print(found, Console())
+    return 0
+
+
+def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
+    """Return the merged plan as plain data: its stages, their state, and how often they are needed."""
+    store = Store(Path(runs[0].config.store))
+    merged = merge(one.plan for one in runs)
+    needed = Counter(stage.key for one in runs for stage in one.plan.order)
+    missing = {stage.key for stage in merged.missing(store)}
+    stages = [
+        {
+            "key": stage.key,
+            "stage": stage.name,
+            "label": merged.label(stage),
+            "state": "missing" if stage.key in missing else "done" if store.has(stage) else "not needed",
+            "runs": needed[stage.key],
+            "inputs": [upstream.key for upstream in stage.inputs()],
+            "needs": stage.NEEDS,
+        }
+        for stage in merged.order
+        if not isinstance(stage, External)
+    ]
+    counted = {str(stage["key"]) for stage in stages}
+    return {
+        "runs": [run_name(one.config) for one in runs],
+        "stages": stages,
+        "total": len(stages),
+        "without_sharing": sum(count for key, count in needed.items() if key in counted),
+        "done": sum(stage["state"] == "done" for stage in stages),
+        "missing": len(missing),
+    }
+
+
+def _print(found: dict[str, Any], console: Console) -> None:
+    several = len(found["runs"]) > 1
+    table = Table(header_style="bold")
+    for title in ("where", "stage", "key", "state", *(["runs"] if several else [])):
+        table.add_column(title, justify="right" if title == "runs" else "left")
+    colours = {"done": "green", "missing": "yellow", "not needed": "dim"}
+    for stage in found["stages"]:
+        state = f"[{colours[stage['state']]}]{stage['state']}[/]"
+        row = [stage["label"], stage["stage"], stage["key"][:12], state]
+        table.add_row(*row, *([str(stage["runs"])] if several else []))
+    console.print(table)
+    sharing = f" ({found['without_sharing']} without sharing)" if several else ""
+    console.print(
+        f"{len(found['runs'])} run(s), {found['total']} stages{sharing}: "
+        f"{found['done']} done, {found['missing']} to compute"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""The door: compose the runs of a command line, check them, execute them, report.
+
+python -m mt.run                                  Mutual-Taught in the synthetic world
+python -m mt.run -m objective=dpo,ipo seed=0,1    a sweep; shared stages are computed once
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mt.config.compose import Composed, compose_runs
+from mt.door.arguments import parse
+from mt.door.checks import check
+from mt.door.display import Display
+from mt.door.estimate import Estimates
+from mt.door.execution import Interrupted, exit_code, run
+from mt.door.naming import run_folder, sweep_name
+from mt.door.record import RECORD
+from mt.door.summary import print_summary
+from mt.errors import MutualTaughtError
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.workflow.store import Store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    console = Console(soft_wrap=False)
+    try:
+        parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run")
+        if parsed is None:
+            return 0
+        runs = compose_runs(parsed.overrides, multirun=parsed.multirun)
+        return _launch(runs, parsed.multirun, console)
+    except (MutualTaughtError, Interrupted) as error:
+        Console(stderr=True).print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return exit_code(error)
+
+
+def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
+    sweep = sweep_name(runs) if multirun else None
+    name = runs[0].config.launch.name
+    if name != "inline":
+        # late: launch stands above this module, and only this one word leads there
+        return int(importlib.import_module("launch.submit").submit(runs, sweep, console))
+    blueprints = [blueprint(one.config) for one in runs]
+    for one in blueprints:
+        check(one)
+    failed: list[MutualTaughtError] = []
+    for number, one in enumerate(blueprints, start=1):
+        folder = run_folder(one.config, sweep)
+        console.print(f"[bold]{folder.name}[/bold]" + (f"  run {number}/{len(runs)}" if multirun else ""))
+        try:
+            execute_run(one, folder, console, sweep)
+        except MutualTaughtError as error:
+            if not multirun:
+                raise
+            failed.append(error)
+            console.print(f"{folder.name} failed: {error}", style="red", markup=False, soft_wrap=True)
+    if multirun:
+        console.print(f"sweep    {run_folder(runs[0].config, sweep).parent}: {len(runs) - len(failed)} finished, "
+                      f"{len(failed)} failed", soft_wrap=True)  # fmt: skip
+    return exit_code(failed[0]) if failed else 0
+
+
+def execute_run(one: Blueprint, folder: Path, console: Console, sweep: str | None = None) -> dict[str, Any]:
+    """Execute one run with its display, tracker and report; returns its record."""
+    quiet_libraries()
+    with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
+        record = run(one, folder, [display], sweep)
+    print_summary(console, record.facts, folder)
+    return record.facts
+
+
+def quiet_libraries() -> None:
+    """Keep the progress bars and advice of libraries out of our display; what matters goes to the log."""
+    import os
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.captureWarnings(True)
+
+
+__all__ = ["RECORD", "execute_run", "main"]
+
+if __name__ == "__main__":
+    sys.exit(main())

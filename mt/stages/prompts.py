@@ -1,0 +1,38 @@
+"""Prompts: taken from their source, and partitioned into D_1 … D_T and D_R."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mt.errors import DataError, describe
+from mt.types import Prompt
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class Part(Stage):
+    """One of `parts` disjoint parts of the prompts, equal in size to within one prompt (Algorithm 1, line 2)."""
+
+    VERSION: ClassVar[int] = 1
+    prompts: Stage
+    parts: int
+    index: int
+    """From 0."""
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Shuffle by the seed and take every `parts`-th prompt, so that no tail is dropped."""
+        import numpy as np
+
+        prompts = work.rows(Prompt, self.prompts)
+        if len(prompts) < self.parts:
+            problem = f"fewer than the {self.parts} parts that the method needs"
+            raise DataError(
+                describe("prompts", len(prompts), problem, mend="Give more prompts or fewer iterations")
+            )
+        order = np.random.default_rng(self.seed).permutation(len(prompts))
+        chosen = sorted(int(i) for i in order[self.index :: self.parts])
+        work.count(prompts=len(chosen))
+        work.write([prompts[i] for i in chosen], Prompt)

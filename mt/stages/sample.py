@@ -1,0 +1,61 @@
+"""Sampling: K responses of a policy per prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from mt.config.engines import DecodingConfig, GeneratorConfig
+from mt.errors import DataError, describe
+from mt.types import Prompt, Response, Samples
+from mt.workflow.journal import Journal
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class Sample(Stage):
+    """K responses per prompt from the policy (§5.1); a prompt's responses depend on no other prompt."""
+
+    VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[str] = "gpu"
+    policy: Stage
+    prompts: Stage
+    decoding: DecodingConfig
+    generator: GeneratorConfig
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Sample what an interrupted attempt left open; responses are written down as they come."""
+        from mt.engines.generation import open_generator
+
+        prompts = work.rows(Prompt, self.prompts)
+        with Journal(work.scratch / "samples.jsonl") as journal:
+            done = {item["prompt_id"] for item in journal.items}
+            with open_generator(self.generator, work.path(self.policy)) as generator:
+                for row in generator.sample(prompts, self.decoding, self.seed, skip=done):
+                    journal.append(asdict(row))
+                    work.progress(len(journal.items), len(prompts), "prompts")
+                counts = generator.counts
+            self._publish(work, prompts, journal.items, counts)
+
+    def _publish(self, work: Work, prompts: list[Prompt], items: list[Any], counts: Mapping[str, float]) -> None:
+        """Write the table in the prompts' order, whatever order the responses came in."""
+        found = {item["prompt_id"]: _samples(item) for item in items}
+        rows = [found[prompt.prompt_id] for prompt in prompts if prompt.prompt_id in found]
+        if not rows:
+            raise DataError(
+                describe("prompts", len(prompts), "no prompt leaves room for a response", mend="Raise max_length")
+            )
+        responses = [response for row in rows for response in row.responses]
+        tokens = sum(response.n_tokens for response in responses)
+        unfinished = sum(not response.finished for response in responses)
+        work.count(**counts)
+        work.count(prompts=len(rows), responses=len(responses), response_tokens=tokens, unfinished=unfinished)
+        work.write(rows, Samples)
+
+
+def _samples(item: dict[str, Any]) -> Samples:
+    responses = [Response(**response) for response in item["responses"]]
+    return Samples(item["prompt_id"], item["messages"], item["section"], responses)

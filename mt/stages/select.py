@@ -1,0 +1,105 @@
+"""Selection: preference pairs from scored responses, and from the policy before and after an update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from mt.config.selection import DemonstrationSelection, PairSelection
+from mt.errors import DataError, describe
+from mt.types import Demonstration, Pair, Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+if TYPE_CHECKING:
+    from mt.selection import Selection
+
+
+@dataclass(frozen=True, eq=False)
+class SelectPairs(Stage):
+    """Preference pairs of each prompt's scored responses (Appendix A, length control)."""
+
+    VERSION: ClassVar[int] = 1
+    samples: Stage
+    rewards: Stage
+    selection: PairSelection
+    source: str
+    """What the pairs are for: "policy" (E-step) or "self_training" (D(PM))."""
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Select the pairs; raises DataError when no prompt gives one."""
+        from mt.selection import select_pairs
+
+        samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
+        rule, settings = self.selection.name, self.selection.settings()
+        selected = select_pairs(rule, samples, rewards, seed=self.seed, source=self.source, **settings)
+        _publish(work, selected, Pair)
+
+
+@dataclass(frozen=True, eq=False)
+class SelectDemonstrations(Stage):
+    """Responses to imitate, for the objectives that learn from demonstrations (best of K, ReST-EM)."""
+
+    VERSION: ClassVar[int] = 1
+    samples: Stage
+    rewards: Stage
+    selection: DemonstrationSelection
+
+    def run(self, work: Work) -> None:
+        """Select the demonstrations; raises DataError when no prompt gives one."""
+        from mt.selection import select_demonstrations
+
+        samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
+        settings = self.selection.settings()
+        _publish(work, select_demonstrations(self.selection.name, samples, rewards, **settings), Demonstration)
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastPairs(Stage):
+    """D(PM_new, PM_old): a response of the updated policy over one of the policy before (Eq. 5)."""
+
+    VERSION: ClassVar[int] = 1
+    new: Stage
+    old: Stage
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Pair the responses; identical texts give no pair."""
+        from mt.selection import contrast
+
+        _publish(work, contrast(work.rows(Samples, self.new), work.rows(Samples, self.old), seed=self.seed), Pair)
+
+
+@dataclass(frozen=True, eq=False)
+class Union(Stage):
+    """Several tables of pairs, or of demonstrations, as one."""
+
+    VERSION: ClassVar[int] = 1
+    tables: tuple[Stage, ...]
+    rows: Literal["pairs", "demonstrations"]
+
+    def run(self, work: Work) -> None:
+        """Put the tables one after another."""
+        row_type: type[Any] = Pair if self.rows == "pairs" else Demonstration
+        found = [row for table in self.tables for row in work.rows(row_type, table)]
+        work.count(**{self.rows: len(found)})
+        work.write(found, row_type)
+
+
+def _publish(work: Work, selected: Selection[Any], row_type: type[Any]) -> None:
+    """Write the rows and their counts; a table without rows would only fail later, and less clearly."""
+    work.count(**selected.counts)
+    if not selected.rows:
+        why = ", ".join(f"{name} {number}" for name, number in selected.counts.items())
+        mend = "Raise sampling.samples or sampling.temperature, or give more prompts"
+        raise DataError(
+            describe(
+                "pairs",
+                0,
+                f"no prompt gave any ({why})",
+                allowed="two distinct responses with different rewards",
+                mend=mend,
+            )
+        )
+    work.write(selected.rows, row_type)

@@ -1,0 +1,163 @@
+"""The synthetic world as stages: prompts, demonstrations, preferences, the first policy, gold rewards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from mt.config.world import DemonstratorsConfig, LanguageConfig, PreferencesConfig, TinyModelConfig
+from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class WorldPrompts(Stage):
+    """Prompts of one split of a world; evaluation splits hold texts that no training split has."""
+
+    VERSION: ClassVar[int] = 1
+    seed: int
+    language: LanguageConfig
+    split: str
+    size: int
+
+    def run(self, work: Work) -> None:
+        """Draw the prompts."""
+        from mt.world.prompts import prompts
+        from mt.world.world import build_world
+
+        work.write(prompts(build_world(self.seed, self.language), self.split, self.size), Prompt)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldDemonstrations(Stage):
+    """Answers of novices, average people and experts, from which the base policy learns to speak."""
+
+    VERSION: ClassVar[int] = 1
+    seed: int
+    language: LanguageConfig
+    people: DemonstratorsConfig
+    size: int
+
+    def run(self, work: Work) -> None:
+        """Write the demonstrations."""
+        from mt.world.demonstrators import demonstrations
+        from mt.world.world import build_world
+
+        world = build_world(self.seed, self.language)
+        work.write(demonstrations(world, self.people, self.size, self.seed), Demonstration)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldPreferences(Stage):
+    """Human-like preference pairs of an older distribution, from which the base reward model learns."""
+
+    VERSION: ClassVar[int] = 1
+    seed: int
+    language: LanguageConfig
+    people: DemonstratorsConfig
+    preferences: PreferencesConfig
+    size: int
+
+    def run(self, work: Work) -> None:
+        """Write the pairs."""
+        from mt.world.preferences import preferences
+        from mt.world.world import build_world
+
+        world = build_world(self.seed, self.language)
+        work.write(preferences(world, self.people, self.preferences, self.size, self.seed), Pair)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldPolicy(Stage):
+    """A tiny policy with random weights and the world's tokenizer."""
+
+    VERSION: ClassVar[int] = 1
+    model: TinyModelConfig
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Write the model folder."""
+        from mt.world.models import write_policy
+
+        work.count(parameters=write_policy(work.folder, self.model, self.seed))
+
+
+@dataclass(frozen=True, eq=False)
+class WorldBenchmark(Stage):
+    """RewardBench's counterpart: held-out pairs per section, as samples with the better response first."""
+
+    VERSION: ClassVar[int] = 1
+    seed: int
+    language: LanguageConfig
+    size: int
+    """Pairs per subset."""
+
+    def run(self, work: Work) -> None:
+        """Write the pairs."""
+        from mt.world.benchmark import benchmark_pairs
+        from mt.world.world import build_world
+
+        pairs = benchmark_pairs(build_world(self.seed, self.language), self.size)
+        rows = [Samples(p.prompt_id, p.messages, p.section, [p.chosen, p.rejected]) for p in pairs]
+        work.write(rows, Samples)
+
+
+@dataclass(frozen=True, eq=False)
+class GoldRewards(Stage):
+    """The gold judge's reward of every response; for evaluation, and for the positive control."""
+
+    VERSION: ClassVar[int] = 1
+    samples: Stage
+    seed: int
+    language: LanguageConfig
+
+    def run(self, work: Work) -> None:
+        """Judge every response."""
+        from mt.world.gold import gold
+        from mt.world.world import build_world
+
+        world = build_world(self.seed, self.language)
+        rows = [
+            Rewards(row.prompt_id, [gold(world, row.messages, response.text) for response in row.responses])
+            for row in work.rows(Samples, self.samples)
+        ]
+        work.write(rows, Rewards)
+
+
+@dataclass(frozen=True, eq=False)
+class GoldLabels(Stage):
+    """Pairs ordered by the gold judge instead of by their maker; pairs that it cannot tell apart are dropped."""
+
+    VERSION: ClassVar[int] = 1
+    pairs: Stage
+    seed: int
+    language: LanguageConfig
+
+    def run(self, work: Work) -> None:
+        """Turn round what gold orders the other way."""
+        from mt.world.gold import gold_prefers
+        from mt.world.world import build_world
+
+        world, kept, turned = build_world(self.seed, self.language), [], 0
+        pairs = work.rows(Pair, self.pairs)
+        for pair in pairs:
+            right = gold_prefers(world, pair.messages, pair.chosen.text, pair.rejected.text)
+            if right is None:
+                continue
+            kept.append(pair if right else _turned(pair))
+            turned += not right
+        work.count(pairs=len(kept), turned=turned, dropped_equal=len(pairs) - len(kept))
+        work.write(kept, Pair)
+
+
+def _turned(pair: Pair) -> Pair:
+    return replace(
+        pair,
+        chosen=pair.rejected,
+        rejected=pair.chosen,
+        chosen_reward=pair.rejected_reward,
+        rejected_reward=pair.chosen_reward,
+        chosen_win_probability=pair.rejected_win_probability,
+        rejected_win_probability=pair.chosen_win_probability,
+    )
