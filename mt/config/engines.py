@@ -52,6 +52,8 @@ class _Scorer(Config):
     """Precision of weights and activations; never guessed from the folder."""
     max_length: Annotated[int, Field(ge=2)]
     """Longest conversation, in the reward model's tokens; a longer one is cut from the left and counted."""
+    strip_bos: bool
+    """Leave out the beginning-of-sequence token, for reward models that were trained without it."""
 
 
 class _Local(Config):
@@ -106,6 +108,13 @@ class VllmScorer(_Scorer, _Vllm):
     """Scoring by vLLM, one worker process per GPU or group of GPUs."""
 
     name: Literal["vllm"]
+
+
+class LogProbsConfig(_Local):
+    """How a policy's log-probabilities of given responses are computed, in this process."""
+
+    dtype: Dtype
+    """Precision of weights and activations; the sums are float32 always."""
 
 
 GeneratorConfig = Annotated[TransformersGenerator | VllmGenerator, Field(discriminator="name")]

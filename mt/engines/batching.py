@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from mt.engines.devices import release
 from mt.errors import EngineError, describe
 
 T = TypeVar("T")
@@ -13,35 +14,31 @@ T = TypeVar("T")
 _CPU_ALLOCATOR = ("DefaultCPUAllocator", "can't allocate memory")
 
 
-def token_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Return indices of rows in batches whose padded size (rows x longest) keeps within `budget` tokens.
+def token_batches(lengths: Sequence[int], budget: int, rows: Iterable[int] | None = None) -> list[list[int]]:
+    """Return the rows (all of them by default) in batches whose padded size keeps within `budget` tokens.
 
     Rows are sorted by length, longest first, so that the largest batch meets a lack of memory at once; equal
     lengths keep their order. A row longer than the budget forms a batch of its own.
     """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     batches: list[list[int]] = []
-    for index in order:
+    for row in sorted(range(len(lengths)) if rows is None else rows, key=lambda row: -lengths[row]):
         if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= budget:
-            batches[-1].append(index)
+            batches[-1].append(row)
         else:
-            batches.append([index])
+            batches.append([row])
     return batches
 
 
 def run_halving(
-    batches: list[list[int]], compute: Callable[[list[int]], T], field: str
+    batches: list[list[int]], lengths: Sequence[int], compute: Callable[[list[int]], T], field: str
 ) -> Iterator[tuple[list[int], T]]:
-    """Yield (batch, compute(batch)), with batches of half the rows from then on where memory does not suffice.
+    """Yield (batch, compute(batch)); where memory does not suffice, go on with batches of half the tokens.
 
     Raises `EngineError` naming `field`, the setting of the token budget, where one row alone does not fit.
     """
-    waiting, limit = deque(batches), max(map(len, batches), default=0)
+    waiting = deque(batches)
     while waiting:
         batch = waiting.popleft()
-        if len(batch) > limit:
-            waiting.extendleft([batch[limit:], batch[:limit]])
-            continue
         try:
             result = compute(batch)
         except RuntimeError as error:
@@ -49,9 +46,9 @@ def run_halving(
         else:
             yield batch, result
             continue
-        _free_memory()  # only now: the error's traceback held the tensors of the failed batch
-        limit = len(batch) // 2
-        waiting.appendleft(batch)
+        release()  # only now: the error's traceback held the tensors of the failed batch
+        half = max(lengths[row] for row in batch) * len(batch) // 2
+        waiting = deque(token_batches(lengths, half, [row for rest in (batch, *waiting) for row in rest]))
 
 
 def _refuse(error: RuntimeError, rows: int, field: str) -> None:
@@ -64,10 +61,3 @@ def _refuse(error: RuntimeError, rows: int, field: str) -> None:
     if rows == 1:
         mend = "Use a shorter max_length, a smaller dtype or a device with more memory"
         raise EngineError(describe(field, rows, "one row alone does not fit into memory", mend=mend)) from error
-
-
-def _free_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -58,6 +59,15 @@ def cpu_threads(wanted: int | None) -> Iterator[int]:
         yield chosen
     finally:
         torch.set_num_threads(before)
+
+
+def release() -> None:
+    """Give the memory of models that nobody refers to any more back to the device."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def free_cores() -> int:

@@ -56,8 +56,10 @@ def check_context(folder: Path, max_length: int, field: str) -> None:
 def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.device) -> Any:
     """Load a checked folder for inference: explicit dtype, safetensors only, no code from the folder."""
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+    from transformers.utils import logging
 
     check_model(folder, kind)
+    logging.disable_progress_bar()
     loader = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
     try:
         model: Any = loader.from_pretrained(

@@ -1,0 +1,106 @@
+"""The decoding loop: prompts read once and shared by their K responses, finished responses retired early.
+
+Against `generate(num_return_sequences=K)` of transformers this saves K - 1 of K prompt passes and the steps that
+finished rows would wait for the longest one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mt.config.engines import DecodingConfig
+from mt.engines.generation.prompts import Ready
+from mt.engines.generation.sampler import draw, stream_key
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_RETIRE_SHARE = 1 / 8
+"""Share of finished rows at which a batch is made smaller: each time costs one copy of the key-value cache."""
+
+
+class Batch:
+    """R = N·K responses that are decoded together; a row leaves when it is finished."""
+
+    def __init__(self, model: Any, ready: Sequence[Ready], decoding: DecodingConfig, seed: int, copies: int):
+        """Lay out `copies` rows for each prompt, those of one prompt next to each other."""
+        self.model, self.ready, self.decoding, self.copies = model, ready, decoding, copies
+        keys = [stream_key(seed, row.prompt.prompt_id, sample) for row in ready for sample in range(copies)]
+        device = model.device
+        self.keys_R = torch.tensor(keys, device=device)
+        self.room_R = torch.tensor([row.room for row in ready], device=device).repeat_interleave(copies)
+        self.rows_R = torch.arange(len(keys), device=device)
+        longest = max(row.room for row in ready)
+        self.tokens_RS = torch.full((len(keys), longest), -1, dtype=torch.long, device=device)
+
+    @torch.inference_mode()
+    def decode(self, stop: Sequence[int], pad_id: int) -> list[tuple[list[int], bool]]:
+        """Return (token ids without the end token, whether it ended by itself) for each row, in order."""
+        logits_RV = self._read_prompts(pad_id)
+        stop_E = torch.tensor(list(stop), device=self.model.device)
+        for step in range(self.tokens_RS.shape[1]):
+            ids_R = draw(logits_RV, self.keys_R, step, self.decoding.temperature, self.decoding.top_p)
+            self.tokens_RS[self.rows_R, step] = ids_R
+            self.alive_R &= ~torch.isin(ids_R, stop_E) & (self.room_R > step + 1)
+            alive = int(self.alive_R.sum())
+            if not alive:
+                break
+            if len(ids_R) - alive >= _RETIRE_SHARE * len(ids_R):
+                ids_R = self._retire(ids_R)
+            logits_RV = self._step(ids_R)
+        rooms = [row.room for row in self.ready for _ in range(self.copies)]
+        return [_cut(ids[:room], stop) for ids, room in zip(self.tokens_RS.tolist(), rooms, strict=True)]
+
+    def _read_prompts(self, pad_id: int) -> Tensor:
+        """Pass the prompts (N rows, padded on the left) and repeat what is kept of them K times."""
+        from transformers import DynamicCache
+
+        device, width = self.model.device, max(len(row.ids) for row in self.ready)
+        padded = [[pad_id] * (width - len(row.ids)) + row.ids for row in self.ready]
+        lengths_N = torch.tensor([len(row.ids) for row in self.ready], device=device)
+        mask_NP = (torch.arange(width, device=device) >= width - lengths_N[:, None]).long()
+        self.cache = DynamicCache(config=self.model.config)
+        logits_NV = self._forward(
+            torch.tensor(padded, device=device), mask_NP, (mask_NP.cumsum(-1) - 1).clamp(min=0)
+        )
+        self.cache.batch_repeat_interleave(self.copies)
+        self.mask_RP = mask_NP.repeat_interleave(self.copies, 0)
+        self.next_R = lengths_N.repeat_interleave(self.copies)
+        self.alive_R = torch.ones_like(self.next_R, dtype=torch.bool)
+        return logits_NV.repeat_interleave(self.copies, 0)
+
+    def _step(self, ids_R: Tensor) -> Tensor:
+        """Read one token of each row and return the logits of the next one."""
+        self.mask_RP = torch.cat([self.mask_RP, self.mask_RP.new_ones(len(ids_R), 1)], dim=1)
+        logits_RV = self._forward(ids_R[:, None], self.mask_RP, self.next_R[:, None])
+        self.next_R = self.next_R + 1
+        return logits_RV
+
+    def _retire(self, ids_R: Tensor) -> Tensor:
+        """Keep the rows that are not finished; what a finished row drew after its end is cut off later."""
+        kept = self.alive_R.nonzero()[:, 0]
+        self.cache.batch_select_indices(kept)
+        for name in ("keys_R", "room_R", "rows_R", "mask_RP", "next_R", "alive_R"):
+            setattr(self, name, getattr(self, name)[kept])
+        return ids_R[kept]
+
+    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        out = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits_RV: Tensor = out.logits[:, -1]
+        return logits_RV
+
+
+def _cut(ids: list[int], stop: Sequence[int]) -> tuple[list[int], bool]:
+    """Return the ids before the first end token, and whether there is one."""
+    end = next((index for index, token in enumerate(ids) if token in stop or token < 0), len(ids))
+    return ids[:end], end < len(ids) and ids[end] >= 0

@@ -1,0 +1,94 @@
+"""Random draws that depend on what is drawn, never on the batch it is drawn in.
+
+A token is drawn by the Gumbel-max rule: argmax of logit / temperature + noise, over the nucleus. The noise is a
+hash of (seed, prompt, sample, step, token), so that neither batch size nor order nor the company of other prompts
+changes a draw. Rounding still differs between batch shapes: in float32 that moves about one token in a million.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import torch
+
+from mt.errors import EngineError, describe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FIRST_CANDIDATES = 256
+"""Most likely tokens looked at first; where they hold less than the nucleus, the whole vocabulary is sorted."""
+
+
+def stream_key(seed: int, prompt_id: str, sample: int) -> int:
+    """Return the 64-bit key of one response's random stream."""
+    digest = hashlib.blake2b(f"{seed}\x1f{sample}\x1f{prompt_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def draw(logits_RV: Tensor, keys_R: Tensor, step: int, temperature: float, top_p: float) -> Tensor:
+    """Return one token id a row, drawn at `temperature` from the nucleus `top_p`; greedy at temperature 0."""
+    logits_RV = logits_RV.float()
+    if temperature == 0:
+        top_R, ids_R = logits_RV.max(-1)
+        _check_finite(top_R)
+        return ids_R
+    values_RM, ids_RM = nucleus(logits_RV / temperature, top_p)
+    choice_R = (values_RM + gumbel(keys_R, step, ids_RM)).argmax(-1, keepdim=True)
+    return ids_RM.gather(-1, choice_R)[:, 0]
+
+
+def nucleus(logits_RV: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """Return (logits, token ids) of each row's nucleus, most likely first; shorter rows are filled with -inf.
+
+    The nucleus is the smallest set of most likely tokens whose probabilities sum to `top_p` or more. Raises
+    `EngineError` where a row's logits are not finite numbers.
+    """
+    logz_R1 = logits_RV.logsumexp(-1, keepdim=True)
+    _check_finite(logz_R1)
+    candidates = min(_FIRST_CANDIDATES, logits_RV.shape[-1]) if top_p < 1 else logits_RV.shape[-1]
+    while True:
+        values_RC, ids_RC = logits_RV.topk(candidates)
+        mass_RC = (values_RC - logz_R1).exp()
+        before_RC = mass_RC.cumsum(-1) - mass_RC
+        if candidates == logits_RV.shape[-1] or bool((before_RC[:, -1] >= top_p).all()):
+            break
+        candidates = logits_RV.shape[-1]
+    inside_RC = (before_RC < top_p) | (top_p >= 1)
+    width = int(inside_RC.sum(-1).max())
+    return values_RC[:, :width].masked_fill(~inside_RC[:, :width], -torch.inf), ids_RC[:, :width]
+
+
+def gumbel(keys_R: Tensor, step: int, ids_RM: Tensor) -> Tensor:
+    """Return standard Gumbel noise (float64) for the given tokens, a pure function of (key, step, token)."""
+    states_R1 = _mix(keys_R + _signed(_GOLDEN * (step + 1)))[:, None]
+    bits_RM = _shift_right(_mix(states_R1 + (ids_RM + 1) * _signed(_GOLDEN)), 11)
+    uniform_RM = (bits_RM.double() + 0.5) * 2.0**-53
+    return -(-uniform_RM.log()).log()
+
+
+_GOLDEN = 0x9E3779B97F4A7C15  # the increments and multipliers of the SplitMix64 generator (Steele et al. 2014)
+_MULTIPLIERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+
+
+def _mix(x: Tensor) -> Tensor:
+    for shift, multiplier in _MULTIPLIERS:
+        x = (x ^ _shift_right(x, shift)) * _signed(multiplier)
+    return x ^ _shift_right(x, 31)
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Shift as if unsigned: torch's int64 shift drags the sign along."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _check_finite(values: Tensor) -> None:
+    if not bool(torch.isfinite(values).all()):
+        mend = "Train with a lower learning rate, or generate with dtype=float32"
+        raise EngineError(describe("logits", "nan or inf", "the policy gives no probabilities", mend=mend))

@@ -1,0 +1,101 @@
+"""Summed log-probabilities of responses under a policy: the reference side of preference objectives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mt.config.engines import LogProbsConfig
+from mt.engines.batching import run_halving, token_batches
+from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
+from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
+from mt.engines.models import check_context, load_model
+from mt.engines.scoring.conversations import finite
+from mt.engines.scoring.windows import pad_right, windows
+from mt.engines.text import (
+    Fitted,
+    Truncation,
+    end_of_turn_id,
+    fit_response,
+    load_tokenizer,
+    prompt_ids,
+    response_ids,
+)
+from mt.types import Messages, Response
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def response_logprobs(
+    config: LogProbsConfig,
+    model: Path,
+    rows: Sequence[tuple[Messages, Response]],
+    max_length: int,
+    truncation: Truncation = "left",
+) -> Iterator[tuple[int, float, int]]:
+    """Yield (index of the row, Σ log π(token), number of response tokens summed), in no particular order.
+
+    Sequences are formed exactly as in training (§5.1, Eq. 2): prompt, response, end-of-turn token where it
+    finished, fitted into `max_length` by `truncation`. A row that training would drop yields (index, nan, 0).
+    Raises `EngineError` naming the row whose sum is not finite.
+    """
+    folder = Path(model)
+    check_context(folder, max_length, "max_length")
+    with cpu_threads(config.threads):
+        policy = _Policy(config, folder)
+        try:
+            for window in windows(len(rows)):
+                fitted = [policy.fit(rows[index], max_length, truncation) for index in window]
+                for i, value, tokens in policy.logprobs(fitted):
+                    yield window[i], finite(window[i], value, "log-probability") if tokens else value, tokens
+        finally:
+            del policy
+            release()
+
+
+class _Policy:
+    def __init__(self, config: LogProbsConfig, folder: Path):
+        self.config = config
+        self.tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
+        self.end_id = end_of_turn_id(self.tokenizer, folder)
+        self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
+        self.head = output_head(self.model)
+
+    def fit(self, row: tuple[Messages, Response], max_length: int, truncation: Truncation) -> Fitted | None:
+        messages, response = row
+        ids = response_ids(self.tokenizer, response, self.end_id)
+        return fit_response(prompt_ids(self.tokenizer, messages), ids, max_length, truncation)
+
+    def logprobs(self, rows: Sequence[Fitted | None]) -> Iterator[tuple[int, float, int]]:
+        """Yield (index, sum, tokens) of the rows of one window, those that were dropped first."""
+        yield from ((index, math.nan, 0) for index, row in enumerate(rows) if row is None)
+        kept = {index: row for index, row in enumerate(rows) if row is not None}
+        lengths = [len(row.prompt) + len(row.response) if row else 0 for row in rows]
+
+        def compute(batch: list[int]) -> list[float]:
+            return self.sums([kept[index] for index in batch])
+
+        batches = token_batches(lengths, self.config.batch_tokens, kept)
+        for batch, sums in run_halving(batches, lengths, compute, "batch_tokens"):
+            yield from ((i, value, len(kept[i].response)) for i, value in zip(batch, sums, strict=True))
+
+    @torch.inference_mode()
+    def sums(self, batch: Sequence[Fitted]) -> list[float]:
+        """Return the summed log-probabilities of sequences that form one batch."""
+        ids_BT = pad_right(
+            [row.prompt + row.response for row in batch], self.tokenizer.pad_token_id, self.model.device
+        )
+        hidden_BTD = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
+        lengths = [len(row.response) for row in batch]
+        where_R = predicting_positions([len(row.prompt) for row in batch], lengths, ids_BT.shape[1]).to(
+            ids_BT.device
+        )
+        hidden_RD = hidden_BTD.flatten(0, 1)[where_R]
+        logps_R = token_logprobs(hidden_RD, self.head, ids_BT.flatten()[where_R + 1])
+        sums: list[float] = row_sums(logps_R, lengths).tolist()
+        return sums

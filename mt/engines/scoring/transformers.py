@@ -1,0 +1,73 @@
+"""Scoring by transformers in this process: the default on a CPU, and on one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import linear
+
+from mt.config.engines import TransformersScorer
+from mt.engines.batching import run_halving, token_batches
+from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
+from mt.engines.models import check_context, load_model
+from mt.engines.scoring.conversations import finite, fit_items
+from mt.engines.scoring.windows import pad_right, windows
+from mt.engines.text import load_tokenizer
+
+if TYPE_CHECKING:
+    from mt.engines.scoring import Item
+
+
+class LocalScorer:
+    """A reward model in this process; see `Scorer`."""
+
+    def __init__(self, config: TransformersScorer, folder: Path):
+        """Load the reward model and its tokenizer."""
+        check_context(folder, config.max_length, "scorer.max_length")
+        self.config = config
+        self.tokenizer = load_tokenizer(folder)
+        self.model: Any = load_model(folder, "reward", choose_dtype(config.dtype), choose_device(config.device))
+        self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
+
+    def score(self, items: Sequence[Item]) -> Iterator[tuple[int, float]]:
+        """Yield (index, reward) batch by batch, the longest conversations of each window first."""
+        for window in windows(len(items)):
+            rows = fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
+            lengths = [len(row) for row in rows]
+            batches = token_batches(lengths, self.config.batch_tokens)
+
+            def compute(batch: list[int], rows: list[list[int]] = rows) -> list[float]:
+                return self.rewards([rows[i] for i in batch])
+
+            for batch, rewards in run_halving(batches, lengths, compute, "scorer.batch_tokens"):
+                yield from ((window[i], finite(window[i], value)) for i, value in zip(batch, rewards, strict=True))
+
+    @torch.inference_mode()
+    def rewards(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        """Return the rewards of token sequences that form one batch.
+
+        The last token is found by length, never by its value; causal attention needs no mask for padding on the
+        right. The head multiplies in float32: a bfloat16 reward would tie responses that differ by 1%.
+        """
+        ids_BT = pad_right(rows, self.tokenizer.pad_token_id, self.model.device)
+        hidden_BTD = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
+        last_B = torch.tensor([len(row) - 1 for row in rows], device=ids_BT.device)
+        hidden_BD = hidden_BTD[torch.arange(len(rows), device=ids_BT.device), last_B]
+        rewards: list[float] = linear(hidden_BD.float(), self.model.score.weight.float())[:, 0].tolist()
+        return rewards
+
+
+@contextmanager
+def open_transformers(config: TransformersScorer, folder: Path) -> Iterator[LocalScorer]:
+    """Load a reward model for the length of a block."""
+    with cpu_threads(config.threads):
+        scorer = LocalScorer(config, folder)
+        try:
+            yield scorer
+        finally:
+            del scorer.model
+            release()

@@ -1,0 +1,102 @@
+"""Summed log-probabilities equal those of the full logits, by the conventions of training."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
+from mt.engines.scoring.logprobs import response_logprobs
+from mt.engines.text import load_tokenizer, prompt_ids
+from mt.errors import EngineError
+from mt.types import Messages, Response
+from tests.engines.settings import logprobs_config
+from tests.engines.tiny import WORDS, tiny_policy
+
+END = 2
+ROWS: list[tuple[Messages, Response]] = [
+    (
+        [{"role": "user", "content": " ".join(WORDS[i % 7 : i % 7 + 1 + i % 5])}],
+        Response(" ".join(WORDS[(3 * i + j) % 19] for j in range(1 + 5 * i % 13)), 1 + 5 * i % 13, i % 3 > 0),
+    )
+    for i in range(19)
+]
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_policy(tmp_path_factory.mktemp("policy"), initializer_range=0.3)
+
+
+def by_full_logits(folder: Path, row: tuple[Messages, Response], max_length: int = 64) -> tuple[float, int]:
+    """Sum the log-softmax of the whole sequence's logits, one row at a time."""
+    tokenizer, model = load_tokenizer(folder), AutoModelForCausalLM.from_pretrained(folder)
+    prompt = prompt_ids(tokenizer, row[0])
+    response = tokenizer(row[1].text, add_special_tokens=False)["input_ids"] + [END] * row[1].finished
+    prompt = prompt[max(0, len(prompt) + len(response) - max_length) :]
+    with torch.no_grad():
+        logps = model(torch.tensor([prompt + response])).logits[0].log_softmax(-1)
+    return sum(float(logps[len(prompt) + t - 1, token]) for t, token in enumerate(response)), len(response)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 70, 100_000])
+def test_sums_equal_those_of_the_full_logits(policy: Path, batch_tokens: int) -> None:
+    found = {
+        i: (value, n)
+        for i, value, n in response_logprobs(logprobs_config(batch_tokens=batch_tokens), policy, ROWS, 64)
+    }
+    assert sorted(found) == list(range(len(ROWS)))
+    for i, row in enumerate(ROWS):
+        value, n = by_full_logits(policy, row)
+        assert found[i] == (pytest.approx(value, abs=1e-4), n)
+
+
+def test_long_prompts_are_cut_and_rows_that_training_drops_say_so(policy: Path) -> None:
+    long = ([{"role": "user", "content": "red " * 40}], Response("blue fox", 2, True))
+    endless = ([{"role": "user", "content": "red"}], Response("blue " * 40, 40, False))
+    found = {
+        i: (value, n) for i, value, n in response_logprobs(logprobs_config(), policy, [long, endless, *ROWS], 32)
+    }
+    value, n = by_full_logits(policy, long, max_length=32)
+    assert found[0] == (pytest.approx(value, abs=1e-4), n)
+    assert math.isnan(found[1][0]) and found[1][1] == 0
+    dropped = {i: n for i, _, n in response_logprobs(logprobs_config(), policy, [long], 32, "drop")}
+    assert dropped == {0: 0}
+
+
+def test_sums_that_are_not_finite_name_their_row(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "mt.engines.scoring.logprobs.row_sums", lambda values, lengths: values[: len(lengths)] * torch.nan
+    )
+    with pytest.raises(EngineError, match=r"log-probability=nan: item \d+"):
+        list(response_logprobs(logprobs_config(), policy, ROWS, 64))
+
+
+def test_chunks_change_neither_values_nor_gradients() -> None:
+    torch.manual_seed(0)
+    head, targets = torch.nn.Linear(8, 50, bias=False), torch.randint(50, (37,))
+    gradients = []
+    for chunk in (1000, 5):
+        hidden = torch.randn(37, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        logps = token_logprobs(hidden, head, targets, chunk)
+        expected = head(hidden).log_softmax(-1)[torch.arange(37), targets]
+        assert torch.allclose(logps, expected, atol=1e-6)
+        gradients.append(torch.autograd.grad(logps.square().sum(), [hidden, head.weight]))
+    for whole, chunked in zip(*gradients, strict=True):
+        assert torch.allclose(whole, chunked, atol=1e-4)
+
+
+def test_positions_and_sums_by_hand() -> None:
+    assert predicting_positions([2, 1], [2, 3], width=5).tolist() == [1, 2, 5, 6, 7]
+    assert row_sums(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), [2, 3]).tolist() == [3.0, 12.0]
+
+
+def test_models_that_rescale_their_logits_are_refused(policy: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(policy)
+    model.config.final_logit_softcapping = 30.0
+    with pytest.raises(EngineError, match="final_logit_softcapping=30"):
+        output_head(model)

@@ -1,0 +1,26 @@
+"""Settings of the engines as tests need them."""
+
+from __future__ import annotations
+
+from mt.config.engines import DecodingConfig, LogProbsConfig, TransformersGenerator, TransformersScorer
+
+LOCAL: dict[str, object] = {"dtype": "float32", "device": "cpu", "threads": 1, "batch_tokens": 512}
+
+
+def generator_config(**changes: object) -> TransformersGenerator:
+    values = {"name": "transformers", "long_prompts": "drop", "response_room": 4, **LOCAL, **changes}
+    return TransformersGenerator.model_validate(values)
+
+
+def decoding_config(**changes: object) -> DecodingConfig:
+    values = {"samples": 3, "temperature": 0.8, "top_p": 0.95, "max_new_tokens": 12, "max_length": 64, **changes}
+    return DecodingConfig.model_validate(values)
+
+
+def scorer_config(**changes: object) -> TransformersScorer:
+    values = {"name": "transformers", "max_length": 64, "strip_bos": False, **LOCAL, **changes}
+    return TransformersScorer.model_validate(values)
+
+
+def logprobs_config(**changes: object) -> LogProbsConfig:
+    return LogProbsConfig.model_validate({**LOCAL, **changes})

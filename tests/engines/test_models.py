@@ -1,0 +1,155 @@
+"""A folder that cannot serve is refused with one line, and no weight is read for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mt.engines.models import check_context, check_model, context_length, load_model
+from mt.errors import ModelError
+from tests.engines.tiny import tiny_policy, tiny_reward
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {"policy": tiny_policy(root / "policy"), "reward": tiny_reward(root / "reward")}
+
+
+@pytest.fixture
+def folders(made: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
+    return {kind: Path(shutil.copytree(folder, tmp_path / kind)) for kind, folder in made.items()}
+
+
+def edit(path: Path, **changes: object) -> None:
+    """Change a JSON file; None removes an entry."""
+    values = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+
+
+def no_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def adapter(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
+
+
+def broken_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def other_architecture(folder: Path) -> None:
+    edit(folder / "config.json", architectures=["T5ForConditionalGeneration"])
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def missing_shard(folder: Path) -> None:
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def cut_short(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-100])
+
+
+def not_safetensors(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"<html>404</html>")
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+def no_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink()
+
+
+def no_pad(folder: Path) -> None:
+    edit(folder / "tokenizer_config.json", pad_token=None, unk_token=None)
+    tokens = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
+    edit(folder / "tokenizer.json", added_tokens=[t for t in tokens if t["content"] != "<pad>"])
+
+
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (no_folder, "no such folder. Give a Hugging Face model folder"),
+        (no_config, "has no config.json"),
+        (adapter, "holds an adapter, not a model. Merge it"),
+        (broken_config, "is not valid JSON"),
+        (other_architecture, "is a T5ForConditionalGeneration, not a"),
+        (no_weights, r"has no weights. Allowed: \*.safetensors"),
+        (pickled, r"has pickled weights only \(pytorch_model.bin\)"),
+        (missing_shard, "model-00001-of-00002.safetensors: is named in the index, but missing"),
+        (cut_short, "is cut short"),
+        (not_safetensors, "is not a safetensors file"),
+        (no_tokenizer, "has no tokenizer.json"),
+        (no_template, "has no chat template. Add chat_template.jinja"),
+        (no_pad, "has no pad token distinct from its end"),
+    ],
+)
+def test_a_folder_that_cannot_serve_is_refused(
+    folders: dict[str, Path], kind: str, damage: Callable[[Path], None], problem: str
+) -> None:
+    damage(folders[kind])
+    with pytest.raises(ModelError, match=rf"^{kind}\.path=.*{problem}") as refusal:
+        check_model(folders[kind], kind)  # type: ignore[arg-type]
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+def test_a_good_folder_passes_and_loads_as_asked(folders: dict[str, Path], kind: str) -> None:
+    check_model(folders[kind], kind)  # type: ignore[arg-type]
+    model = load_model(folders[kind], kind, torch.bfloat16, torch.device("cpu"))  # type: ignore[arg-type]
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+
+
+def test_a_model_of_the_other_kind_is_refused(folders: dict[str, Path]) -> None:
+    with pytest.raises(ModelError, match="is a LlamaForCausalLM, not a sequence-classification reward model"):
+        check_model(folders["policy"], "reward")
+    edit(folders["policy"] / "config.json", architectures=None)
+    with pytest.raises(ModelError, match=r"hold no 'score\.weight'"):
+        check_model(folders["policy"], "reward")
+
+
+def test_a_head_of_several_labels_is_refused(tmp_path: Path) -> None:
+    import transformers
+
+    from tests.engines.tiny import tiny_config, tiny_tokenizer
+
+    transformers.LlamaForSequenceClassification(tiny_config(num_labels=3)).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"its head gives 3 numbers per conversation. Allowed: one reward"):
+        check_model(tmp_path, "reward")
+
+
+def test_a_reserved_token_serves_as_pad(folders: dict[str, Path]) -> None:
+    edit(folders["policy"] / "tokenizer_config.json", pad_token=None)
+    check_model(folders["policy"], "policy")
+
+
+def test_the_context_bounds_the_length(folders: dict[str, Path]) -> None:
+    assert context_length(folders["policy"]) == 128
+    check_context(folders["policy"], 128, "sampling.max_length")
+    with pytest.raises(ModelError, match=r"sampling\.max_length=129: longer than the context.*at most 128"):
+        check_context(folders["policy"], 129, "sampling.max_length")
