@@ -16,6 +16,7 @@ def train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
         from mt.engines.training.torchrun import train_in_processes
 
         return train_in_processes(task, observe)
-    from mt.engines.training.here import Place, train_here
+    from mt.engines.training.build import Place
+    from mt.engines.training.here import train_here
 
     return train_here(task, observe, Place(rank=0, devices=1))
