@@ -1,0 +1,296 @@
+"""Trainings as a whole: deterministic, independent of how batches are cut, resumable, loadable."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from mt.config.training import InlineTrainer
+from mt.engines.training import TrainingTask
+from mt.errors import ConfigError, DataError, EngineError, ModelError
+from mt.types import PairLogProbs
+from tests.engines.tiny import tiny_policy
+from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs, references_of
+
+KINDS = ["policy", "reward", "sft"]
+KTO = {"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.0, "reference_point": "batch"}
+
+
+def weights(task: TrainingTask) -> dict[str, torch.Tensor]:
+    return load_file(Path(task.output) / "model.safetensors")
+
+
+def assert_close(one: TrainingTask, other: TrainingTask, tolerance: float) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=0, atol=tolerance, msg=name)
+
+
+def cut(tokens: int) -> InlineTrainer:
+    return changed(TRAINER, micro_batch_tokens=tokens)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_task_gives_the_same_weights(lab: Lab, kind: str) -> None:
+    one, other = lab.task(kind), lab.task(kind)
+    lab.train(one)
+    torch.randn(7)  # the state that other work left behind must not matter
+    lab.train(other)
+    assert_close(one, other, 0.0)
+    start = load_file(lab.policy / "model.safetensors")
+    assert any((weights(one)[name] - start[name]).abs().max() > 1e-4 for name in start)
+
+
+def test_another_seed_gives_other_weights(lab: Lab) -> None:
+    one, other = lab.task(), lab.task(seed=1)
+    lab.train(one)
+    lab.train(other)
+    with pytest.raises(AssertionError):
+        assert_close(one, other, 1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_batch_of_eight_equals_eight_of_one(lab: Lab, kind: str) -> None:
+    whole, single = lab.task(kind), lab.task(kind, trainer=cut(1))
+    seen: dict[str, list[dict[str, float]]] = {"whole": [], "single": []}
+    lab.train(whole, lambda step, total, metrics: seen["whole"].append(metrics))
+    lab.train(single, lambda step, total, metrics: seen["single"].append(metrics))
+    assert_close(whole, single, 2e-6)
+    for one, other in zip(seen["whole"], seen["single"], strict=True):
+        for name in set(one) - {"tokens_per_second", "memory_mib"}:
+            assert one[name] == pytest.approx(other[name], abs=1e-4), name
+
+
+def test_coupled_objective_does_not_depend_on_the_cut(lab: Lab) -> None:
+    near = [PairLogProbs(row.prompt_id, -30.0, -30.0) for row in references_of(make_pairs(20))]
+    more: dict[str, Any] = {"objective": "kto", "hyperparameters": KTO, "references": near}
+    whole, single = lab.task(**more), lab.task(**more, trainer=cut(60))
+    lab.train(whole)
+    lab.train(single)
+    assert_close(whole, single, 2e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_resumed_equals_uninterrupted(lab: Lab, kind: str) -> None:
+    saving = changed(TRAINER, checkpoint_minutes=0)
+    uninterrupted, killed = lab.task(kind, trainer=saving), lab.task(kind, trainer=saving)
+    curves: dict[str, list[dict[str, float]]] = {"one": [], "two": []}
+    lab.train(uninterrupted, lambda step, total, metrics: curves["one"].append(metrics))
+
+    def kill(step: int, total: int, metrics: dict[str, float]) -> None:
+        curves["two"].append(metrics)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.train(killed, kill)
+    curves["two"].pop()  # reported, but not yet in a checkpoint
+    steps: list[int] = []
+
+    def observe(step: int, total: int, metrics: dict[str, float]) -> None:
+        steps.append(step)
+        curves["two"].append(metrics)
+
+    lab.train(killed, observe)
+    assert steps == [2, 3]
+    assert_close(uninterrupted, killed, 0.0)
+    losses = {name: [metrics["loss"] for metrics in curve] for name, curve in curves.items()}
+    assert losses["one"] == losses["two"]
+
+
+def test_a_checkpoint_cut_short_is_passed_over(lab: Lab) -> None:
+    task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
+    lab.train(task)
+    newest = max(Path(task.scratch, "checkpoints").glob("checkpoint-*"), key=lambda path: path.name)
+    (newest / "whole").unlink()
+    (newest / "model.safetensors").write_bytes(b"cut")
+    lab.train(replace(task, output=task.output + "again"))
+    assert_close(task, replace(task, output=task.output + "again"), 0.0)
+
+
+def test_checkpoints_of_other_versions_are_refused(lab: Lab) -> None:
+    task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
+    lab.train(task)
+    layout = Path(task.scratch, "checkpoints", "layout.json")
+    layout.write_text(json.dumps({**json.loads(layout.read_text()), "torch": "1.0"}))
+    with pytest.raises(EngineError, match=r"torch=.* was 1\.0"):
+        lab.train(task)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_model_is_an_ordinary_folder(lab: Lab, kind: str) -> None:
+    task = lab.task(kind)
+    lab.train(task)
+    auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
+    model = auto.from_pretrained(task.output)
+    tokenizer = AutoTokenizer.from_pretrained(task.output)
+    assert tokenizer.chat_template
+    assert model.config.use_cache
+    assert model.config.pad_token_id == tokenizer.pad_token_id
+    if kind != "reward":
+        assert model.generation_config.eos_token_id == 2
+    for name, value in model.state_dict().items():
+        if name in weights(task):
+            assert torch.equal(value, weights(task)[name])
+
+
+def test_the_source_precision_is_kept(lab: Lab, tmp_path: Path) -> None:
+    half = tiny_policy(tmp_path / "half", dtype="bfloat16")
+    model = AutoModelForCausalLM.from_pretrained(half, dtype=torch.bfloat16)
+    model.save_pretrained(half)
+    task = lab.task(model=str(half))
+    lab.train(task)
+    stored = weights(task)
+    assert {value.dtype for value in stored.values()} == {torch.bfloat16}
+    assert "lm_head.weight" not in stored  # tied once, tied still
+
+
+def test_a_fresh_reward_head_follows_its_seed(lab: Lab) -> None:
+    tasks = [lab.task("reward", seed=seed) for seed in (0, 0, 1)]
+    for task in tasks:
+        lab.train(task)
+    heads = [weights(task)["score.weight"] for task in tasks]
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.allclose(heads[0], heads[2], atol=1e-3)
+
+
+def test_a_reward_model_continues_from_its_own_head(lab: Lab) -> None:
+    task = lab.task("reward", model=str(lab.reward), training=changed(TRAINING, learning_rate=1e-9))
+    lab.train(task)
+    before, after = load_file(lab.reward / "model.safetensors"), weights(task)
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+
+
+def test_bfloat16_stays_near_float32(lab: Lab) -> None:
+    precise, fast = lab.task(), lab.task(trainer=changed(TRAINER, dtype="bfloat16"))
+    losses: dict[str, list[float]] = {"precise": [], "fast": []}
+    lab.train(precise, lambda step, total, metrics: losses["precise"].append(metrics["loss"]))
+    lab.train(fast, lambda step, total, metrics: losses["fast"].append(metrics["loss"]))
+    assert losses["fast"] != losses["precise"]
+    assert losses["fast"] == pytest.approx(losses["precise"], abs=2e-2)
+    assert weights(fast)["model.embed_tokens.weight"].dtype == torch.float32
+
+
+def test_gradient_checkpointing_changes_nothing(lab: Lab) -> None:
+    one, other = lab.task(), lab.task(trainer=changed(TRAINER, gradient_checkpointing=True))
+    lab.train(one)
+    lab.train(other)
+    assert_close(one, other, 1e-6)
+
+
+def test_training_lowers_the_loss(lab: Lab) -> None:
+    losses: list[float] = []
+    task = lab.task("reward", training=changed(TRAINING, epochs=20))
+    lab.train(task, lambda step, total, metrics: losses.append(metrics["loss"]))
+    assert losses[0] == pytest.approx(0.693, abs=0.02)
+    assert losses[-1] < 0.2
+
+
+def test_references_are_read_by_row(lab: Lab) -> None:
+    """The gradient of DPO at a reference far below the policy is nil for that row, and only that row."""
+    pairs = make_pairs(8)
+    even = [PairLogProbs(pair.prompt_id, -10.0, -10.0) for pair in pairs]
+    one, far, none = (list(even) for _ in range(3))
+    far[3] = PairLogProbs(pairs[3].prompt_id, -1e6, 0.0)
+    rest = [pair for i, pair in enumerate(pairs) if i != 3]
+    losses = []
+    for rows, references in ((pairs, one), (pairs, far), (rest, [even[i] for i in range(8) if i != 3])):
+        task = lab.task(rows=rows, references=references)
+        lab.train(task, lambda step, total, metrics: losses.append(metrics["loss"]))
+    assert losses[1] * 8 == pytest.approx(losses[2] * 7, abs=1e-4)
+    assert losses[0] != losses[1]
+    assert none == even
+
+
+def test_weights_scale_the_loss(lab: Lab) -> None:
+    pairs = make_pairs(8)
+    losses: list[float] = []
+    for weight in (1.0, 0.25):
+        task = lab.task("reward", rows=[replace(pair, weight=weight) for pair in pairs])
+        lab.train(task, lambda step, total, metrics: losses.append(metrics["loss"]))
+    assert losses[1] == pytest.approx(losses[0] / 4, rel=1e-5)
+
+
+def test_win_probabilities_reach_the_objective(lab: Lab) -> None:
+    losses: list[float] = []
+    for wins in (0.8, 0.9):
+        rows = [replace(pair, chosen_win_probability=wins) for pair in make_pairs(8)]
+        task = lab.task(rows=rows, objective="sppo", hyperparameters={"beta": 0.01})
+        lab.train(task, lambda step, total, metrics: losses.append(metrics["loss"]))
+    assert losses[0] != losses[1]
+
+
+def test_what_does_not_fit_is_counted(lab: Lab) -> None:
+    pairs = make_pairs(16)
+    long = " ".join(["red"] * 30)
+    pairs[0] = replace(pairs[0], messages=[{"role": "user", "content": long}])
+    pairs[1] = replace(pairs[1], chosen=replace(pairs[1].chosen, text=long))
+    short = changed(TRAINING, max_length=24)
+    dropping = lab.train(lab.task(rows=pairs, training=short))
+    assert (dropping.rows, dropping.used, dropping.dropped, dropping.truncated) == (16, 14, 2, 0)
+    cutting = lab.train(lab.task(rows=pairs, training=changed(short, truncation="left")))
+    assert (cutting.used, cutting.dropped, cutting.truncated) == (15, 1, 1)  # a response is never cut
+    reward = lab.train(lab.task("reward", rows=pairs, training=changed(short, truncation="left")))
+    assert (reward.used, reward.dropped, reward.truncated) == (16, 0, 2)
+
+
+def test_the_last_batch_is_kept_or_dropped(lab: Lab) -> None:
+    keep = lab.train(lab.task())
+    drop = lab.train(lab.task(training=changed(TRAINING, last_batch="drop")))
+    assert (keep.steps, keep.used, keep.dropped) == (3, 20, 0)
+    assert (drop.steps, drop.used, drop.dropped) == (2, 16, 4)
+
+
+def test_a_loss_that_is_not_finite_names_its_step(lab: Lab) -> None:
+    task = lab.task(training=changed(TRAINING, learning_rate=1e30, max_gradient_norm=1e30, warmup_ratio=0.0))
+    with pytest.raises(EngineError, match=r"not finite at step [23] of 3"):
+        lab.train(task)
+    assert not Path(task.output).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"objective": "dop"}, ConfigError, "Did you mean 'dpo'"),
+        ({"objective": "sft"}, ConfigError, "learns from demonstrations"),
+        ({"hyperparameters": {**DPO, "betta": 1.0}}, ConfigError, "Did you mean 'beta'"),
+        ({"hyperparameters": {"beta": 1.0}}, ConfigError, "label_smoothing"),
+        ({"references": []}, ConfigError, "needs one table of reference"),
+        ({"references": references_of(make_pairs(19))}, DataError, "do not belong to these 20 pairs"),
+        ({"references": references_of(make_pairs(20)[::-1])}, DataError, "belongs to prompt 'p19'"),
+        ({"training": changed(TRAINING, max_length=1000)}, ModelError, "context"),
+        ({"training": changed(TRAINING, max_length=6)}, DataError, "20 of 20 dropped"),
+        ({"training": changed(TRAINING, batch_size=64, last_batch="drop")}, DataError, "no batch of 64"),
+        ({"model": "/nowhere"}, ModelError, "no such folder"),
+        ({"trainer": changed(TRAINER, device="cuda")}, EngineError, "no GPU"),
+    ],
+)
+def test_bad_input_is_one_line(lab: Lab, changes: dict[str, Any], error: type[Exception], words: str) -> None:
+    if changes.get("trainer") and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    task = lab.task(**changes)
+    with pytest.raises(error, match=words) as caught:
+        lab.train(task)
+    assert "\n" not in str(caught.value)
+
+
+def test_references_that_are_not_finite_are_refused(lab: Lab) -> None:
+    pairs = make_pairs(20)
+    references = references_of(pairs)
+    references[4] = PairLogProbs(pairs[4].prompt_id, float("nan"), -1.0)
+    with pytest.raises(DataError, match="p4: is not finite"):
+        lab.train(lab.task(rows=pairs, references=references))
+
+
+def test_tasks_survive_json(lab: Lab, tmp_path: Path) -> None:
+    task = lab.task()
+    task.write(tmp_path / "task.json")
+    assert TrainingTask.read(tmp_path / "task.json") == task
