@@ -1,0 +1,113 @@
+"""Two models judged on the same prompts: paired bootstrap and exact sign test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from analysis.score_output import Scores
+from mt.errors import DataError
+from mt.evaluation.alpaca_eval import read_annotations
+from mt.evaluation.arena_hard import question_rows, read_judgments
+from mt.evaluation.files import read_records
+from mt.evaluation.statistics import paired_difference
+
+T = TypeVar("T")
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One model's points (and rows) by prompt; a prompt that was not judged has None."""
+
+    benchmark: str
+    model: str
+    judge: str | None
+    baseline: str | None
+    outcomes: dict[Key, tuple[float, float] | None]
+
+
+def compare(first: Path, second: Path, *, rounds: int, seed: int) -> Scores:
+    """Compare two files of the same benchmark, judge and baseline on the prompts that both judged.
+
+    Raises:
+        DataError: the files differ in benchmark, judge or baseline, or share no judged prompt.
+    """
+    a, b = _load(first), _load(second)
+    for field in ("benchmark", "judge", "baseline"):
+        if getattr(a, field) != getattr(b, field):
+            raise DataError(
+                f"{field}: {getattr(a, field)} in {first}, {getattr(b, field)} in {second}. "
+                "Only models under the same benchmark, judge and baseline can be compared."
+            )
+    shared = [key for key in a.outcomes if key in b.outcomes]
+    both = [(x, y) for key in shared if (x := a.outcomes[key]) is not None and (y := b.outcomes[key]) is not None]
+    if not both:
+        raise DataError(f"prompts: {first} and {second} share none that both judged. The same prompts are needed.")
+    points_1, rows_1 = zip(*(x for x, _ in both), strict=True)
+    points_2, rows_2 = zip(*(y for _, y in both), strict=True)
+    test = paired_difference(points_1, points_2, rows_1, rows_2, rounds=rounds, seed=seed)
+    interval = test.interval.scaled(100)
+    values: dict[str, Any] = {
+        "n": test.n,
+        "missing": len(shared) - len(both),
+        "unmatched": len(a.outcomes) + len(b.outcomes) - 2 * len(shared),
+        "a": a.model,
+        "b": b.model,
+        "win_rate_a": 100 * test.first,
+        "win_rate_b": 100 * test.second,
+        "difference": 100 * test.difference,
+        "low": interval.low,
+        "high": interval.high,
+        "bootstrap_p_value": test.bootstrap_p_value,
+        "wins": test.sign_test.wins,
+        "ties": test.sign_test.ties,
+        "losses": test.sign_test.losses,
+        "sign_test_p_value": test.sign_test.p_value,
+        "judge": a.judge,
+        "baseline": a.baseline,
+    }
+    return Scores(f"{a.model} against {b.model} ({a.benchmark})", values, _notes(values))
+
+
+def _load(path: Path) -> _Judged:
+    records = read_records(path)
+    games = isinstance(records[0], dict) and ("games" in records[0] or "game1" in records[0])
+    return _arena_hard(records, path) if games else _alpaca_eval(records, path)
+
+
+def _alpaca_eval(records: list[Any], path: Path) -> _Judged:
+    rows = read_annotations(records, str(path))
+    outcomes = ((row.instruction, None if row.preference is None else (row.preference - 1, 1.0)) for row in rows)
+    first = rows[0]
+    return _Judged("alpaca_eval", first.generator_2, first.annotator, first.generator_1, _by_occurrence(outcomes))
+
+
+def _arena_hard(records: list[Any], path: Path) -> _Judged:
+    rows = [question_rows(games) for games in read_judgments(records, str(path))]
+    outcomes = ((row.question_id, (row.points, float(row.rows)) if row.rows else None) for row in rows)
+    names = {field: records[0].get(field) for field in ("model", "judge", "baseline")}
+    model = str(names["model"] or path.name)
+    return _Judged("arena_hard", model, names["judge"], names["baseline"], _by_occurrence(outcomes))
+
+
+def _by_occurrence(rows: Iterable[tuple[str, T]]) -> dict[Key, T]:
+    """Key rows by prompt and how often it has come up before, so that a repeated prompt meets its like."""
+    seen: Counter[str] = Counter()
+    keyed = {}
+    for prompt, outcome in rows:
+        keyed[prompt, seen[prompt]] = outcome
+        seen[prompt] += 1
+    return keyed
+
+
+def _notes(values: dict[str, Any]) -> list[str]:
+    notes = []
+    if values["unmatched"]:
+        notes.append(f"{values['unmatched']} prompts stand in one file only and are left out.")
+    if values["missing"]:
+        notes.append(f"{values['missing']} prompts lack a judgment of one of the models and are left out.")
+    return notes

@@ -1,0 +1,132 @@
+"""Numbers beside the benchmarks: length bias, agreement of reward models, best of K, distance from the base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mt.errors import DataError
+from mt.evaluation.statistics import Array, Interval, t_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two reward models agree on the same samples, over pairs of responses within a prompt.
+
+    `pairs` are those in which both models prefer a side; `order` is the share of them with the same order, `best`
+    the share of prompts with the same best response. None where nothing can be compared.
+    """
+
+    pairs: int
+    order: float | None
+    best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BestOfK:
+    """Mean gold score of a reward model's favourite among K, beside the plain mean and the best there is."""
+
+    n: int
+    selected: float
+    mean: float
+    oracle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """KL(policy ‖ base) in nats per response, estimated on the policy's samples, with its interval."""
+
+    n: int
+    kl: float
+    interval: Interval | None
+
+
+def correlation(first_N: Sequence[float] | Array, second_N: Sequence[float] | Array) -> float | None:
+    """Return Pearson's correlation, or None where one side does not vary."""
+    first, second = np.asarray(first_N, dtype=float), np.asarray(second_N, dtype=float)
+    if len(first) != len(second):
+        raise DataError(f"n={len(first)} and n={len(second)}: a correlation needs aligned values.")
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    first, second = first - first.mean(), second - second.mean()
+    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
+
+
+def rank_correlation(first_N: Sequence[float] | Array, second_N: Sequence[float] | Array) -> float | None:
+    """Return Spearman's correlation; ties share their mean rank."""
+    return correlation(_ranks(first_N), _ranks(second_N))
+
+
+def within_prompt_correlation(
+    values_NK: Sequence[Sequence[float]], lengths_NK: Sequence[Sequence[float]]
+) -> float | None:
+    """Return the correlation of values with lengths, both centred within each prompt (K may differ by prompt).
+
+    Centring removes what prompts have in common: long answers are due where questions are hard.
+    """
+    values = [np.asarray(row, dtype=float) - np.mean(row) for row in values_NK if len(row)]
+    lengths = [np.asarray(row, dtype=float) - np.mean(row) for row in lengths_NK if len(row)]
+    return correlation(np.concatenate(values), np.concatenate(lengths)) if values else None
+
+
+def agreement(first_NK: Sequence[Sequence[float]], second_NK: Sequence[Sequence[float]]) -> Agreement:
+    """Compare two reward models' rewards of the same responses, prompt by prompt; equal rewards prefer no side."""
+    same = compared = same_best = 0
+    for first, second in zip(first_NK, second_NK, strict=True):
+        a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+        upper = np.triu_indices(len(a), k=1)
+        signs = np.sign(a[:, None] - a[None, :])[upper] * np.sign(b[:, None] - b[None, :])[upper]
+        same, compared = same + int((signs > 0).sum()), compared + int((signs != 0).sum())
+        same_best += int(a.argmax() == b.argmax()) if len(a) else 0
+    prompts = len(first_NK)
+    return Agreement(compared, same / compared if compared else None, same_best / prompts if prompts else None)
+
+
+def best_of_k(rewards_NK: Sequence[Sequence[float]], gold_NK: Sequence[Sequence[float]]) -> BestOfK:
+    """Return the gold score of each prompt's highest-rewarded response, averaged; the first among equal rewards."""
+    rows = [
+        (np.asarray(r, dtype=float), np.asarray(g, dtype=float)) for r, g in zip(rewards_NK, gold_NK, strict=True)
+    ]
+    if not rows:
+        raise DataError("n=0: best-of-K needs at least one prompt.")
+    return BestOfK(
+        n=len(rows),
+        selected=float(np.mean([gold[reward.argmax()] for reward, gold in rows])),
+        mean=float(np.mean([gold.mean() for _, gold in rows])),
+        oracle=float(np.mean([gold.max() for _, gold in rows])),
+    )
+
+
+def kl_from_samples(policy_N: Sequence[float] | Array, base_N: Sequence[float] | Array) -> Divergence:
+    """Return KL(policy ‖ base) from log-probabilities of the policy's own samples under both (sums over tokens).
+
+    The plain mean of log π − log π_base: unbiased, and it may fall below 0 by chance where the two hardly differ.
+    """
+    ratio = np.asarray(policy_N, dtype=float) - np.asarray(base_N, dtype=float)
+    if not len(ratio):
+        raise DataError("n=0: the divergence needs at least one sampled response.")
+    return Divergence(len(ratio), float(ratio.mean()), t_interval(ratio))
+
+
+def distinct_n(texts: Sequence[str], n: int) -> float | None:
+    """Return the share of different n-grams of white-space separated words (Li et al. 2016); None without any."""
+    grams = [
+        tuple(words[at : at + n]) for words in (text.split() for text in texts) for at in range(len(words) - n + 1)
+    ]
+    return len(set(grams)) / len(grams) if grams else None
+
+
+def duplicate_rate(texts_NK: Sequence[Sequence[str]]) -> float | None:
+    """Return the share of responses that repeat an earlier response to the same prompt; None without any."""
+    total = sum(len(texts) for texts in texts_NK)
+    return sum(len(texts) - len(set(texts)) for texts in texts_NK) / total if total else None
+
+
+def _ranks(values_N: Sequence[float] | Array) -> Array:
+    """Return ranks from 1; equal values share the mean of theirs."""
+    values = np.asarray(values_N, dtype=float)
+    _, position, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - (count - 1) / 2)[position])

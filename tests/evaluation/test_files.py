@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from mt.errors import DataError
+from mt.evaluation.files import read_records
+
+ROWS = [{"a": "ü\u2028x", "b": 1}, {"a": "", "b": None}]
+AS_JSON = json.dumps(ROWS, ensure_ascii=False)
+AS_LINES = "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS) + "\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("f.json", AS_JSON.encode()),
+        ("f.jsonl", AS_LINES.encode()),
+        ("f.json", AS_LINES.encode()),  # lines where a list is expected
+        ("f.jsonl", b"\xef\xbb\xbf" + AS_JSON.encode()),
+        ("f.json.gz", gzip.compress(AS_JSON.encode())),
+        ("f.json", gzip.compress(AS_LINES.encode())),
+    ],
+)
+def test_json_in_every_dress(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert read_records(path) == ROWS
+
+
+def test_tables(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    (tmp_path / "f.csv").write_text('a,b\n"x, y",1\nz,\n')
+    assert read_records(tmp_path / "f.csv") == [{"a": "x, y", "b": "1"}, {"a": "z", "b": ""}]
+    (tmp_path / "f.tsv").write_text("a\tb\n1\t2\n")
+    assert read_records(tmp_path / "f.tsv") == [{"a": "1", "b": "2"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "f.parquet")
+    assert read_records(tmp_path / "f.parquet") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("f.json", b"", "empty"),
+        ("f.json", b" \n", "empty"),
+        ("f.json", b"[]", "list is empty"),
+        ("f.json", b"3", "a single int"),
+        ("f.json", b'[{"a": 1}, ', "neither JSON nor JSON lines; line 1"),
+        ("f.jsonl", b'{"a": 1}\n{"a": \n', "line 2"),
+        ("f.json", b"\xff\xfe\x00", "not a UTF-8"),
+        ("f.json.gz", gzip.compress(b"[1]")[:-6], "damaged gzip"),
+        ("f.csv", b"a,b\n", "without rows"),
+        ("f.csv", b"a,b\n1,2\n1\n", "row 1 (from 0): not 2 columns"),
+        ("f.csv", b"a,b\n1,2,3\n", "row 0 (from 0): not 2 columns"),
+        ("f.parquet", b"PAR1", "not a readable Parquet"),
+    ],
+)
+def test_damaged_files_are_said(tmp_path, name, data, said):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        read_records(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(DataError, match="No such file"):
+        read_records(tmp_path / "absent.json")
