@@ -87,7 +87,7 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
         try:
             record.begin()
             watching = Chorus([Recorder(record), Logger(dict(blueprint.plan.labels)), *observers])
-            execute(blueprint.plan, store, watching)  # type: ignore[arg-type]
+            execute(blueprint.plan, store, watching)
         except BaseException as error:
             known = _translate(error, folder)
             state: State = "interrupted" if isinstance(known, Interrupted) else "failed"

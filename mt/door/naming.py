@@ -14,7 +14,7 @@ def run_name(config: RunConfig) -> str:
     """Return the run's given name, or method, objective, reward data, seed and a hash of all settings."""
     if config.name:
         return config.name
-    parts = [config.method.name, config.objective.name]
+    parts: list[str] = [config.method.name, config.objective.name]
     if config.method.name == "mutual_taught":
         parts.append(config.rm_data.name)
     return "-".join([*parts, f"s{config.seed}", digest(config)[:6]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mt.config.method import Offline
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 
@@ -11,10 +12,11 @@ def offline(steps: Steps) -> Outcome:
 
     The prompts are worked on in the same parts as by the iterative methods, so that a sweep samples them once.
     """
+    settings = steps.settings(Offline)
     base = Iteration(0, steps.base_policy(), steps.base_reward())
     steps.at("iteration 1 · E-step")
     tables = []
-    for prompts in steps.partition(steps.config.method.parts):
+    for prompts in steps.partition(settings.parts):
         samples = steps.sample(base.policy, prompts)
         tables.append(steps.select(samples, steps.score(base.reward, samples)))
     selected = steps.union(*tables)

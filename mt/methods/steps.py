@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from mt.config.base import Config
 from mt.config.run import RunConfig
 from mt.config.selection import DemonstrationSelection
 from mt.methods.sources import Source, source_of
@@ -21,6 +22,7 @@ from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
 
 S = TypeVar("S", bound=Stage)
+M = TypeVar("M", bound=Config)
 
 
 class Steps:
@@ -31,6 +33,12 @@ class Steps:
         self.labels: dict[str, str] = {}
         self.source: Source = source_of(config)
         self._label = "base"
+
+    def settings(self, kind: type[M]) -> M:
+        """The method's own settings, which are of this kind."""
+        if not isinstance(self.config.method, kind):
+            raise TypeError(f"{kind.__name__} was expected, not {type(self.config.method).__name__}")
+        return self.config.method
 
     def at(self, label: str) -> None:
         """Say where the method is; the steps that follow carry this label."""

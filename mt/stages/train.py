@@ -9,8 +9,7 @@ from mt.config.objective import ObjectiveConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.objectives.registry import OBJECTIVES
 from mt.workflow.stage import Stage
-from mt.workflow.tables import TABLE
-from mt.workflow.work import Work
+from mt.workflow.work import TABLE, Work
 
 
 @dataclass(frozen=True, eq=False)

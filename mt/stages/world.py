@@ -65,7 +65,7 @@ class WorldPreferences(Stage):
         from mt.world.world import build_world
 
         world = build_world(self.seed, self.language)
-        work.write(preferences(world, self.people, self.preferences, self.size, self.seed), Pair)
+        work.write(preferences(world, self.preferences, self.people, self.size, self.seed), Pair)
 
 
 @dataclass(frozen=True, eq=False)

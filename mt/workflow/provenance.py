@@ -36,11 +36,17 @@ def git_state() -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return {"commit": None, "branch": None, "dirty": None}
-    difference = _git("diff", "HEAD")
+    difference = git_difference()
     state = {"commit": commit, "branch": _git("rev-parse", "--abbrev-ref", "HEAD"), "dirty": bool(difference)}
     if difference:
         state["difference_sha256"] = hashlib.sha256(difference.encode()).hexdigest()
     return state
+
+
+def git_difference() -> str:
+    """Return the uncommitted changes as a patch, empty where there are none."""
+    difference = _git("diff", "--binary", "HEAD")
+    return f"{difference}\n" if difference else ""
 
 
 def host() -> dict[str, Any]:

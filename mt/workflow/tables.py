@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from mt.errors import DataError
 
 Row = TypeVar("Row")
-TABLE = "table.parquet"
 
 _SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),

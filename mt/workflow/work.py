@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mt.types import Metric
-from mt.workflow import tables
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store, write_json
 
 Row = TypeVar("Row")
+TABLE = "table.parquet"
 METRICS = "metrics.json"
 CURVES = "curves.jsonl"
 
@@ -91,11 +91,15 @@ class Work:
 
     def rows(self, row_type: type[Row], stage: Stage) -> list[Row]:
         """Return the rows of an input table."""
-        return tables.read(self.path(stage) / tables.TABLE, row_type)
+        from mt.workflow import tables
 
-    def write(self, rows: Sequence[Row], row_type: type[Row], name: str = tables.TABLE) -> None:
+        return tables.read(self.path(stage) / TABLE, row_type)
+
+    def write(self, rows: Sequence[Row], row_type: type[Row]) -> None:
         """Write the output table."""
-        tables.write(self.folder / name, rows, row_type)
+        from mt.workflow import tables
+
+        tables.write(self.folder / TABLE, rows, row_type)
 
     def write_metrics(self, metrics: Sequence[Metric]) -> None:
         """Write the output's metrics."""
