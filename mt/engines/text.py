@@ -23,6 +23,7 @@ Truncation = Literal["drop", "left"]
 
 _PAD_NAMES = (re.compile(r"(^|[^a-z])pad([^a-z]|$)", re.I), re.compile(r"reserved|unused", re.I))
 _PROBE: Messages = [{"role": "user", "content": "a"}]
+_ANSWER = "a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,9 @@ def conversation_ids(
 
 def end_of_turn_id(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> int:
     """Return the id that ends an assistant turn: what its template writes there, else the eos id."""
-    opening = prompt_ids(tokenizer, _PROBE)
-    closed = conversation_ids(tokenizer, _PROBE, "a")
-    declared = _declared_ends(tokenizer, Path(folder))
-    for ends in (declared, _special_ids(tokenizer) - {tokenizer.bos_token_id}):
-        written = [token for token in closed if token in ends]
-        if len(written) > sum(token in ends for token in opening):
+    closing = _closing_ids(tokenizer)
+    for ends in (_declared_ends(tokenizer, Path(folder)), _special_ids(tokenizer)):
+        if written := [token for token in closing if token in ends]:
             return int(written[-1])
     if tokenizer.eos_token_id is None:
         raise ModelError(describe("tokenizer", folder, "nothing ends an assistant turn", mend="Set its eos_token"))
@@ -185,6 +183,16 @@ def _declared_ends(tokenizer: Any, folder: Path) -> set[int]:
     declared = _json(folder / "generation_config.json").get("eos_token_id")
     ids = declared if isinstance(declared, list) else [declared]
     return {int(token) for token in (*ids, tokenizer.eos_token_id) if token is not None}
+
+
+def _closing_ids(tokenizer: Any) -> list[int]:
+    """Return what the template writes after an answer."""
+    opening = prompt_ids(tokenizer, _PROBE)
+    whole = conversation_ids(tokenizer, _PROBE, _ANSWER)
+    same = next((i for i, pair in enumerate(zip(opening, whole, strict=False)) if pair[0] != pair[1]), len(opening))
+    tail = whole[same:]
+    answer = list(tokenizer(_ANSWER, add_special_tokens=False)["input_ids"])
+    return tail[len(answer) :] if tail[: len(answer)] == answer else tail
 
 
 def _special_ids(tokenizer: Any) -> set[int]:

@@ -25,19 +25,18 @@ TEMPLATE = (
 
 
 def tiny_tokenizer(
-    template: str | None = TEMPLATE, pad: str | None = "<pad>", **more: str
+    template: str | None = TEMPLATE, pad: str | None = "<pad>", unk: str = "<unk>"
 ) -> PreTrainedTokenizerFast:
     vocabulary = {word: i for i, word in enumerate([*SPECIALS, *WORDS])}
-    inner = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    inner = Tokenizer(WordLevel(vocabulary, unk_token=unk))
     inner.pre_tokenizer = WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner,
         bos_token="<s>",
         eos_token="<end>",
-        unk_token="<unk>",
+        unk_token=unk,
         pad_token=pad,
         additional_special_tokens=["<user>", "<assistant>"],
-        **more,
     )
     tokenizer.chat_template = template
     return tokenizer
