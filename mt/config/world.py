@@ -68,7 +68,7 @@ class DemonstratorsConfig(Config):
 
 
 class PreferencesConfig(Config):
-    """Human-like preference labels, P(y ≻ z) = floor + (1 − 2 floor)·σ((Δgold + length_weight·Δwords)/temperature)."""
+    """Human-like labels: P(y ≻ z) = floor + (1 − 2 floor)·σ((Δgold + length_weight·Δwords)/temperature)."""
 
     mix: SectionMix
     novice_factor: NonNegative
@@ -114,6 +114,8 @@ class TinyModelConfig(Config):
     heads: Size
     key_value_heads: Size
     feed_forward: Size
+    initializer_range: Positive
+    """Standard deviation of the random weights; narrow layers learn far sooner from more than the usual 0.02."""
     context: Size
     """Longest sequence in tokens."""
 
