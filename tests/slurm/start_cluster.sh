@@ -32,6 +32,8 @@ check_tools() {
 }
 
 make_folders() {
+  [ ! -e "$folder" ] || [ -e "$folder/etc/slurm.conf" ] || [ -z "$(ls -A "$folder")" ] ||
+    fail "$folder is not empty and not a cluster of ours"
   rm -rf "$folder"
   umask 022
   mkdir -p "$folder"/{etc,run,log,state,spool,devices,bin,munge,secret}

@@ -1,0 +1,93 @@
+"""The attempts of a job: when each began and ended, how, and whether the job gets on between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+Outcome = Literal["running", "finished", "failed", "killed", "stopped"]
+Mark = tuple[int, float]
+"""How far a job is: the number of its published stages, and the furthest that the next one ever came (0 to 1)."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start of a job's work."""
+
+    number: int
+    id: str
+    """The scheduler's job id: an explicit `resume` is a new id, a requeue is not."""
+    node: str
+    started: str
+    mark: Mark
+    """How far the job was when the attempt began."""
+    outcome: Outcome = "running"
+    reason: str = ""
+    ended: str | None = None
+
+
+def begin(file: Path, job_id: str, mark: Mark) -> Attempt:
+    """Write down that an attempt begins."""
+    attempt = Attempt(len(read(file)) + 1, job_id, node(), _now(), mark)
+    _append(file, attempt)
+    return attempt
+
+
+def end(file: Path, attempt: Attempt, outcome: Outcome, reason: str = "") -> None:
+    """Write down how an attempt ended."""
+    _append(file, replace(attempt, outcome=outcome, reason=reason, ended=_now()))
+
+
+def read(file: Path) -> list[Attempt]:
+    """Return the attempts in order; one that never said how it ended, and was followed by another, was lost."""
+    attempts: dict[int, Attempt] = {}
+    for values in read_lines(file):
+        attempts[values["number"]] = Attempt(**{**values, "mark": tuple(values["mark"])})
+    found = list(attempts.values())
+    return [_lost(one) if one.outcome == "running" and one is not found[-1] else one for one in found]
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """Return the complete lines of a JSON-lines file; one that was cut by a kill is left out."""
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def without_progress(attempts: Sequence[Attempt], job_id: str, mark: Mark) -> int:
+    """Return how many of the latest attempts under this id ended without getting past where they began."""
+    count = 0
+    for attempt in reversed([attempt for attempt in attempts if attempt.id == job_id]):
+        if mark > attempt.mark:
+            break
+        count += 1
+    return count
+
+
+def node() -> str:
+    """Return the scheduler's name of this node, or the machine's."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
+def file_of(folder: Path, job: str) -> Path:
+    """Return where a job's attempts are written in its sweep folder."""
+    return folder / "attempts" / f"{job}.jsonl"
+
+
+def _append(file: Path, attempt: Attempt) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lines:
+        lines.write(json.dumps(asdict(attempt)) + "\n")
+
+
+def _lost(attempt: Attempt) -> Attempt:
+    return replace(attempt, outcome="killed", reason="lost together with its node or its supervisor")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

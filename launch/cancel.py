@@ -1,0 +1,86 @@
+"""`python -m launch.cancel SWEEP|RUN`: stop a sweep, or what only one of its runs needs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from launch import cli, local, slurm
+from launch.cut import ancestors
+from launch.states import ACTIVE, survey
+from launch.sweep import Sweep, driver, driving, load, update
+from launch.view import as_data, summary
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    parser = cli.parser(
+        "cancel",
+        "Stop a sweep's jobs, or those that only one of its runs needs. What is published stays; "
+        "python -m launch.resume goes on from it.",
+    )
+    parser.add_argument("name", help="SWEEP, SWEEP/RUN, or RUN (of the newest sweep that has it)")
+    return cli.main(_cancel, parser.parse_args(arguments))
+
+
+def _cancel(arguments: argparse.Namespace, console: Console) -> int:
+    folder, name = cli.locate(arguments.runs.absolute(), arguments.name)
+    sweep = load(folder)
+    stopped = cancel(folder, sweep, name)
+    status = survey(folder, load(folder))
+    if arguments.json:
+        cli.print_json({"cancelled": stopped, **as_data(status)})
+    else:
+        console.print(f"{len(stopped)} job(s) cancelled: {', '.join(stopped)}" if stopped else "nothing to cancel")
+        console.print(summary(status), soft_wrap=True)
+    return 0
+
+
+def cancel(folder: Path, sweep: Sweep, name: str | None) -> list[str]:
+    """Cancel the active jobs of a sweep, or those that serve one run alone, and return their names."""
+    names = affected(sweep, name)
+    status = survey(folder, sweep)
+    active = {job.name: job.id for job in status.jobs if job.name in names and job.state in ACTIVE}
+    update(folder, lambda now: {"cancelled": sorted({*now.cancelled, *active})})
+    ids = [job_id for job_id in active.values() if job_id]
+    if sweep.launch.name == "slurm":
+        with driving(folder):
+            slurm.cancel(ids if name else sorted({*ids, *slurm.tagged(sweep.tag)}))
+    else:
+        if name is None:
+            _stop_driver(folder)
+        local.stop(ids)
+    return sorted(active)
+
+
+def affected(sweep: Sweep, name: str | None) -> set[str]:
+    """Return the jobs that serve a run alone, one job with all that wait for it, or (for None) all."""
+    if name is None:
+        return set(sweep.job)
+    if name in sweep.folder:
+        return {job.name for job in sweep.jobs if job.runs == [name]}
+    before = ancestors(entry.job() for entry in sweep.jobs)
+    return {job for job, earlier in before.items() if job == name or name in earlier}
+
+
+def _stop_driver(folder: Path) -> None:
+    """End the command that starts a local sweep's processes, and wait until it has stopped them."""
+    pid = driver(folder)
+    if pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while driver(folder) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

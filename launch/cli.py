@@ -1,0 +1,84 @@
+"""What the commands have in common: arguments, one line for an error, JSON for machines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from launch.sweep import Sweep, find, load, names
+from mt.errors import LaunchError, MutualTaughtError, describe, nearest
+
+
+def parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser with the options of every command."""
+    made = argparse.ArgumentParser(f"python -m launch.{command}", description=description)
+    made.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
+    made.add_argument("--json", action="store_true", help="print plain data for machines")
+    return made
+
+
+def sweep_folder(runs: Path, name: str | None) -> Path:
+    """Return the folder of a sweep, by default the newest; raises LaunchError where there is none."""
+    if name is not None:
+        return find(runs, name)
+    known = names(runs)
+    if not known:
+        raise LaunchError(f"{runs}: no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR")
+    return runs / known[0]
+
+
+def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
+    """Return the sweep's folder and the run or job in it that "SWEEP", "SWEEP/NAME" or "NAME" means.
+
+    A name alone is looked for in the newest sweep that has it; raises LaunchError with the nearest one.
+    """
+    sweep_name, slash, name = wanted.partition("/")
+    if slash:
+        folder = find(runs, sweep_name)
+        return folder, _known(load(folder), name)
+    known = names(runs)
+    if wanted in known:
+        return runs / wanted, None
+    for one in known:
+        if wanted in _members(load(runs / one)):
+            return runs / one, wanted
+    members = [name for one in known for name in _members(load(runs / one))]
+    problem = f"neither a sweep in {runs} nor one of its runs or jobs"
+    allowed = ", ".join(known[:10]) or "none was submitted yet"
+    raise LaunchError(describe("name", wanted, problem, allowed=allowed) + nearest(wanted, [*known, *members]))
+
+
+def _known(sweep: Sweep, name: str) -> str:
+    members = _members(sweep)
+    if name in members:
+        return name
+    allowed = ", ".join(members[:10])
+    raise LaunchError(
+        describe("name", name, f"not in sweep {sweep.name}", allowed=allowed) + nearest(name, members)
+    )
+
+
+def _members(sweep: Sweep) -> list[str]:
+    return list(dict.fromkeys([*(run.name for run in sweep.runs), *(job.name for job in sweep.jobs)]))
+
+
+def main(command: Callable[[argparse.Namespace, Console], int], arguments: argparse.Namespace) -> int:
+    """Run a command; an error is one line and status 2."""
+    try:
+        return command(arguments, Console())
+    except MutualTaughtError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def print_json(value: object) -> None:
+    """Print plain data."""
+    json.dump(value, sys.stdout, indent=1)
+    print()

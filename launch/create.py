@@ -1,0 +1,125 @@
+"""Make a sweep: cut its runs' plans into jobs and write everything down, before anything is submitted."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from launch.cut import Job, cut
+from launch.mark import mark_store
+from launch.sweep import FILE, JobEntry, RunEntry, StageEntry, Sweep, config_file, load, save
+from mt.config.launch import DetachedConfig
+from mt.errors import LaunchError, describe
+from mt.workflow import provenance
+from mt.workflow.plan import Plan, merge
+from mt.workflow.stage import External
+from mt.workflow.store import Store, write_json
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to be submitted."""
+
+    name: str
+    folder: Path
+    overrides: list[str]
+    values: dict[str, Any]
+    """The resolved configuration."""
+    plan: Plan
+
+
+def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: Store, planner: str) -> Sweep:
+    """Write a new sweep into `folder` and return it; raises LaunchError where its name is taken."""
+    refuse_reuse(folder)
+    _refuse_twins(runs)
+    git = _git_state(folder, launch.require_clean)
+    missing = {run.name: run.plan.missing(store) for run in runs}
+    jobs = cut(missing, share=launch.share)
+    needed = {stage.key for stages in missing.values() for stage in stages}
+    merged = merge(run.plan for run in runs)
+    stages = [
+        StageEntry(key=stage.key, address=stage.address, label=merged.label(stage))
+        for stage in merged.order
+        if stage.key in needed
+    ]
+    for run in runs:
+        write_json(config_file(folder, run.name), run.values)
+    sweep = Sweep.model_validate(
+        {
+            "version": 1,
+            "name": folder.name,
+            "tag": f"mt-{uuid.uuid4().hex[:12]}",
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": ["python", "-m", "mt.run", *sys.argv[1:]],
+            "cwd": str(Path.cwd()),
+            "planner": planner,
+            "store": str(store.root),
+            "store_id": mark_store(store.root),
+            "launch": launch.model_dump(),
+            "git": git,
+            "runs": [_run_entry(run) for run in runs],
+            "stages": [entry.model_dump() for entry in stages],
+            "jobs": [_job_entry(job).model_dump() for job in jobs],
+            "cancelled": [],
+        }
+    )
+    save(folder, sweep)
+    return sweep
+
+
+def refuse_reuse(folder: Path) -> None:
+    """Raise LaunchError where a sweep of this name exists already."""
+    if not (folder / FILE).exists():
+        return
+    sweep = load(folder)
+    if all(sweep.is_done(job.name) for job in sweep.jobs):
+        problem = f"a finished sweep of this name lies in {folder}"
+        raise LaunchError(describe("sweep", folder.name, problem, mend="Choose another name: sweep=NAME"))
+    problem = f"it was submitted already and is not finished ({folder})"
+    mend = f"See python -m launch.status {folder.name}, go on with python -m launch.resume {folder.name}"
+    raise LaunchError(describe("sweep", folder.name, problem, mend=f"{mend}, or choose another name: sweep=NAME"))
+
+
+def _refuse_twins(runs: Sequence[NewRun]) -> None:
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            problem = f"{names.count(name)} runs of the sweep have this name"
+            raise LaunchError(describe("name", name, problem, mend="Leave name away in a sweep"))
+
+
+def _git_state(folder: Path, require_clean: bool) -> dict[str, Any]:
+    """Return the state of the code; uncommitted changes are refused or written down."""
+    state = provenance.git_state()
+    if not state["dirty"]:
+        return state
+    if require_clean:
+        problem = f"the working tree of commit {state['commit'][:12]} has uncommitted changes"
+        mend = "Commit them, or set launch.require_clean=false to record them with the sweep"
+        raise LaunchError(describe("launch.require_clean", "true", problem, mend=mend))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "difference.patch").write_text(provenance.git_difference())
+    return {**state, "difference": "difference.patch"}
+
+
+def _run_entry(run: NewRun) -> dict[str, Any]:
+    total = sum(not isinstance(stage, External) for stage in run.plan.order)
+    entry = RunEntry(name=run.name, overrides=run.overrides, folder=str(run.folder.absolute()), total=total)
+    return entry.model_dump()
+
+
+def _job_entry(job: Job) -> JobEntry:
+    return JobEntry(
+        name=job.name,
+        resource=job.resource,
+        stages=list(job.stages),
+        runs=list(job.runs),
+        after=list(job.after),
+        records=list(job.records),
+        submissions=[],
+    )

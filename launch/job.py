@@ -1,0 +1,169 @@
+"""What submitit calls on a node: it starts the work as a child process, watches it, and restarts or requeues it.
+
+It is tiny and imports nothing heavy; all that it carries is the sweep's folder and the job's name, and all that
+its work goes on from is the store.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+from submitit.helpers import DelayedSubmission
+
+from launch import attempts, processes, progress
+from launch.attempts import Attempt, Mark
+from launch.sweep import JobEntry, Sweep, load
+from mt.errors import LaunchError
+
+STOPPED = 75
+"""The exit code of work that ended because it was told to."""
+_POLL_S = 0.5
+_GRACE_S = 10.0
+_LINGER_S = 900.0
+
+
+@dataclass
+class RunJob:
+    """Callable without arguments that runs one job of a sweep to its end."""
+
+    folder: str
+    name: str
+    _child: Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _attempt: Attempt | None = field(default=None, init=False, repr=False)
+    _told_to_stop: bool = field(default=False, init=False, repr=False)
+
+    def __call__(self) -> None:
+        """Run attempts until everything is published; raises LaunchError when the work fails or gets nowhere."""
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        try:
+            while not self._finished():
+                pass
+        finally:
+            self._stop_child()
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Stop the work (time limit, preemption); submitit then queues this job again."""
+        self._stop_child()
+        self._end("stopped", "time limit or preemption: queued again")
+        return DelayedSubmission(RunJob(self.folder, self.name))
+
+    def _finished(self) -> bool:
+        """Make one attempt and say whether it did all; a killed child is worth another attempt."""
+        self._begin()
+        code = self._wait()
+        if self._told_to_stop:
+            self._stop_child()
+            self._end("stopped", "terminated by the scheduler")
+            _linger()
+            raise LaunchError(f"job {self.name}: terminated")
+        if code < 0 or code == STOPPED:
+            self._end("killed", _cause(code))
+            return False
+        self._check_success(code)
+        self._end("finished")
+        return True
+
+    def _begin(self) -> None:
+        """Start an attempt; the work itself refuses when the last ones got nowhere."""
+        sweep = load(Path(self.folder))
+        mark = _mark(sweep, sweep.job[self.name], self._progress_file)
+        self._attempt = attempts.begin(self._attempts_file, _job_id(), mark)
+        command = [sys.executable, "-u", "-m", "launch.work", self.folder, self.name]
+        self._child = processes.start(command, Path(sweep.cwd))
+
+    def _wait(self) -> int:
+        """Return the child's exit code, or STOPPED as soon as this job is told to stop."""
+        assert self._child is not None
+        while not self._told_to_stop:
+            code = self._child.poll()
+            if code is not None:
+                self._await_own_signal(code)
+                processes.kill_tree()
+                progress.retire(self._progress_file)
+                return code
+            time.sleep(_POLL_S)
+        return STOPPED
+
+    def _await_own_signal(self, code: int) -> None:
+        """The scheduler tells every process to stop; give our own signal time to arrive after the child's."""
+        if code in (STOPPED, -signal.SIGTERM):
+            deadline = time.monotonic() + 2
+            while not self._told_to_stop and time.monotonic() < deadline:
+                time.sleep(0.1)
+
+    def _check_success(self, code: int) -> None:
+        """Trust published artifacts rather than an exit code."""
+        sweep = load(Path(self.folder))
+        if code == 0:
+            absent = [key for key in sweep.job[self.name].stages if not sweep.artifact(key).is_file()]
+            if not absent:
+                return
+            reason = f"job {self.name}: its work ended without publishing {sweep.stage[absent[0]].address}"
+        else:
+            said = progress.read(self._progress_file).error
+            reason = said or f"job {self.name}: its work exited with code {code}; see the log"
+        self._end("failed", reason)
+        raise LaunchError(reason)
+
+    def _end(self, outcome: attempts.Outcome, reason: str = "") -> None:
+        if self._attempt is not None:
+            attempts.end(self._attempts_file, self._attempt, outcome, reason)
+            self._attempt = None
+
+    def _stop_child(self) -> None:
+        if self._child is not None:
+            processes.stop(self._child, _GRACE_S)
+            progress.retire(self._progress_file)
+            self._child = None
+
+    def _on_terminate(self, *signal_and_frame: Any) -> None:
+        self._told_to_stop = True
+
+    @property
+    def _attempts_file(self) -> Path:
+        return attempts.file_of(Path(self.folder), self.name)
+
+    @property
+    def _progress_file(self) -> Path:
+        return progress.file_of(Path(self.folder), self.name)
+
+
+def _mark(sweep: Sweep, job: JobEntry, progress_file: Path) -> Mark:
+    absent = [key for key in job.stages if not sweep.artifact(key).is_file()]
+    last = progress.read(progress_file)
+    return len(job.stages) - len(absent), last.best if last.stage in absent else 0.0
+
+
+def _cause(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else "terminated"
+
+
+def _job_id() -> str:
+    """Return the id under which the scheduler knows this job; a requeue keeps it."""
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID") or os.environ.get("SUBMITIT_LOCAL_JOB_ID") or str(os.getpid())
+
+
+def _linger() -> None:
+    """Leave the end to SLURM while it still calls this job running.
+
+    A job that is preempted after a grace time is queued again only if it is killed: ending by itself it would
+    count as failed. A cancelled one is no longer running, and ends at once.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    deadline = time.monotonic() + _LINGER_S
+    while job and time.monotonic() < deadline:
+        query = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
+        state = subprocess.run(query, capture_output=True, text=True, timeout=60).stdout.strip()
+        if state != "RUNNING":
+            return
+        time.sleep(2)

@@ -1,0 +1,125 @@
+"""Jobs as processes on this machine, through submitit's local executor: the command stays until they are done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from submitit import LocalExecutor
+from submitit.local.local import LocalJob
+
+from launch.job import RunJob
+from launch.slurm import Seen
+from launch.sweep import JobEntry, Submission, load, logs, submitted
+
+_FOREVER_MIN = 60 * 24 * 3650
+_POLL_S = 0.3
+
+
+@dataclass(frozen=True)
+class _Running:
+    entry: JobEntry
+    process: LocalJob[None]
+    slot: int
+
+
+def run(folder: Path, names: Sequence[str], width: int, tick: Callable[[], None]) -> None:
+    """Run jobs, each after those it waits for, `width` at a time; what waits for a failed job does not start.
+
+    `tick` is called several times a second. Whatever ends this function ends the processes as well.
+    """
+    waiting, running = list(names), list[_Running]()
+    with _terminable():
+        try:
+            while running or _ready(folder, waiting):
+                free = [slot for slot in range(width) if all(one.slot != slot for one in running)]
+                for slot, name in zip(free, _ready(folder, waiting), strict=False):
+                    waiting.remove(name)
+                    running.append(_start(folder, name, slot, width))
+                time.sleep(_POLL_S)
+                running = [one for one in running if not one.process.done()]
+                tick()
+        finally:
+            stop([one.process.job_id for one in running])
+
+
+def states(submissions: Iterable[Submission]) -> dict[str, Seen]:
+    """Return the jobs whose processes live on this machine."""
+    here = [one.id for one in submissions if one.host == socket.gethostname()]
+    return {pid: Seen("RUNNING") for pid in here if _controller(pid) is not None}
+
+
+def stop(ids: Iterable[str]) -> None:
+    """Terminate jobs; each stops its work first, and is killed when that takes too long."""
+    found = [process for pid in ids if (process := _controller(pid)) is not None]
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(found, timeout=20)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def devices(slot: int, width: int) -> list[int]:
+    """Return the GPUs of one of `width` slots: an equal share, or one that several slots have in common."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        gpus = [int(word) for word in given.split(",") if word.strip().isdigit()]
+    else:
+        gpus = sorted(int(file.name[6:]) for file in Path("/dev").glob("nvidia[0-9]*"))
+    return gpus[slot::width] or gpus[slot % len(gpus) :][:1] if gpus else []
+
+
+def _ready(folder: Path, waiting: Sequence[str]) -> list[str]:
+    """Return the waiting jobs whose dependencies have succeeded (one that is not waiting and did not is broken)."""
+    if not waiting:
+        return []
+    sweep = load(folder)
+    return [
+        name for name in waiting if name not in sweep.cancelled and all(map(sweep.is_done, sweep.job[name].after))
+    ]
+
+
+def _start(folder: Path, name: str, slot: int, width: int) -> _Running:
+    gpus = devices(slot, width)
+    executor = LocalExecutor(folder=logs(folder))
+    executor.update_parameters(
+        timeout_min=_FOREVER_MIN, stderr_to_stdout=True, gpus_per_node=len(gpus), visible_gpus=gpus
+    )
+    process = executor.submit(RunJob(str(folder), name))
+    assert isinstance(process, LocalJob)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    sweep = submitted(folder, {name: Submission(id=process.job_id, host=socket.gethostname(), time=now)})
+    return _Running(sweep.job[name], process, slot)
+
+
+def _controller(pid: str) -> psutil.Process | None:
+    """Return the process of a local job, unless it has ended (or its number belongs to another one now)."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process = psutil.Process(int(pid))
+        if process.status() != psutil.STATUS_ZOMBIE and "submitit.local._local" in process.cmdline():
+            return process
+    return None
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end this command as Ctrl-C does."""
+
+    def interrupt(*signal_and_frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

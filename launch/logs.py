@@ -1,0 +1,72 @@
+"""`python -m launch.logs RUN [-f]`: what the jobs of a run print, all attempts in order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from launch import cli
+from launch.states import ACTIVE, survey
+from launch.sweep import load, log_file
+
+_POLL_S = 0.5
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    parser = cli.parser("logs", "Print the output of the jobs that a run needs (or of one job, or of all).")
+    parser.add_argument("name", help="RUN or JOB (of the newest sweep that has it), SWEEP/RUN, or SWEEP")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until those jobs have ended")
+    return cli.main(_logs, parser.parse_args(arguments))
+
+
+def _logs(arguments: argparse.Namespace, console: Console) -> int:
+    folder, name = cli.locate(arguments.runs, arguments.name)
+    jobs = [job.name for job in load(folder).jobs if name is None or name in (job.name, *job.runs)]
+    if arguments.json:
+        files = _files(folder, jobs).items()
+        cli.print_json([{"job": job, "file": str(file), "exists": file.exists()} for file, job in files])
+        return 0
+    shown: dict[Path, int] = {}
+    _print_new(_files(folder, jobs), shown)
+    while arguments.follow and _under_way(folder, jobs):
+        time.sleep(_POLL_S)
+        _print_new(_files(folder, jobs), shown)
+    _print_new(_files(folder, jobs), shown)
+    return 0
+
+
+def _files(folder: Path, jobs: list[str]) -> dict[Path, str]:
+    """Return the outputs of all submissions of the jobs, each with its job's name."""
+    sweep = load(folder)
+    return {log_file(folder, one.id): name for name in jobs for one in sweep.job[name].submissions}
+
+
+def _under_way(folder: Path, jobs: list[str]) -> bool:
+    return any(job.state in ACTIVE for job in survey(folder, load(folder)).jobs if job.name in jobs)
+
+
+def _print_new(files: dict[Path, str], shown: dict[Path, int]) -> None:
+    """Print what was appended since the last time, each piece under its job's name."""
+    for file, job in files.items():
+        new = _read_from(file, shown.get(file, 0))
+        if new:
+            shown[file] = shown.get(file, 0) + len(new)
+            text = new.decode(errors="replace")
+            print(f"--- {job} ({file.name})\n{text}", end="" if text.endswith("\n") else "\n", flush=True)
+
+
+def _read_from(file: Path, offset: int) -> bytes:
+    if not file.exists():
+        return b""
+    with file.open("rb") as content:
+        content.seek(offset)
+        return content.read()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

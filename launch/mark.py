@@ -1,0 +1,36 @@
+"""A mark in the store's root, by which a job knows that its node sees the store that the sweep was planned for."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import uuid
+from pathlib import Path
+
+from mt.errors import LaunchError, describe
+
+FILE = ".mark"
+
+
+def mark_store(root: Path) -> str:
+    """Return the store's mark, made at the first call."""
+    file = root / FILE
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(parents=True, exist_ok=True)
+        draft = root / f"{FILE}-{uuid.uuid4().hex}"
+        draft.write_text(uuid.uuid4().hex)
+        try:
+            file.hardlink_to(draft)
+        finally:
+            draft.unlink()
+    return file.read_text()
+
+
+def check_store(root: Path, mark: str) -> None:
+    """Raise LaunchError unless this node sees the store that the sweep was submitted with."""
+    file = root / FILE
+    seen = file.read_text() if file.is_file() else None
+    if seen != mark:
+        problem = f"{socket.gethostname()} does not see the store of the machine that submitted"
+        mend = "Put the store on a file system that all nodes share: store=DIR"
+        raise LaunchError(describe("store", root, problem, mend=mend))

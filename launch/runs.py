@@ -1,0 +1,44 @@
+"""The runs of a sweep as `mt.run` knows them: rebuilt from their configuration, recorded from the store."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from launch import progress
+from launch.sweep import Sweep
+from mt.config.run import RunConfig
+from mt.door.record import Record, State
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.workflow.plan import Plan
+from mt.workflow.store import Store
+
+PLANNER = "launch.runs:PlannedRun"
+
+
+class PlannedRun:
+    """One run of a sweep, rebuilt from its resolved configuration."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.blueprint: Blueprint = blueprint(RunConfig.model_validate(values))
+
+    @property
+    def plan(self) -> Plan:
+        """The run's stages."""
+        return self.blueprint.plan
+
+    def record(self, folder: Path, sweep: Sweep, run: str, state: State, error: Exception | None = None) -> None:
+        """Write the run's record as the store and the jobs' journals have it."""
+        record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name)
+        record.facts["command"] = shlex.join(sweep.command)
+        record.begin()
+        if state == "planned":
+            record.write(state)
+            return
+        record.facts["started"] = sweep.created
+        own = {one.key for job in sweep.jobs if job.runs[0] == run for one in progress.computed(folder, job.name)}
+        for stage in self.plan.order:
+            if stage.key in own:
+                record.computed(stage)
+        record.end(state, error)

@@ -1,0 +1,256 @@
+"""SLURM through submitit: submit a batch, ask for states in one call, cancel; with and without accounting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from submitit import SlurmExecutor
+from submitit.core.utils import FailedJobError
+from submitit.helpers import clean_env
+from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+from launch.job import RunJob
+from launch.processes import IGNORE_USR2
+from mt.config.launch import SlurmConfig
+from mt.errors import LaunchError, describe
+
+PROJECT = Path(__file__).resolve().parents[1]
+_UNLIMITED = 1_000_000
+_TIMEOUT_S = 120
+
+
+class Refused(LaunchError):
+    """SLURM does not take a submission."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the scheduler says of a job."""
+
+    state: str
+    """SLURM's own word, such as PENDING, RUNNING, FAILED."""
+    reason: str = ""
+    node: str = ""
+    elapsed: str = ""
+
+
+class Watcher(SlurmInfoWatcher):
+    """Asks squeue, which works without accounting, and sacct only for jobs that squeue has forgotten.
+
+    submitit's own watcher asks sacct alone, and on clusters without accounting waits for ever for jobs that were
+    cancelled or killed.
+    """
+
+    _HEADER = "JobID|State|NodeList|Reason|Elapsed"
+    _FORMAT = "%i|%T|%N|%r|%M"
+
+    def _make_command(self) -> list[str] | None:
+        ids = sorted({job.split("_")[0] for job in self._registered})
+        if not ids:
+            return None
+        query = ["squeue", "--noheader", "--array", "--states", "all", "--format", self._FORMAT]
+        return [*query, "--jobs", ",".join(ids)]
+
+    def update(self) -> None:
+        """Refresh the states of all registered jobs."""
+        if command := self._make_command():
+            self._num_calls += 1
+            told = _run(command, allow=("Invalid job id",))
+            self._info_dict.update(self.read_info(f"{self._HEADER}\n{told}"))
+        forgotten = sorted({job.split("_")[0] for job in self._registered - self._info_dict.keys()})
+        if forgotten and shutil.which("sacct"):
+            columns = ["--format", "JobID,State,NodeList", "--parsable2", "--allocations"]
+            done = subprocess.run(
+                ["sacct", *columns, "--jobs", ",".join(forgotten)],
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S,
+            )
+            if done.returncode == 0:
+                self._info_dict.update(self.read_info(done.stdout))
+
+
+def states(ids: Iterable[str]) -> dict[str, Seen]:
+    """Return what SLURM still knows of jobs, in one call for all of them."""
+    watcher = Watcher()
+    wanted = set(ids)
+    for job in wanted:
+        watcher.register_job(job)
+    watcher.update()
+    return {
+        job: _seen(watcher.get_info(job, mode="cache")) for job in wanted if watcher.get_info(job, mode="cache")
+    }
+
+
+def tagged(tag: str) -> list[str]:
+    """Return the ids of all jobs of this user that carry a sweep's tag and have not ended."""
+    told = _run(["squeue", "--noheader", "--array", "--me", "--format", "%i|%k"])
+    return [job for job, _, comment in (line.partition("|") for line in told.splitlines()) if comment == tag]
+
+
+def cancel(ids: Sequence[str]) -> None:
+    """Cancel jobs; those that have ended already are no error."""
+    if ids:
+        _run(["scancel", *ids], allow=("Invalid job id", "already completing or completed"))
+
+
+def release(ids: Sequence[str]) -> None:
+    """Let jobs start that were submitted on hold."""
+    if ids:
+        _run(["scontrol", "release", ",".join(sorted({job.split("_")[0] for job in ids}))])
+
+
+@dataclass(frozen=True)
+class Request:
+    """One submission: jobs with the same resources and dependencies."""
+
+    names: Sequence[str]
+    """The jobs of the sweep."""
+    gpu: bool
+    after: Sequence[str]
+    """Ids of jobs that must succeed first."""
+    title: str
+    """The name that squeue shows; jobs of one lane have the same."""
+    alone: bool
+    """Run only while no other job with this title runs."""
+    width: int
+    """Jobs of the request that run at the same time."""
+    tag: str
+
+
+def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> list[str]:
+    """Submit jobs on hold and return their ids; raises Refused with SLURM's own words when it does."""
+    executor = SlurmExecutor(folder=logs, max_num_timeout=_UNLIMITED, python=_python(config))
+    executor._throttling = 0.0
+    executor.update_parameters(**_parameters(config, request))
+    try:
+        with _outside_any_job():
+            jobs = executor.submit_array([RunJob(str(folder), name) for name in request.names])
+    except FailedJobError as error:
+        raise Refused(refusal(str(error), config)) from error
+    return [job.job_id for job in jobs]
+
+
+def check_commands() -> None:
+    """Raise LaunchError where SLURM's commands are missing."""
+    for command in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
+        if shutil.which(command) is None:
+            problem = f"there is no {command} on the path"
+            mend = "Run the command on a machine of the cluster, or use launch=local"
+            raise LaunchError(describe("launch", "slurm", problem, allowed="inline, local", mend=mend))
+
+
+def refusal(said: str, config: SlurmConfig) -> str:
+    """Put SLURM's refusal in one line, with the setting that it is about where it says so."""
+    words = " ".join(line.removeprefix("sbatch: error: ").strip() for line in said.splitlines() if line.strip())
+    about = {
+        "partition": ("launch.partition", config.partition),
+        "account": ("launch.account", config.account),
+        "qos": ("launch.qos", config.qos),
+        "time limit": ("launch.time_min", config.time_min),
+        "constraint": ("launch.constraint", config.constraint),
+        "feature": ("launch.constraint", config.constraint),
+        "node configuration": ("launch.gpus", config.gpus),
+    }
+    field, value = next(
+        (pair for word, pair in about.items() if word in words.lower()),
+        ("launch", "slurm"),
+    )
+    allowed = f"the partitions {', '.join(_partitions())}" if field == "launch.partition" else ""
+    return describe(field, value, f"SLURM refused the submission: {words.rstrip('.')}", allowed=allowed)
+
+
+@contextlib.contextmanager
+def _outside_any_job() -> Iterator[None]:
+    """Hide the job that we may run in ourselves: what we submit would inherit its limits."""
+    kept = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
+    with clean_env():
+        os.environ.update(kept)
+        yield
+
+
+def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
+    """Return submitit's parameters of a request."""
+    after = [f"afterok:{':'.join(request.after)}"] if request.after else []
+    dependency = ",".join([*after, *(["singleton"] if request.alone else [])])
+    values: dict[str, object | None] = {
+        "job_name": request.title,
+        "comment": request.tag,
+        "dependency": dependency or None,
+        "array_parallelism": request.width,
+        "account": config.account,
+        "qos": config.qos,
+        "signal_delay_s": config.signal_delay_s,
+        "stderr_to_stdout": True,
+        "setup": [f"export PYTHONPATH={shlex.quote(str(PROJECT))}${{PYTHONPATH:+:$PYTHONPATH}}", *config.setup],
+        "srun_args": config.srun,
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "additional_parameters": {"hold": True, "requeue": True, "kill-on-invalid-dep": "yes", **config.extra},
+        **_resources(config, request.gpu),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _resources(config: SlurmConfig, gpu: bool) -> dict[str, object | None]:
+    if not gpu:
+        cpu = config.cpu
+        memory = f"{cpu.mem_gb}GB" if cpu.mem_gb else None
+        partition = cpu.partition or config.partition
+        return {"partition": partition, "cpus_per_task": cpu.cpus, "mem": memory, "time": cpu.time_min}
+    return {
+        "partition": config.partition,
+        "constraint": config.constraint,
+        "gpus_per_node": config.gpus or None,
+        "cpus_per_task": config.cpus,
+        "mem": f"{config.mem_gb}GB" if config.mem_gb else None,
+        "time": config.time_min,
+    }
+
+
+def _python(config: SlurmConfig) -> str:
+    """Return the command that starts Python on a node.
+
+    The stop signal may come before Python has its handler, and would then end the job: it is ignored until submitit
+    installs the handler.
+    """
+    return shlex.join([*IGNORE_USR2, *config.container, sys.executable])
+
+
+def _partitions() -> list[str]:
+    return _run(["sinfo", "--noheader", "--format", "%R"]).split()
+
+
+def _seen(info: dict[str, str]) -> Seen:
+    reason = info.get("Reason", "")
+    return Seen(
+        state=info["State"].split()[0],
+        reason="" if reason == "None" else reason,
+        node=info.get("NodeList", ""),
+        elapsed=info.get("Elapsed", ""),
+    )
+
+
+def _run(command: list[str], allow: Sequence[str] = ()) -> str:
+    """Run one of SLURM's commands and return what it prints; its errors become ours, except the allowed ones."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    except FileNotFoundError:
+        mend = "Run this on a machine of the cluster"
+        raise LaunchError(describe("command", command[0], "not on the path", mend=mend)) from None
+    except subprocess.TimeoutExpired:
+        raise LaunchError(f"{command[0]}: SLURM did not answer within {_TIMEOUT_S} s; try again later") from None
+    if done.returncode and not any(words in done.stderr for words in allow):
+        raise LaunchError(f"{command[0]}: {' '.join(done.stderr.split())}")
+    return done.stdout
+
+
+SlurmJob.watcher = Watcher(delay_s=600)

@@ -1,0 +1,133 @@
+"""Submit a sweep: written down first, submitted on hold, released when every job's id is written down as well."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from launch import local, slurm
+from launch.batches import Batch, batches
+from launch.create import NewRun, create, refuse_reuse
+from launch.cut import Job
+from launch.runs import PLANNER
+from launch.states import ACTIVE, SweepStatus, survey
+from launch.sweep import FILE, Submission, Sweep, driving, load, logs, submitted
+from launch.view import live, print_status
+from launch.work import plan_run
+from mt.config.compose import Composed
+from mt.config.launch import DetachedConfig, SlurmConfig
+from mt.door.checks import check
+from mt.door.naming import run_folder, run_name
+from mt.errors import LaunchError
+from mt.methods.blueprint import blueprint
+from mt.workflow.store import Store
+
+
+def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int:
+    """Submit the runs of a command line (a single run is a sweep of one); returns the exit status."""
+    first = runs[0].config
+    launch = first.launch
+    assert isinstance(launch, DetachedConfig)
+    if launch.name == "slurm":
+        slurm.check_commands()
+    folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
+    refuse_reuse(folder)
+    with driving(folder):
+        create(folder, [_new(run, sweep) for run in runs], launch, Store(Path(first.store)), PLANNER)
+        try:
+            return dispatch(folder, console)
+        except slurm.Refused:  # nothing of it was released: the same command can be given again
+            (folder / FILE).unlink()
+            raise
+
+
+def dispatch(folder: Path, console: Console) -> int:
+    """Submit the jobs of a sweep that are neither done nor under way; returns the exit status."""
+    sweep = load(folder)
+    if sweep.launch.name == "slurm":
+        slurm.cancel(sorted(set(slurm.tagged(sweep.tag)) - {job.id for job in sweep.jobs if job.id}))
+    status = survey(folder, sweep)
+    jobs, width = due(sweep, status)
+    for run in dict.fromkeys(run for job in jobs for run in job.runs):
+        plan_run(sweep, folder, run).record(folder, sweep, run, "planned")
+    if sweep.launch.name == "slurm":
+        _submit_to_slurm(folder, sweep, status, jobs, width)
+        _announce(folder, len(jobs), console)
+        return 0
+    with live(folder, console) as tick:
+        local.run(folder, [job.name for job in jobs], width, tick)
+    ended = survey(folder, load(folder))
+    print_status(ended, console)
+    return 0 if ended.finished else 1
+
+
+def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
+    """Return the jobs that are neither done nor under way, waiting for open ones only, and how many may run."""
+    active = {job.name for job in status.jobs if job.state in ACTIVE}
+    opened = {job.name for job in status.jobs if job.state != "done"}
+    jobs = [
+        replace(entry.job(), after=tuple(name for name in entry.after if name in opened))
+        for entry in sweep.jobs
+        if entry.name in opened - active
+    ]
+    assert isinstance(sweep.launch, DetachedConfig)
+    return jobs, max(1, sweep.launch.max_running - len(active))
+
+
+def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequence[Job], width: int) -> None:
+    """Submit on hold, write the ids down, release: an interrupted submission leaves nothing that runs unseen."""
+    ids = {job.name: job.id for job in status.jobs if job.state in ACTIVE}
+    made: list[str] = []
+    try:
+        for batch in batches(jobs, width):
+            found = _submit_batch(folder, sweep, batch, ids)
+            ids |= found
+            made += found.values()
+    except LaunchError:
+        slurm.cancel(made)
+        raise
+    held = [job.id for job in status.jobs if job.state == "held"]
+    slurm.release([*held, *made])
+
+
+def _submit_batch(folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, str]) -> dict[str, str]:
+    assert isinstance(sweep.launch, SlurmConfig)
+    generation = 1 + max(len(job.submissions) for job in sweep.jobs)
+    request = slurm.Request(
+        names=[job.name for job in batch.jobs],
+        gpu=batch.jobs[0].resource == "gpu",
+        after=[ids[name] for name in batch.jobs[0].after],
+        title=sweep.name if batch.lane is None else f"{sweep.name}.{generation}.{batch.lane + 1}",
+        alone=batch.lane is not None,
+        width=batch.width,
+        tag=sweep.tag,
+    )
+    found = dict(zip(request.names, slurm.submit(folder, logs(folder), sweep.launch, request), strict=True))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    host = socket.gethostname()
+    submitted(folder, {name: Submission(id=job_id, host=host, time=now) for name, job_id in found.items()})
+    return found
+
+
+def _new(run: Composed, sweep: str | None) -> NewRun:
+    drawn = blueprint(run.config)
+    check(drawn)
+    values = run.config.model_dump(mode="json")
+    return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan)
+
+
+def _announce(folder: Path, count: int, console: Console) -> None:
+    sweep = load(folder)
+    console.print(
+        f"sweep    {sweep.name}: {len(sweep.runs)} run(s), {len(sweep.stages)} stages to compute, "
+        f"{count} job(s) submitted to SLURM\n"
+        f"folder   {folder}\n"
+        f"look     python -m launch.status {sweep.name}",
+        soft_wrap=True,
+        highlight=False,
+    )

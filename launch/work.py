@@ -1,0 +1,152 @@
+"""`python -m launch.work SWEEP_FOLDER JOB`: compute one job's stages and write the records of its runs.
+
+Started by `launch.job` on the node. It rebuilds the plan from the configuration written down at submission, checks
+that earlier attempts got somewhere, that it sees the same store and that its inputs are there, and leaves the rest
+to the workflow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from launch import attempts, processes, progress
+from launch.job import STOPPED
+from launch.mark import check_store
+from launch.sweep import JobEntry, Sweep, config_file, load
+from mt.config.launch import DetachedConfig
+from mt.door.execution import Chorus, Logger
+from mt.errors import LaunchError, MutualTaughtError
+from mt.workflow.execute import execute, require
+from mt.workflow.plan import Plan, plan
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store
+
+
+class Planned(Protocol):
+    """A run rebuilt from its configuration."""
+
+    @property
+    def plan(self) -> Plan:
+        """The run's stages."""
+        ...
+
+    def record(self, folder: Path, sweep: Sweep, run: str, state: Any, error: Exception | None = None) -> None:
+        """Write the run's record from the store."""
+        ...
+
+
+class Stopped(BaseException):
+    """The process was told to stop."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a job's work and return its exit code."""
+    folder, name = Path(arguments[0]), arguments[1]
+    signal.signal(signal.SIGTERM, _stop)
+    processes.die_with_parent()
+    reporter = progress.Reporter(folder, name)
+    try:
+        run(folder, name, reporter)
+    except Stopped:
+        return STOPPED
+    except Exception as error:
+        traceback.print_exc()
+        reporter.fail(_one_line(error))
+        return 1
+    finally:
+        reporter.close()
+        processes.kill_tree()
+    return 0
+
+
+def run(folder: Path, name: str, reporter: progress.Reporter) -> None:
+    """Compute the job's stages that are missing, then write the records of the runs that it completes.
+
+    Where that fails, the records of all runs that needed the job say so, and why.
+    """
+    sweep = load(folder)
+    job = sweep.job[name]
+    plans = {run: plan_run(sweep, folder, run) for run in job.records or job.runs[:1]}
+    try:
+        check_progress(folder, sweep, name)
+        compute(sweep, job, next(iter(plans.values())).plan, reporter)
+    except Exception as error:
+        for run in job.runs:
+            plan_run(sweep, folder, run).record(folder, sweep, run, "failed", error)
+        raise
+    for run in job.records:
+        plans[run].record(folder, sweep, run, "finished")
+
+
+def compute(sweep: Sweep, job: JobEntry, whole: Plan, reporter: progress.Reporter) -> None:
+    """Compute the job's stages that are missing, after checking that everything it needs is there."""
+    store = Store(Path(sweep.store))
+    check_store(store.root, sweep.store_id)
+    stages = _select(sweep, job, whole)
+    require(_upstream(stages), store)
+    execute(plan(stages), store, Chorus([reporter, Logger(dict(whole.labels))]))
+
+
+def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
+    """Raise LaunchError when the last attempts of this job got nowhere."""
+    *past, present = attempts.read(attempts.file_of(folder, name))
+    count = attempts.without_progress(past, present.id, present.mark)
+    if not isinstance(sweep.launch, DetachedConfig) or count < sweep.launch.max_attempts:
+        return
+    absent = [key for key in sweep.job[name].stages if not sweep.artifact(key).is_file()]
+    what = sweep.stage[absent[0]].address if absent else "its record"
+    last = past[-1]
+    raise LaunchError(
+        f"{what}: no progress in {count} attempts of job {name} (the last one was {last.outcome}: {last.reason}). "
+        f"Mend the cause, then: python -m launch.resume {sweep.name}"
+    )
+
+
+def plan_run(sweep: Sweep, folder: Path, run: str) -> Planned:
+    """Rebuild a run from the configuration that was written down when it was submitted."""
+    values: dict[str, Any] = json.loads(config_file(folder, run).read_text())
+    return planner(sweep.planner)(values)
+
+
+def planner(name: str) -> Callable[[dict[str, Any]], Planned]:
+    """Return the function that a sweep's runs are planned with."""
+    module, _, function = name.partition(":")
+    found: Callable[[dict[str, Any]], Planned] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _select(sweep: Sweep, job: JobEntry, whole: Plan) -> list[Stage]:
+    by_key = {stage.key: stage for stage in whole.order}
+    for key in job.stages:
+        if key not in by_key:
+            raise LaunchError(
+                f"{sweep.stage[key].address}: the code now plans other stages than at submission "
+                f"(a stage's VERSION or inputs changed). Submit again under another name: sweep=NAME"
+            )
+    return [by_key[key] for key in job.stages]
+
+
+def _upstream(stages: list[Stage]) -> list[Stage]:
+    own = {stage.key for stage in stages}
+    return [upstream for stage in stages for upstream in stage.inputs() if upstream.key not in own]
+
+
+def _one_line(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    return first if isinstance(error, MutualTaughtError) else f"{type(error).__name__}: {first}"
+
+
+def _stop(*signal_and_frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
