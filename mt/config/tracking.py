@@ -37,8 +37,6 @@ class WandbTracking(Config):
     """Record the machine's use of processor, memory and GPUs as well."""
     queue_size: Annotated[int, Field(ge=100)]
     """Curve points that may wait for a slow W&B before the oldest are left out (curves.jsonl keeps them all)."""
-    start_timeout_s: Seconds
-    """Seconds after which an unreachable server is given up at the start, and the run is tracked offline."""
     finish_timeout_s: Seconds
     """Seconds that the end of a run waits for W&B; what is missing then is uploaded by `analysis.sync`."""
 

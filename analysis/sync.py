@@ -1,0 +1,121 @@
+"""`python -m analysis.sync [RUN…]`: upload runs to W&B that were tracked offline, or whose upload was cut short."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mt.errors import DataError, MutualTaughtError, describe
+from mt.tracking.upload import attempts, marker, waiting
+
+UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uploaded", "failed"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What became of a run's attempts."""
+
+    run: str
+    state: str
+    attempts: int
+    url: str = ""
+    reason: str = ""
+
+
+def sync(
+    runs: Path, names: Sequence[str] = (), *, project: str = "", entity: str = "", dry_run: bool = False
+) -> list[Upload]:
+    """Upload the named runs below `runs` (all of them without names), each with its attempts in order.
+
+    Raises DataError where a run does not exist or was not tracked.
+    """
+    options = [*(["--project", project] if project else []), *(["--entity", entity] if entity else [])]
+    return [_sync(runs, folder, options, dry_run) for folder in _folders(runs, names)]
+
+
+def _sync(runs: Path, folder: Path, options: list[str], dry_run: bool) -> Upload:
+    name = str(folder.relative_to(runs))
+    files = waiting(folder)
+    if not files:
+        return Upload(name, PRESENT, 0)
+    if dry_run:
+        return Upload(name, WAITING, len(files))
+    paths = [str(file.resolve()) for file in files]
+    command = [sys.executable, "-m", "wandb", "sync", *options, *paths]
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False
+    )
+    words = (done.stdout + done.stderr).splitlines()
+    if all(marker(file).exists() for file in files):
+        return Upload(name, UPLOADED, len(files), _url(words))
+    return Upload(name, FAILED, len(files), reason=_reason(words))
+
+
+def _folders(runs: Path, names: Sequence[str]) -> list[Path]:
+    """Return the tracked run folders: those named, or all."""
+    tracked = sorted(path.parent for path in runs.rglob("wandb") if attempts(path.parent))
+    if not names and not tracked:
+        mend = "Track runs with tracking=wandb, or name the folder of the runs with --runs DIR"
+        raise DataError(describe("--runs", runs, "no run here was tracked by W&B", mend=mend))
+    wanted = []
+    for name in names:
+        found = [folder for folder in tracked if folder in (runs / name, Path(name)) or folder.name == name]
+        if not found:
+            listed = ", ".join(str(folder.relative_to(runs)) for folder in tracked) or "none"
+            raise DataError(describe("RUN", name, "no run of this name was tracked by W&B", allowed=listed))
+        wanted += found
+    return wanted if names else tracked
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false"}
+
+
+def _url(words: list[str]) -> str:
+    found = [word for line in words for word in line.split() if word.startswith(("http://", "https://"))]
+    return next((word for word in reversed(found) if "/runs/" in word), "")
+
+
+def _reason(words: list[str]) -> str:
+    """Return W&B's own words for a failure, the last line that is one."""
+    lines = [line.removeprefix("wandb: ").strip() for line in words if line.strip()]
+    bad = [line for line in lines if any(mark in line for mark in ("ERROR", "Error", "error", "Not auth", "fail"))]
+    return (bad or lines or ["W&B said nothing"])[-1].removeprefix("ERROR ")
+
+
+def _show(uploads: list[Upload]) -> str:
+    width = max(len(upload.run) for upload in uploads)
+    return "\n".join(
+        f"{upload.run:<{width}}  {upload.state}{f' ({upload.attempts} attempts)' if upload.attempts > 1 else ''}"
+        f"{'  ' + (upload.url or upload.reason) if upload.url or upload.reason else ''}"
+        for upload in uploads
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the command line; the exit status is 1 when something could not be uploaded."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.sync", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="RUN", help="runs by name (all runs without one)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs lie (default: runs)")
+    parser.add_argument("--project", default="", help="another W&B project than the one they were tracked for")
+    parser.add_argument("--entity", default="", help="another W&B user or team")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
+    parser.add_argument("--json", action="store_true", help="the outcome as JSON")
+    given = parser.parse_args(arguments)
+    try:
+        uploads = sync(given.runs, given.names, project=given.project, entity=given.entity, dry_run=given.dry_run)
+    except MutualTaughtError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(json.dumps([asdict(upload) for upload in uploads], indent=1) if given.json else _show(uploads))
+    return int(any(upload.state == FAILED for upload in uploads))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

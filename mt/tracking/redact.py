@@ -1,0 +1,58 @@
+"""Keys and secrets never leave this machine: what looks like one is blanked before it is told to anybody."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "***"
+_SECRET_FIELD = re.compile(
+    r"(api_?key|access_?key|private_?key|password|passwd|bearer|credentials?|secret|(auth|access|hf|hub|api)_?token)$",
+    re.IGNORECASE,
+)
+_SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
+_SECRET_TEXT = re.compile(
+    r"\b(?:sk|pk|rk)-[\w-]{16,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bwandb_v1_[\w-]{16,}"
+)
+_USER_IN_URL = re.compile(r"(\w://)[^/@\s]+@")
+_SHORTEST = 8
+
+
+def redact(value: Any) -> Any:
+    """Return JSON-like data without secrets: fields named like one, values of such variables, keys in texts."""
+    return _redact(value, _environment_secrets())
+
+
+def _redact(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _hidden(name, item) or _redact(item, secrets) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact(item, secrets) for item in value]
+    return _clean(value, secrets) if isinstance(value, str) else value
+
+
+def _hidden(name: object, value: Any) -> str:
+    secret = isinstance(name, str) and isinstance(value, str) and value and _SECRET_FIELD.search(name)
+    return HIDDEN if secret else ""
+
+
+def _clean(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return _SECRET_TEXT.sub(HIDDEN, _USER_IN_URL.sub(rf"\g<1>{HIDDEN}@", text))
+
+
+def _environment_secrets() -> list[str]:
+    """Return the values of variables named like secrets, longest first, so that none is left in parts."""
+    found = {
+        value
+        for name, value in os.environ.items()
+        if _SECRET_VARIABLE.search(name.upper()) and len(value) >= _SHORTEST and not _is_path(value)
+    }
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith(("/", "~", "./"))

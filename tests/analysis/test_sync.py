@@ -1,0 +1,71 @@
+"""Uploading later what was tracked offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis.sync import main
+from mt.tracking import open_tracker
+from tests.tracking.example import STAGE, info, settings, tell
+from tests.tracking.fake_wandb import FakeWandb
+
+AXIS = f"train/{STAGE.slug}/step"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeWandb]:
+    with FakeWandb() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Iterator[Path]:
+    """A run of two attempts, none of which reached the server."""
+    runs = tmp_path_factory.mktemp("runs")
+    folder = runs / "sweep" / "demo"
+    folder.mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        for steps in (range(3), range(3, 6)):
+            tracker = open_tracker(settings(), print)
+            tracker.start(info(folder))
+            tell(tracker, folder, steps)
+        yield runs
+
+
+def test_runs_are_uploaded_once_and_in_order(
+    runs: Path, server: FakeWandb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--runs", str(runs), "--dry-run"]) == 0
+    assert capsys.readouterr().out == "sweep/demo  to be uploaded (2 attempts)\n"
+
+    server.failure = "unauthorized"
+    assert main(["--runs", str(runs), "--json"]) == 1
+    (failed,) = json.loads(capsys.readouterr().out)
+    assert failed["state"] == "failed" and failed["reason"]
+
+    server.failure = None
+    assert main(["--runs", str(runs), "demo"]) == 0
+    run = server.only()
+    url = f"{server.url}/team/paper/runs/{run.name}"
+    assert capsys.readouterr().out == f"sweep/demo  uploaded (2 attempts)  {url}\n"
+    assert [row[AXIS] for row in run.history() if AXIS in row] == [0, 1, 2, 3, 4, 5]
+    assert json.loads(run.files["record.json"])["name"] == "demo"
+
+    assert main(["--runs", str(runs)]) == 0
+    assert capsys.readouterr().out == "sweep/demo  already uploaded\n"
+
+
+def test_an_unknown_run_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--runs", str(runs), "other"]) == 2
+    assert capsys.readouterr().err == ("RUN=other: no run of this name was tracked by W&B. Allowed: sweep/demo.\n")
+
+
+def test_a_folder_without_tracked_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--runs", str(tmp_path)]) == 2
+    assert "no run here was tracked by W&B. Track runs with tracking=wandb" in capsys.readouterr().err

@@ -1,0 +1,316 @@
+"""A loopback server that speaks the part of W&B's API that is used, and that can fail on request."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import unquote
+
+ENTITY = "team"
+OPERATION = re.compile(r"(?:query|mutation)\s+(\w+)")
+
+
+@dataclass
+class FakeRun:
+    """What a server knows about a run after whatever it was sent."""
+
+    name: str
+    project: str
+    display_name: str = ""
+    group: str = ""
+    job_type: str = ""
+    tags: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    state: str = "running"
+    exit_code: int | None = None
+    streams: dict[str, dict[int, str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def lines(self, stream: str) -> list[str]:
+        """Return the lines of a stream in order of their offset."""
+        found = self.streams.get(stream, {})
+        return [found[offset] for offset in sorted(found)]
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the logged rows."""
+        return [json.loads(line) for line in self.lines("wandb-history.jsonl")]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the newest summary."""
+        lines = self.lines("wandb-summary.json")
+        return json.loads(lines[-1]) if lines else {}
+
+    def values(self) -> dict[str, Any]:
+        """Return the config without W&B's wrapping."""
+        return {key: item["value"] for key, item in self.config.items() if key != "_wandb"}
+
+
+class FakeWandb:
+    """`with FakeWandb() as server:` serves at `server.url` until the block ends."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, FakeRun] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.unknown: list[str] = []
+        self.authorizations: set[str] = set()
+        self.failure: str | None = None
+        self.released = threading.Event()
+        self.lock = threading.Lock()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __enter__(self) -> FakeWandb:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that send a client here."""
+        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY}
+
+    def only(self) -> FakeRun:
+        """Return the one run that arrived."""
+        (run,) = self.runs.values()
+        return run
+
+    def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Answer an operation by its name; an unknown one is remembered, so that tests can look."""
+        match = OPERATION.search(query)
+        name = match.group(1) if match else query[:40]
+        answer = OPERATIONS.get(name)
+        if answer is None:
+            self.unknown.append(name)
+            return {"errors": [{"message": f"unknown operation {name}"}]}
+        return {"data": answer(self, variables)}
+
+    def stream(self, run: FakeRun, body: dict[str, Any]) -> None:
+        """Take a piece of the file stream: lines at offsets, and how the run ended."""
+        for stream, chunk in body.get("files", {}).items():
+            offset = chunk.get("offset", 0)
+            lines = run.streams.setdefault(stream, {})
+            for number, line in enumerate(chunk.get("content", [])):
+                lines[0 if stream.endswith("summary.json") else offset + number] = line
+        if body.get("complete"):
+            run.exit_code = body.get("exitcode")
+            run.state = "finished" if run.exit_code == 0 else "failed"
+
+
+KEY = "k" * 40
+STATUS = {"error": 500, "unauthorized": 401}
+
+
+def _run(server: FakeWandb, name: str, project: str) -> FakeRun:
+    return server.runs.setdefault(name, FakeRun(name=name, project=project))
+
+
+def _bucket(run: FakeRun) -> dict[str, Any]:
+    project = {"id": "p", "name": run.project, "entity": {"id": "e", "name": ENTITY}}
+    history = run.lines("wandb-history.jsonl")
+    return {
+        "id": run.name, "name": run.name, "displayName": run.display_name, "description": "", "notes": "",
+        "config": json.dumps(run.config), "sweepName": None, "project": project, "tags": run.tags,
+        "historyLineCount": len(history), "logLineCount": 0, "eventsLineCount": 0,
+        "historyTail": json.dumps(history[-1:]), "eventsTail": "[]",
+        "summaryMetrics": json.dumps(run.summary()), "wandbConfig": json.dumps({"t": 1}),
+    }  # fmt: skip
+
+
+def _upsert(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    inserted = sent["name"] not in server.runs
+    run = _run(server, sent["name"], sent["project"])
+    run.display_name = sent.get("displayName") or run.display_name
+    run.group = sent.get("groupName") or run.group
+    run.job_type = sent.get("jobType") or run.job_type
+    run.tags = sent.get("tags") or run.tags
+    if sent.get("config"):
+        run.config = json.loads(sent["config"])
+    return {"upsertBucket": {"bucket": _bucket(run), "inserted": inserted}}
+
+
+def _resume(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    run = server.runs.get(sent["name"])
+    entity = {"id": "e", "name": ENTITY}
+    bucket = _bucket(run) if run else None
+    return {"model": {"id": "p", "name": sent["project"], "entity": entity, "bucket": bucket}}
+
+
+def _upload_urls(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    files = [{"name": n, "uploadUrl": f"{server.url}/put/{sent['run']}/{n}"} for n in sent["files"]]
+    return {"createRunFiles": {"runID": sent["run"], "uploadHeaders": [], "files": files}}
+
+
+def _listed(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    found = [run for run in server.runs.values() if run.project == sent["project"]]
+    wanted = json.loads(sent.get("filters") or "{}")
+    found = [run for run in found if wanted.get("group") in (None, run.group)]
+    start = int(sent.get("cursor") or 0)
+    page = found[start : start + int(sent.get("perPage") or 50)]
+    edges = [{"node": _node(run), "cursor": str(start + i + 1)} for i, run in enumerate(page)]
+    end = str(start + len(page))
+    more = start + len(page) < len(found)
+    runs = {"edges": edges, "pageInfo": {"endCursor": end, "hasNextPage": more}}
+    if not found and all(run.project != sent["project"] for run in server.runs.values()):
+        return {"project": None}
+    return {"project": {"internalId": "1", "runCount": len(found), "readOnly": False, "runs": runs}}
+
+
+def _node(run: FakeRun) -> dict[str, Any]:
+    return _bucket(run) | {
+        "projectId": "1", "state": run.state, "group": run.group, "jobType": run.job_type, "commit": None,
+        "readOnly": False, "createdAt": "2026-01-01T00:00:00", "heartbeatAt": "2026-01-01T00:00:00",
+        "systemMetrics": "{}", "user": {"name": "someone", "username": "someone"}, "historyKeys": {},
+    }  # fmt: skip
+
+
+def _one(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    run = server.runs.get(sent["name"])
+    return {"project": {"internalId": "1", "run": _node(run) if run else None}}
+
+
+def _files(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    run = server.runs[sent["name"]]
+    names = [name for name in run.files if not sent["fileNames"] or name in sent["fileNames"]]
+    edges = [{"node": _file(server, run, name), "cursor": name} for name in names]
+    page = {"endCursor": None, "hasNextPage": False}
+    listing = {"fileCount": len(names), "files": {"edges": edges, "pageInfo": page}}
+    return {"project": {"internalId": "1", "run": listing}}
+
+
+def _file(server: FakeWandb, run: FakeRun, name: str) -> dict[str, Any]:
+    url = f"{server.url}/get/{run.name}/{name}"
+    size = str(len(run.files[name]))
+    return {"id": name, "name": name, "url": url, "directUrl": url, "sizeBytes": size, "mimetype": "",
+            "updatedAt": None, "md5": ""}  # fmt: skip
+
+
+def _artifact_files(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    nodes = [
+        {"node": {"storagePath": None, "uploadUrl": f"{server.url}/put/artifact/{spec['name']}",
+                  "uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": "a"}}}
+        for spec in sent["input"]["artifactFiles"]
+    ]  # fmt: skip
+    return {"createArtifactFiles": {"files": {"edges": nodes}}}
+
+
+def _manifest(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    url = f"{server.url}/put/artifact/manifest.json"
+    return {"artifactManifest": {"id": "m", "file": {"id": "f", "uploadUrl": url, "uploadHeaders": []}}}
+
+
+VIEWER = {"id": "u", "entity": ENTITY, "username": "someone", "email": "", "flags": "{}", "admin": False,
+          "teams": {"edges": [{"node": {"name": ENTITY}}]}}  # fmt: skip
+ARTIFACT = {"id": "a", "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
+OPERATIONS: dict[str, Callable[[FakeWandb, dict[str, Any]], dict[str, Any]]] = {
+    "ServerFeaturesQuery": lambda server, sent: {"serverInfo": {"features": []}},
+    "Viewer": lambda server, sent: {"viewer": VIEWER},
+    "UpsertBucket": _upsert,
+    "RunResumeStatus": _resume,
+    "CreateRunFiles": _upload_urls,
+    "Runs": _listed,
+    "Run": _one,
+    "RunFiles": _files,
+    "ArtifactType": lambda server, sent: {"project": {"artifact": None}},
+    "CreateArtifact": lambda server, sent: {"createArtifact": {"artifact": ARTIFACT}},
+    "CreateArtifactManifest": lambda server, sent: {"createArtifactManifest": _manifest(server, sent)},
+    "UpdateArtifactManifest": lambda server, sent: {"updateArtifactManifest": _manifest(server, sent)},
+    "CreateArtifactFiles": _artifact_files,
+    "CommitArtifact": lambda server, sent: {"commitArtifact": {"artifact": {"id": "a", "digest": ""}}},
+    "XXHashDigestsEnabled": lambda server, sent: {"entity": {"xxhashDigestsEnabled": False}},
+}
+
+
+def _handler(server: FakeWandb) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            """Stay quiet."""
+
+        def _fails(self) -> bool:
+            if server.failure is None:
+                return False
+            if server.failure == "hang":
+                server.released.wait(60)
+            if server.failure in STATUS:
+                self._send(STATUS[server.failure], b"broken")
+            else:
+                self.close_connection = True
+                self.connection.close()
+            return True
+
+        def _send(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _body(self) -> bytes:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
+
+        def _note(self) -> bytes:
+            body = self._body()
+            with server.lock:
+                server.requests.append(f"{self.command} {self.path}")
+                server.authorizations.add(self.headers.get("Authorization") or "")
+            return body
+
+        def do_POST(self) -> None:
+            body = self._note()
+            if self._fails():
+                return
+            sent = json.loads(body)
+            with server.lock:
+                if self.path.endswith("/graphql"):
+                    self._send(200, json.dumps(server.graphql(sent["query"], sent.get("variables") or {})).encode())
+                    return
+                _, _, _, project, name, _ = self.path.split("/")
+                server.stream(_run(server, name, project), sent)
+            self._send(200, b'{"limits": {}}')
+
+        def do_PUT(self) -> None:
+            body = self._note()
+            if self._fails():
+                return
+            _, _, name, path = unquote(self.path).split("/", 3)
+            target = server.blobs if name == "artifact" else server.runs[name].files
+            target[path] = body
+            self._send(200, b"")
+
+        def do_GET(self) -> None:
+            self._note()
+            if self._fails():
+                return
+            if not self.path.startswith("/get/"):
+                self._send(404, b"{}")
+                return
+            _, _, name, path = unquote(self.path).split("/", 3)
+            self._send(200, server.runs[name].files[path])
+
+    return Handler
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Wait until a condition holds, and say whether it did."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()

@@ -1,0 +1,86 @@
+"""Names that sort, ids that stay, and what counts as a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from mt.tracking.base import MetricRow
+from mt.tracking.naming import curve_values, metric_values, run_id, tracked_stages
+from mt.tracking.redact import redact
+from mt.types import Metric
+from tests.tracking.example import CONFIG, STAGE
+
+
+def test_a_run_keeps_its_id_however_it_is_launched_or_tracked() -> None:
+    moved = CONFIG | {"tracking": {"name": "wandb", "mode": "online"}, "launch": {"name": "slurm"}, "store": "x"}
+    assert run_id("demo", CONFIG) == run_id("demo", moved)
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"objective": {"name": "dpo", "beta": 0.2}}])
+def test_other_settings_are_another_run(change: dict[str, object]) -> None:
+    assert run_id("demo", CONFIG) != run_id("demo", CONFIG | change)
+    assert run_id("demo", CONFIG) != run_id("other", CONFIG)
+
+
+def test_slugs_sort_as_the_iterations_happened() -> None:
+    labels = ["base", "iteration 2 · E-step", "round 1 · iteration 10 · M-step", "iteration 10 · E-step", ""]
+    slugs = [stage.slug for stage in tracked_stages((label, "sample", label) for label in labels)]
+    assert slugs == [
+        "base/sample",
+        "iteration-02-e-step/sample",
+        "round-01-iteration-10-m-step/sample",
+        "iteration-10-e-step/sample",
+        "sample",
+    ]
+    assert sorted(slugs)[2:4] == ["iteration-10-e-step/sample", "round-01-iteration-10-m-step/sample"]
+
+
+def test_stages_of_one_name_and_label_are_told_apart() -> None:
+    stages = tracked_stages([("abcdef12", "sample", "base"), ("123456ff", "sample", "base")])
+    assert [stage.slug for stage in stages] == ["base/sample", "base/sample-123456"]
+
+
+def test_no_name_has_a_dot() -> None:
+    row = MetricRow(1, "policy", Metric("gold", "win_rate_vs_0.5", 0.5, 0.4, 0.6))
+    assert sorted(metric_values(row)) == [
+        "policy/gold/win_rate_vs_0_5",
+        "policy/gold/win_rate_vs_0_5_high",
+        "policy/gold/win_rate_vs_0_5_low",
+    ]
+    assert not [name for name in curve_values(STAGE, 1, {"a.b": 1.0}) if "." in name]
+
+
+def test_an_absent_interval_is_not_logged() -> None:
+    row = MetricRow(1, "policy", Metric("gold", "length", 5.0))
+    assert metric_values(row) == {"policy/gold/length": 5.0}
+
+
+def test_secrets_are_blanked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "abcdefgh-12345")
+    given = {
+        "judge": {
+            "api_key": "plain",
+            "model": "gpt",
+            "url": "https://me:word@host/v1",
+            "api_key_env": "OPENAI_API_KEY",
+        },
+        "note": "key abcdefgh-12345 and sk-aaaaaaaaaaaaaaaaaaaaaaaa and hf_aaaaaaaaaaaaaaaaaaaaaaaa",
+        "pad_token": "<pad>",
+        "max_new_tokens": 12,
+        "list": ["abcdefgh-12345"],
+        "none": None,
+    }
+    assert redact(given) == {
+        "judge": {"api_key": "***", "model": "gpt", "url": "https://***@host/v1", "api_key_env": "OPENAI_API_KEY"},
+        "note": "key *** and *** and ***",
+        "pad_token": "<pad>",
+        "max_new_tokens": 12,
+        "list": ["***"],
+        "none": None,
+    }
+
+
+def test_paths_and_short_values_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_KEY", "/etc/ssl/key.pem")
+    monkeypatch.setenv("PIN_SECRET", "1234")
+    assert redact(["/etc/ssl/key.pem", "1234"]) == ["/etc/ssl/key.pem", "1234"]
