@@ -15,9 +15,9 @@ def elo(wins_NN: Array, *, prior: float = 0.01) -> Array:
     """Return scores ε of N contestants with mean 0 that maximise Σ B_mn log σ(ε_m − ε_n) − prior/2·Σ ε².
 
     `wins_NN[m, n]` ≥ 0 is the weight of m's wins over n. The small Gaussian `prior` keeps a contestant that won
-    or lost all its battles finite and makes the maximum unique (Wu et al. 2024a, §2.2, have none). Scores are in
-    nats; times 400/ln 10 they are on the chess scale. Newton's method with halved steps: the objective is
-    concave.
+    or lost all its battles finite and makes the maximum unique (our choice: Wu et al. 2024a, §2.2, have none).
+    Scores are in nats; times 400/ln 10 they are on the chess scale. The objective is concave: Newton's method with
+    halved steps finds its maximum.
     """
     import numpy as np
 
@@ -31,7 +31,7 @@ def elo(wins_NN: Array, *, prior: float = 0.01) -> Array:
         score_N = score_N + size * step_N
         if np.abs(step_N).max(initial=0.0) < 1e-10:
             break
-    return score_N - score_N.mean() if len(score_N) else score_N
+    return score_N
 
 
 def _fit(wins_NN: Array, score_N: Array, prior: float) -> float:

@@ -51,8 +51,7 @@ def most_varied(scores_KN: Scores) -> int | None:
 def position_weights(verdicts: Sequence[Verdict]) -> tuple[float, float]:
     """Return (ω_1, ω_2), the weights of a win in first and in second position (§2.2).
 
-    ω_1 is the share of all wins that were won in second position, and the reverse: wins where they are rare count
-    more.
+    ω_1 is the share of all wins that were won in second position, and the reverse: rare wins count more.
     """
     wins = Counter(verdict.winner for verdict in verdicts)
     total = wins[1] + wins[2]

@@ -30,8 +30,7 @@ def select_pairs(
     """Select preference pairs by the rule of that name, with rewards and win probabilities as facts about them.
 
     Prompts without two distinct responses or with equal rewards throughout give none (§5.1). `source` is written
-    into the pairs; `score_scale` is that of `win_probabilities`. Raises DataError for rewards that are not
-    finite.
+    into the pairs; `score_scale` is that of `win_probabilities`. Raises DataError for rewards that are not finite.
     """
     pick, pairs, dropped, duplicates = PAIR_RULES[rule], list[Pair](), Counter[str](), 0
     for prompt in candidates(samples, rewards):
@@ -50,8 +49,7 @@ def length_controlled(prompt: Candidates, _rng: random.Random) -> Picks:
     """
     rewards = prompt.rewards
     low, high, mean = min(rewards), max(rewards), math.fsum(rewards) / len(rewards)
-    # The extremes are compared by themselves: the mean of rewards that differ in their last bits may round to
-    # either.
+    # The extremes are compared by themselves: the mean of rewards that differ in their last bits may round to one.
     above = [index for index, reward in enumerate(rewards) if reward == high or (reward > mean and reward > low)]
     chosen = min(above, key=lambda index: (prompt.responses[index].n_tokens, -rewards[index]))
     return [(chosen, rewards.index(low))]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def test_xpo_by_hand() -> None:
 
 
 @pytest.mark.parametrize("objective", [selm, xpo])
-def test_the_bonus_lowers_the_likelihood_of_what_was_sampled(objective) -> None:  # type: ignore[no-untyped-def]
+def test_the_bonus_lowers_the_likelihood_of_what_was_sampled(objective: Any) -> None:
     plain, explored = random_pairs(8, grad=True), random_pairs(8, grad=True)
     dpo(plain, beta=0.3, label_smoothing=0.0)[0].sum().backward()
     objective(explored, beta=0.3, alpha=0.1)[0].sum().backward()
@@ -31,7 +33,7 @@ def test_the_bonus_lowers_the_likelihood_of_what_was_sampled(objective) -> None:
 
 
 @pytest.mark.parametrize("objective", [selm, xpo])
-def test_without_optimism_it_is_dpo(objective) -> None:  # type: ignore[no-untyped-def]
+def test_without_optimism_it_is_dpo(objective: Any) -> None:
     pairs = random_pairs(8)
     torch.testing.assert_close(
         objective(pairs, beta=0.3, alpha=0.0)[0], dpo(pairs, beta=0.3, label_smoothing=0.0)[0]

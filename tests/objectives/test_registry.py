@@ -16,7 +16,7 @@ Batch = PairLogps | ResponseLogps
 
 
 def batch_for(name: str, size: int = 6) -> Batch:
-    return random_pairs(size) if OBJECTIVES[name].learns_from == "pairs" else random_responses(size)
+    return random_pairs(size, grad=True) if OBJECTIVES[name].learns_from == "pairs" else random_responses(size)
 
 
 def rows(batch: Batch, index: Any) -> Batch:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mt.errors import DataError
-from mt.selection import PAIR_RULES, select_pairs, win_probabilities
-from mt.types import Rewards
+from mt.selection import PAIR_RULES, distinct, select_pairs, win_probabilities
+from mt.types import Response, Rewards
 from tests.selection.example import candidates, row, select, texts
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -46,9 +46,11 @@ def test_equally_short_responses_are_told_apart_by_reward_and_then_by_order() ->
 
 
 def test_rewards_that_differ_in_their_last_bits_still_give_the_higher_over_the_lower() -> None:
-    low = 0.1
-    high = math.nextafter(low, 1)
-    assert texts(select("length_controlled", [("a", 1), ("b", 1), ("c", 9)], [low, low, high])) == [("c", "a")]
+    low = 1.7724801555877414  # four of it and the next number have a mean that rounds to below it
+    rewards = [low, low, low, low, math.nextafter(low, 2)]
+    assert math.fsum(rewards) / 5 < low
+    responses = [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 9)]
+    assert texts(select("length_controlled", responses, rewards)) == [("e", "a")]
 
 
 @given(candidates)
@@ -106,6 +108,14 @@ def test_rejection_sampling_at_the_ends_of_its_temperature() -> None:
     assert cold == {("d", "e")}
     hot = {texts(select("rejection", FIVE, [3, 1, 0, 9, 7], seed=seed, temperature=1e9))[0] for seed in range(50)}
     assert hot == {("a", "b")}  # everything is accepted, in the order of sampling
+    assert texts(select("rejection", FIVE, [1, 3, 0, 9, 7], temperature=1e9)) == [("b", "a")]
+
+
+def test_rejection_sampling_has_its_own_chance_for_each_prompt() -> None:
+    samples = [row(FIVE, f"p{number}") for number in range(40)]
+    rewards = [Rewards(one.prompt_id, [0.0, 0.1, 0.2, 0.3, 0.4]) for one in samples]
+    selection = select_pairs("rejection", samples, rewards, seed=0, source="test", score_scale=1.0, temperature=0.5)
+    assert len(set(texts(selection))) > 3
 
 
 # every rule -----------------------------------------------------------------------------------------------------
@@ -174,6 +184,10 @@ def test_duplicates_are_dropped_first(rule: str) -> None:
     selection = select(rule, twice, [2, 1, 2, 1], **SETTINGS[rule])
     assert texts(selection) == [("a", "b")]
     assert selection.counts["duplicate_responses"] == 2
+
+
+def test_the_first_of_equal_texts_is_kept() -> None:
+    assert distinct([Response("a", 1), Response("b", 1), Response("a", 1), Response("A", 1)]) == [0, 1, 3]
 
 
 @rules
