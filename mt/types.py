@@ -82,6 +82,35 @@ class Demonstration:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two responses to be judged; `order` says which is shown first: "baseline_first" or "model_first"."""
+
+    prompt_id: str
+    messages: Messages
+    baseline: str
+    model: str
+    order: str = "baseline_first"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What a judge said of a comparison.
+
+    `preference` lies in [1, 2], 2 where the model is better, None where the judgment is missing (`problem` says
+    why); `verdict` is the label where one was asked for, A being shown first; `raw` is the judge's own answer.
+    """
+
+    prompt_id: str
+    order: str
+    preference: float | None
+    verdict: str | None
+    raw: str
+    problem: str | None
+    judge: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """One measured number with its interval and the number of items behind it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,13 +10,12 @@ import numpy as np
 
 from mt.errors import DataError, describe
 from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_ratios, percentile_interval
+from mt.verdicts import LABELS, extract_label
 
 Rule = Literal["2024", "head"]
 Resample = Literal["questions", "rows"]
-LABELS = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
 STRONG_ROWS = 3  # a verdict "significantly better" counts as three rows
 _LEVEL = {"2024": 0.95, "head": 0.90}
-_IN_BRACKETS = re.compile(r"\[\[([AB<>=]+)\]\]")
 # Outcome for the assistant shown first: its score and the number of rows.
 _FIRST_SIDE = {
     "A>>B": (1.0, STRONG_ROWS),
@@ -123,12 +121,6 @@ def question_rows(games: Games, rule: Rule = "2024") -> QuestionRows:
     return QuestionRows(games.question_id, won, tied, lost, outcomes.count(None))
 
 
-def extract_label(text: str) -> str | None:
-    """Return the verdict in double brackets if all verdicts of the text agree, else None."""
-    found = set(_IN_BRACKETS.findall(text))
-    return found.pop() if len(found) == 1 else None
-
-
 def read_judgments(records: Iterable[Mapping[str, Any]], source: str) -> list[Games]:
     """Check rows of arena-hard-auto's judgment files, of both generations, or label pairs, and return their labels.
 
@@ -150,17 +142,6 @@ def read_judgments(records: Iterable[Mapping[str, Any]], source: str) -> list[Ga
                 f"{source}: {field} names {len(names)} {field}s ({shown}). One file holds one; split it."
             )
     return games
-
-
-def judgment_record(
-    question_id: str, model: str, judge: str, texts: Sequence[str | None], prompts: Sequence[str]
-) -> dict[str, Any]:
-    """Return one row in the shape of arena-hard-auto's judgment file; None is a game without an answer."""
-    games = [
-        {"user_prompt": prompt, "judgment": text, "score": None if text is None else extract_label(text)}
-        for prompt, text in zip(prompts, texts, strict=True)
-    ]
-    return {"question_id": question_id, "model": model, "judge": judge, "games": games}
 
 
 def _outcome(label: str | None, rule: Rule) -> tuple[float, int] | None:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mt.errors import DataError
-from mt.evaluation.arena_hard import LABELS, Games, arena_hard, extract_label, judgment_record, read_judgments
+from mt.evaluation.arena_hard import Games, arena_hard, read_judgments
+from mt.verdicts import LABELS, extract_label
 
 GAMES = st.lists(st.tuples(st.sampled_from([*LABELS, None]), st.sampled_from(LABELS)), min_size=1, max_size=20)
 
@@ -148,9 +149,3 @@ def test_models_and_judges_are_never_mixed():
 def test_no_label_at_all():
     with pytest.raises(DataError, match="none of 1 questions has a verdict label"):
         arena_hard(games([(None, "AB")]))
-
-
-def test_records_are_read_back():
-    record = judgment_record("q", "m", "j", ["better: [[B>A]]", None], ["prompt 1", "prompt 2"])
-    assert record["games"][1] == {"user_prompt": "prompt 2", "judgment": None, "score": None}
-    assert read_judgments([record], "f") == [Games("q", "B>A", None)]

@@ -1,0 +1,113 @@
+"""Settings of the judges that compare two responses (`judge=`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mt.config.base import Config, Unkeyed
+from mt.config.engines import LogProbsConfig, ScorerConfig, TransformersGenerator, VllmGenerator
+from mt.errors import describe
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Usd = Annotated[float, Field(ge=0)]
+
+
+class _Prompted(Config):
+    """What every judge that reads a prompt needs."""
+
+    preference_template: str
+    """Prompt that asks for one token, m or M: own, alpaca_eval (from the installed package), or a file."""
+    verdict_template: str
+    """Prompt that asks for a verdict label: own, or a file."""
+    max_tokens: Count
+    """Longest verdict text, in tokens."""
+
+
+class GoldJudge(Config):
+    """The synthetic world's oracle, with the noise that the world's own settings give it."""
+
+    name: Literal["gold"]
+
+
+class RewardModelJudge(Config):
+    """A reward model as a judge: σ(r(model) − r(baseline)), the same in either order (Eq. 1)."""
+
+    name: Literal["reward_model"]
+    path: str | None
+    """A local folder or a hub name; null takes the run's base reward model (Figure 5)."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    scorer: ScorerConfig
+    """How its rewards are computed."""
+
+
+class OpenAIJudge(_Prompted):
+    """Any endpoint that speaks OpenAI's protocol; OPENAI_API_KEY and OPENAI_BASE_URL are read when it is called."""
+
+    name: Literal["openai"]
+    model: str | None
+    """The model's name at the endpoint, from OPENAI_MODEL."""
+    preference_by: Literal["logprobs", "text"]
+    """Weighted preferences from token log-probabilities, or 1 and 2 from the text, for endpoints without them."""
+    temperature: Annotated[float, Field(ge=0)]
+    top_logprobs: Annotated[int, Field(ge=2, le=20)]
+    """Alternatives asked for at the answer's token."""
+    concurrency: Unkeyed[Count]
+    """Requests under way at once."""
+    timeout_s: Unkeyed[Positive]
+    """Seconds without an answer after which a request counts as lost."""
+    retries: Unkeyed[Annotated[int, Field(ge=0)]]
+    """Further attempts after 429, 5xx, time-outs and broken connections."""
+    backoff_s: Unkeyed[Positive]
+    """Wait before the first retry; doubled each time, up to a minute."""
+    give_up_after: Unkeyed[Count]
+    """Comparisons in a row without an answer after which the endpoint counts as down."""
+    usd_per_million_input: Unkeyed[Usd | None]
+    usd_per_million_output: Unkeyed[Usd | None]
+    """Prices, for the estimate and the limit; null where unknown."""
+    limit_usd: Unkeyed[Usd | None]
+    """Most that one stage may spend on new judgments; null sets no limit."""
+
+    @model_validator(mode="after")
+    def _limit_needs_prices(self) -> OpenAIJudge:
+        if self.limit_usd is not None and None in (self.usd_per_million_input, self.usd_per_million_output):
+            mend = "Set judge.usd_per_million_input and judge.usd_per_million_output"
+            raise ValueError(describe("judge.limit_usd", self.limit_usd, "no limit without prices", mend=mend))
+        return self
+
+
+class _Local(_Prompted):
+    """What a judge model on this machine needs."""
+
+    path: str
+    """A local folder or a hub name."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    max_length: Annotated[int, Field(ge=2)]
+    """Longest prompt and answer together, in tokens; a longer comparison is not judged and counted as missing."""
+
+
+class TransformersJudge(_Local):
+    """A local judge model by transformers: log-probabilities of m and M, or a verdict text decoded greedily."""
+
+    name: Literal["transformers"]
+    generator: TransformersGenerator
+    """How verdict texts are written."""
+    logprobs: LogProbsConfig
+    """How the log-probabilities of m and M are computed."""
+
+
+class VllmJudge(_Local):
+    """A local judge model by vLLM; its preferences are 1 or 2, read from the greedy text."""
+
+    name: Literal["vllm"]
+    generator: VllmGenerator
+    """How texts are written."""
+
+
+JudgeConfig = Annotated[
+    GoldJudge | RewardModelJudge | OpenAIJudge | TransformersJudge | VllmJudge, Field(discriminator="name")
+]

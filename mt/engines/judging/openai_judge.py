@@ -1,0 +1,162 @@
+"""A judge behind an OpenAI-compatible endpoint: bounded in concurrency and money, and stoppable at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any
+
+from mt.config.judge import OpenAIJudge
+from mt.engines.judging.answers import NOT_A_COMPLETION, Reply, read_answer, read_logprobs, read_reply
+from mt.engines.judging.budget import Budget, estimate, input_tokens, price
+from mt.engines.judging.cache import Answer, content_key
+from mt.engines.judging.endpoint import Endpoint, Refused, Stopped, Unanswered
+from mt.engines.judging.protocol import Keep, Question
+from mt.engines.judging.template import Style, load_template
+from mt.errors import JudgeError, describe
+from mt.types import Messages
+from mt.verdicts import LABELS
+
+Announce = Callable[[str], None]
+_NAME_TOKENS = 8  # room for a name and what some models put around it
+_ASK_AGAIN = {
+    "preference": "Reply with a single letter and nothing else: m or M.",
+    "verdict": f"Finish now with exactly one verdict: {', '.join(f'[[{label}]]' for label in LABELS)}.",
+}
+
+
+class OpenAIAsker:
+    """Asks an endpoint; a malformed answer is asked for once more, and then counts as missing."""
+
+    def __init__(self, config: OpenAIJudge, style: Style, announce: Announce):
+        """Check the settings; nothing is contacted yet. `announce` is told the cost before the first call."""
+        if config.model is None:
+            raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
+        choice = config.preference_template if style == "preference" else config.verdict_template
+        self._config, self._style, self._announce = config, style, announce
+        self._template = load_template(choice, style)
+        self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
+        self.name, self.version = "openai", f"{config.model}/{self._template.digest[:8]}"
+        self.identity: Mapping[str, Any] = {"template": self._template.digest, **self._sampling()}
+        self._budget = Budget(config.limit_usd)
+
+    def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
+        """Yield answers as they arrive; each is kept by the thread that received it, before anything else.
+
+        However the iteration ends, requests under way are waited for, so that no paid answer is lost.
+        """
+        prompts = [self._template.fill(*question) for question in questions]
+        expected = estimate(self._config, prompts, self._max_tokens)
+        self._budget.refuse_hopeless(price(self._config, expected.input_tokens, 0) or 0.0)
+        self._announce(f"{self.name} {self.version}: {expected}")
+        endpoint = Endpoint(self._config)
+        pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="judge")
+        try:
+            yield from self._run(endpoint, pool, prompts, keep)
+        finally:
+            endpoint.stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            endpoint.close()
+
+    def _run(
+        self, endpoint: Endpoint, pool: ThreadPoolExecutor, prompts: Sequence[Messages], keep: Keep
+    ) -> Iterator[tuple[int, Answer]]:
+        under_way: dict[Future[Answer], int] = {}
+        waiting, silent = list(range(len(prompts)))[::-1], 0
+        while waiting or under_way:
+            while waiting and len(under_way) < self._config.concurrency and self._reserve(prompts[waiting[-1]]):
+                index = waiting.pop()
+                under_way[pool.submit(self._one, endpoint, index, prompts[index], keep)] = index
+            if not under_way:
+                raise self._budget.exhausted()
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                index, answer = under_way.pop(future), future.result()
+                silent = silent + 1 if answer.calls == 0 else 0
+                yield index, answer
+                if silent >= self._config.give_up_after:
+                    raise JudgeError(
+                        f"judge: {silent} comparisons in a row got no answer ({answer.problem}). "
+                        "What was answered is kept; run again to go on."
+                    )
+
+    def _one(self, endpoint: Endpoint, index: int, prompt: Messages, keep: Keep) -> Answer:
+        """Ask about one comparison, in a thread; what was paid for is kept, whether it can be used or not."""
+        reserved = self._most(prompt)
+        answer = Answer(None, None)
+        try:
+            answer = self._asked(endpoint, prompt)
+            if answer.calls:
+                keep(index, answer)
+            return answer
+        finally:
+            self._budget.settle(reserved, answer.usd)
+
+    def _asked(self, endpoint: Endpoint, prompt: Messages) -> Answer:
+        key = content_key(self.identity, prompt, self.version, "")
+        answer = Answer(None, None)
+        conversation = prompt
+        for again in (False, True):
+            try:
+                body = endpoint.complete(self._request(conversation), f"{key}-{again:d}")
+            except (Unanswered, Refused, Stopped) as error:
+                # A first answer that was malformed has been paid for, and stays what is known.
+                return answer if answer.calls else replace(answer, problem=str(error) or "stopped")
+            answer = self._add(answer, conversation, read_reply(body))
+            if answer.problem is None:
+                return answer
+            conversation = self._again(prompt, answer.raw)
+        return answer
+
+    def _add(self, before: Answer, prompt: Messages, reply: Reply | None) -> Answer:
+        """Read one reply, and add what it cost to what was spent on this comparison before."""
+        if reply is None:
+            answer, into, out = Answer(None, None, problem=NOT_A_COMPLETION), input_tokens(prompt), 0
+        else:
+            answer = (
+                read_logprobs(reply.top_logprobs) if self._by_logprobs else read_answer(reply.text, self._style)
+            )
+            into = input_tokens(prompt) if reply.input_tokens is None else reply.input_tokens
+            out = self._max_tokens if reply.output_tokens is None else reply.output_tokens
+        return replace(
+            answer,
+            calls=before.calls + 1,
+            input_tokens=before.input_tokens + into,
+            output_tokens=before.output_tokens + out,
+            usd=before.usd + (price(self._config, into, out) or 0.0),
+            served_by=before.served_by if reply is None else reply.served_by,
+        )
+
+    def _again(self, prompt: Messages, said: str) -> Messages:
+        """Ask for the same again; a judge that wrote at length without a verdict is only asked for that."""
+        if self._style == "preference" or not said.strip():
+            return prompt
+        return [
+            *prompt,
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": _ASK_AGAIN[self._style]},
+        ]
+
+    def _request(self, messages: Messages) -> dict[str, Any]:
+        return {"model": self._config.model, "messages": messages, **self._sampling()}
+
+    def _sampling(self) -> dict[str, Any]:
+        """What shapes an answer beside the prompt."""
+        values = {"temperature": self._config.temperature, "max_tokens": self._max_tokens}
+        alternatives = {"logprobs": True, "top_logprobs": self._config.top_logprobs}
+        return {**values, **alternatives} if self._by_logprobs else values
+
+    @property
+    def _max_tokens(self) -> int:
+        if self._style == "verdict":
+            return self._config.max_tokens
+        return 1 if self._by_logprobs else _NAME_TOKENS
+
+    def _most(self, prompt: Messages) -> float:
+        """The most that one comparison can cost: asked twice, the second time with the first answer before it."""
+        into = 2 * input_tokens(prompt) + self._max_tokens
+        return price(self._config, into, 2 * self._max_tokens) or 0.0
+
+    def _reserve(self, prompt: Messages) -> bool:
+        return self._budget.reserve(self._most(prompt))

@@ -1,0 +1,126 @@
+"""What judges are, and the part that all of them share: nothing is asked twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mt.engines.judging.cache import Answer, JudgmentCache, content_key
+from mt.engines.judging.template import Style
+from mt.errors import JudgeError, describe
+from mt.types import Comparison, Judgment, Messages
+from mt.verdicts import label_of
+
+Question = tuple[Messages, str, str]
+"""The prompt's messages, the text shown first, the text shown second."""
+
+Keep = Callable[[int, Answer], None]
+"""Called with a question's index as soon as its answer is there, from any thread, before it is yielded."""
+
+
+class Asker(Protocol):
+    """A kind of judge: who is asked (`name`, `version`), what shapes the answers (`identity`), and the asking."""
+
+    name: str
+    version: str
+    identity: Mapping[str, Any]
+
+    def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
+        """Yield (index, answer) in any order; `keep` what should never be asked again."""
+        ...
+
+
+class Judge:
+    """A judge that is ready: compares responses, from the cache where it was asked before."""
+
+    def __init__(self, asker: Asker, style: Style, cache: Path | None):
+        """Open the judge's own part of the cache folder; without one nothing is kept."""
+        self.name, self.version, self.style = asker.name, asker.version, style
+        self._asker = asker
+        self._identity = {"judge": asker.name, "version": asker.version, "style": style, **asker.identity}
+        self._cache = None if cache is None else _open_cache(cache, self._identity)
+        self.counts: dict[str, float] = dict.fromkeys(
+            ("judgments", "cached", "missing", "calls", "input_tokens", "output_tokens", "usd"), 0
+        )
+
+    def judge(self, items: Sequence[Comparison]) -> Iterator[Judgment]:
+        """Yield one judgment for every comparison, cached ones first, the others as they arrive.
+
+        Raises `JudgeError` where the judge cannot be reached or the spending limit is met; what was answered until
+        then is kept, so that the same call goes on there.
+        """
+        same: dict[str, list[Comparison]] = {}
+        for item in items:
+            same.setdefault(self._key(item), []).append(item)
+        open_keys = []
+        for key, comparisons in same.items():
+            answer = self._cache.get(key) if self._cache else None
+            if answer is None:
+                open_keys.append(key)
+            else:
+                self.counts["cached"] += len(comparisons)
+                yield from self._judgments(comparisons, answer)
+        yield from self._ask(open_keys, same)
+
+    def close(self) -> None:
+        """Close the cache's file."""
+        if self._cache is not None:
+            self._cache.close()
+
+    def _ask(self, keys: Sequence[str], same: Mapping[str, list[Comparison]]) -> Iterator[Judgment]:
+        def keep(index: int, answer: Answer) -> None:
+            if self._cache is not None:
+                self._cache.keep(keys[index], answer)
+
+        if not keys:
+            return
+        for index, answer in self._asker.ask([_question(same[key][0]) for key in keys], keep):
+            for name in ("calls", "input_tokens", "output_tokens", "usd"):
+                self.counts[name] += getattr(answer, name)
+            yield from self._judgments(same[keys[index]], answer)
+
+    def _judgments(self, comparisons: Sequence[Comparison], answer: Answer) -> Iterator[Judgment]:
+        for item in comparisons:
+            self.counts["judgments"] += 1
+            self.counts["missing"] += answer.preference is None
+            yield Judgment(
+                prompt_id=item.prompt_id,
+                order=item.order,
+                preference=_of_model(item.order, answer.preference),
+                verdict=answer.label,
+                raw=answer.raw,
+                problem=answer.problem,
+                judge=self.name,
+                version=self.version,
+            )
+
+    def _key(self, item: Comparison) -> str:
+        return content_key(self._identity, *_question(item))
+
+
+def computed(preference: float, style: Style) -> Answer:
+    """Return the answer of a judge that computes its preference for the second text."""
+    return Answer(preference, label_of(preference) if style == "verdict" else None)
+
+
+def _question(item: Comparison) -> Question:
+    if item.order == "baseline_first":
+        return item.messages, item.baseline, item.model
+    if item.order == "model_first":
+        return item.messages, item.model, item.baseline
+    raise JudgeError(describe("order", item.order, "not an order", allowed="baseline_first, model_first"))
+
+
+def _of_model(order: str, preference: float | None) -> float | None:
+    """Turn a preference for the second text into one for the model."""
+    return 3 - preference if preference is not None and order == "model_first" else preference
+
+
+def _open_cache(folder: Path, identity: Mapping[str, Any]) -> JudgmentCache:
+    """Open the sub-folder of one judge, and say in it whose judgments it holds."""
+    own = folder / f"{identity['judge']}-{content_key(identity, [], '', '')[:12]}"
+    cache = JudgmentCache(own)
+    (own / "judge.json").write_text(json.dumps(identity, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return cache

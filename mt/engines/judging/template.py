@@ -1,0 +1,96 @@
+"""The judge's prompt: our own words, the original's as it is installed, or the user's file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mt.errors import ConfigError, describe
+from mt.types import Messages
+
+Style = Literal["preference", "verdict"]
+"""What is asked for: one token, m (the first answer) or M (the second), or a text with a verdict label."""
+
+OWN, ORIGINAL = "own", "alpaca_eval"
+_ORIGINAL_FILE = Path("evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt")
+_MESSAGE = re.compile(r"<\|im_start\|>(\w+)\n(.*?)\n?<\|im_end\|>", re.S)
+_PLACES = {
+    "instruction": ("instruction", "question", "QUESTION", "question_1"),
+    "output_1": ("output_1", "answer_a", "ANSWER_A", "answer_1"),
+    "output_2": ("output_2", "answer_b", "ANSWER_B", "answer_2"),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+_PLACE = re.compile("{(" + "|".join(_PLACE_OF) + ")}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt with places for the request and the two answers; `digest` names its exact wording."""
+
+    messages: Messages
+    digest: str
+
+    def fill(self, messages: Messages, first: str, second: str) -> Messages:
+        """Return the judge's conversation about two answers; places inside the answers are left as they are."""
+        values = {"instruction": request_text(messages), "output_1": first, "output_2": second}
+
+        def put(text: str) -> str:
+            return _PLACE.sub(lambda found: values[_PLACE_OF[found[1]]], text)
+
+        return [{"role": message["role"], "content": put(message["content"])} for message in self.messages]
+
+
+def load_template(choice: str, style: Style) -> Template:
+    """Return the template that a setting names: own, alpaca_eval, or a file.
+
+    A file is one user message, or several in `<|im_start|>role … <|im_end|>`; it has the places {instruction},
+    {output_1} and {output_2} (Arena-Hard's names work too).
+
+    Raises:
+        ConfigError: there is no such template, or it lacks a place.
+    """
+    field = f"judge.{style}_template"
+    path = _own(style) if choice == OWN else _original(style, field) if choice == ORIGINAL else Path(choice)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        allowed = f"{OWN}, {ORIGINAL}, or a file" if style == "preference" else f"{OWN}, or a file"
+        raise ConfigError(describe(field, choice, f"cannot be read ({error})", allowed=allowed)) from None
+    found = [{"role": role, "content": content} for role, content in _MESSAGE.findall(text)]
+    messages = found or [{"role": "user", "content": text.strip()}]
+    _require_places(messages, field, choice)
+    return Template(messages, hashlib.sha256(text.encode()).hexdigest())
+
+
+def request_text(messages: Messages) -> str:
+    """Return what was asked: the prompt itself, or the turns with their roles where there are several."""
+    if len(messages) == 1:
+        return messages[0]["content"]
+    return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
+
+
+def _own(style: Style) -> Path:
+    return Path(__file__).parent / "templates" / f"{style}.txt"
+
+
+def _original(style: Style, field: str) -> Path:
+    """Find the original's prompt without importing the package, which reads and writes files when imported."""
+    if style == "verdict":
+        raise ConfigError(describe(field, ORIGINAL, "holds no verdict prompt", allowed=f"{OWN}, or a file"))
+    found = importlib.util.find_spec("alpaca_eval")
+    if found is None or found.origin is None:
+        mend = "Install it (pip install alpaca_eval==0.6.6), or name a file"
+        raise ConfigError(describe(field, ORIGINAL, "the package is not installed", mend=mend))
+    return Path(found.origin).parent / _ORIGINAL_FILE
+
+
+def _require_places(messages: Messages, field: str, choice: str) -> None:
+    text = "".join(message["content"] for message in messages)
+    held = {_PLACE_OF[name] for name in _PLACE.findall(text)}
+    lacking = [place for place in _PLACES if place not in held]
+    if lacking:
+        raise ConfigError(describe(field, choice, f"has no place {{{lacking[0]}}}", mend="Add it to the file"))

@@ -1,0 +1,32 @@
+"""The five verdict labels on two answers, A shown first: how they are written, read and weighed."""
+
+from __future__ import annotations
+
+import re
+
+LABELS = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
+_IN_BRACKETS = re.compile(r"\[\[([AB<>=]+)\]\]")
+# Upper ends of the second answer's win probability for the first four labels: our choice.
+_UPPER = (0.1, 0.45, 0.55, 0.9)
+_PREFERENCE = {"A>>B": 1.0, "A>B": 1.0, "A=B": 1.5, "B>A": 2.0, "B>>A": 2.0}
+
+
+def extract_label(text: str) -> str | None:
+    """Return what stands in double brackets if all such verdicts of the text agree, else None."""
+    found = set(_IN_BRACKETS.findall(text))
+    return found.pop() if len(found) == 1 else None
+
+
+def preference_of(label: str) -> float | None:
+    """Return 1 where the first answer is better, 2 where the second is, 1.5 for a tie; None for no label."""
+    return _PREFERENCE.get(label)
+
+
+def label_of(preference: float) -> str:
+    """Return the label of a weighted preference in [1, 2] for the second answer.
+
+    A tie within 0.05 of the middle, a strong verdict from 0.9 on: the scale for judges that compute a preference.
+    """
+    return next(
+        (label for label, upper in zip(LABELS, _UPPER, strict=False) if preference - 1 <= upper), LABELS[-1]
+    )

@@ -1,0 +1,157 @@
+"""A local endpoint that speaks OpenAI's chat completions, and misbehaves as often as it is told to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+FAULTS = ("429", "500", "timeout", "cut", "not_json", "no_choices", "no_answer")
+PAID_FAULTS = ("not_json", "no_choices", "no_answer")  # a whole reply came, though it is of no use
+Reply = tuple[str, dict[str, float] | None]
+
+
+@dataclass
+class Endpoint:
+    """What the server does and what it saw; `faults` names the fault of the n-th request, None answers it."""
+
+    reply: Callable[[list[dict[str, str]]], Reply]
+    faults: Callable[[int], str | None] = lambda number: None
+    hang_s: float = 1.0
+    delay_s: float = 0.0
+    usage: tuple[int, int] | None = (100, 10)
+    url: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
+    delivered: Counter[str] = field(default_factory=Counter)
+    most_at_once: int = 0
+    at_once: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def often(share: float, seed: int = 0, kinds: tuple[str, ...] = FAULTS) -> Callable[[int], str | None]:
+    """Faults of every kind, at random, in a share of the requests."""
+
+    def fault(number: int) -> str | None:
+        rng = random.Random(f"{seed}/{number}")
+        return rng.choice(kinds) if rng.random() < share else None
+
+    return fault
+
+
+def prompt_of(messages: list[dict[str, str]]) -> str:
+    """A name for the first question of a conversation."""
+    return hashlib.sha256(messages[1]["content"].encode()).hexdigest()
+
+
+@contextmanager
+def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
+    """Serve on a free port of the loopback until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(endpoint))
+    server.daemon_threads = True
+    endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            with endpoint.lock:
+                number = len(endpoint.requests)
+                endpoint.requests.append(request)
+                endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
+                endpoint.at_once += 1
+                endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
+            try:
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    time.sleep(endpoint.delay_s)
+                    self.answer(request, endpoint.faults(number))
+            finally:
+                with endpoint.lock:
+                    endpoint.at_once -= 1
+
+        def answer(self, request: dict[str, Any], fault: str | None) -> None:
+            endpoint.seen[fault or "ok"] += 1
+            body = completion(endpoint, request)
+            if fault in ("400", "401", "404", "429", "500"):
+                extra = {"retry-after": "0.01"} if fault == "429" else {}
+                self.send(int(fault), b'{"error": {"message": "no"}}', extra)
+            elif fault == "timeout":
+                time.sleep(endpoint.hang_s)
+                self.close_connection = True
+            elif fault == "cut":
+                self.send(200, body[: len(body) // 2], {"content-length": str(len(body))})
+                self.close_connection = True
+            else:
+                body = {"not_json": b"<html>", "no_choices": b'{"choices": []}'}.get(fault or "", body)
+                if fault == "no_answer":
+                    body = json.dumps(_body("I cannot say.", {"I": -0.1}, request, endpoint.usage)).encode()
+                with endpoint.lock:
+                    endpoint.delivered[prompt_of(request["messages"])] += 1
+                self.send(200, body, {})
+
+        def send(self, status: int, body: bytes, extra: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in {
+                "content-type": "application/json",
+                "content-length": str(len(body)),
+                **extra,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+    return Handler
+
+
+def completion(endpoint: Endpoint, request: dict[str, Any]) -> bytes:
+    text, top = endpoint.reply(request["messages"])
+    return json.dumps(_body(text, top if request.get("logprobs") else None, request, endpoint.usage)).encode()
+
+
+def _body(
+    text: str, top: dict[str, float] | None, request: dict[str, Any], tokens: tuple[int, int] | None
+) -> dict[str, Any]:
+    choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}
+    choice["finish_reason"] = "stop"
+    if top is not None:
+        entries = [{"token": token, "logprob": logprob, "bytes": None} for token, logprob in top.items()]
+        choice["logprobs"] = {"content": [{**entries[0], "top_logprobs": entries}]}
+    body = {"id": "x", "object": "chat.completion", "model": f"{request['model']}-0806", "choices": [choice]}
+    if tokens is not None:
+        body["usage"] = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
+    return body
+
+
+def prefers(probability: Callable[[list[dict[str, str]]], float]) -> Callable[[list[dict[str, str]]], Reply]:
+    """Reply m or M with the given probability of M."""
+
+    def reply(messages: list[dict[str, str]]) -> Reply:
+        p = probability(messages)
+        return ("M" if p > 0.5 else "m"), {"M": math.log(p), "m": math.log(1 - p), "The": -12.0}
+
+    return reply

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mt.engines.judging.answers import preference_from_logprobs, preference_from_text, read_answer, read_reply
+from mt.verdicts import LABELS, extract_label, label_of, preference_of
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "message", "content", "logprobs", "top_logprobs", "token", "logprob", "usage"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def body(**changes):
+    entry = {"token": "m", "logprob": -0.1, "top_logprobs": [{"token": "m", "logprob": -0.1}]}
+    choice = {"message": {"content": "m"}, "logprobs": {"content": [entry]}}
+    return {"model": "x", "choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 1}} | changes
+
+
+def test_preferences_by_hand():
+    assert preference_from_logprobs({"m": math.log(0.3), "M": math.log(0.1), "x": -1.0}) == pytest.approx(2 - 0.75)
+    assert preference_from_logprobs({"m": -0.5}) == 1.0
+    assert preference_from_logprobs({"M": -9999.0, "The": -0.1}) == 2.0
+    assert preference_from_logprobs({"The": -0.1}) is None
+    assert preference_from_logprobs({}) is None
+
+
+def test_white_space_is_forgiven_only_where_no_exact_name_is_there():
+    assert preference_from_logprobs({"m": -1.0, " M": -0.1}) == 1.0
+    assert preference_from_logprobs({" m": -1.0, " M": -1.0}) == 1.5
+
+
+@given(st.floats(-9999, 0), st.floats(-9999, 0))
+def test_swapping_the_names_mirrors_the_preference(first, second):
+    one = preference_from_logprobs({"m": first, "M": second})
+    assert 1 <= one <= 2
+    assert one + preference_from_logprobs({"m": second, "M": first}) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("text", "preference"),
+    [
+        ("m", 1.0),
+        (" M\n", 2.0),
+        ('"m"', 1.0),
+        ("'M'.", 2.0),
+        ("m or M", None),
+        ("", None),
+        ("mM", None),
+        ("A", None),
+    ],
+)
+def test_names_in_texts(text, preference):
+    assert preference_from_text(text) == preference
+
+
+def test_a_whole_reply():
+    reply = read_reply(json.dumps(body()))
+    assert (reply.text, reply.top_logprobs, reply.served_by) == ("m", {"m": -0.1}, "x")
+    assert (reply.input_tokens, reply.output_tokens) == (3, 1)
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "[]", "3", "null", '{"choices": []}', "[" * 100_000])
+def test_what_is_no_completion(text):
+    assert read_reply(text) is None
+
+
+@pytest.mark.parametrize("logprob", [float("nan"), float("inf"), 0.5, "0", None, True])
+def test_what_is_no_log_probability_is_left_out(logprob):
+    value = body()
+    value["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] = logprob
+    assert read_reply(json.dumps(value)).top_logprobs == {}
+
+
+@given(JSON)
+def test_no_json_breaks_the_reader(value):
+    reply = read_reply(json.dumps(value))
+    assert reply is None or isinstance(reply.text, str)
+    nested = read_reply(json.dumps(body(choices=[{"message": {"content": "m"}, "logprobs": value}], usage=value)))
+    assert nested.text == "m"
+
+
+@given(st.text())
+def test_no_text_breaks_the_readers(text):
+    for style in ("preference", "verdict"):
+        answer = read_answer(text, style)
+        assert (answer.preference is None) == (answer.problem is not None)
+        assert answer.raw == text
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_labels_and_preferences(label):
+    assert read_answer(f"so [[{label}]].", "verdict").preference == preference_of(label)
+    assert extract_label(f"[[{label}]]") == label
+
+
+def test_an_unknown_label_is_no_verdict():
+    assert read_answer("[[A<B]]", "verdict").problem
+
+
+@given(st.floats(1, 2))
+def test_computed_labels_point_where_the_preference_does(preference):
+    mirror = dict(zip(LABELS, reversed(LABELS), strict=True))
+    if not any(math.isclose(preference - 1, edge, abs_tol=1e-9) for edge in (0.1, 0.45, 0.55, 0.9)):
+        assert label_of(3 - preference) == mirror[label_of(preference)]
+    assert label_of(preference) in ("A=B" if abs(preference - 1.5) < 0.05 else LABELS)
+
+
+def test_the_scale_of_computed_labels():
+    assert [label_of(value) for value in (1.0, 1.3, 1.5, 1.7, 1.95)] == list(LABELS)
