@@ -35,7 +35,7 @@ def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOu
     tokenizer = load_tokenizer(task.model)
     data = read(task, tokenizer, objective)
     batches = plan(task, data)
-    with cpu_threads(task.trainer.threads), _quiet(), _frozen():
+    with cpu_threads(task.trainer.threads), _quiet(), spared_collector():
         model = load_for_training(task)
         trainer = build(task, model, tokenizer, data, batches, objective, observe, place)
         outcome = _run(trainer, task, data, batches)
@@ -85,7 +85,7 @@ def _publish(trainer: BatchTrainer, tokenizer: Any, task: TrainingTask) -> None:
 
 
 @contextmanager
-def _frozen() -> Iterator[None]:
+def spared_collector() -> Iterator[None]:
     """Spare what is there already from garbage collection: accelerate asks for one, and it takes half a second."""
     gc.freeze()
     try:
