@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
@@ -19,6 +21,7 @@ from pydantic import ValidationError
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe, nearest
 
+_ABSENT = object()
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -38,8 +41,9 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False) -> list[Co
     register_resolvers()
     found: dict[str, Composed] = {}
     with _hydra():
+        composer = _Composer()
         for line in list(_expand(list(overrides))) if multirun else [list(overrides)]:
-            one = Composed(line, _checked(_compose(line)))
+            one = Composed(line, _checked(composer.compose(line)))
             found.setdefault(repr(one.config.identity()), one)
     runs = list(found.values())
     if not multirun:
@@ -79,14 +83,41 @@ class _hydra:
         self._context.__exit__(*error)
 
 
-def _compose(overrides: list[str]) -> dict[str, Any]:
-    try:
-        config = compose("config", overrides=overrides)
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(error, overrides)) from error
-    assert isinstance(plain, dict)
-    return {str(name): value for name, value in plain.items()}
+class _Composer:
+    """Composes each combination of choices once, and sets the plain values of a sweep's runs on copies of it."""
+
+    def __init__(self) -> None:
+        self._choices = set(groups())
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose(self, overrides: list[str]) -> dict[str, Any]:
+        """Return the resolved configuration of one run as plain data."""
+        try:
+            config = self._assembled(overrides)
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, overrides)) from error
+        assert isinstance(plain, dict)
+        return {str(name): value for name, value in plain.items()}
+
+    def _assembled(self, overrides: list[str]) -> DictConfig:
+        values = [line for line in overrides if re.match(r"[\w.]+=", line) and _key(line) not in self._choices]
+        rest = tuple(line for line in overrides if line not in values)
+        if rest not in self._composed:
+            self._composed[rest] = compose("config", overrides=list(rest))
+        config = deepcopy(self._composed[rest])
+        for parsed in _parser().parse_overrides(values):
+            _set(config, parsed.key_or_group, parsed.value())
+        return config
+
+
+def _set(config: DictConfig, key: str, value: Any) -> None:
+    """Set an existing setting; an unknown one is an error, as in Hydra."""
+    if OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
+        parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
+        if not isinstance(parent, DictConfig) or key.rpartition(".")[2] not in parent:
+            raise ConfigCompositionException(f"Could not override '{key}'.")
+    OmegaConf.update(config, key, value, merge=True, force_add=False)
 
 
 def _checked(values: dict[str, Any]) -> RunConfig:
@@ -110,14 +141,18 @@ def _expand(overrides: list[str]) -> Iterator[list[str]]:
 
 def _product(overrides: list[str]) -> list[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = _parser().parse_overrides(overrides)
     except HydraException as error:
         raise ConfigError(_explain(error, overrides)) from error
     batches = BasicSweeper.split_arguments(parsed, None)
     return [list(job) for batch in batches for job in batch]
+
+
+@lru_cache(maxsize=1)
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
 
 
 def _experiment_runs(name: str) -> list[str]:
@@ -145,7 +180,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     if option := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return _unknown_option(option[1], option[2])
     if missing := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(missing[1])
+        return _unknown_key(missing[1], overrides)
     if key := re.search(r"(?:Missing mandatory value: |missing value: )([\w.]+)", text):
         return describe(key[1], "???", "it has no value", mend=f"Add {key[1]}=VALUE")
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
@@ -157,11 +192,12 @@ def _unknown_option(group: str, value: str) -> str:
     return describe(group, value, "no such choice", allowed=", ".join(valid)) + nearest(value, valid)
 
 
-def _unknown_key(key: str) -> str:
+def _unknown_key(key: str, overrides: Sequence[str]) -> str:
+    value = next((line.partition("=")[2] for line in overrides if _key(line) == key), "…")
     valid = [*_keys(), *groups()]
     siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
     hint = nearest(key, siblings) or nearest(key, valid)
-    return describe(key, "…", "no such setting", mend="python -m mt.run --cfg job lists all settings") + hint
+    return describe(key, value, "no such setting", mend="python -m mt.run --cfg job lists all settings") + hint
 
 
 @lru_cache(maxsize=1)

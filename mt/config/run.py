@@ -10,6 +10,7 @@ from mt.config.base import Config, Unkeyed
 from mt.config.data import DataConfig
 from mt.config.engines import GeneratorConfig, LogProbsConfig, SamplingConfig, ScorerConfig
 from mt.config.evaluation import EvalConfig
+from mt.config.judge import JudgeConfig
 from mt.config.launch import LaunchConfig
 from mt.config.method import MethodConfig, RewardDataConfig
 from mt.config.objective import ObjectiveConfig
@@ -54,8 +55,8 @@ class RewardConfig(Config):
     """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""
     labeler: Literal["current", "base"]
     """Which reward model labels the self-training pairs: the one in force (r_{t-1}), or the base one."""
-    selection: Annotated[PairSelection, Field(discriminator="name")]
-    """How self-training pairs are selected; the policy's own selection unless it makes no pairs."""
+    selection: Annotated[PairSelection, Field(discriminator="name")] | None
+    """How self-training pairs are selected; null takes the policy's selection (our choice)."""
     strip_bos: bool
     """Read conversations without the beginning-of-sequence token (FsfairX was trained so)."""
     training: TrainingConfig
@@ -103,6 +104,7 @@ class RunConfig(Config):
     scorer: ScorerConfig
     logprobs: LogProbsConfig
     trainer: TrainerConfig
+    judge: JudgeConfig
     eval: EvalConfig
     tracking: Unkeyed[TrackingConfig]
     launch: Unkeyed[LaunchConfig]

@@ -10,6 +10,7 @@ from typing import TypeVar
 from mt.config.base import Config
 from mt.config.run import RunConfig
 from mt.config.selection import DemonstrationSelection
+from mt.errors import ConfigError, describe
 from mt.methods.sources import Source, source_of
 from mt.objectives.registry import OBJECTIVES
 from mt.stages.prompts import Part
@@ -109,8 +110,12 @@ class Steps:
         """D(PM): one pair per prompt of the policy's responses, ordered by `labeler` (or by gold, as a control)."""
         gold = self.config.rm_data.labels == "gold"
         rewards = self.gold(samples) if gold else self.score(labeler, samples)
-        selection, seed = self.config.reward.selection, self.seed("select")
-        return self.add(SelectPairs(samples, rewards, selection, "self_training", seed))
+        selection = self.config.reward.selection or self.config.selection
+        if isinstance(selection, DemonstrationSelection):
+            problem = "self-training needs pairs, and the policy's selection makes demonstrations"
+            mend = "Set reward.selection, as objective=rest_em does"
+            raise ConfigError(describe("reward.selection", None, problem, mend=mend))
+        return self.add(SelectPairs(samples, rewards, selection, "self_training", self.seed("select")))
 
     def contrast_pairs(self, new: Stage, old: Stage) -> Stage:
         """D(PM_new, PM_old): the new policy's response over the old one's (or ordered by gold, as a control)."""

@@ -6,19 +6,16 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from mt.config.base import Config
 
 
-@runtime_checkable
-class Keyed(Protocol):
+class Keyed:
     """Anything that stands for an artifact: its key is all that enters other keys."""
 
-    @property
-    def key(self) -> str:
-        """The hash that names the artifact."""
-        ...
+    key: Any
+    """The hash that names the artifact."""
 
 
 def canonical(value: Any) -> Any:
@@ -26,6 +23,8 @@ def canonical(value: Any) -> Any:
 
     Fields that are None are left out, so that a new optional setting moves no existing key.
     """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
     if isinstance(value, Keyed):
         return {"artifact": value.key}
     if isinstance(value, Config):
@@ -34,10 +33,8 @@ def canonical(value: Any) -> Any:
         return canonical({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
     if isinstance(value, Mapping):
         return {str(name): canonical(item) for name, item in sorted(value.items()) if item is not None}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [canonical(item) for item in value]
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
     raise TypeError(f"{type(value).__name__} cannot be part of a stage's identity")
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mt.workflow.keys import canonical, digest
+from mt.workflow.keys import Keyed, canonical, digest
 
 if TYPE_CHECKING:
     from mt.workflow.work import Work
@@ -19,7 +19,7 @@ SHORT = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class Stage(Keyed):
     """One step of an algorithm; its fields are its inputs (other stages, settings, seeds).
 
     Two stages with equal name, version and inputs have equal keys and share one artifact. A key depends on
