@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mt.config.engines import DecodingConfig
+from mt.engines.generation.cache import open_cache
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, stream_key
 
@@ -56,13 +57,11 @@ class Batch:
 
     def _read_prompts(self, pad_id: int) -> Tensor:
         """Pass the prompts (N rows, padded on the left) and repeat what is kept of them K times."""
-        from transformers import DynamicCache
-
         device, width = self.model.device, max(len(row.ids) for row in self.ready)
         padded = [[pad_id] * (width - len(row.ids)) + row.ids for row in self.ready]
         lengths_N = torch.tensor([len(row.ids) for row in self.ready], device=device)
         mask_NP = (torch.arange(width, device=device) >= width - lengths_N[:, None]).long()
-        self.cache = DynamicCache(config=self.model.config)
+        self.cache = open_cache(self.model.config)
         logits_NV = self._forward(
             torch.tensor(padded, device=device), mask_NP, (mask_NP.cumsum(-1) - 1).clamp(min=0)
         )

@@ -17,8 +17,8 @@ from mt.errors import EngineError, describe
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FIRST_CANDIDATES = 256
-"""Most likely tokens looked at first; where they hold less than the nucleus, the whole vocabulary is sorted."""
+_FIRST_CANDIDATES, _WIDEN = 64, 16
+"""Most likely tokens looked at first, and how many times more where they hold less than the nucleus."""
 
 
 def stream_key(seed: int, prompt_id: str, sample: int) -> int:
@@ -47,14 +47,15 @@ def nucleus(logits_RV: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
     """
     logz_R1 = logits_RV.logsumexp(-1, keepdim=True)
     _check_finite(logz_R1)
-    candidates = min(_FIRST_CANDIDATES, logits_RV.shape[-1]) if top_p < 1 else logits_RV.shape[-1]
+    vocabulary = logits_RV.shape[-1]
+    candidates = _FIRST_CANDIDATES if top_p < 1 else vocabulary
     while True:
-        values_RC, ids_RC = logits_RV.topk(candidates)
+        values_RC, ids_RC = logits_RV.topk(min(candidates, vocabulary))
         mass_RC = (values_RC - logz_R1).exp()
         before_RC = mass_RC.cumsum(-1) - mass_RC
-        if candidates == logits_RV.shape[-1] or bool((before_RC[:, -1] >= top_p).all()):
+        if candidates >= vocabulary or bool((before_RC[:, -1] >= top_p).all()):
             break
-        candidates = logits_RV.shape[-1]
+        candidates *= _WIDEN
     inside_RC = (before_RC < top_p) | (top_p >= 1)
     width = int(inside_RC.sum(-1).max())
     return values_RC[:, :width].masked_fill(~inside_RC[:, :width], -torch.inf), ids_RC[:, :width]
