@@ -65,6 +65,8 @@ class OpenAIJudge(_Prompted):
     """Wait before the first retry; doubled each time, up to a minute."""
     give_up_after: Unkeyed[Count]
     """Comparisons in a row without an answer after which the endpoint counts as down."""
+    prove_within: Unkeyed[Count]
+    """Comparisons at the beginning, all without a usable answer, after which the settings count as wrong."""
     usd_per_million_input: Unkeyed[Usd | None]
     usd_per_million_output: Unkeyed[Usd | None]
     """Prices, for the estimate and the limit; null where unknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mt.config.judge import OpenAIJudge
@@ -12,6 +13,7 @@ from mt.engines.judging.answers import NOT_A_COMPLETION, Reply, read_answer, rea
 from mt.engines.judging.budget import Budget, estimate, input_tokens, price
 from mt.engines.judging.cache import Answer, content_key
 from mt.engines.judging.endpoint import Endpoint, Refused, Stopped, Unanswered
+from mt.engines.judging.patience import Kind, Outcome, Patience
 from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style, load_template
 from mt.errors import JudgeError, describe
@@ -62,52 +64,54 @@ class OpenAIAsker:
     def _run(
         self, endpoint: Endpoint, pool: ThreadPoolExecutor, prompts: Sequence[Messages], keep: Keep
     ) -> Iterator[tuple[int, Answer]]:
-        under_way: dict[Future[Answer], int] = {}
-        waiting, silent = list(range(len(prompts)))[::-1], 0
+        under_way: dict[Future[Outcome], int] = {}
+        waiting = list(range(len(prompts)))[::-1]
+        patience = Patience(self._config.give_up_after, self._config.prove_within)
         while waiting or under_way:
             while waiting and len(under_way) < self._config.concurrency and self._reserve(prompts[waiting[-1]]):
                 index = waiting.pop()
-                under_way[pool.submit(self._one, endpoint, index, prompts[index], keep)] = index
+                call = partial(self._one, endpoint, prompts[index], partial(keep, index), patience)
+                under_way[pool.submit(call)] = index
             if not under_way:
                 raise self._budget.exhausted()
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
-                index, answer = under_way.pop(future), future.result()
-                silent = silent + 1 if answer.calls == 0 else 0
-                yield index, answer
-                if silent >= self._config.give_up_after:
-                    raise JudgeError(
-                        f"judge: {silent} comparisons in a row got no answer ({answer.problem}). "
-                        "What was answered is kept; run again to go on."
-                    )
+                index, outcome = under_way.pop(future), future.result()
+                yield index, outcome.answer
+                patience.note(outcome)
 
-    def _one(self, endpoint: Endpoint, index: int, prompt: Messages, keep: Keep) -> Answer:
+    def _one(
+        self, endpoint: Endpoint, prompt: Messages, keep: Callable[[Answer], None], patience: Patience
+    ) -> Outcome:
         """Ask about one comparison, in a thread; what was paid for is kept, whether it can be used or not."""
         reserved = self._most(prompt)
-        answer = Answer(None, None)
+        outcome = Outcome(Answer(None, None), Kind.SILENT)
         try:
-            answer = self._asked(endpoint, prompt)
-            if answer.calls:
-                keep(index, answer)
-            return answer
+            outcome = self._asked(endpoint, prompt)
+            # A refusal is final only where the endpoint is known to answer such requests.
+            if outcome.kind is Kind.REPLIED or (outcome.kind is Kind.REFUSED and patience.proven):
+                keep(outcome.answer)
+            return outcome
         finally:
-            self._budget.settle(reserved, answer.usd)
+            self._budget.settle(reserved, outcome.answer.usd)
 
-    def _asked(self, endpoint: Endpoint, prompt: Messages) -> Answer:
+    def _asked(self, endpoint: Endpoint, prompt: Messages) -> Outcome:
+        """Ask, and ask once more where the answer is malformed."""
         key = content_key(self.identity, prompt, self.version, "")
-        answer = Answer(None, None)
-        conversation = prompt
+        answer, conversation = Answer(None, None), prompt
         for again in (False, True):
             try:
                 body = endpoint.complete(self._request(conversation), f"{key}-{again:d}")
             except (Unanswered, Refused, Stopped) as error:
-                # A first answer that was malformed has been paid for, and stays what is known.
-                return answer if answer.calls else replace(answer, problem=str(error) or "stopped")
+                if answer.calls:  # a first answer that was malformed has been paid for, and stays what is known
+                    break
+                kind = Kind.REFUSED if isinstance(error, Refused) else Kind.SILENT
+                return Outcome(replace(answer, problem=str(error) or "stopped"), kind)
             answer = self._add(answer, conversation, read_reply(body))
             if answer.problem is None:
-                return answer
+                break
             conversation = self._again(prompt, answer.raw)
-        return answer
+        return Outcome(answer, Kind.REPLIED)
 
     def _add(self, before: Answer, prompt: Messages, reply: Reply | None) -> Answer:
         """Read one reply, and add what it cost to what was spent on this comparison before."""

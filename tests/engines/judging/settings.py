@@ -21,6 +21,7 @@ def openai_config(**changes: object) -> OpenAIJudge:
         "retries": 8,
         "backoff_s": 0.005,
         "give_up_after": 5,
+        "prove_within": 12,
         "usd_per_million_input": 10.0,
         "usd_per_million_output": 30.0,
         "limit_usd": None,

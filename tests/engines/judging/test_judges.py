@@ -4,12 +4,10 @@ import math
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from mt.config.compose import CONF, register_resolvers
-from mt.config.judge import GoldJudge, JudgeConfig, RewardModelJudge, TransformersJudge
+from mt.config.compose import compose_runs, options
+from mt.config.judge import GoldJudge, RewardModelJudge, TransformersJudge
 from mt.engines.judging import both_orders, coin_order, open_judge
 from mt.engines.scoring import open_scorer
 from mt.errors import JudgeError
@@ -18,8 +16,6 @@ from tests.engines.judging.models import speaking_judge
 from tests.engines.judging.settings import comparisons, openai_config
 from tests.engines.settings import generator_config, logprobs_config, scorer_config
 from tests.engines.tiny import tiny_reward
-
-ADAPTER = TypeAdapter(JudgeConfig)
 
 
 def gold(messages, first, second):
@@ -160,14 +156,11 @@ def test_the_coin_is_fair_and_seeded():
     assert orders != [coin_order(f"prompt {at}", seed=2) for at in range(1000)]
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "judge").glob("*.yaml")))
+@pytest.mark.parametrize("name", options("judge"))
 def test_every_choice_composes(name, monkeypatch):
     monkeypatch.setenv("OPENAI_MODEL", "a-judge")
-    register_resolvers()
-    path = ["+judge.path=DIR"] if name in ("transformers", "vllm") else []
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        choice = compose("config", overrides=[f"+judge={name}", *[line.lstrip("+") for line in path]])
-    config = ADAPTER.validate_python(OmegaConf.to_container(choice, resolve=True)["judge"])
+    path = ["judge.path=DIR"] if name in ("transformers", "vllm") else []
+    config = compose_runs([f"judge={name}", *path])[0].config.judge
     assert config.name == name
     assert getattr(config, "model", "a-judge") == "a-judge"
 

@@ -180,11 +180,30 @@ def test_an_endpoint_that_is_down_ends_the_stage_and_keeps_what_is_there(endpoin
 
 
 def test_a_request_that_is_refused_is_missing_and_costs_nothing(endpoint, tmp_path):
-    endpoint.faults = lambda number: "400" if number == 1 else None
+    endpoint.faults = lambda number: "400" if number in (0, 2) else None
     rows, counts = judged(comparisons(4), tmp_path, concurrency=1)
-    assert [row.problem is None for row in rows.values()] == [True, False, True, True]
-    assert counts["calls"] == 3
-    assert judged(comparisons(4), tmp_path)[1]["missing"] == 0  # it may be asked again
+    assert [row.problem is None for row in rows.values()] == [False, True, False, True]
+    assert counts["calls"] == 2
+    # The first refusal came before any answer and might be the settings' fault; the second is the comparison's.
+    rows, counts = judged(comparisons(4), tmp_path)
+    assert [row.problem is None for row in rows.values()] == [True, True, False, True]
+    assert counts["calls"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "faults", "said"),
+    [
+        (("m", None), None, "no log-probabilities of m or M"),
+        (("m", {"x": -0.1}), None, "no log-probabilities of m or M"),
+        (("m", {"m": -0.1}), "400", "status 400"),
+        (("m", {"m": -0.1}), "not_json", "not a chat completion"),
+    ],
+)
+def test_an_endpoint_of_no_use_is_not_paid_for_long(endpoint, tmp_path, reply, faults, said):
+    endpoint.reply, endpoint.faults = (lambda messages: reply), (lambda number: faults)
+    with pytest.raises(JudgeError, match=rf"the first 12 comparisons got no usable answer \(.*{said}"):
+        judged(comparisons(100), tmp_path, concurrency=2)
+    assert len(endpoint.requests) <= 2 * (12 + 2)
 
 
 @pytest.mark.parametrize(("fault", "said"), [("401", "OPENAI_API_KEY"), ("404", "OPENAI_MODEL")])
