@@ -218,6 +218,7 @@ ARTIFACT = {"id": "a", "state": "PENDING", "artifactSequence": {"latestArtifact"
 OPERATIONS: dict[str, Callable[[FakeWandb, dict[str, Any]], dict[str, Any]]] = {
     "ServerFeaturesQuery": lambda server, sent: {"serverInfo": {"features": []}},
     "Viewer": lambda server, sent: {"viewer": VIEWER},
+    "GetDefaultEntity": lambda server, sent: {"viewer": VIEWER},
     "UpsertBucket": _upsert,
     "RunResumeStatus": _resume,
     "CreateRunFiles": _upload_urls,

@@ -1,0 +1,129 @@
+"""What a table holds: estimates over repetitions, paired differences, and everything to be said about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from analysis.specs import Column, TableSpec
+from mt.evaluation.statistics import t_interval
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run's value, with the run's own interval where it has one."""
+
+    value: float
+    low: float | None
+    high: float | None
+    run: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over repetitions; with one repetition the interval is that of the run itself (over prompts)."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    over: Literal["seeds", "prompts"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference over the repetitions that both sides have."""
+
+    against: str
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    p_value: float | None
+
+    @property
+    def significant(self) -> bool | None:
+        """Whether the 95% interval excludes zero; None where one repetition cannot tell."""
+        return None if self.p_value is None else self.p_value < 0.05
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table: the paper's, ours, and how ours compares."""
+
+    row: str
+    column: Column
+    paper: Mapping[str, float]
+    """Reported numbers by source (preprint, published), never mixed."""
+    paper_gain: Mapping[str, float]
+    """The paper's own difference to the row that this one is compared with, by source."""
+    ours: Estimate | None
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A difference between two rows in one column, and what is equal between them."""
+
+    row: str
+    column: Column
+    equal: str
+    difference: Difference
+    paper_gain: Mapping[str, float]
+    """The same difference between the paper's numbers, by source."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table's cells and everything that has to be said about them."""
+
+    spec: TableSpec
+    columns: tuple[Column, ...]
+    cells: Mapping[tuple[str, str], Cell]
+    """By row and column name."""
+    comparisons: Sequence[Comparison]
+    judges: Sequence[str]
+    data: Sequence[str]
+    versions: Sequence[str]
+    missing: Sequence[str]
+    """Rows that have no number of ours in some column."""
+    short: Sequence[str]
+    """Rows with fewer repetitions than others."""
+    command: str
+    """The command that produces what is missing."""
+    left_out: Sequence[str] = field(default=())
+    """Runs that could not be used, and why."""
+
+
+def estimate(values: Sequence[Measured]) -> Estimate:
+    """Return the mean of at least one value with its 95% interval."""
+    if len(values) == 1:
+        return Estimate(values[0].value, values[0].low, values[0].high, 1, "prompts")
+    numbers = [one.value for one in values]
+    interval = t_interval(numbers)
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return Estimate(float(np.mean(numbers)), low, high, len(numbers), "seeds")
+
+
+def paired(against: str, gains: Sequence[float]) -> Difference | None:
+    """Return the mean of paired differences with its t-interval and two-sided p-value; None without any."""
+    if not gains:
+        return None
+    mean, interval = float(np.mean(gains)), t_interval(gains)
+    if interval is None:
+        return Difference(against, mean, None, None, len(gains), None)
+    return Difference(against, mean, interval.low, interval.high, len(gains), _p_value(gains))
+
+
+def _p_value(gains: Sequence[float]) -> float:
+    """Return Student's two-sided p-value of a zero mean; gains without any spread decide by themselves."""
+    from scipy.special import stdtr
+
+    mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
+    if error == 0:
+        return float(mean == 0)
+    return 2 * float(stdtr(len(gains) - 1, -abs(mean / error)))

@@ -1,0 +1,109 @@
+"""Run records, from a folder of runs or from W&B: the same data either way, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mt.errors import DataError, describe
+
+SCHEMA = 1
+"""The version of record.json that is read."""
+RECORD = "record.json"
+WANDB = "wandb:"
+"""How a source names a W&B project: "wandb:entity/project"."""
+
+Record = Mapping[str, Any]
+
+
+@dataclass
+class Records:
+    """Records that can be read, by the name of their run, and one line for each that cannot."""
+
+    found: dict[str, Record] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, place: str, text: str) -> None:
+        """Add a record as it was found."""
+        try:
+            record = json.loads(text)
+        except json.JSONDecodeError as error:
+            self.problems.append(f"{place}: damaged record ({error})")
+            return
+        version = record.get("schema") if isinstance(record, dict) else None
+        if version != SCHEMA:
+            again = record.get("command", "its command") if isinstance(record, dict) else "its command"
+            self.problems.append(
+                f"{place}: record of version {version}, this reads {SCHEMA}; run it again: {again}"
+            )
+            return
+        self.found[run_name(record)] = record
+
+
+def run_name(record: Record) -> str:
+    """Return the name that identifies a run: that of its sweep, where it has one, and its own."""
+    return f"{record['sweep']}/{record['name']}" if record.get("sweep") else str(record["name"])
+
+
+def read_records(source: str | Path, sweep: str | None = None) -> Records:
+    """Return the records of a folder of runs, or of "wandb:entity/project"; only a sweep's, where one is named.
+
+    Raises DataError where there are none at all.
+    """
+    where = str(source)
+    found = _of_wandb(where.removeprefix(WANDB), sweep) if where.startswith(WANDB) else _of_folder(Path(where))
+    if not found.found and not found.problems:
+        mend = "Make some: python -m mt.run; or name another place with --runs DIR or --wandb ENTITY/PROJECT"
+        raise DataError(describe("runs", where, "no runs found", mend=mend))
+    return found
+
+
+def _of_folder(folder: Path) -> Records:
+    """Read a run's folder, a sweep's, or one that holds runs and sweeps."""
+    if not folder.is_dir():
+        raise DataError(describe("runs", folder, "no such folder", mend="Name the folder of the runs: --runs DIR"))
+    records = Records()
+    for pattern in (RECORD, f"*/{RECORD}", f"*/*/{RECORD}"):
+        for path in sorted(folder.glob(pattern)):
+            records.add(str(path.parent), path.read_text())
+    return records
+
+
+def _of_wandb(place: str, sweep: str | None) -> Records:
+    """Read the records that runs left with W&B; a run without one never came to its end."""
+    if place.count("/") != 1:
+        raise DataError(describe("wandb", place, "not a project", allowed="ENTITY/PROJECT"))
+    records = Records()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, state, text in _downloads(place, sweep, Path(folder)):
+            if text is None:
+                records.problems.append(f"{name}: unfinished ({state} at W&B, no record)")
+            else:
+                records.add(name, text)
+    return records
+
+
+def _downloads(place: str, sweep: str | None, folder: Path) -> Iterable[tuple[str, str, str | None]]:
+    """Yield (name, state, record) of a project's runs; whatever the client raises becomes one line."""
+    import wandb
+
+    try:
+        filters = {"group": sweep} if sweep else {}
+        for run in wandb.Api(timeout=60).runs(place, filters=filters, lazy=False):
+            files = list(run.files([RECORD]))
+            text = None
+            if files:
+                with files[0].download(str(folder), replace=True) as file:
+                    text = file.read()
+            yield run.name, run.state, text
+    except Exception as error:  # the boundary to somebody else's client, whose errors have no common root
+        mend = "Look at the name and the network, and at the key: WANDB_API_KEY or wandb login"
+        raise DataError(describe("wandb", place, _first_line(error), mend=mend)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

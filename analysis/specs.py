@@ -1,0 +1,227 @@
+"""The paper's tables and figures as data: which runs are a row, which metric is a column, how it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from analysis.paper import ARENA, ARENA_LENGTH, LC, LENGTH, REWARD, SECTIONS, WR, Key
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of the policy or of the reward model."""
+
+    title: str
+    key: Key
+    group: str = ""
+    model: Literal["policy", "reward"] = "policy"
+    format: str = "{:.1f}"
+    better: Literal["higher", "lower", ""] = "higher"
+    iteration: int | None = None
+    """The iteration that is read; None leaves it to the row."""
+    chance: float | None = None
+    """The value of no difference, for metrics that are comparisons themselves (50% wins)."""
+    optional: bool = False
+    """Shown only where some run measured it."""
+    scale: float = 1.0
+    """Factor from the recorded unit to the printed one."""
+
+    @property
+    def name(self) -> str:
+        """The column's name in machine-readable output."""
+        suffix = f"@{self.iteration}" if self.iteration is not None else ""
+        return f"{self.model}.{self.key[0]}.{self.key[1]}{suffix}"
+
+    @property
+    def full_title(self) -> str:
+        """The title with its group."""
+        return f"{self.group} {self.title}".strip()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that are repetitions of one experiment, at one iteration."""
+
+    title: str
+    select: Mapping[str, Any] | None
+    """Settings of the runs (None for a row that only the paper has)."""
+    iteration: int = 0
+    group: str = ""
+    against: str | None = None
+    """The row that this one is compared with; None takes the table's."""
+    short: str = ""
+    """What the row is called where others are compared with it; empty takes the title."""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table: rows, columns, what rows are compared with, and the experiment that produces it."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    against: str | None = None
+    comparisons: tuple[tuple[str, str, str], ...] = ()
+    """Further comparisons worth printing: (row, row, what is equal between them)."""
+    caption: str = ""
+    same: tuple[str, ...] = field(default=("data", "eval", "judge", "scale"))
+    """Parts of the configuration in which all runs of a table agree."""
+
+    def row(self, title: str) -> Row:
+        """Return a row by its title."""
+        return next(row for row in self.rows if row.title == title)
+
+    def short(self, against: str) -> str:
+        """Return how a row is called where others are compared with it."""
+        return next((row.short for row in self.rows if row.title == against and row.short), against)
+
+
+_MT = {"method.name": "mutual_taught", "rm_data.name": "both", "rounds": 1, "iterations": 2}
+_MT_DPO = {**_MT, "objective.name": "dpo"}
+_ITERATIVE = {"method.name": "iterative", "iterations": 3}
+_ANY = {"method.name": ("mutual_taught", "offline", "iterative", "meta_rewarding")}
+
+
+def _offline(objective: str) -> dict[str, Any]:
+    return {"method.name": "offline", "objective.name": objective}
+
+
+_ALPACA = (
+    Column("LC win rate", LC, "AlpacaEval 2"),
+    Column("win rate", WR, "AlpacaEval 2"),
+    Column("length", LENGTH, "AlpacaEval 2", format="{:.0f}", better=""),
+)
+_TWO_DECIMALS = (*(replace(column, format="{:.2f}") for column in _ALPACA[:2]), _ALPACA[2])
+_ARENA = (
+    Column("score", ARENA, "Arena-Hard"),
+    Column("length", ARENA_LENGTH, "Arena-Hard", format="{:.0f}", better=""),
+)
+_GOLD = (
+    Column("win rate", ("gold", "win_rate"), "gold", scale=100, optional=True),
+    Column("reward", ("gold", "mean_reward"), "gold", format="{:.3f}", optional=True),
+)
+_BENCH = tuple(
+    Column(title, key, "RewardBench", model="reward", format="{:.2f}")
+    for title, key in zip(("Chat", "Chat Hard", "Safety", "Reasoning", "average"), SECTIONS, strict=True)
+)
+_GOLD_REWARD = Column("accuracy", ("gold", "accuracy"), "gold", "reward", scale=100, optional=True)
+
+
+def _iterations(title: str, select: Mapping[str, Any], count: int, group: str) -> tuple[Row, ...]:
+    return tuple(Row(f"{title} {t}", select, t, group) for t in range(1, count + 1))
+
+
+TABLE1 = TableSpec(
+    "table1",
+    "Table 1: the policy model against the baselines",
+    (
+        Row("π_0 (LLaMA-3-8B-Instruct)", _ANY, 0, "Base policy", short="π_0"),
+        *(Row(title, _offline(title.lower()), 1, "Offline") for title in ("SimPO", "IPO", "DPO")),
+        *_iterations("Meta-rewarding", {"method.name": "meta_rewarding", "iterations": 3}, 3, "Iterative"),
+        *_iterations("SPPO", {**_ITERATIVE, "objective.name": "sppo"}, 3, "Iterative"),
+        *_iterations("DPO", {**_ITERATIVE, "objective.name": "dpo"}, 3, "Iterative"),
+        *_iterations("Mutual-Taught", _MT_DPO, 2, "Mutual-Taught"),
+    ),
+    (*_ALPACA, *_ARENA, *_GOLD),
+    against="π_0 (LLaMA-3-8B-Instruct)",
+    comparisons=(
+        ("Mutual-Taught 2", "DPO 2", "equal iterations"),
+        ("Mutual-Taught 2", "DPO 3", "equal data"),
+        ("Mutual-Taught 2", "DPO", "offline on equal data"),
+    ),
+)
+TABLE2 = TableSpec(
+    "table2",
+    "Table 2: the reward model on RewardBench",
+    (
+        Row("GPT-4o-2024-08-06", None, group="Reference"),
+        Row("r_0 (FsfairX-LLaMA3-RM-v0.1)", _MT_DPO, 0, "Base reward model", short="r_0"),
+        *_iterations("Mutual-Taught", _MT_DPO, 2, "Mutual-Taught"),
+    ),
+    (*_BENCH, _GOLD_REWARD),
+    against="r_0 (FsfairX-LLaMA3-RM-v0.1)",
+)
+TABLE3 = TableSpec(
+    "table3",
+    "Table 3: another policy, guided by the reward models of Mutual-Taught",
+    (
+        Row("π_0 (Mistral-7B-Instruct-v0.2)", {"method.name": "transfer"}, 0, "Base policy"),
+        *(
+            Row(
+                f"with r_{t}",
+                {"method.name": "transfer", "method.iteration": t},
+                1,
+                "Another policy",
+                short=f"r_{t}",
+            )
+            for t in (0, 1, 2)
+        ),
+    ),
+    (*_TWO_DECIMALS[:2], *_GOLD),
+    against="with r_0",
+)
+TABLE4 = TableSpec(
+    "table4",
+    "Table 4: other objectives in the E-step",
+    (
+        Row("SimPO", _offline("simpo"), 1, "Offline"),
+        Row("IPO", _offline("ipo"), 1, "Offline"),
+        Row("SimPO-MT", {**_MT, "objective.name": "simpo"}, 2, "Mutual-Taught", against="SimPO"),
+        Row("IPO-MT", {**_MT, "objective.name": "ipo"}, 2, "Mutual-Taught", against="IPO"),
+    ),
+    (*_TWO_DECIMALS, *_GOLD),
+)
+_ROUNDS = {**_MT_DPO, "rounds": 2}
+TABLE5 = TableSpec(
+    "table5",
+    "Table 5: two rounds",
+    (
+        Row("Round 1, iteration 1", _ROUNDS, 1, short="round 1"),
+        Row("Round 1, iteration 2", _ROUNDS, 2, short="round 1"),
+        Row("Round 2, iteration 1", _ROUNDS, 3, against="Round 1, iteration 1"),
+        Row("Round 2, iteration 2", _ROUNDS, 4, against="Round 1, iteration 2"),
+    ),
+    (_ALPACA[0], _ARENA[0], Column("average", REWARD, "RewardBench", model="reward"), *_GOLD, _GOLD_REWARD),
+)
+FIGURE3 = TableSpec(
+    "figure3",
+    "Figure 3: what the reward models pick, judged against the picks of r_0",
+    (
+        Row("r_1 against r_0", _MT_DPO, 1),
+        Row("r_2 against r_0", _MT_DPO, 2),
+    ),
+    (
+        Column("win", ("in_distribution", "win"), model="reward"),
+        Column("tie", ("in_distribution", "tie"), model="reward", better=""),
+        Column("lose", ("in_distribution", "lose"), model="reward", better="lower"),
+        Column("win rate", ("in_distribution", "win_rate"), model="reward", chance=50),
+    ),
+)
+FIGURE4 = TableSpec(
+    "figure4",
+    "Figure 4: what the reward model is retrained on",
+    tuple(
+        Row(name, {**_MT_DPO, "rm_data.name": name}, 2, against="both" if name != "both" else None)
+        for name in ("both", "pm", "contrast", "frozen")
+    ),
+    (
+        Column("policy (LC win rate)", LC),
+        Column("reward model (average)", REWARD, model="reward"),
+        *(replace(column, title=f"policy (gold {column.title})", group="") for column in _GOLD),
+        replace(_GOLD_REWARD, title="reward model (gold accuracy)", group=""),
+    ),
+)  # fmt: skip
+FIGURE5 = TableSpec(
+    "figure5",
+    "Figure 5: pairwise win rates between iterations, judged by the base reward model",
+    tuple(Row(name, {**_MT, "objective.name": name.lower()}, 2) for name in ("DPO", "SimPO", "IPO")),
+    (
+        Column("1 against base", ("pairwise", "win_rate_vs_0"), iteration=1, chance=50),
+        Column("2 against base", ("pairwise", "win_rate_vs_0"), iteration=2, chance=50),
+        Column("2 against 1", ("pairwise", "win_rate_vs_1"), iteration=2, chance=50),
+    ),
+)
+SPECS = {spec.name: spec for spec in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, FIGURE3, FIGURE4, FIGURE5)}

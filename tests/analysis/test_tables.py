@@ -1,0 +1,241 @@
+"""Tables: numbers by hand, what is said beside them, every format, and mixtures that are refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.cells import Measured, estimate, paired
+from analysis.frame import load
+from analysis.paper import PREPRINT, PUBLISHED
+from analysis.specs import SPECS
+from analysis.tables import main, table
+from mt.config.compose import CONF
+from mt.errors import DataError
+from tests.analysis.synthetic import config, measured, record, write, write_runs
+
+MT2 = ("Mutual-Taught 2", "policy.alpaca_eval.lc_win_rate")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_runs(tmp_path_factory.mktemp("table1"), "table1")
+
+
+def test_a_cell_by_hand(runs: Path) -> None:
+    # Mutual-Taught is the 7th experiment: 50 + seed + 2·(7 + 0.1·seed) = 64, 65.2, 66.4; the base 50, 51, 52.
+    # Student's quantile at 0.975 with 2 degrees of freedom is 4.302653.
+    cell = table("table1", load(runs)).cells[MT2]
+    assert cell.ours is not None and cell.ours.low is not None
+    assert cell.ours.mean == pytest.approx(65.2)
+    assert cell.ours.low == pytest.approx(65.2 - 4.302653 * 1.2 / 3**0.5, rel=1e-6)
+    assert (cell.ours.n, cell.ours.over) == (3, "seeds")
+    assert cell.difference is not None and cell.difference.high is not None
+    assert cell.difference.mean == pytest.approx(14.2)
+    assert cell.difference.high == pytest.approx(14.2 + 4.302653 * 0.2 / 3**0.5, rel=1e-6)
+    assert cell.difference.significant is True
+    assert dict(cell.paper) == {"preprint": 52.0, "published": 54.1}
+    assert cell.paper_gain["preprint"] == pytest.approx(28.9)
+
+
+def test_the_paired_test_by_hand() -> None:
+    found = paired("base", [1.0, 2.0, 3.0])
+    assert found is not None and found.p_value is not None
+    assert found.p_value == pytest.approx(0.0741799, rel=1e-5)  # t = 2 / (1 / √3) = 3.4641, 2 degrees of freedom
+    assert found.significant is False
+    assert found.low == pytest.approx(2 - 4.302653 / 3**0.5, rel=1e-5)
+
+
+def test_one_seed_is_not_tested_and_keeps_its_own_interval() -> None:
+    one = estimate([Measured(50.0, 48.0, 52.0, "a")])
+    assert (one.low, one.high, one.n, one.over) == (48.0, 52.0, 1, "prompts")
+    found = paired("base", [3.0])
+    assert found is not None
+    assert (found.significant, found.low) == (None, None)
+
+
+def test_differences_are_paired_over_the_seeds_that_both_have(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, "table4")
+    offline = SPECS["table4"].row("SimPO").select or {}
+    extra = record("extra", config(offline, 9), list(measured(1, 50, 1, 9)))
+    write(runs, extra)
+    report = table("table4", load(runs))
+    cell = report.cells["SimPO-MT", "policy.alpaca_eval.lc_win_rate"]
+    assert cell.difference is not None and cell.difference.n == 3
+    assert report.short == ["IPO (3 of 4)", "SimPO-MT (3 of 4)", "IPO-MT (3 of 4)"]
+
+
+def test_the_paper_s_own_differences_are_printed(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
+    assert main(["table1", "--runs", str(runs)]) == 0
+    out = capsys.readouterr().out
+    assert "52.0 (+28.9)" in out and "37.5 (+16.9)" in out, "as in the paper's own arrows"
+    assert re.search(r"published +54\.1 +38\.4", out), "published numbers stand on a line of their own"
+    assert "Mutual-Taught 2 − DPO 2 (equal iterations), AlpacaEval 2 LC win rate: " in out
+    assert "judge: gold" in out and "data: world at scale laptop" in out
+    assert "missing" not in out
+
+
+def test_what_is_missing_comes_with_its_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_runs(tmp_path, "figure5", range(2))
+    assert main(["table1", "--runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "missing: SimPO, IPO, DPO, Meta-rewarding 1" in out
+    assert "to make it: python -m mt.run -m experiment=table1 seed=0,1\n" in out
+
+
+def test_a_column_that_was_not_measured_is_named(tmp_path: Path) -> None:
+    settings = config(SPECS["figure4"].rows[0].select or {})
+    metrics = [one for one in measured(2, 50, 1, 0) if one["benchmark"] != "reward_bench"]
+    write(tmp_path, record("a", settings, metrics))
+    assert table("figure4", load(tmp_path)).missing[0] == "both (reward model (average))"
+
+
+def test_optional_columns_show_only_where_measured(tmp_path: Path) -> None:
+    settings = config(SPECS["table2"].rows[1].select or {})
+    gold = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "accuracy", "value": 0.8,
+            "low": None, "high": None, "n": 5}  # fmt: skip
+    write(tmp_path, record("a", settings, [*measured(2, 50, 1, 0), gold]))
+    report = table("table2", load(tmp_path))
+    cell = report.cells["Mutual-Taught 2", "reward.gold.accuracy"]
+    assert cell.ours is not None and cell.ours.mean == 80.0
+    assert not report.missing
+
+
+def mixed(runs: Path, **changes: Any) -> None:
+    """Write two runs of one experiment, the second one with other settings or another seed."""
+    select = SPECS["table2"].rows[1].select or {}
+    write(runs, record("a", config(select), list(measured(2, 50, 1, 0))))
+    seed = changes.pop("seed", 1)
+    write(runs, record("b", config(select, seed, **changes), list(measured(2, 50, 2, 0))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"judge.name": "reward_model"}, 'differ in judge.name ("gold" and "reward_model")'),
+        ({"data.sizes.prompts": 9}, "differ in data.sizes.prompts (4500 and 9)"),
+        ({"policy.training.learning_rate": 0.5}, "differ in policy.training.learning_rate (0.0002 and 0.5)"),
+        ({"seed": 0}, "have the same settings and seed, but differ in reward_bench/"),
+    ],
+)
+def test_mixtures_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], expected: str
+) -> None:
+    mixed(tmp_path, **changes)
+    metrics = [{**one, "value": one["value"] + 1} for one in measured(2, 50, 1, 0)]
+    if "seed" in changes:
+        select = SPECS["table2"].rows[1].select or {}
+        write(tmp_path, record("b", config(select, 0), metrics))
+    assert main(["table2", "--runs", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert expected in said and "--where" in said and said.count("\n") == 1
+    assert main(["table2", "--runs", str(tmp_path), "--where", "run=a"]) == 0
+
+
+def test_other_data_in_another_row_is_refused_too(tmp_path: Path) -> None:
+    rows = SPECS["table4"].rows
+    write(tmp_path, record("a", config(rows[0].select or {}), list(measured(1, 50, 1, 0))))
+    other = config(rows[1].select or {}, 0, **{"data.sizes.prompts": 9})
+    write(tmp_path, record("b", other, list(measured(1, 50, 1, 0))))
+    with pytest.raises(DataError, match=r"table4: a and b differ in data\.sizes\.prompts"):
+        table("table4", load(tmp_path))
+
+
+def test_equal_repetitions_of_a_seed_count_once(tmp_path: Path) -> None:
+    select = SPECS["table2"].rows[1].select or {}
+    for name in ("a", "b"):
+        write(tmp_path, record(name, config(select), list(measured(2, 50, 1, 0))))
+    cell = table("table2", load(tmp_path)).cells["Mutual-Taught 2", "reward.reward_bench.average"]
+    assert cell.ours is not None and cell.ours.n == 1
+
+
+def test_left_out_runs_stand_below_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mixed(tmp_path)
+    write(tmp_path, record("c", config(SPECS["table2"].rows[1].select or {}, 2), [], state="running"))
+    assert main(["table2", "--runs", str(tmp_path)]) == 0
+    assert "left out: c: unfinished (running); go on: python -m mt.run name=c" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", list(SPECS))
+def test_every_table_and_figure_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    write_runs(tmp_path, name, range(2))
+    assert main([name, "--runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert SPECS[name].title in out and "missing" not in out
+    assert all(row.title in out for row in SPECS[name].rows)
+
+
+def test_formats_hold_the_same_numbers(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(*options: str) -> str:
+        assert main(["table1", "--runs", str(runs), *options]) == 0
+        return capsys.readouterr().out
+
+    wanted = "56.0 (+32.9)"
+    assert wanted in printed() and wanted in printed("--format", "markdown")
+    latex = printed("--format", "latex")
+    assert wanted in latex and latex.count(r"\\") == 1 + 15 + 14 + 15 + 1, "header, ours, Δ, preprint, published"
+    page = _Cells()
+    page.feed(printed("--format", "html"))
+    assert wanted in page.texts
+    cells = list(csv.DictReader(line for line in io.StringIO(printed("--format", "csv")) if line[0] != "#"))
+    machine = json.loads(printed("--json"))[0]
+    assert len(cells) == len(machine["cells"]) == 15 * 5
+    for text, number in zip(cells, machine["cells"], strict=True):
+        assert float(text["ours"]) == number["ours"] and text["row"] == number["row"]
+    assert machine["judges"] == ["gold"]
+
+
+class _Cells(HTMLParser):
+    """Collects the texts of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["table9"], "table=table9: no such table. Allowed: table1"),
+        (["table1", "--where", "seed"], "--where=seed: not a filter. Allowed: KEY=VALUE[,VALUE…]."),
+        (["table1", "--runs", "/nowhere"], "no such folder"),
+        (["table1", "--wandb", "paper"], "wandb=paper: not a project. Allowed: ENTITY/PROJECT."),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    runs = [] if {"--runs", "--wandb"} & set(arguments) else ["--runs", str(write_runs(tmp_path, "table2"))]
+    assert main([*arguments, *runs]) == 2
+    said = capsys.readouterr().err
+    assert expected in said and said.count("\n") == 1
+
+
+def test_reported_numbers_belong_to_rows_and_columns_of_the_tables() -> None:
+    for source in (PREPRINT, PUBLISHED):
+        for name, rows in source.tables.items():
+            spec = SPECS[name]
+            columns = {column.key for column in spec.columns}
+            for title, values in rows.items():
+                assert spec.row(title) and values.keys() <= columns
+
+
+def test_reported_averages_agree_with_their_sections() -> None:
+    for values in PREPRINT.tables["table2"].values():
+        *sections, average = values.values()
+        assert sum(sections) / 4 == pytest.approx(average, abs=0.06)
+
+
+def test_every_command_that_is_suggested_exists() -> None:
+    present = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
+    assert not present or set(SPECS) <= present

@@ -1,0 +1,85 @@
+"""The frame is the same whether runs are read from their records or from W&B."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.frame import LeftOut, load
+from analysis.tables import main
+from mt.errors import DataError
+from mt.tracking import open_tracker
+from mt.tracking.base import RunInfo
+from tests.analysis.synthetic import config, measured, record, write
+from tests.tracking.example import settings
+from tests.tracking.fake_wandb import FakeRun, FakeWandb
+
+SOURCE = "wandb:team/paper"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeWandb]:
+    with FakeWandb() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
+    """Two finished runs and one that failed, tracked online."""
+    runs = tmp_path_factory.mktemp("runs")
+    for name, seed, state in (("a", 0, "finished"), ("b", 1, "finished"), ("c", 2, "failed")):
+        one = record(name, config({}, seed), list(measured(2, 50, 1, seed)), sweep="s", state=state)
+        path = write(runs, one)
+        tracker = open_tracker(settings(mode="online"), print)
+        tracker.start(RunInfo(name, path.parent, one["config"], "s", "mutual_taught"))
+        tracker.finish(state, path)
+    return runs
+
+
+def test_the_frames_are_identical(runs: Path) -> None:
+    with pytest.warns(LeftOut, match="c: unfinished"):
+        local = load(runs)
+    with pytest.warns(LeftOut, match="c: unfinished"):
+        remote = load(SOURCE)
+    pd.testing.assert_frame_equal(local, remote)
+    assert local.attrs == remote.attrs
+
+
+@pytest.mark.filterwarnings("ignore::analysis.frame.LeftOut")
+def test_filters_work_there_too(runs: Path) -> None:
+    filters = {"sweep": "s", "seed": 1}
+    pd.testing.assert_frame_equal(load(runs, filters), load(SOURCE, filters))
+    with pytest.raises(DataError, match="no runs found"):
+        load(SOURCE, {"sweep": "other"})
+
+
+def test_tables_read_it(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+    for place in (["--runs", str(runs)], ["--wandb", "team/paper"]):
+        assert main(["table2", *place]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "Mutual-Taught 2" in printed[0]
+
+
+@pytest.mark.filterwarnings("ignore::analysis.frame.LeftOut")
+def test_a_run_without_a_record_is_said(runs: Path, server: FakeWandb) -> None:
+    server.runs["killed"] = FakeRun("killed", "paper", display_name="killed", state="crashed")
+    try:
+        assert "killed: unfinished (crashed at W&B, no record)" in load(SOURCE).attrs["notes"]
+    finally:
+        del server.runs["killed"]
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"), [("team/nothing", "Could not find project"), ("team", "not a project")]
+)
+def test_a_wrong_project_is_one_line(server: FakeWandb, place: str, problem: str) -> None:
+    with pytest.raises(DataError) as error:
+        load(f"wandb:{place}")
+    assert problem in str(error.value) and "\n" not in str(error.value)
