@@ -115,7 +115,8 @@ def _set(config: DictConfig, key: str, value: Any) -> None:
     """Set an existing setting; an unknown one is an error, as in Hydra."""
     if OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
         parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
-        if not isinstance(parent, DictConfig) or key.rpartition(".")[2] not in parent:
+        names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
+        if key.rpartition(".")[2] not in names:
             raise ConfigCompositionException(f"Could not override '{key}'.")
     OmegaConf.update(config, key, value, merge=True, force_add=False)
 
