@@ -69,7 +69,9 @@ def _ls(store: Store, given: argparse.Namespace, console: Console) -> int:
     for one in found:
         facts = one.facts
         counts = ", ".join(f"{name} {value:,.0f}" for name, value in list(facts["counts"].items())[:3])
-        table.add_row(facts["stage"], one.key[:12], _size(one.size), f"{facts['seconds']:.1f}", facts["started"], counts)
+        table.add_row(
+            facts["stage"], one.key[:12], _size(one.size), f"{facts['seconds']:.1f}", facts["started"], counts
+        )
     console.print(table)
     console.print(f"{len(found)} artifacts, {_size(sum(one.size for one in found))} in {store.root}")
     return 0

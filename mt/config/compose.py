@@ -166,9 +166,7 @@ def _refuse_experiment(config: RunConfig) -> None:
     if config.experiment is not None:
         name, count = config.experiment.name, len(config.experiment.runs)
         problem = f"it is {count} runs, and this command makes one"
-        raise ConfigError(
-            describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}")
-        )
+        raise ConfigError(describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}"))
 
 
 def _key(override: str) -> str:

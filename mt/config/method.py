@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mt.config.base import Config
+from mt.config.training import TrainingConfig
 
 
 class MutualTaught(Config):
@@ -29,7 +30,61 @@ class Iterative(Config):
     name: Literal["iterative"]
 
 
-MethodConfig = Annotated[MutualTaught | Offline | Iterative, Field(discriminator="name")]
+class Transfer(Config):
+    """Another policy, trained once under a reward model of a Mutual-Taught run (Table 3)."""
+
+    name: Literal["transfer"]
+    reward_iteration: Annotated[int, Field(ge=0)]
+    """Which reward model guides: 0 is the base one."""
+    source: str | None
+    """The folder of a finished mutual_taught run; null takes the one with this run's own settings."""
+    guide_iterations: Annotated[int, Field(ge=1)]
+    """Iterations (T) of that Mutual-Taught run where `source` is null."""
+    parts: Annotated[int, Field(ge=1)]
+    """Parts in which the prompts are sampled."""
+
+
+class Spin(Config):
+    """Demonstrations over the policy's own responses (Chen et al. 2024)."""
+
+    name: Literal["spin"]
+
+
+class Sail(Config):
+    """Offline preferences mixed with the policy's own labels (Ding et al. 2024)."""
+
+    name: Literal["sail"]
+    beta: Annotated[float, Field(gt=0)]
+    """β of the implicit reward; the order of responses does not depend on it."""
+    offline_share: Annotated[float, Field(ge=0, lt=1)]
+    """Share of offline preferences in later iterations, in [0, 1)."""
+
+
+class MetaRewarding(Config):
+    """A policy that judges its own responses, and its own judgments (Wu et al. 2024a; Yuan et al. 2024)."""
+
+    name: Literal["meta_rewarding", "self_rewarding"]
+    judgments: Annotated[int, Field(ge=1)]
+    """Self-judgments per response (N)."""
+    judge_iterations: Annotated[int, Field(ge=0)]
+    """Iterations that also train on judge pairs; the later ones train on actor pairs only. 0 is self-rewarding."""
+    judge_share: Annotated[float, Field(ge=0, lt=1)]
+    """Largest share of judge pairs, in [0, 1): with more the judge collapses to one score."""
+    rho: Annotated[list[Annotated[float, Field(ge=0, lt=0.5)]], Field(min_length=1)]
+    """Width of the length-control tiers in each iteration; the last value holds on."""
+    score_scale: Annotated[float, Field(gt=0)]
+    """Scale of scores inside the pairs' win probabilities."""
+    judgment_tokens: Annotated[int, Field(ge=1)]
+    """Longest judgment, in tokens."""
+    eft: str | None
+    """A file of judgments to learn from first (JSONL: messages, response, judgment); null where the world gives them."""
+    eft_training: TrainingConfig
+    """How the policy first learns to judge (EFT)."""
+
+
+MethodConfig = Annotated[
+    MutualTaught | Offline | Iterative | Transfer | Spin | Sail | MetaRewarding, Field(discriminator="name")
+]
 
 
 class RewardDataConfig(Config):

@@ -41,9 +41,7 @@ class Display(Silent):
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
-            self.live = Live(
-                console=self.console, get_renderable=self._render, refresh_per_second=4, transient=True
-            )
+            self.live = Live(console=self.console, get_renderable=self._render, refresh_per_second=4, transient=True)
             self.live.start()
         return self
 

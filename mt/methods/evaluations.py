@@ -10,7 +10,6 @@ from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.stages.evaluate_gold import GoldPolicy, GoldReward, LabelAccuracy, PairAccuracy
 from mt.stages.evaluate_proxy import ProxyReward
-from mt.stages.sample import Sample
 from mt.stages.select import SelectDemonstrations
 from mt.workflow.stage import Stage
 
@@ -62,7 +61,7 @@ def _held_out(steps: Steps, outcome: Outcome, iteration: Iteration, settings: He
 
 def _answers(steps: Steps, policy: Stage, settings: HeldOutEval) -> Stage:
     prompts = steps.add(steps.source.held_out(settings.prompts))
-    return steps.add(Sample(policy, prompts, settings.decoding, steps.config.generator, steps.seed("sample")))
+    return steps.sample(policy, prompts, settings.decoding)
 
 
 class _Collected:

@@ -1,24 +1,29 @@
-"""Offline preference optimization: one training on the base policy's responses (§5.1, baselines)."""
+"""Offline preference optimization: one training on a policy's own responses (§5.1, baselines; Table 3)."""
 
 from __future__ import annotations
 
 from mt.config.method import Offline
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
+from mt.workflow.stage import Stage
 
 
 def offline(steps: Steps) -> Outcome:
-    """Return the outcome of one training on pairs from all prompts.
+    """Return the outcome of one training of the base policy on pairs from all prompts."""
+    base = Iteration(0, steps.base_policy(), steps.base_reward())
+    return train_once(steps, base, base.reward, steps.settings(Offline).parts)
+
+
+def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> Outcome:
+    """Train the base policy once on its own responses to all prompts, scored by `reward`.
 
     The prompts are worked on in the same parts as by the iterative methods, so that a sweep samples them once.
     """
-    settings = steps.settings(Offline)
-    base = Iteration(0, steps.base_policy(), steps.base_reward())
     steps.at("iteration 1 · E-step")
     tables = []
-    for prompts in steps.partition(settings.parts):
+    for prompts in steps.partition(parts):
         samples = steps.sample(base.policy, prompts)
-        tables.append(steps.select(samples, steps.score(base.reward, samples)))
+        tables.append(steps.select(samples, steps.score(reward, samples)))
     selected = steps.union(*tables)
     policy = steps.train_policy(base.policy, selected, reference=base.policy)
-    return Outcome((base, Iteration(1, policy, base.reward, selected=selected)))
+    return Outcome((base, Iteration(1, policy, reward, selected=selected)))

@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mt.config.run import RunConfig
-from mt.config.world import LanguageConfig, WorldData
+from mt.config.world import LanguageConfig, TinyModelConfig, WorldData
 from mt.stages.models import ModelFolder
 from mt.stages.train import Finetune, TrainReward
-from mt.stages.world import WorldBenchmark, WorldDemonstrations, WorldPolicy, WorldPreferences, WorldPrompts
+from mt.stages.world import (
+    WorldBenchmark,
+    WorldDemonstrations,
+    WorldJudgments,
+    WorldPolicy,
+    WorldPreferences,
+    WorldPrompts,
+)
 from mt.workflow.fingerprint import folder_fingerprint
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
@@ -42,6 +49,31 @@ class Source(Protocol):
 
     def world(self) -> tuple[int, LanguageConfig]:
         """The gold judge's world: seed and language."""
+        ...
+
+    @property
+    def rubric(self) -> str:
+        """The name of the rubric by which a policy judges."""
+        ...
+
+    def size(self) -> int:
+        """How many prompts a method may use."""
+        ...
+
+    def demonstrations(self) -> Stage:
+        """Demonstrations to imitate or to play against (SPIN)."""
+        ...
+
+    def preferences(self) -> Stage:
+        """Offline preference pairs (SAIL)."""
+        ...
+
+    def judgments(self) -> Stage:
+        """Demonstrations of judging (EFT, Meta-Rewarding)."""
+        ...
+
+    def transfer_policy(self) -> Stage:
+        """Another base policy (Table 3)."""
         ...
 
     def benchmark(self) -> Stage:
@@ -86,10 +118,36 @@ class WorldSource:
         """A reward model from the base policy's body, trained on preferences, unless the user gives one."""
         if self.config.reward.path:
             return given_model(self.config, "reward")
+        data, seed = self.data, derive_seed(self.data.seed, "base reward")
+        pairs, trainer = self.preferences(), self.config.trainer
+        return TrainReward(self._finetuned, pairs, data.reward_training, trainer, False, seed)
+
+    @property
+    def rubric(self) -> str:
+        """The world's own words."""
+        return "world"
+
+    def size(self) -> int:
+        """As many as there are training prompts."""
+        return self.data.sizes.prompts
+
+    def demonstrations(self) -> Stage:
+        """Answers of novices, average people and experts."""
+        return WorldDemonstrations(*self.world(), self.data.demonstrators, self.data.sizes.demonstrations)
+
+    def preferences(self) -> Stage:
+        """Human-like preferences of an older distribution."""
         data = self.data
-        pairs = WorldPreferences(*self.world(), data.demonstrators, data.preferences, data.sizes.preferences)
-        seed = derive_seed(data.seed, "base reward")
-        return TrainReward(self._finetuned, pairs, data.reward_training, self.config.trainer, False, seed)
+        return WorldPreferences(*self.world(), data.demonstrators, data.preferences, data.sizes.preferences)
+
+    def judgments(self) -> Stage:
+        """Judgments of the gold judge, with noise."""
+        data = self.data
+        return WorldJudgments(*self.world(), data.demonstrators, data.judgments, data.sizes.judgments)
+
+    def transfer_policy(self) -> Stage:
+        """A tiny policy of another architecture and seed."""
+        return self._finetune(self.data.transfer_policy, "transfer policy")
 
     def world(self) -> tuple[int, LanguageConfig]:
         """Seed and language of the world."""
@@ -97,11 +155,12 @@ class WorldSource:
 
     @cached_property
     def _finetuned(self) -> Stage:
-        data, seed = self.data, derive_seed(self.data.seed, "base policy")
-        demonstrations = WorldDemonstrations(*self.world(), data.demonstrators, data.sizes.demonstrations)
-        return Finetune(
-            WorldPolicy(data.policy, seed), demonstrations, data.policy_training, self.config.trainer, seed
-        )
+        return self._finetune(self.data.policy, "base policy")
+
+    def _finetune(self, model: TinyModelConfig, name: str) -> Stage:
+        seed = derive_seed(self.data.seed, name)
+        start, training = WorldPolicy(model, seed), self.data.policy_training
+        return Finetune(start, self.demonstrations(), training, self.config.trainer, seed)
 
 
 def source_of(config: RunConfig) -> Source:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from mt.config.base import Config
+from mt.config.engines import DecodingConfig
 from mt.config.run import RunConfig
 from mt.config.selection import DemonstrationSelection
 from mt.errors import ConfigError, describe
@@ -65,13 +66,17 @@ class Steps:
 
     def partition(self, parts: int) -> list[Stage]:
         """D split into equal disjoint parts (Algorithm 1, line 2)."""
-        prompts, seed = self.source.prompts(), self.seed("partition")
+        return self.parts_of(self.source.prompts(), parts)
+
+    def parts_of(self, prompts: Stage, parts: int) -> list[Stage]:
+        """Any prompts, split likewise."""
+        seed = self.seed("partition")
         return [self.add(Part(prompts, parts, index, seed)) for index in range(parts)]
 
-    def sample(self, policy: Stage, prompts: Stage) -> Stage:
-        """K responses per prompt."""
-        config = self.config
-        return self.add(Sample(policy, prompts, config.sampling, config.generator, self.seed("sample")))
+    def sample(self, policy: Stage, prompts: Stage, decoding: DecodingConfig | None = None) -> Stage:
+        """K responses per prompt, drawn as the run samples unless `decoding` says otherwise."""
+        how, generator = decoding or self.config.sampling, self.config.generator
+        return self.add(Sample(policy, prompts, how, generator, self.seed("sample")))
 
     def score(self, reward: Stage, samples: Stage) -> Stage:
         """The reward of every response."""

@@ -29,9 +29,7 @@ class Part(Stage):
         prompts = work.rows(Prompt, self.prompts)
         if len(prompts) < self.parts:
             problem = f"fewer than the {self.parts} parts that the method needs"
-            raise DataError(
-                describe("prompts", len(prompts), problem, mend="Give more prompts or fewer iterations")
-            )
+            raise DataError(describe("prompts", len(prompts), problem, mend="Give more prompts or fewer iterations"))
         order = np.random.default_rng(self.seed).permutation(len(prompts))
         chosen = sorted(int(i) for i in order[self.index :: self.parts])
         work.count(prompts=len(chosen))

@@ -34,7 +34,7 @@ class SelectPairs(Stage):
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
         rule, settings = self.selection.name, self.selection.settings()
         selected = select_pairs(rule, samples, rewards, seed=self.seed, source=self.source, **settings)
-        _publish(work, selected, Pair)
+        publish(work, selected, Pair)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class SelectDemonstrations(Stage):
 
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
         settings = self.selection.settings()
-        _publish(work, select_demonstrations(self.selection.name, samples, rewards, **settings), Demonstration)
+        publish(work, select_demonstrations(self.selection.name, samples, rewards, **settings), Demonstration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class ContrastPairs(Stage):
         """Pair the responses; identical texts give no pair."""
         from mt.selection import contrast
 
-        _publish(work, contrast(work.rows(Samples, self.new), work.rows(Samples, self.old), seed=self.seed), Pair)
+        publish(work, contrast(work.rows(Samples, self.new), work.rows(Samples, self.old), seed=self.seed), Pair)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,8 @@ class Union(Stage):
         work.write(found, row_type)
 
 
-def _publish(work: Work, selected: Selection[Any], row_type: type[Any]) -> None:
-    """Write the rows and their counts; a table without rows would only fail later, and less clearly."""
+def publish(work: Work, selected: Selection[Any], row_type: type[Any]) -> None:
+    """Write the rows and their counts; raises DataError for none, which would only fail later and less clearly."""
     work.count(**selected.counts)
     if not selected.rows:
         why = ", ".join(f"{name} {number}" for name, number in selected.counts.items())

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mt.config.world import DemonstratorsConfig, LanguageConfig, PreferencesConfig, TinyModelConfig
+from mt.config.world import (
+    DemonstratorsConfig,
+    JudgmentsConfig,
+    LanguageConfig,
+    PreferencesConfig,
+    TinyModelConfig,
+)
 from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -66,6 +72,26 @@ class WorldPreferences(Stage):
 
         world = build_world(self.seed, self.language)
         work.write(preferences(world, self.preferences, self.people, self.size, self.seed), Pair)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldJudgments(Stage):
+    """Demonstrations of judging by the noisy gold judge, with ordinary answers as replay (EFT)."""
+
+    VERSION: ClassVar[int] = 1
+    seed: int
+    language: LanguageConfig
+    people: DemonstratorsConfig
+    judgments: JudgmentsConfig
+    size: int
+
+    def run(self, work: Work) -> None:
+        """Write the demonstrations."""
+        from mt.world.judging import judgment_demonstrations
+        from mt.world.world import build_world
+
+        world = build_world(self.seed, self.language)
+        work.write(judgment_demonstrations(world, self.judgments, self.people, self.size, self.seed), Demonstration)
 
 
 @dataclass(frozen=True, eq=False)

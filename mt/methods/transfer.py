@@ -1,0 +1,51 @@
+"""Transfer (Table 3): another policy, trained once under a reward model of a Mutual-Taught run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mt.config.method import MutualTaught, Transfer
+from mt.config.run import RunConfig
+from mt.errors import ConfigError, describe
+from mt.methods.mutual_taught import mutual_taught
+from mt.methods.offline import train_once
+from mt.methods.outcome import Iteration, Outcome
+from mt.methods.steps import Steps
+
+
+def transfer(steps: Steps) -> Outcome:
+    """Return the outcome of one training of the transfer policy under r_k, k = `method.reward_iteration`.
+
+    The reward models are those of the run in `method.source`, or else of Mutual-Taught with this run's own settings:
+    the same stages, computed here where no run has computed them yet.
+    """
+    settings = steps.settings(Transfer)
+    steps.at("Mutual-Taught")
+    guide = Steps(guide_config(steps.config, settings))
+    rewards = [iteration.reward for iteration in mutual_taught(guide).iterations]
+    if settings.reward_iteration >= len(rewards):
+        problem = f"the Mutual-Taught run has reward models 0 to {len(rewards) - 1}"
+        raise ConfigError(describe("method.reward_iteration", settings.reward_iteration, problem))
+    reward = steps.add(rewards[settings.reward_iteration])
+    steps.at("base")
+    base = Iteration(0, steps.add(steps.source.transfer_policy()), rewards[0])
+    return train_once(steps, base, reward, settings.parts)
+
+
+def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
+    """Return the configuration of the Mutual-Taught run; raises ConfigError where `method.source` is no such run."""
+    if settings.source is None:
+        method = MutualTaught(name="mutual_taught")
+        return config.model_copy(update={"method": method, "iterations": settings.guide_iterations})
+    record = Path(settings.source) / "record.json"
+    mend = "Run it first: python -m mt.run"
+    if not record.is_file():
+        raise ConfigError(describe("method.source", settings.source, "there is no run here", mend=mend))
+    facts = json.loads(record.read_text())
+    found = RunConfig.model_validate(facts["config"])
+    if facts["state"] != "finished" or found.method.name != "mutual_taught":
+        problem = f"it is a {found.method.name} run in state '{facts['state']}'"
+        allowed = "a finished mutual_taught run"
+        raise ConfigError(describe("method.source", settings.source, problem, allowed=allowed, mend=mend))
+    return found

@@ -1,0 +1,58 @@
+"""A policy as its own labeller, and mixtures of pairs (SAIL)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mt.config.engines import LogProbsConfig
+from mt.stages.select import publish
+from mt.types import Pair, Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitRewards(Stage):
+    """β·log π(y)/π_0(y) of every response: the reward that DPO fits implicitly (Rafailov et al. 2023, Eq. 5)."""
+
+    VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[str] = "gpu"
+    policy: Stage
+    base: Stage
+    samples: Stage
+    beta: float
+    engine: LogProbsConfig
+    max_length: int
+
+    def run(self, work: Work) -> None:
+        """Sum the log-probabilities under both policies."""
+        from mt.engines.scoring.logprobs import response_logprobs
+
+        samples = work.rows(Samples, self.samples)
+        items = [(row.messages, response) for row in samples for response in row.responses]
+        ratios = [0.0] * len(items)
+        for sign, policy in ((1.0, self.policy), (-1.0, self.base)):
+            for index, logp, _ in response_logprobs(self.engine, work.path(policy), items, self.max_length):
+                ratios[index] += sign * logp
+        values = iter(self.beta * ratio for ratio in ratios)
+        work.count(responses=len(items))
+        work.write([Rewards(row.prompt_id, [next(values) for _ in row.responses]) for row in samples], Rewards)
+
+
+@dataclass(frozen=True, eq=False)
+class MixedPairs(Stage):
+    """Pairs, and as many of others as make up a share of the result."""
+
+    VERSION: ClassVar[int] = 1
+    pairs: Stage
+    extra: Stage
+    share: float
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Draw from the extra pairs at random."""
+        from mt.selection import mix
+
+        pairs, extra = work.rows(Pair, self.pairs), work.rows(Pair, self.extra)
+        publish(work, mix(pairs, extra, share=self.share, seed=self.seed), Pair)

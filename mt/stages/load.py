@@ -1,0 +1,129 @@
+"""Prompts of the user's own: files by their content, hub data sets by their pinned revision, cleaned and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from mt.config.data import DecontaminationConfig, FieldsConfig
+from mt.data.clean import decontaminate, split
+from mt.data.files import read_rows
+from mt.data.hub import data_files, data_patterns, fetch
+from mt.data.prompts import Loaded, load_prompts
+from mt.errors import ConfigError, DataError, describe
+from mt.types import Prompt
+from mt.workflow.stage import External, Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class PromptFile(External):
+    """A data file of the user's; its fingerprint is a hash of its content."""
+
+    format: str
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "format"})
+
+    def files(self) -> list[Path]:
+        """Return the file."""
+        return [self.location]
+
+
+@dataclass(frozen=True, eq=False)
+class HubPrompts(External):
+    """The files of one split of a hub data set; its fingerprint is "owner/name@revision"."""
+
+    split: str | None
+    subset: str | None
+    pattern: str | None
+    format: str
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "format"})
+
+    def files(self) -> list[Path]:
+        """Return the split's files in the local cache."""
+        return data_files(self.location, self._patterns)
+
+    def check(self) -> None:
+        """Bring the files into the local cache."""
+        name, revision = self.fingerprint.split("@")
+        fetch("dataset", name, revision, self._patterns, "data")
+
+    @property
+    def _patterns(self) -> list[str]:
+        return data_patterns(self.split, self.subset, self.pattern)
+
+
+Prompts = PromptFile | HubPrompts
+
+
+@dataclass(frozen=True, eq=False)
+class LoadPrompts(Stage):
+    """Distinct prompts without those of evaluation; one part is trained on, the other is held out."""
+
+    VERSION: ClassVar[int] = 1
+    sources: tuple[Prompts, ...]
+    fields: FieldsConfig
+    limit: int | None
+    held_out: float
+    evaluation: tuple[PromptFile, ...]
+    """Files of evaluation prompts, which neither part may hold."""
+    decontamination: DecontaminationConfig
+    part: Literal["train", "held_out"]
+    size: int | None = None
+    """Prompts of this part to use at most."""
+
+    def run(self, work: Work) -> None:
+        """Write this part's prompts; what was dropped is counted."""
+        prompts, counts = self.prompts()
+        work.count(**counts, prompts=len(prompts))
+        dropped = {name: n for name, n in counts.items() if n and name in ("empty", "duplicates")}
+        dropped |= {name: n for name, n in counts.items() if n and name.startswith("contaminated")}
+        if dropped:
+            work.note("prompts dropped: " + ", ".join(f"{n} {name}" for name, n in dropped.items()))
+        work.write(prompts, Prompt)
+
+    def check(self) -> None:
+        """Read everything once, so that a malformed line is told before anything heavy starts."""
+        self.prompts()
+
+    def prompts(self) -> tuple[list[Prompt], dict[str, int]]:
+        """Return this part's prompts and the counts of the whole; raises DataError, or ConfigError for the split."""
+        loaded = _load(_files(self.sources), self.fields, self.limit, _files(self.evaluation), self.decontamination)
+        total = len(loaded.prompts)
+        if total == 0:
+            places = ", ".join(str(source.location) for source in self.sources)
+            raise DataError(describe("data.path", places, "no prompt is left", mend="Give a file with prompts"))
+        if self.held_out >= total:
+            problem, mend = f"leaves none of the {total} prompts to train on", "Lower it"
+            raise ConfigError(describe("data.held_out", self.held_out, problem, allowed=f"below {total}", mend=mend))
+        train, held_out = split(loaded.prompts, self.held_out)
+        chosen = train if self.part == "train" else held_out
+        return chosen[: self.size], loaded.counts
+
+
+File = tuple[Path, str, str]
+"""Where a file lies, its format, and the fingerprint of what holds it."""
+
+
+def _files(sources: tuple[Prompts, ...]) -> tuple[File, ...]:
+    return tuple((path, one.format, one.fingerprint) for one in sources for path in one.files())
+
+
+@lru_cache(maxsize=1)
+def _load(
+    files: tuple[File, ...],
+    fields: FieldsConfig,
+    limit: int | None,
+    evaluation: tuple[File, ...],
+    decontamination: DecontaminationConfig,
+) -> Loaded:
+    """Read and clean; both parts of a split and the check before a run share one reading."""
+    loaded = _read(files, fields)
+    forbidden = _read(evaluation, decontamination.fields).prompts
+    kept, counts = decontaminate(loaded.prompts, forbidden, decontamination.ngram)
+    return Loaded(kept[:limit], {**loaded.counts, **counts})
+
+
+def _read(files: tuple[File, ...], fields: FieldsConfig) -> Loaded:
+    return load_prompts((row for path, data_format, _ in files for row in read_rows(path, data_format)), fields)
