@@ -33,7 +33,7 @@ from transformers.utils import logging
 
 from mt.config.training import InlineTrainer, TrainingConfig
 from mt.engines.text import load_tokenizer
-from mt.engines.training.build import Place, build
+from mt.engines.training.build import Place, arguments, build
 from mt.engines.training.data import plan, read
 from mt.engines.training.examples import Example
 from mt.engines.training.forward import Loss
@@ -203,8 +203,9 @@ def prepared(bench: Bench, kind: str) -> tuple[BatchTrainer, list[Example]]:
     objective, tokenizer = objective_of(task), load_tokenizer(task.model)
     data = read(task, tokenizer, objective)
     batches = plan(task, data)
+    args = arguments(task, Place(0, 1))
     model = load_for_training(task)
-    engine = build(task, model, tokenizer, data, batches, objective, lambda *_: None, Place(0, 1))
+    engine = build(task, args, model, tokenizer, data, batches, objective, lambda *_: None, Place(0, 1))
     return engine, data.examples
 
 
@@ -314,7 +315,7 @@ def make_model(folder: Path, texts: list[tuple[str, str, str]], options: argpars
     tokenizer.save_pretrained(folder)
 
 
-def arguments() -> argparse.Namespace:
+def options_of_user() -> argparse.Namespace:
     """Return the command line's choices."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=3200, help="pairs")
@@ -337,7 +338,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Measure and print the table."""
-    options = arguments()
+    options = options_of_user()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(options.threads)

@@ -82,11 +82,7 @@ class TorchrunTrainer(_Trainer):
 
     name: Literal["torchrun"]
     processes: Unkeyed[Annotated[int, Field(ge=1)] | None]
-    """Processes on each node; null starts one per GPU (one on a machine without)."""
-    nodes: Unkeyed[Annotated[int, Field(ge=1)]]
-    """Machines; each runs the same command, the address comes from `rendezvous`."""
-    rendezvous: Unkeyed[str | None]
-    """host:port of the first node; null on a single node."""
+    """Processes that share a training; null starts one per GPU (one on a machine without)."""
     zero_stage: Literal[0, 1, 2, 3]
     """DeepSpeed ZeRO stage: shards optimizer (1), gradients (2), weights (3); 0 is plain DDP without DeepSpeed."""
     offload_optimizer: Unkeyed[bool]

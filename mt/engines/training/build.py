@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, TrainingArguments
 
+from mt.config.training import TorchrunTrainer
 from mt.engines.training import forward
 from mt.engines.training.checkpoints import KEPT, checkpoint_folder
 from mt.engines.training.examples import Examples
@@ -17,6 +18,7 @@ from mt.engines.training.meter import Meter
 from mt.engines.training.reports import Reports, ignore
 from mt.engines.training.task import Observe, TrainingTask
 from mt.engines.training.trainer import BatchTrainer, Steps
+from mt.engines.training.zero import zero_config
 from mt.errors import EngineError, describe
 from mt.objectives.registry import Objective
 
@@ -39,6 +41,7 @@ class Place:
 
 def build(
     task: TrainingTask,
+    args: TrainingArguments,
     model: Any,
     tokenizer: Any,
     data: Examples,
@@ -46,10 +49,8 @@ def build(
     objective: Objective | None,
     observe: Observe,
     place: Place,
-    deepspeed: dict[str, Any] | None = None,
 ) -> BatchTrainer:
     """Return the trainer of a task, ready to start."""
-    args = _arguments(task, place, deepspeed)
     pooled = objective is None
     steps = Steps(
         data.examples,
@@ -71,7 +72,7 @@ def build(
         steps,
         _loss(task, objective),
         meter,
-        autocast=task.trainer.dtype == "bfloat16" and deepspeed is None,
+        autocast=task.trainer.dtype == "bfloat16" and not args.deepspeed,
         prepare=prepare,
     )
     trainer.remove_callback(PrinterCallback)
@@ -86,11 +87,15 @@ def _loss(task: TrainingTask, objective: Objective | None) -> forward.Loss:
     return make(objective, task.settings())
 
 
-def _arguments(task: TrainingTask, place: Place, deepspeed: dict[str, Any] | None) -> TrainingArguments:
-    config = task.training
-    layout = {"processes": place.devices, "trainer": task.trainer.name, "lora": config.lora is not None}
+def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
+    """Return the Trainer's arguments; opens the process group where processes share the training.
+
+    They come before the model: from then on DeepSpeed's stage 3 spreads whatever is loaded.
+    Raises `EngineError` where fewer processes found each other than were started.
+    """
+    config, zero = task.training, zero_config(task)
     args = TrainingArguments(
-        output_dir=str(checkpoint_folder(Path(task.scratch), layout)),
+        output_dir=str(checkpoint_folder(Path(task.scratch), _layout(task, place))),
         per_device_train_batch_size=1,  # one item is a device's whole share of a batch
         num_train_epochs=1,  # and the list of items spans all epochs
         learning_rate=config.learning_rate,
@@ -101,7 +106,9 @@ def _arguments(task: TrainingTask, place: Place, deepspeed: dict[str, Any] | Non
         max_grad_norm=config.max_gradient_norm,
         seed=task.seed,
         use_cpu=_on_cpu(task),
-        deepspeed=deepspeed,
+        deepspeed=zero,
+        ddp_backend="gloo" if place.devices > 1 and _on_cpu(task) else None,
+        ddp_timeout=_timeout_s(task),
         save_strategy="no",  # `Reports` says when
         save_total_limit=KEPT,
         logging_strategy="no",
@@ -115,7 +122,20 @@ def _arguments(task: TrainingTask, place: Place, deepspeed: dict[str, Any] | Non
     )
     if args.device.type == "cuda" and place.devices == 1:
         args._n_gpu = 1  # one device means one: the Trainer would spread over all it sees
+    if args.world_size != place.devices:
+        problem = f"only {args.world_size} of {place.devices} work together"
+        raise EngineError(describe("trainer.processes", place.devices, problem))
     return args
+
+
+def _timeout_s(task: TrainingTask) -> int:
+    minutes = task.trainer.timeout_minutes if isinstance(task.trainer, TorchrunTrainer) else 30
+    return round(minutes * 60)
+
+
+def _layout(task: TrainingTask, place: Place) -> dict[str, Any]:
+    stage = task.trainer.zero_stage if isinstance(task.trainer, TorchrunTrainer) else 0
+    return {"processes": place.devices, "zero_stage": stage, "lora": task.training.lora is not None}
 
 
 def _on_cpu(task: TrainingTask) -> bool:

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from mt.engines.devices import cpu_threads
 from mt.engines.models import check_context
 from mt.engines.text import load_tokenizer
-from mt.engines.training.build import Place, build
+from mt.engines.training.build import Place, arguments, build
 from mt.engines.training.checkpoints import CHECKPOINTS, newest
 from mt.engines.training.data import plan, read
 from mt.engines.training.examples import Examples
@@ -36,8 +36,9 @@ def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOu
     data = read(task, tokenizer, objective)
     batches = plan(task, data)
     with cpu_threads(task.trainer.threads), _quiet(), spared_collector():
+        args = arguments(task, place)
         model = load_for_training(task)
-        trainer = build(task, model, tokenizer, data, batches, objective, observe, place)
+        trainer = build(task, args, model, tokenizer, data, batches, objective, observe, place)
         outcome = _run(trainer, task, data, batches)
         _publish(trainer, tokenizer, task)
     if torch.cuda.is_available():
@@ -80,8 +81,15 @@ def _outcome(trainer: BatchTrainer, data: Examples, batches: list[list[int]]) ->
 
 
 def _publish(trainer: BatchTrainer, tokenizer: Any, task: TrainingTask) -> None:
+    """Write the model folder (the first process does); with ZeRO-3 every process gives its share of the weights."""
+    state = trainer.accelerator.get_state_dict(trainer.deepspeed) if _scattered(trainer) else None
     if trainer.is_world_process_zero():
-        publish(trainer.model, tokenizer, Path(task.model), Path(task.output))
+        publish(trainer.model, tokenizer, Path(task.model), Path(task.output), state)
+
+
+def _scattered(trainer: BatchTrainer) -> bool:
+    engine: Any = trainer.deepspeed
+    return engine is not None and engine.zero_optimization_stage() == 3
 
 
 @contextmanager

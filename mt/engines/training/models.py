@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mt.config.training import TorchrunTrainer
 from mt.engines.models import check_model
 from mt.engines.training.task import TrainingTask
 from mt.errors import ModelError, describe
@@ -23,7 +25,7 @@ def load_for_training(task: TrainingTask) -> Any:
     folder = Path(task.model)
     fresh = task.kind == "reward" and not _is_classifier(folder)
     check_model(folder, "policy" if fresh or task.kind != "reward" else "reward")
-    model = _load(folder, reward=task.kind == "reward")
+    model = _load(folder, _dtype(task), reward=task.kind == "reward")
     if fresh:
         _start_head(model, task.seed)
     switch_off_dropout(model)
@@ -74,7 +76,14 @@ def _is_classifier(folder: Path) -> bool:
     return any(name.endswith("ForSequenceClassification") for name in names)
 
 
-def _load(folder: Path, *, reward: bool) -> Any:
+def _dtype(task: TrainingTask) -> torch.dtype:
+    """Return float32, but for DeepSpeed in bfloat16: it keeps float32 master weights itself."""
+    trainer = task.trainer
+    zero = isinstance(trainer, TorchrunTrainer) and trainer.zero_stage > 0
+    return torch.bfloat16 if zero and trainer.dtype == "bfloat16" else torch.float32
+
+
+def _load(folder: Path, dtype: torch.dtype, *, reward: bool) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     loader: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
@@ -82,7 +91,7 @@ def _load(folder: Path, *, reward: bool) -> Any:
     try:
         return loader.from_pretrained(
             str(folder),
-            dtype=torch.float32,
+            dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -101,4 +110,15 @@ def _start_head(model: Any, seed: int) -> None:
         raise ModelError(describe("architecture", type(model).__name__, problem, mend="Use a decoder model"))
     generator = torch.Generator().manual_seed(seed)
     deviation = model.config.get_text_config().initializer_range
-    head.weight.data.copy_(torch.normal(0.0, deviation, head.weight.shape, generator=generator))
+    with _gathered(head.weight):
+        head.weight.data.copy_(torch.normal(0.0, deviation, head.weight.shape, generator=generator))
+
+
+def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[Any]:
+    """Make a parameter whole inside the block, where ZeRO-3 has spread it over processes."""
+    if not hasattr(parameter, "ds_id"):
+        return nullcontext()
+    from deepspeed.zero import GatheredParameters
+
+    context: AbstractContextManager[Any] = GatheredParameters([parameter], modifier_rank=0)
+    return context

@@ -1,0 +1,130 @@
+"""Training in processes of its own: started by torchrun, watched through files, ended with this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import mt
+from mt import errors
+from mt.config.training import TorchrunTrainer
+from mt.engines.devices import free_cores
+from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
+from mt.engines.training.worker import ERROR, OUTCOME, PROGRESS
+from mt.errors import ConfigError, EngineError, describe
+
+TASK, LOG = "task.json", "workers.log"
+_POLL_S, _PATIENCE_S = 0.2, 15.0
+_TAIL_LINES = 5
+
+
+def train_in_processes(task: TrainingTask, observe: Observe) -> TrainingOutcome:
+    """Run the task by torchrun and return its outcome; raises what the first failing process raised."""
+    objective_of(task)
+    trainer = task.trainer
+    assert isinstance(trainer, TorchrunTrainer)  # dispatched by name
+    processes = trainer.processes or _gpus(trainer) or 1
+    if processes > task.training.batch_size:
+        problem = f"more than the {task.training.batch_size} rows of a batch"
+        raise ConfigError(describe("trainer.processes", processes, problem, mend="Start fewer"))
+    threads = trainer.threads or max(1, free_cores() // processes)
+    folder = Path(task.scratch)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (PROGRESS, OUTCOME, ERROR):
+        (folder / name).unlink(missing_ok=True)
+    replace(task, trainer=trainer.model_copy(update={"threads": threads})).write(folder / TASK)
+    with _running(folder, processes, threads) as workers:
+        _follow(workers, folder / PROGRESS, observe)
+    return _outcome(folder, workers.returncode)
+
+
+def _gpus(trainer: TorchrunTrainer) -> int:
+    import torch
+
+    return 0 if trainer.device == "cpu" else torch.cuda.device_count()
+
+
+@contextmanager
+def _running(folder: Path, processes: int, threads: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the workers in a session of their own, and leave none behind."""
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(
+            "--nproc-per-node",
+            str(processes),
+            "-m",
+            "mt.engines.training.worker",
+            str(folder / TASK),
+            str(processes),
+        ),
+    ]
+    root = str(Path(mt.__file__).parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
+    with (folder / LOG).open("wb") as log:
+        workers = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield workers
+        finally:
+            _end(workers)
+
+
+def _follow(workers: subprocess.Popen[bytes], progress: Path, observe: Observe) -> None:
+    """Pass every report on until the workers are done."""
+    read = 0
+    while True:
+        try:
+            workers.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            done = False
+        else:
+            done = True
+        if progress.is_file():
+            with progress.open("rb") as file:
+                file.seek(read)
+                whole = file.read().rpartition(b"\n")[0]
+            for line in whole.splitlines():
+                observe(*json.loads(line))
+            read += len(whole) + 1 if whole else 0
+        if done:
+            return
+
+
+def _end(workers: subprocess.Popen[bytes]) -> None:
+    """End whatever still runs of the workers' session: first politely, then not."""
+    if workers.poll() is not None:
+        return
+    os.killpg(workers.pid, signal.SIGTERM)
+    try:
+        workers.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(workers.pid, signal.SIGKILL)
+        workers.wait()
+
+
+def _outcome(folder: Path, code: int) -> TrainingOutcome:
+    if (folder / ERROR).is_file():
+        said = json.loads((folder / ERROR).read_text("utf-8"))
+        raise getattr(errors, said["type"])(said["text"])
+    if code != 0 or not (folder / OUTCOME).is_file():
+        lines = (folder / LOG).read_text("utf-8", errors="replace").split("\n")
+        last = " | ".join(line.strip() for line in lines if line.strip())[-200 * _TAIL_LINES :]
+        raise EngineError(
+            describe("trainer", "torchrun", f"ended with code {code} ({last})", mend=f"See {folder / LOG}")
+        )
+    return TrainingOutcome(**json.loads((folder / OUTCOME).read_text("utf-8")))

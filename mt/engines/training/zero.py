@@ -1,0 +1,51 @@
+"""DeepSpeed's settings, made from ours: nothing in them is left to a file of the user's."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from mt.config.training import TorchrunTrainer
+from mt.engines.training.task import TrainingTask
+from mt.errors import EngineError, describe
+
+
+def zero_config(task: TrainingTask) -> dict[str, Any] | None:
+    """Return DeepSpeed's configuration for the task's ZeRO stage, or None where it trains without.
+
+    Accumulation is 1 for DeepSpeed: the trainer says itself which micro-batch is a step's last.
+    """
+    trainer = task.trainer
+    if not isinstance(trainer, TorchrunTrainer) or trainer.zero_stage == 0:
+        return None
+    if importlib.util.find_spec("deepspeed") is None:
+        mend = "Install it (pip install 'mutual-taught[cluster]'), or set trainer.zero_stage=0"
+        raise EngineError(
+            describe("trainer.zero_stage", trainer.zero_stage, "DeepSpeed is not installed", mend=mend)
+        )
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": task.training.max_gradient_norm,
+        "bf16": {"enabled": trainer.dtype == "bfloat16"},
+        "zero_optimization": _sharding(trainer),
+        "zero_allow_untested_optimizer": True,  # torch's own AdamW and RMSprop
+        "zero_force_ds_cpu_optimizer": False,
+    }
+
+
+def _sharding(trainer: TorchrunTrainer) -> dict[str, Any]:
+    sharding: dict[str, Any] = {
+        "stage": trainer.zero_stage,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": "auto",
+    }
+    if trainer.zero_stage == 3:
+        sharding |= {
+            "stage3_prefetch_bucket_size": "auto",
+            "stage3_param_persistence_threshold": "auto",
+            "stage3_gather_16bit_weights_on_model_save": True,
+        }
+    if trainer.offload_optimizer:
+        sharding["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
+    return sharding

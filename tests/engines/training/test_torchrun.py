@@ -1,0 +1,144 @@
+"""Processes that share a training, on the CPU by gloo: equal to one, resumable, loud, never left behind.
+
+Starting processes takes its time: one test of them runs by default, the others with the heavy engines.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from mt.config.training import TorchrunTrainer
+from mt.errors import ConfigError, DataError, EngineError
+from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
+from tests.engines.training.test_train import KTO, assert_close, weights
+
+TWO = TorchrunTrainer(
+    **TRAINER.model_dump(exclude={"name"}),
+    name="torchrun",
+    processes=2,
+    zero_stage=0,
+    offload_optimizer=False,
+    timeout_minutes=2,
+)
+ALONE = changed(TRAINER, micro_batch_tokens=60)
+SHARED = changed(TWO, micro_batch_tokens=60)
+
+
+def compare(lab: Lab, kind: str, trainer: TorchrunTrainer, tolerance: float, **more: Any) -> None:
+    curves: dict[str, list[dict[str, float]]] = {"alone": [], "shared": []}
+    alone, shared = lab.task(kind, trainer=ALONE, **more), lab.task(kind, trainer=trainer, **more)
+    first = lab.train(alone, lambda step, total, metrics: curves["alone"].append(metrics))
+    second = lab.train(shared, lambda step, total, metrics: curves["shared"].append(metrics))
+    assert (first.devices, second.devices) == (1, 2)
+    assert (first.steps, first.tokens, first.used) == (second.steps, second.tokens, second.used)
+    assert_close(alone, shared, tolerance)
+    for one, other in zip(curves["alone"], curves["shared"], strict=True):
+        for name in ("loss", "accuracy", "margin", "nll"):
+            assert one.get(name) == pytest.approx(other.get(name), abs=1e-4), name
+
+
+def test_two_processes_equal_one(lab: Lab) -> None:
+    """Even where an objective couples the pairs of a batch, and the last batch has one row for two devices."""
+    compare(lab, "policy", SHARED, 5e-6, rows=make_pairs(17), objective="kto", hyperparameters=KTO)
+
+
+def test_more_processes_than_rows_are_refused(lab: Lab) -> None:
+    with pytest.raises(ConfigError, match="more than the 8 rows"):
+        lab.train(lab.task(trainer=changed(TWO, processes=9)))
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("kind", ["policy", "reward", "sft"])
+def test_two_processes_equal_one_for_every_kind(lab: Lab, kind: str) -> None:
+    compare(lab, kind, SHARED, 5e-6, rows=make_pairs(21))
+
+
+@pytest.mark.engines
+def test_errors_come_back_as_they_were(lab: Lab) -> None:
+    with pytest.raises(DataError, match="20 of 20 dropped"):
+        lab.train(lab.task(trainer=TWO, training=changed(TRAINING, max_length=6)))
+
+
+@pytest.mark.engines
+def test_a_killed_worker_is_an_error_and_the_rest_resumes(lab: Lab) -> None:
+    trainer = changed(SHARED, checkpoint_minutes=0)
+    whole, killed = lab.task(trainer=trainer), lab.task(trainer=trainer)
+    lab.train(whole)
+
+    def kill(step: int, total: int, metrics: dict[str, float]) -> None:
+        for child in psutil.Process().children(recursive=True):
+            if "mt.engines.training.worker" in child.cmdline() and "torch.distributed.run" not in child.cmdline():
+                child.kill()
+                return
+
+    with pytest.raises(EngineError, match="ended with code|a training process failed"):
+        lab.train(killed, kill)
+    lab.train(killed)
+    assert_close(whole, killed, 0.0)
+
+
+@pytest.mark.engines
+def test_an_interrupt_leaves_no_process_behind(lab: Lab) -> None:
+    def interrupt(step: int, total: int, metrics: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.train(lab.task(trainer=TWO, training=changed(TRAINING, epochs=50)), interrupt)
+    assert not [child for child in psutil.Process().children(recursive=True) if "worker" in str(child.cmdline())]
+
+
+def test_deepspeed_that_is_missing_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    from mt.engines.training.zero import zero_config
+
+    with pytest.raises(EngineError, match="zero_stage=2: DeepSpeed is not installed"):
+        zero_config(lab.task(trainer=changed(TWO, zero_stage=2)))
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("kind", ["policy", "reward", "sft"])
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeed_equals_one_process(lab: Lab, kind: str, stage: int) -> None:
+    pytest.importorskip("deepspeed")
+    compare(lab, kind, changed(SHARED, zero_stage=stage), 1e-5, rows=make_pairs(21))
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_resumes_to_the_bit(lab: Lab, stage: int) -> None:
+    pytest.importorskip("deepspeed")
+    trainer = changed(SHARED, zero_stage=stage, checkpoint_minutes=0)
+    whole, killed = lab.task(trainer=trainer), lab.task(trainer=trainer)
+    lab.train(whole)
+
+    def interrupt(step: int, total: int, metrics: dict[str, float]) -> None:
+        if Path(killed.scratch, "checkpoints", "checkpoint-1", "whole").is_file():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.train(killed, interrupt)
+    lab.train(killed)
+    assert_close(whole, killed, 0.0)
+
+
+@pytest.mark.engines
+def test_deepspeed_in_bfloat16_gives_an_ordinary_folder(lab: Lab) -> None:
+    pytest.importorskip("deepspeed")
+    task = lab.task(trainer=changed(SHARED, zero_stage=3, dtype="bfloat16", gradient_checkpointing=True))
+    losses: list[float] = []
+    lab.train(task, lambda step, total, metrics: losses.append(metrics["loss"]))
+    precise: list[float] = []
+    lab.train(lab.task(trainer=ALONE), lambda step, total, metrics: precise.append(metrics["loss"]))
+    assert losses == pytest.approx(precise, abs=3e-2)
+    model = AutoModelForCausalLM.from_pretrained(task.output)
+    start = load_file(lab.policy / "model.safetensors")
+    assert weights(task).keys() == start.keys()
+    assert model.dtype == torch.float32
