@@ -1,0 +1,25 @@
+"""The report: a run, or several compared, as one self-contained page (`python -m analysis.report RUN…`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+REPORT = "report.html"
+"""The name of a run's own report inside its folder."""
+
+
+def write(run_folders: Sequence[Path], output: Path) -> Path:
+    """Write the page of one run, or of several compared, to `output`; returns it.
+
+    Raises DataError when a folder holds no record, or one of another version.
+    """
+    from analysis.report.page import render
+    from analysis.report.record import find_runs, load_run
+
+    page = render([load_run(folder) for folder in find_runs(run_folders)])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = output.with_name(f".{output.name}.part")
+    draft.write_text(page, encoding="utf-8", errors="replace")
+    draft.replace(output)
+    return output

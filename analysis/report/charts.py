@@ -1,0 +1,75 @@
+"""Charts as data: what is shown, not how it is drawn (assets/charts.js turns them into Plotly figures)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+Number = float | int | None
+
+
+class Kind(StrEnum):
+    """How a chart is drawn."""
+
+    ITERATIONS = "iterations"
+    """Points over iterations, with intervals, joined by lines."""
+    PATH = "path"
+    """One quantity against another, points joined in the order of the iterations."""
+    HISTOGRAM = "histogram"
+    RELIABILITY = "reliability"
+    """Observed against predicted share, with the diagonal."""
+    CURVE = "curve"
+    """A dense line over training steps."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: its title with the unit, and a d3 number format."""
+
+    title: str
+    format: str = "~g"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line; `role` is its part in a comparison (before, between, after) or "" for one among equals."""
+
+    name: str
+    x: Sequence[Number]
+    y: Sequence[Number]
+    low: Sequence[Number] | None = None
+    high: Sequence[Number] | None = None
+    n: Sequence[Number] | None = None
+    labels: Sequence[str] | None = None
+    role: str = ""
+    hue: int | None = None
+    """Lines of one hue belong together; None gives each its own."""
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart; `better` is "up", "down" or "" and `group` the heading that it stands under."""
+
+    title: str
+    kind: Kind
+    x: Axis
+    y: Axis
+    series: list[Series]
+    better: str = ""
+    note: str = ""
+    group: str = ""
+    alert: str = ""
+    minor: bool = False
+    """A breakdown, folded away where several runs are compared."""
+
+    def data(self) -> dict[str, Any]:
+        """Return the chart as JSON data."""
+        return asdict(self)
+
+
+def rounded(values: Sequence[Number], digits: int = 6) -> list[Number]:
+    """Round to significant digits: a page needs no more, and is smaller for it."""
+    return [None if value is None or value != value else float(f"{value:.{digits}g}") for value in values]

@@ -1,0 +1,196 @@
+"""What stands above everything: which runs these are, how they ended, and what the reader must know first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from analysis.report.facts import Fact, fact, heading, line, title
+from analysis.report.metrics import Cell, Key, Measured, average, cell, key_of, order
+from analysis.report.record import Run, StageRow
+
+_HIGHLIGHTS = (
+    ("method", "method.name"),
+    ("objective", "objective.name"),
+    ("reward-model data", "rm_data.name"),
+    ("iterations", "iterations"),
+    ("rounds", "rounds"),
+    ("samples per prompt (K)", "sampling.samples"),
+    ("seed", "seed"),
+    ("world seed", "world_seed"),
+    ("scale", "scale.name"),
+    ("data", "data.name"),
+    ("policy", "policy.path"),
+    ("reward model", "reward.path"),
+    ("judge", "judge.name"),
+)
+_MAX_COLUMNS = 7
+
+
+@dataclass(frozen=True)
+class Head:
+    """A run in a few facts: (name, value) pairs, its command, its packages."""
+
+    name: str
+    state: str
+    facts: list[tuple[str, str]]
+    command: str
+    packages: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of the comparison."""
+
+    title: str
+    where: str
+    better: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The last iteration of every variant, side by side; a row is (variant, runs, their last iterations, cells)."""
+
+    columns: list[Column]
+    rows: list[tuple[str, int, list[int], list[Cell | None]]]
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the rows are of different iterations."""
+        return len({iteration for _, _, iterations, _ in self.rows for iteration in iterations}) > 1
+
+    @property
+    def headings(self) -> list[tuple[str, int]]:
+        """Return what stands above the columns, and over how many of them."""
+        return [(where, len(list(columns))) for where, columns in groupby(column.where for column in self.columns)]
+
+
+def head(run: Run) -> Head:
+    """Return the facts of a run."""
+    facts = [(title, str(value)) for title, path in _HIGHLIGHTS if (value := lookup(run.config, path)) is not None]
+    return Head(
+        name=run.name,
+        state=run.state,
+        facts=facts + _times(run.record) + _origin(run.record),
+        command=_command(run.record.get("command")),
+        packages=sorted((str(k), str(v)) for k, v in (run.record.get("packages") or {}).items()),
+    )
+
+
+def common_facts(heads: Sequence[Head]) -> list[tuple[str, str]]:
+    """Return the facts that all runs agree on."""
+    return [one for one in heads[0].facts if all(one in head.facts for head in heads)]
+
+
+def notes(runs: Sequence[Run], stages: Mapping[str, StageRow], browser: Mapping[str, Any]) -> list[str]:
+    """Return what the reader must know before reading a number."""
+    found = [note for run in runs for note in run.notes]
+    found += [_unfinished(run, len(runs) > 1) for run in runs if run.state != "finished"]
+    found += [f"Run {run.name} recorded no metrics." for run in runs if not run.metrics]
+    gone = [row for row in stages.values() if row.folder is None and row.state in ("computed", "reused")]
+    if gone:
+        found.append(
+            f"{len(gone)} of {len(stages)} artifacts are no longer where the record says (moved, or removed from "
+            "the store): what is drawn from them is absent."
+        )
+    if stages and not browser["prompts"]:
+        found.append("No samples can be read: their artifacts are not there (yet).")
+    return found
+
+
+def comparison(runs: Sequence[Run], variants: Sequence[str]) -> Comparison:
+    """Return the variants at the last iteration that each run measured, averaged over the runs of a variant."""
+    last = [_last_values(run) for run in runs]
+    measured = sorted({key for values in last for key in values}, key=order)
+    keys = [key for key in measured if _headline(fact(*key[1:]))]
+    shown = keys[:_MAX_COLUMNS]
+    columns = [_column(*key) for key in shown]
+    members = {name: [v for v, one in zip(last, variants, strict=True) if one == name] for name in variants}
+    rows = [
+        (name, len(found), _iterations(found), [_value([v[key] for v in found if key in v]) for key in shown])
+        for name, found in members.items()
+    ]
+    return Comparison(columns, rows)
+
+
+def _column(model: str, benchmark: str, metric: str) -> Column:
+    known = fact(benchmark, metric)
+    named = line(known, metric)
+    return Column(title(known, metric) + (f": {named}" if named else ""), heading(model, benchmark), known.better)
+
+
+def _headline(known: Fact) -> bool:
+    return bool(known.better) and not known.minor
+
+
+def _last_values(run: Run) -> dict[Key, Measured]:
+    ordered = sorted(run.metrics, key=lambda row: int(row["iteration"]))
+    return {key_of(row): row for row in ordered}
+
+
+def _iterations(runs: Sequence[Mapping[Key, Measured]]) -> list[int]:
+    return sorted({max(int(row["iteration"]) for row in values.values()) for values in runs if values})
+
+
+def _value(rows: Sequence[Measured]) -> Cell | None:
+    """Return the mean over runs as a cell; None where no run measured it."""
+    if not rows:
+        return None
+    value, low, high, n = average(rows)
+    return cell({**rows[0], "value": value, "low": low, "high": high, "n": n}, fact(*key_of(rows[0])[1:]))
+
+
+def _unfinished(run: Run, named: bool) -> str:
+    who = f"Run {run.name}" if named else "The run"
+    error = run.record.get("error")
+    why = f": {error}" if error else ""
+    said_of = {
+        "failed": f"{who} failed{why}. What follows is what it had reached.",
+        "interrupted": f"{who} was interrupted{why}. The same command continues it.",
+        "running": f"{who} was still running when this page was made; numbers are incomplete.",
+        "planned": f"{who} has not started: only its plan is shown.",
+    }
+    return said_of.get(run.state, f"{who} has the unknown state '{run.state}'.")
+
+
+def lookup(config: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path, or None."""
+    value: Any = config
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    started, finished = _moment(record.get("started")), _moment(record.get("finished"))
+    facts = [("started", started.strftime("%Y-%m-%d %H:%M %Z").strip())] if started else []
+    return facts + ([("took", duration((finished - started).total_seconds()))] if started and finished else [])
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people: "48 s", "3 min 5 s", "2 h 10 min"."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _origin(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git, host = record.get("git") or {}, record.get("host") or {}
+    commit = git.get("commit")
+    code = [("code", f"{commit[:10]}{' with local changes' if git.get('dirty') else ''}")] if commit else []
+    machine = host.get("name") if isinstance(host, Mapping) else host
+    return code + ([("machine", str(machine))] if machine else [])
+
+
+def _command(command: Any) -> str:
+    return " ".join(map(str, command)) if isinstance(command, list) else str(command or "")

@@ -1,0 +1,204 @@
+"""The page itself: gathers what the report shows and renders it into one self-contained file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import plotly
+import yaml
+from markupsafe import Markup
+
+from analysis.report import (
+    calibration,
+    distributions,
+    metrics,
+    over_optimisation,
+    plan_graph,
+    samples,
+    tables,
+    training,
+    variants,
+)
+from analysis.report.charts import Chart
+from analysis.report.head import Head, common_facts, comparison, head, lookup, notes
+from analysis.report.record import Run, StageRow, union
+from analysis.report.sets import benchmark_sets, sample_sets
+from analysis.report.tables import Table
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
+STYLES = ("base.css", "sections.css", "samples.css")
+_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Charts under one heading; `run` is the run that they belong to, or None for all runs together."""
+
+    charts: list[tuple[int, Chart]]
+    run: int | None
+
+    @property
+    def groups(self) -> dict[str, list[tuple[int, Chart]]]:
+        """Return the charts by their own heading, in order."""
+        found: dict[str, list[tuple[int, Chart]]] = {}
+        for number, chart in self.charts:
+            found.setdefault(chart.group, []).append((number, chart))
+        return found
+
+
+class Gallery:
+    """Numbers the charts of the page and keeps their data."""
+
+    def __init__(self) -> None:
+        self.charts: list[Chart] = []
+
+    def hang(self, charts: Sequence[Chart], run: int | None = None) -> Section:
+        """Add charts; returns them with their numbers."""
+        first = len(self.charts)
+        self.charts += charts
+        return Section(list(enumerate(charts, first)), run)
+
+
+def render(runs: Sequence[Run]) -> str:
+    """Return the page (HTML) of one run, or of several compared."""
+    stages = union(runs)
+    found, unreadable = tables.find(stages)
+    names = variants.variant_names(runs)
+    gallery = Gallery()
+    sections = _sections(gallery, runs, names, stages, found)
+    browser = samples.browser(stages, found, [run.name for run in runs])
+    heads = [head(run) for run in runs]
+    return _template().render(
+        title=_title(runs),
+        heads=heads,
+        facts=common_facts(heads),
+        sweep=len(runs) > 1,
+        notes=notes(runs, stages, browser) + variants.incomparable(runs) + unreadable,
+        results=[metrics.results(run) for run in runs],
+        labels=variants.run_labels(runs, names),
+        comparison=comparison(runs, names) if len(runs) > 1 else None,
+        graphs=plan_graph.drawings(stages, len(runs)),
+        node_size=(plan_graph.WIDTH, plan_graph.HEIGHT),
+        sharing=plan_graph.sharing(stages),
+        stages=list(stages.values()),
+        n_runs=len(runs),
+        browser=_summary(browser),
+        **sections,
+        configs=[_yaml(run.config) for run in runs],
+        styles=Markup("\n".join(asset(name) for name in STYLES)),
+        scripts=[Script(asset(name)) for name in SCRIPTS],
+        charts_data=packed([chart.data() for chart in gallery.charts]),
+        samples_data=packed(browser),
+        stages_data=packed(_stage_details(stages, heads)),
+        plotly_data=_plotly(),
+    )
+
+
+class Script:
+    """A script of the page and the hash by which the page's policy allows it, and no other."""
+
+    def __init__(self, text: str) -> None:
+        self.text = Markup(text)
+        self.hash = "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def asset(name: str) -> str:
+    """Return one of the page's own files; it must not close the tag that it stands in."""
+    return (ASSETS / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
+
+
+def packed(value: Any) -> str:
+    """Return JSON data, compressed, as text that is safe inside HTML whatever the data holds (base64)."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _base64(gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0))
+
+
+@cache
+def _plotly() -> str:
+    return _base64(gzip.compress(_PLOTLY.read_bytes(), 9, mtime=0))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _sections(
+    gallery: Gallery,
+    runs: Sequence[Run],
+    names: Sequence[str],
+    stages: Mapping[str, StageRow],
+    found: Mapping[str, Table],
+) -> dict[str, Any]:
+    """Return the chart sections by their name in the template."""
+    curves = gallery.hang(metrics.charts(runs, names))
+    per_run: dict[str, list[Section]] = {"proxy": [], "distributions": [], "calibration": [], "training": []}
+    for number, run in enumerate(runs):
+        own = {key: row for key, row in stages.items() if run.name in row.runs}
+        own_tables = {key: table for key, table in found.items() if key in own}
+        sets, held_out = sample_sets(own, own_tables), benchmark_sets(own, own_tables)
+        proxy = over_optimisation.charts(sets) or over_optimisation.from_metrics(run.metrics)
+        per_run["proxy"].append(gallery.hang(proxy, number))
+        per_run["distributions"].append(gallery.hang(distributions.charts(sets), number))
+        per_run["calibration"].append(gallery.hang(calibration.charts(sets, held_out, _gold_margin(run)), number))
+        per_run["training"].append(gallery.hang(training.charts(own), number))
+    return {"curves": curves, **per_run}
+
+
+def _gold_margin(run: Run) -> float:
+    margin = lookup(run.config, "data.language.gold_margin")
+    return float(margin) if isinstance(margin, int | float) else calibration.GOLD_MARGIN
+
+
+def _title(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        return runs[0].name
+    sweeps = {run.record.get("sweep") for run in runs}
+    return str(sweeps.pop()) if len(sweeps) == 1 and None not in sweeps else f"{len(runs)} runs"
+
+
+def _summary(browser: Mapping[str, Any]) -> dict[str, int]:
+    responses = sum(len(inside[1]) for prompt in browser["prompts"] for inside in prompt["in"])
+    return {"prompts": len(browser["prompts"]), "total": browser["total_prompts"], "responses": responses}
+
+
+def _stage_details(stages: Mapping[str, StageRow], heads: Sequence[Head]) -> dict[str, Any]:
+    """Return what the plan shows of a stage when it is chosen."""
+    return {
+        key: {
+            "name": row.name,
+            "label": row.label,
+            "state": row.state,
+            "seconds": row.seconds,
+            "counts": {str(name): value for name, value in row.counts.items()},
+            "inputs": {field: list(keys) for field, keys in row.inputs.items()},
+            "runs": list(row.runs) if len(heads) > 1 else [],
+            "folder": str(row.folder) if row.folder else None,
+        }
+        for key, row in stages.items()
+    }
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True) if config else ""

@@ -1,0 +1,175 @@
+"""Reading run folders: the record of a run, and the graph of its stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mt.errors import DataError, describe
+
+SCHEMA = 1
+"""The version of record.json that this module reads."""
+RECORD = "record.json"
+STATES = ("computed", "reused", "running", "failed", "missing")
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of a run: `inputs` maps a field to the keys of the artifacts that it reads."""
+
+    key: str
+    name: str
+    label: str
+    folder: Path | None
+    state: str
+    seconds: float | None
+    counts: Mapping[str, Any]
+    inputs: Mapping[str, Sequence[str]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values among the stage's inputs; empty where the artifact is not there to tell."""
+    runs: tuple[str, ...] = ()
+
+    @property
+    def upstream(self) -> list[str]:
+        """Return the keys of every input, in the order of the fields."""
+        return [key for keys in self.inputs.values() for key in keys]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its record tells it; `notes` say what the record does not hold."""
+
+    folder: Path
+    name: str
+    state: str
+    record: Mapping[str, Any]
+    stages: list[StageRow]
+    metrics: list[Mapping[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The resolved configuration."""
+        return self.record.get("config") or {}
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Return run folders: each path is one, or holds some (a sweep); raises DataError when it is neither."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        inside = [path] if (path / RECORD).is_file() else sorted(p.parent for p in path.glob(f"*/{RECORD}"))
+        if not inside:
+            problem = "no run is found here" if path.is_dir() else "the folder does not exist"
+            allowed = f"a run folder (it holds {RECORD}) or a folder of run folders"
+            raise DataError(describe("run", path, problem, allowed=allowed))
+        found.update(dict.fromkeys(inside))
+    if not found:
+        raise DataError(describe("run", "(none)", "no run is named", allowed="one or more run folders"))
+    return list(found)
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder; raises DataError when its record is absent, damaged or of another version."""
+    record = _read_record(folder / RECORD)
+    rows = [_stage_row(row, folder) for row in record.get("stages") or []]
+    notes = [] if rows else ["The record lists no stages: the plan, the samples and the distributions are absent."]
+    return Run(
+        folder=folder,
+        name=str(record.get("name") or folder.name),
+        state=str(record.get("state") or "unknown"),
+        record=record,
+        stages=rows,
+        metrics=[row for row in record.get("metrics") or [] if row.get("value") is not None],
+        notes=notes,
+    )
+
+
+def union(runs: Sequence[Run]) -> dict[str, StageRow]:
+    """Return the stages of all runs by key, in an order in which they could run; `runs` says who needs each."""
+    merged: dict[str, StageRow] = {}
+    for run in runs:
+        for row in run.stages:
+            known = merged.get(row.key)
+            merged[row.key] = _join(known, row, run.name) if known else replace(row, runs=(run.name,))
+    return merged
+
+
+def counted_seconds(rows: Iterable[StageRow]) -> float:
+    """Return the recorded seconds of stages; a stage without a record of its time counts as zero."""
+    return sum(row.seconds or 0.0 for row in rows)
+
+
+def _join(known: StageRow, row: StageRow, run: str) -> StageRow:
+    """Merge what two runs say of one stage: computed by either is computed, its seconds are the longer."""
+    first = min((known, row), key=lambda one: STATES.index(one.state) if one.state in STATES else len(STATES))
+    seconds = max((one.seconds for one in (known, row) if one.seconds is not None), default=None)
+    return replace(first, label=known.label or row.label, seconds=seconds, runs=(*known.runs, run))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(describe("run", path.parent, f"{RECORD} is missing", mend="Name a run folder")) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(describe("record", path, f"it is not valid JSON ({error})", mend="Run again")) from None
+    version = record.get("schema") if isinstance(record, dict) else None
+    if version != SCHEMA:
+        problem = "the record is of another version"
+        raise DataError(describe(f"{path}: schema", version, problem, allowed=str(SCHEMA), mend="Run it again"))
+    return record
+
+
+def _stage_row(row: Mapping[str, Any], run_folder: Path) -> StageRow:
+    folder = _artifact_folder(row.get("path"), run_folder)
+    seconds = row.get("seconds")
+    declared = _declared(folder)
+    fields = {str(name): list(_artifact_keys(value)) for name, value in declared.items()}
+    inputs = {name: keys for name, keys in fields.items() if keys}
+    untold = {"input": list(row["inputs"])} if row.get("inputs") else {}
+    return StageRow(
+        key=str(row["key"]),
+        name=str(row.get("stage") or "stage"),
+        label=str(row.get("label") or ""),
+        folder=folder,
+        state=str(row.get("state") or "missing"),
+        seconds=None if seconds is None else float(seconds),
+        counts=row.get("counts") or {},
+        inputs=inputs or untold,
+        settings={name: value for name, value in declared.items() if isinstance(value, str | int | float)},
+    )
+
+
+def _artifact_folder(path: str | None, run_folder: Path) -> Path | None:
+    """Return the artifact's folder where it exists; a relative path starts at the run folder."""
+    if not path:
+        return None
+    folder = run_folder / path
+    return folder if folder.exists() else None
+
+
+def _declared(folder: Path | None) -> Mapping[str, Any]:
+    """Return an artifact's inputs by field; nothing where there is no artifact, or a damaged one."""
+    path = folder / "artifact.json" if folder else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        declared = json.loads(path.read_text(encoding="utf-8")).get("inputs")
+    except json.JSONDecodeError:
+        return {}
+    return declared if isinstance(declared, Mapping) else {}
+
+
+def _artifact_keys(value: Any) -> Iterator[str]:
+    """Yield the keys inside a canonical input: {"artifact": key}, possibly nested in lists and mappings."""
+    if isinstance(value, Mapping):
+        if set(value) == {"artifact"}:
+            yield str(value["artifact"])
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _artifact_keys(item)

@@ -1,0 +1,89 @@
+"""Sets of samples: whose responses they are, and who scored them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.report.record import StageRow
+from analysis.report.roles import Place, model_name, place
+from analysis.report.tables import Kind, Table
+
+GOLD = "gold"
+"""What the gold judge is called among the scorers."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Rewards that one model gave to one set of samples."""
+
+    model: str
+    name: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """The responses of one policy to some prompts, and who scored them."""
+
+    table: Table
+    policy: str
+    name: str
+    place: Place
+    policy_place: Place
+    scores: list[Scores] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The key of the samples' artifact."""
+        return self.table.stage.key
+
+
+def sample_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
+    """Return every set of a policy's samples with the rewards it was given, in the order of the algorithm."""
+    return [one for one in _scored_sets(stages, found) if one.policy]
+
+
+def benchmark_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
+    """Return the sets of held-out pairs (two responses a prompt, the better one first) with their rewards."""
+    return [one for one in _scored_sets(stages, found) if not one.policy and "benchmark" in one.table.stage.name]
+
+
+def beside_gold(sets: Iterable[SampleSet]) -> Iterator[tuple[SampleSet, Scores, Scores]]:
+    """Yield (samples, rewards by a reward model, gold rewards) wherever both were given."""
+    for one in sets:
+        gold = next((scores for scores in one.scores if scores.name == GOLD), None)
+        if gold is not None:
+            yield from ((one, scores, gold) for scores in one.scores if scores is not gold)
+
+
+def _scored_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
+    sets = [_sample_set(table, stages) for table in found.values() if table.kind is Kind.SAMPLES]
+    by_key = {one.key: one for one in sets}
+    for table in found.values():
+        if table.kind is not Kind.REWARDS:
+            continue
+        scored = [key for key in table.stage.upstream if key in by_key]
+        judges = [key for key in table.stage.upstream if key not in found]
+        if len(scored) == 1:
+            by_key[scored[0]].scores.append(_scores(table, judges, stages))
+    for one in sets:
+        one.scores.sort(key=lambda scores: (scores.name == GOLD, place(_label(scores.model, stages))))
+    return sorted(sets, key=lambda one: one.place)
+
+
+def _sample_set(table: Table, stages: Mapping[str, StageRow]) -> SampleSet:
+    policy = next(iter(table.stage.inputs.get("policy", [])), "")
+    name = model_name(policy, stages, "π") if policy else "held-out pairs"
+    return SampleSet(table, policy, name, place(table.stage.label), place(_label(policy, stages)))
+
+
+def _label(key: str, stages: Mapping[str, StageRow]) -> str:
+    return stages[key].label if key in stages else ""
+
+
+def _scores(table: Table, judges: Sequence[str], stages: Mapping[str, StageRow]) -> Scores:
+    if GOLD in table.stage.name:
+        return Scores(GOLD, GOLD, table)
+    model = judges[0] if judges else ""
+    return Scores(model, model_name(model, stages, "r"), table)

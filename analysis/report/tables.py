@@ -1,0 +1,92 @@
+"""Reading the tables of a store by what they hold, not by which stage wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analysis.report.record import StageRow
+
+TABLE = "table.parquet"
+
+
+class Kind(StrEnum):
+    """What a table holds."""
+
+    SAMPLES = "samples"
+    REWARDS = "rewards"
+    PAIRS = "pairs"
+
+
+_COLUMNS = {
+    Kind.SAMPLES: {"prompt_id", "messages", "responses"},
+    Kind.REWARDS: {"prompt_id", "rewards"},
+    Kind.PAIRS: {"prompt_id", "messages", "chosen", "rejected"},
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the store and the stage that it came from."""
+
+    stage: StageRow
+    kind: Kind
+    path: Path
+
+    def read(self, columns: list[str], prompt_ids: Iterable[str] | None = None) -> pa.Table:
+        """Read columns, for some prompts or for all."""
+        chosen = None if prompt_ids is None else [("prompt_id", "in", list(prompt_ids))]
+        return pq.read_table(self.path, columns=columns, filters=chosen)
+
+
+def find(stages: Mapping[str, StageRow]) -> tuple[dict[str, Table], list[str]]:
+    """Return the readable tables by stage key, and a note for each that is there but cannot be read."""
+    tables, notes = {}, []
+    for key, row in stages.items():
+        path = row.folder / TABLE if row.folder else None
+        if path is None or not path.is_file():
+            continue
+        try:
+            kind = kind_of(set(pq.read_schema(path).names))
+        except (pa.ArrowInvalid, OSError) as error:
+            notes.append(f"The table of {row.name} {key[:8]} cannot be read ({str(error).splitlines()[0]}).")
+            continue
+        if kind is not None:
+            tables[key] = Table(row, kind, path)
+    return tables, notes
+
+
+def kind_of(columns: set[str]) -> Kind | None:
+    """Return what a table with these columns holds; None for what the report does not show."""
+    return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
+
+
+def flat_lengths(samples: Table) -> np.ndarray:
+    """Return the length (policy tokens) of every response of a samples table."""
+    responses = pc.list_flatten(samples.read(["responses"])["responses"])
+    return pc.struct_field(responses, "n_tokens").to_numpy()
+
+
+def flat_rewards(rewards: Table) -> np.ndarray:
+    """Return every finite reward of a rewards table."""
+    values = pc.list_flatten(rewards.read(["rewards"])["rewards"]).to_numpy(zero_copy_only=False)
+    return values[np.isfinite(values)]
+
+
+def rewards_by_prompt(rewards: Table, prompt_ids: Iterable[str] | None = None) -> dict[str, list[float]]:
+    """Return prompt → rewards aligned with the prompt's responses."""
+    table = rewards.read(["prompt_id", "rewards"], prompt_ids)
+    return dict(zip(table["prompt_id"].to_pylist(), table["rewards"].to_pylist(), strict=True))
+
+
+def rows(table: Table, columns: list[str], prompt_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return rows as plain dicts, for some prompts."""
+    return table.read(columns, prompt_ids).to_pylist()

@@ -1,0 +1,72 @@
+"""What tells the runs of a sweep apart: runs that differ by seed alone are repetitions of one variant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.report.record import Run
+
+_SEEDS = frozenset({"seed", "world_seed"})
+_BOOKKEEPING = frozenset({"name", "sweep", "runs", "store", "tracking", "launch", "experiment"})
+_MEASURES = ("data", "eval", "judge", "scale")
+_LONGEST = 6
+
+
+def variant_names(runs: Sequence[Run]) -> list[str]:
+    """Return a name for each run: what sets it apart ("rm_data=both"), seeds left out; "" for a single variant."""
+    if len(runs) < 2:
+        return [""] * len(runs)
+    groups = sorted({name for run in runs for name in run.config} - _SEEDS - _BOOKKEEPING)
+    parts: list[dict[str, str]] = [{} for _ in runs]
+    for group in groups:
+        values = [run.config.get(group) for run in runs]
+        for part, said in zip(parts, _differences(group, values), strict=True):
+            part.update(said)
+    if any(len(part) > _LONGEST for part in parts):
+        return [run.name for run in runs]
+    return [" ".join(f"{name}={value}" for name, value in part.items()) for part in parts]
+
+
+def run_labels(runs: Sequence[Run], variants: Sequence[str]) -> list[str]:
+    """Return a short name for each run: its variant and its seeds, or its own name where those name two."""
+    varied = [name for name in sorted(_SEEDS) if len({_text(run.config.get(name)) for run in runs}) > 1]
+    labels = [
+        " ".join([variant, *(f"{name}={run.config.get(name)}" for name in varied)]).strip()
+        for run, variant in zip(runs, variants, strict=True)
+    ]
+    distinct = len(set(labels)) == len(labels) and all(labels)
+    return labels if distinct else [run.name for run in runs]
+
+
+def incomparable(runs: Sequence[Run]) -> list[str]:
+    """Return a warning for each setting of the measurement itself that differs between the runs."""
+    return [
+        f"The runs differ in {group}: numbers are not comparable across that difference, and none is averaged."
+        for group in _MEASURES
+        if len({_text(run.config.get(group)) for run in runs}) > 1
+    ]
+
+
+def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:
+    """Return, per run, the settings of one group that differ: its name alone where the name says it all."""
+    texts = [_text(value) for value in values]
+    if len(set(texts)) == 1:
+        return [{} for _ in values]
+    if not all(isinstance(value, Mapping) for value in values):
+        return [{group: _short(value)} for value in values]
+    names = [value.get("name") for value in values]
+    if None not in names and len(set(zip(names, texts, strict=True))) == len(set(names)):
+        return [{group: str(name)} for name in names]
+    fields = sorted({name for value in values for name in value})
+    nested = [_differences(f"{group}.{name}", [value.get(name) for value in values]) for name in fields]
+    return [{key: said for one in column for key, said in one.items()} for column in zip(*nested, strict=True)]
+
+
+def _short(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float | bool) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

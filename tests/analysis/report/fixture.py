@@ -1,0 +1,320 @@
+"""Run folders with known numbers, made by the project's own store from small stages of the real stages' names."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mt.types import Metric, Pair, Prompt, Response, Rewards, Samples
+from mt.workflow.execute import compute
+from mt.workflow.plan import Plan, plan
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store, write_json
+from mt.workflow.work import Silent, Work
+
+SECTIONS = ("Chat", "Chat Hard", "Safety", "Reasoning")
+K = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts(Stage):
+    part: str
+    size: int
+    extra: str = ""
+
+    def run(self, work: Work) -> None:
+        rows = [
+            Prompt(
+                f"{self.part}-{i:05d}",
+                [{"role": "user", "content": f"tell color of fox {i}{self.extra}"}],
+                SECTIONS[i % 4],
+            )
+            for i in range(self.size)
+        ]
+        work.count(prompts=len(rows))
+        work.write(rows, Prompt)
+
+
+@dataclass(frozen=True, eq=False)
+class Finetune(Stage):
+    seed: int
+
+    def run(self, work: Work) -> None:
+        (work.folder / "model.safetensors").write_bytes(b"")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample(Stage):
+    """Responses of K lengths; the text says who wrote it: "p1 answer 3 to D1-00007 …"."""
+
+    policy: Stage
+    prompts: Stage
+    strength: int
+    words: int = 4
+    extra: str = ""
+
+    def run(self, work: Work) -> None:
+        work.write([self._row(prompt) for prompt in work.rows(Prompt, self.prompts)], Samples)
+
+    def _row(self, prompt: Prompt) -> Samples:
+        filler = " ".join(["word"] * self.words)
+        responses = [
+            Response(f"p{self.strength} answer {k} to {prompt.prompt_id} {filler}{self.extra}", self.words + k, k != 4)
+            for k in range(K)
+        ]
+        return Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSame(Stage):
+    """One prompt, and the same five responses whoever is asked."""
+
+    policy: Stage
+
+    def run(self, work: Work) -> None:
+        same = [Response(f"answer {k}", 2) for k in range(K)]
+        work.write([Samples("p", [{"role": "user", "content": "x"}], None, same)], Samples)
+
+
+def gold_of(strength: int, k: int) -> float:
+    """Gold of response k of policy `strength`: rises with both."""
+    return 0.1 * k + 0.1 * strength
+
+
+def reward_of(strength: int, k: int) -> float:
+    """Reward of response k of policy `strength`: right about k but for a swap of the last two."""
+    return float((0, 1, 2, 4, 3)[k]) + strength
+
+
+@dataclass(frozen=True, eq=False)
+class Score(Stage):
+    reward: Stage
+    samples: Stage
+    strength: int
+
+    def run(self, work: Work) -> None:
+        rows = work.rows(Samples, self.samples)
+        values = [[reward_of(self.strength, k) for k in range(len(row.responses))] for row in rows]
+        work.write([Rewards(row.prompt_id, given) for row, given in zip(rows, values, strict=True)], Rewards)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldBenchmark(Stage):
+    """Held-out pairs, the better response first."""
+
+    size: int
+
+    def run(self, work: Work) -> None:
+        both = [Response("right", 1), Response("wrong", 1)]
+        rows = [Samples(f"pair-{i}", [{"role": "user", "content": "x"}], "Chat", both) for i in range(self.size)]
+        work.write(rows, Samples)
+
+
+@dataclass(frozen=True, eq=False)
+class GoldRewards(Stage):
+    samples: Stage
+    strength: int
+
+    def run(self, work: Work) -> None:
+        rows = work.rows(Samples, self.samples)
+        work.write([Rewards(row.prompt_id, [gold_of(self.strength, k) for k in range(K)]) for row in rows], Rewards)
+
+
+@dataclass(frozen=True, eq=False)
+class SelectPairs(Stage):
+    samples: Stage
+    rewards: Stage
+
+    def run(self, work: Work) -> None:
+        rewards = {row.prompt_id: row.rewards for row in work.rows(Rewards, self.rewards)}
+        work.write([self._pair(row, rewards[row.prompt_id]) for row in work.rows(Samples, self.samples)], Pair)
+
+    def _pair(self, row: Samples, values: Sequence[float]) -> Pair:
+        best, worst = values.index(max(values)), values.index(min(values))
+        chosen, rejected = row.responses[best], row.responses[worst]
+        return Pair(
+            row.prompt_id, row.messages, row.section, chosen, rejected, values[best], values[worst], source="pm"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastPairs(Stage):
+    new: Stage
+    old: Stage
+
+    def run(self, work: Work) -> None:
+        old = {row.prompt_id: row for row in work.rows(Samples, self.old)}
+        pairs = [
+            Pair(row.prompt_id, row.messages, row.section, row.responses[1], old[row.prompt_id].responses[2],
+                 source="contrast")
+            for row in work.rows(Samples, self.new)
+        ]  # fmt: skip
+        work.write(pairs, Pair)
+
+
+@dataclass(frozen=True, eq=False)
+class UnionPairs(Stage):
+    tables: tuple[Stage, ...]
+
+    def run(self, work: Work) -> None:
+        work.write([pair for table in self.tables for pair in work.rows(Pair, table)], Pair)
+
+
+class _Train(Stage):
+    def run(self, work: Work) -> None:
+        for step in range(1, 41):
+            loss, right = 0.69 * math.exp(-step / 30), 0.5 + step / 200
+            work.curve(step, loss=loss, accuracy=right, learning_rate=1e-4 * (1 - step / 40))
+        (work.folder / "model.safetensors").write_bytes(b"")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainPolicy(_Train):
+    policy: Stage
+    pairs: Stage
+    objective: str = "dpo"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainReward(_Train):
+    initial: Stage
+    pairs: Stage
+
+
+@dataclass
+class Outline:
+    """Collects targets and labels while an algorithm is written down."""
+
+    targets: list[Stage] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def put(self, label: str, stage: Stage) -> Stage:
+        self.labels.setdefault(stage.key, label)
+        self.targets.append(stage)
+        return stage
+
+
+def mutual_taught(size: int, rm_data: str = "both", objective: str = "dpo", words: int = 4, extra: str = "") -> Plan:
+    """Return the plan of two iterations over `size` prompts a part, with evaluation on `size` more.
+
+    `words` are in every response; `extra` ends every prompt and every response.
+    """
+    put = (outline := Outline()).put
+    base = "base"
+    policy, reward = put(base, Finetune(0)), put(base, TrainReward(Finetune(0), Prompts("human", 4)))
+    r0, held_out = reward, put("base · evaluation", Prompts("eval", size, extra))
+    parts = {name: put(base, Prompts(name, size, extra)) for name in ("D1", "D2", "DR")}
+    held_out_pairs = put("base · evaluation", WorldBenchmark(4))
+    old = put("iteration 1 · M-step", Sample(policy, parts["DR"], 0, words, extra))
+    _evaluate(put, 0, policy, [reward], held_out, words, extra)
+    put("base · evaluation", Score(r0, held_out_pairs, 0))
+    for t in (1, 2):
+        step = f"iteration {t} · E-step"
+        samples = put(step, Sample(policy, parts[f"D{t}"], t - 1, words, extra))
+        pairs = put(step, SelectPairs(samples, put(step, Score(reward, samples, t - 1))))
+        policy = put(step, TrainPolicy(policy, pairs, objective))
+        step = f"iteration {t} · M-step"
+        new = put(step, Sample(policy, parts["DR"], t, words, extra))
+        pm = SelectPairs(new, Score(reward, new, t))
+        contrast = ContrastPairs(new, old)
+        data = {"both": UnionPairs((pm, contrast)), "pm": pm, "contrast": contrast}[rm_data]
+        reward = put(step, TrainReward(r0, data))
+        for stage in plan([data]).order:
+            outline.labels.setdefault(stage.key, step)
+        _evaluate(put, t, policy, [r0, reward], held_out, words, extra)
+        old = new
+    return plan(outline.targets, outline.labels)
+
+
+def _evaluate(put: Any, t: int, policy: Stage, rewards: list[Stage], held_out: Stage, words: int, extra: str) -> None:
+    step = f"iteration {t} · evaluation" if t else "base · evaluation"
+    samples = put(step, Sample(policy, held_out, t, words, extra))
+    put(step, GoldRewards(samples, t))
+    for number, reward in enumerate(rewards):
+        put(step, Score(reward, samples, t + number))
+
+
+RATES = (0.5, 0.61, 0.68)
+"""Gold win rate of π₀, π₁, π₂ in the record."""
+
+
+def metrics(offset: float = 0.0, iterations: int = 2) -> list[dict[str, Any]]:
+    """Return the metrics of a run; `offset` moves the win rate, as another seed would."""
+    return [row for t in range(iterations + 1) for row in _measured(t, RATES[t] + offset)]
+
+
+def _measured(t: int, rate: float) -> list[dict[str, Any]]:
+    sections = [section.lower().replace(" ", "_") for section in SECTIONS]
+    found = [
+        ("policy", Metric("proxy", "mean_reward_base", 2.0 + t, 1.9 + t, 2.1 + t, 500)),
+        ("policy", Metric("gold", "win_rate", rate, rate - 0.02, rate + 0.02, 500)),
+        ("policy", Metric("gold", "mean_reward", 0.2 + t / 10, 0.19 + t / 10, 0.21 + t / 10, 500)),
+        ("policy", Metric("gold", "length", 5.0 + t, 4.9 + t, 5.1 + t, 500)),
+        ("reward", Metric("gold", "accuracy", 0.8 + t / 100, 0.78 + t / 100, 0.82 + t / 100, 500)),
+        *(("reward", Metric("gold", f"accuracy_{name}", 0.8, None, None, 100)) for name in sections),
+    ]
+    return [{"iteration": t, "model": model, **asdict(metric)} for model, metric in found]
+
+
+def make_run(root: Path, planned: Plan, name: str = "demo", **changes: Any) -> Path:
+    """Execute a plan in `root/store` and write the record of its run; `changes` replace fields of the record."""
+    store, missing = Store(root / "store"), {stage.key for stage in planned.missing(Store(root / "store"))}
+    for stage in planned.order:
+        if stage.key in missing:
+            compute(stage, store, Silent())
+    record = {
+        **_record(name),
+        "stages": [_row(planned, stage, store, missing) for stage in planned.order],
+        **changes,
+    }
+    folder = root / "runs" / name
+    write_json(folder / "record.json", record)
+    return folder
+
+
+def _row(planned: Plan, stage: Stage, store: Store, missing: set[str]) -> dict[str, Any]:
+    facts = json.loads((store.path(stage) / "artifact.json").read_text())
+    return {
+        "key": stage.key,
+        "stage": stage.name,
+        "label": planned.label(stage),
+        "path": str(store.path(stage)),
+        "state": "computed" if stage.key in missing else "reused",
+        "seconds": facts["seconds"],
+        "counts": facts["counts"],
+    }
+
+
+def config() -> dict[str, Any]:
+    """Return a resolved configuration, as far as the report reads it."""
+    return {
+        "iterations": 2,
+        "rounds": 1,
+        "seed": 0,
+        "method": {"name": "mutual_taught"},
+        "objective": {"name": "dpo", "beta": 0.1},
+        "rm_data": {"name": "both"},
+        "data": {"name": "world", "language": {"gold_margin": 0.05}},
+    }
+
+
+def _record(name: str) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "name": name,
+        "sweep": None,
+        "state": "finished",
+        "config": config(),
+        "git": {"commit": "0123456789abcdef", "branch": "main", "dirty": False},
+        "packages": {"python": "3.11.7", "torch": "2.13.0"},
+        "host": {"name": "here", "cpus": 2},
+        "started": "2026-01-02T03:04:05+00:00",
+        "finished": "2026-01-02T03:05:00+00:00",
+        "error": None,
+        "metrics": metrics(),
+        "command": "python -m mt.run",
+    }  # fmt: skip

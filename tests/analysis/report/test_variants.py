@@ -1,0 +1,59 @@
+"""Runs of a sweep are told apart by what differs; seeds alone make repetitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from analysis.report.head import comparison
+from analysis.report.record import Run
+from analysis.report.variants import incomparable, run_labels, variant_names
+from tests.analysis.report import fixture
+
+
+def run(**config: Any) -> Run:
+    name = f"run-{sorted(map(str, config.items()))}"
+    return Run(Path("x"), name, "finished", {"config": {**fixture.config(), **config}}, [], fixture.metrics())
+
+
+def test_seeds_alone_make_one_variant() -> None:
+    runs = [run(seed=0), run(seed=1)]
+    names = variant_names(runs)
+    assert names == ["", ""]
+    assert run_labels(runs, names) == ["seed=0", "seed=1"]
+
+
+def test_choices_are_named_by_their_name_alone() -> None:
+    runs = [run(objective={"name": "dpo", "beta": 0.1}), run(objective={"name": "ipo", "tau": 0.5})]
+    assert variant_names(runs) == ["objective=dpo", "objective=ipo"]
+
+
+def test_settings_within_a_choice_are_named() -> None:
+    runs = [run(objective={"name": "dpo", "beta": beta}) for beta in (0.1, 0.5)]
+    assert variant_names(runs) == ["objective.beta=0.1", "objective.beta=0.5"]
+
+
+def test_bookkeeping_makes_no_variant() -> None:
+    assert variant_names([run(name="a", store="x"), run(name="b", store="y")]) == ["", ""]
+
+
+def test_measures_that_differ_are_said() -> None:
+    said = incomparable([run(judge={"name": "gold"}), run(judge={"name": "openai"})])
+    assert len(said) == 1 and "judge" in said[0] and "not comparable" in said[0]
+    assert incomparable([run(), run(seed=1)]) == []
+
+
+def test_the_comparison_averages_seeds_and_says_iterations() -> None:
+    first, second = run(seed=0), run(seed=1)
+    second.metrics[:] = fixture.metrics(0.04)
+    found = comparison([first, second], ["", ""])
+    (name, n_runs, iterations, cells) = found.rows[0]
+    rate = cells[[column.title for column in found.columns].index("Win rate against the base policy")]
+    assert (name, n_runs, iterations, rate.value) == ("", 2, [2], "70.0%")
+    assert not found.uneven
+
+
+def test_runs_that_end_at_different_iterations_are_uneven() -> None:
+    first, second = run(), run(rounds=2)
+    second.metrics[:] = fixture.metrics(iterations=1)
+    assert comparison([first, second], ["a", "b"]).uneven
