@@ -42,7 +42,8 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         judges=_distinct(used["judge"]),
         data=_distinct(used["data"] + " at scale " + used["scale"]),
         versions=_distinct(used["versions"]),
-        missing=_missing(spec, cells),
+        missing=_missing(spec, columns, cells),
+        unmeasured=_unmeasured(columns, cells),
         short=_short(cells),
         command=_command(spec, [seen.configs[run] for run in seen.used]),
         left_out=list(frame.attrs.get(NOTES, [])),
@@ -159,9 +160,7 @@ class _Seen:
         self._refuse(self.spec.name, self.used, lambda path: path.split(".")[0] in self.spec.same)
 
     def _refuse(self, where: str, runs: Sequence[str], counts: Callable[[str], bool]) -> None:
-        kept = [
-            {path: value for path, value in identity(self.configs[run]).items() if counts(path)} for run in runs
-        ]
+        kept = [{path: value for path, value in identity(self.configs[run]).items() if counts(path)} for run in runs]
         for run, settings in zip(runs, kept, strict=True):
             if found := first_difference(kept[0], settings):
                 path, one, other = found
@@ -171,15 +170,27 @@ class _Seen:
                 )
 
 
-def _missing(spec: TableSpec, cells: Mapping[tuple[str, str], Cell]) -> list[str]:
-    """Return what has no number of ours: whole rows, or columns within a row."""
+def _missing(spec: TableSpec, columns: Sequence[Column], cells: Mapping[tuple[str, str], Cell]) -> list[str]:
+    """Return what has no number of ours: whole rows, or columns within a row that other rows have."""
+    unmeasured = _unmeasured(columns, cells)
     found = []
     for row in spec.rows:
-        mine = [cell for (title, _), cell in cells.items() if title == row.title and not cell.column.optional]
-        lacking = [cell.column.full_title for cell in mine if cell.ours is None]
-        if row.select is not None and lacking:
-            found.append(row.title if len(lacking) == len(mine) else f"{row.title} ({', '.join(lacking)})")
+        mine = [cells[row.title, column.name] for column in columns]
+        lacking = [cell.column.full_title for cell in mine if cell.ours is None and not cell.column.optional]
+        if row.select is None or not lacking:
+            continue
+        some = [title for title in lacking if title not in unmeasured]
+        if all(cell.ours is None for cell in mine):
+            found.append(row.title)
+        elif some:
+            found.append(f"{row.title} ({', '.join(some)})")
     return found
+
+
+def _unmeasured(columns: Sequence[Column], cells: Mapping[tuple[str, str], Cell]) -> list[str]:
+    """Return the columns in which no row has a number of ours."""
+    measured = {cell.column.name for cell in cells.values() if cell.ours is not None}
+    return [column.full_title for column in columns if column.name not in measured]
 
 
 def _short(cells: Mapping[tuple[str, str], Cell]) -> list[str]:

@@ -90,7 +90,9 @@ class Report:
     data: Sequence[str]
     versions: Sequence[str]
     missing: Sequence[str]
-    """Rows that have no number of ours in some column."""
+    """Rows that have no number of ours, or none in a column that other rows have."""
+    unmeasured: Sequence[str]
+    """Columns that no run measured."""
     short: Sequence[str]
     """Rows with fewer repetitions than others."""
     command: str

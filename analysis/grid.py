@@ -96,7 +96,9 @@ def notes(report: Report) -> list[str]:
         said.append(f"fewer seeds than others: {', '.join(report.short)}")
     if report.missing:
         said.append(f"missing: {', '.join(report.missing)}")
-    if report.missing or report.short:
+    if report.unmeasured:
+        said.append(f"measured by no run here: {', '.join(report.unmeasured)}")
+    if report.missing or report.short or report.unmeasured:
         said.append(f"to make it: {report.command}")
     return said + [f"left out: {text}" for text in report.left_out]
 

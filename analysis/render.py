@@ -132,7 +132,8 @@ def _plain(report: Report) -> dict[str, Any]:
     return {
         "table": report.spec.name, "title": report.spec.title, "cells": list(cell_records(report)),
         "comparisons": compared, "judges": report.judges, "data": report.data, "versions": report.versions,
-        "missing": report.missing, "short": report.short, "command": report.command, "left_out": report.left_out,
+        "missing": report.missing, "unmeasured": report.unmeasured, "short": report.short,
+        "command": report.command, "left_out": report.left_out,
     }  # fmt: skip
 
 

@@ -152,7 +152,7 @@ TABLE3 = TableSpec(
         *(
             Row(
                 f"with r_{t}",
-                {"method.name": "transfer", "method.iteration": t},
+                {"method.name": "transfer", "method.reward_iteration": t},
                 1,
                 "Another policy",
                 short=f"r_{t}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mt.door.mirror import mirrored
 from mt.door.record import Record, State
 from mt.errors import MutualTaughtError, StoreError
 from mt.methods.blueprint import Blueprint
@@ -83,11 +84,12 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
     """
     store = Store(Path(blueprint.config.store))
     record = Record(folder, blueprint, store, sweep)
-    with _logged(folder), _interruptible():
+    watching = Chorus([Recorder(record), Logger(dict(blueprint.plan.labels)), *observers])
+    say = lambda text: watching.note(None, text)  # noqa: E731
+    with _logged(folder), mirrored(record, say) as mirrors, _interruptible():
         try:
             record.begin()
-            watching = Chorus([Recorder(record), Logger(dict(blueprint.plan.labels)), *observers])
-            execute(blueprint.plan, store, watching)
+            execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]))
         except BaseException as error:
             known = _translate(error, folder)
             state: State = "interrupted" if isinstance(known, Interrupted) else "failed"

@@ -125,7 +125,8 @@ class WandbTracker:
             self._send({"do": "file", "path": str(self._copy(record)), "name": "record.json"})
         self._send({"do": "finish", "exit_code": 0 if state == "finished" else 1})
         self._channel = None
-        if not channel.close(self.config.finish_timeout_s + _MARGIN_S):
+        patience_s = _MARGIN_S + (0 if state == "interrupted" else self.config.finish_timeout_s)
+        if not channel.close(patience_s):
             self._trouble(f"W&B is slow; its process {channel.pid} goes on for a while by itself")
         if channel.dropped:
             self._say(f"W&B lacks {channel.dropped} points of training curves; curves.jsonl has them all")

@@ -94,7 +94,14 @@ def test_a_column_that_was_not_measured_is_named(tmp_path: Path) -> None:
     settings = config(SPECS["figure4"].rows[0].select or {})
     metrics = [one for one in measured(2, 50, 1, 0) if one["benchmark"] != "reward_bench"]
     write(tmp_path, record("a", settings, metrics))
-    assert table("figure4", load(tmp_path)).missing[0] == "both (reward model (average))"
+    report = table("figure4", load(tmp_path))
+    assert report.unmeasured == ["reward model (average)"]
+    assert report.missing == ["pm", "contrast", "frozen"]
+    other = config(SPECS["figure4"].rows[1].select or {})
+    write(tmp_path, record("b", other, list(measured(2, 50, 1, 0))))
+    report = table("figure4", load(tmp_path))
+    assert report.unmeasured == []
+    assert report.missing == ["both (reward model (average))", "contrast", "frozen"]
 
 
 def test_optional_columns_show_only_where_measured(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""A run's mirror at its tracker: stages and curves as they come, metrics and samples once they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mt.config.tracking import WandbTracking
+from mt.door.record import RECORD, Record
+from mt.methods.outcome import Iteration
+from mt.stages.select import SelectDemonstrations
+from mt.tracking import open_tracker
+from mt.tracking.base import MetricRow, RunInfo, Tracker
+from mt.tracking.observer import TrackingObserver
+from mt.tracking.samples import sample_rows
+from mt.types import Metric, Pair, Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store
+from mt.workflow.work import TABLE, Observer, Row, Silent, read_metrics
+
+
+@contextmanager
+def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observer]]:
+    """Track a run while the block lasts and yield who has to watch it; the record says how the run ended."""
+    facts, config = record.facts, record.blueprint.config
+    tracker = open_tracker(config.tracking, say)
+    tracker.start(RunInfo(facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name))
+    try:
+        watching = [TrackingObserver(tracker, record.store), _Results(tracker, record)] if tracker.link else []
+        yield [_Harmless(one, say) for one in watching]
+    finally:
+        tracker.summary([_row(one) for one in facts["metrics"]])
+        tracker.finish(facts["state"], record.folder / RECORD)
+
+
+class _Harmless:
+    """An observer whose failures are said once and change nothing: a mirror decides nothing about what it shows."""
+
+    def __init__(self, observer: Observer, say: Callable[[str], None]) -> None:
+        self.observer, self.say, self.failed_once = observer, say, False
+
+    def __getattr__(self, name: str) -> Any:
+        def tell(*arguments: Any) -> None:
+            try:
+                getattr(self.observer, name)(*arguments)
+            except Exception as error:  # whatever it is, the run is worth more than its mirror
+                if not self.failed_once:
+                    self.failed_once = True
+                    self.say(f"tracking failed ({type(error).__name__}: {error}); the run's record is complete")
+
+        return tell
+
+
+class _Results(Silent):
+    """Reports what was measured, and shows samples, as soon as the stage that made them is there."""
+
+    def __init__(self, tracker: Tracker, record: Record) -> None:
+        self.tracker, self.store = tracker, record.store
+        tracking = record.blueprint.config.tracking
+        self.prompts = tracking.sample_prompts if isinstance(tracking, WandbTracking) else 0
+        self.evaluations: dict[str, list[tuple[int, str]]] = {}
+        for one in record.blueprint.evaluations:
+            self.evaluations.setdefault(one.stage.key, []).append((one.iteration, one.model))
+        iterations = record.blueprint.outcome.iterations
+        self.selected = {one.selected.key: one for one in iterations if one.selected is not None and _is_shown(one)}
+
+    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
+        """Read the stage's result where it is one to show."""
+        for iteration, model in self.evaluations.get(stage.key, []):
+            metrics = read_metrics(self.store.path(stage))
+            self.tracker.log([MetricRow(iteration, model, metric) for metric in metrics])
+        if self.prompts and stage.key in self.selected:
+            one = self.selected[stage.key]
+            samples, rewards = _rows(self.store, one.samples, Samples), _rows(self.store, one.rewards, Rewards)
+            pairs = _rows(self.store, one.selected, Pair)
+            self.tracker.samples(one.index, sample_rows(samples, rewards, pairs, self.prompts))
+
+
+def _is_shown(one: Iteration) -> bool:
+    """Say whether an iteration selected pairs from responses and rewards that it holds."""
+    return None not in (one.samples, one.rewards) and not isinstance(one.selected, SelectDemonstrations)
+
+
+def _rows(store: Store, stage: Stage | None, row_type: type[Row]) -> list[Row]:
+    from mt.workflow import tables  # late: planning needs no Parquet
+
+    return tables.read(store.path(stage) / TABLE, row_type) if stage is not None else []
+
+
+def _row(one: dict[str, Any]) -> MetricRow:
+    metric = Metric(**{name: value for name, value in one.items() if name not in ("iteration", "model")})
+    return MetricRow(one["iteration"], one["model"], metric)
