@@ -19,6 +19,7 @@ SMALL = [
     "sampling.samples=3",
     "sampling.max_new_tokens=6",
     "eval.held_out.prompts=12",
+    "eval.alpaca_eval.prompts=10",
     "eval.held_out.decoding.samples=2",
     "trainer.threads=1",
     "generator.threads=1",

@@ -19,9 +19,55 @@ class HeldOutEval(Config):
     """Held-out prompts; at most so many, where the user's own data has fewer."""
     decoding: DecodingConfig
     """How the policies answer."""
+    diagnostics: bool
+    """Measure KL from the base policy, diversity, length bias, calibration and agreement of reward models too."""
+
+
+class AlpacaEvalEval(Config):
+    """AlpacaEval 2: a judge compares each policy with a baseline, with and without length control."""
+
+    prompts: Count
+    """Prompts; the original has 805. In the world so many are drawn."""
+    decoding: DecodingConfig
+    """How the policies answer, once per prompt."""
+    outputs: str | None
+    """The baseline's answers in alpaca_eval's format (instruction, output): a file; null in the world."""
+    gamed: str | None
+    """`df_gamed.csv`: a file; null goes without length control, but in the world, which makes its own."""
+
+
+class ArenaHardEval(Config):
+    """Arena-Hard: two judged games per question against a baseline."""
+
+    prompts: Count
+    """Questions; the original has 500. In the world so many are drawn."""
+    decoding: DecodingConfig
+    """How the policies answer, once per question."""
+    outputs: str | None
+    """Questions with the baseline's answers (JSONL: question_id, messages or prompt, answer): a file."""
+
+
+class RewardBenchEval(Config):
+    """RewardBench: pairs that a reward model should order, by section."""
+
+    pairs: str | None
+    """The pairs (subset, prompt, chosen, rejected): a file; null in the world."""
+
+
+class InDistributionEval(Config):
+    """Figure 3: each reward model picks from the final policy's responses, and a judge compares the picks."""
+
+
+class PairwiseEval(Config):
+    """Figure 5: iterations against each other, judged by the base reward model."""
 
 
 class EvalConfig(Config):
     """The benchmarks of a run; those that are absent are not measured."""
 
     held_out: HeldOutEval | None = None
+    alpaca_eval: AlpacaEvalEval | None = None
+    arena_hard: ArenaHardEval | None = None
+    reward_bench: RewardBenchEval | None = None
+    in_distribution: InDistributionEval | None = None
+    pairwise: PairwiseEval | None = None

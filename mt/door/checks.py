@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mt.engines.models import check_context
 from mt.errors import ConfigError, StoreError, describe
 from mt.methods.blueprint import Blueprint
 from mt.objectives.registry import OBJECTIVES
 from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
+from mt.stages.models import ModelFolder
 from mt.workflow.stage import External
+from mt.workflow.store import Store
 
 
 def check(blueprint: Blueprint) -> None:
     """Raise one clear error for a run that cannot succeed."""
     _check_writable(Path(blueprint.config.store))
     _check_objective(blueprint)
-    _check_externals(blueprint)
+    _check_stages(blueprint)
+    _check_contexts(blueprint)
 
 
 def _check_writable(store: Path) -> None:
@@ -40,7 +44,29 @@ def _check_objective(blueprint: Blueprint) -> None:
         raise ConfigError(describe(field, value, problem, allowed=", ".join(allowed), mend="Add selection=NAME"))
 
 
-def _check_externals(blueprint: Blueprint) -> None:
-    for stage in blueprint.plan.order:
-        if isinstance(stage, External):
+def _check_stages(blueprint: Blueprint) -> None:
+    """Ask what exists outside, and what is to be computed, whether it can be; inputs before their users."""
+    plan, store = blueprint.plan, Store(Path(blueprint.config.store))
+    missing = {stage.key for stage in plan.missing(store)}
+    for stage in plan.order:
+        if isinstance(stage, External) or stage.key in missing:
             stage.check()
+
+
+def _check_contexts(blueprint: Blueprint) -> None:
+    """Refuse lengths that exceed a given model's context; those models are in place by now."""
+    config = blueprint.config
+    lengths = {
+        "policy": {
+            "sampling.max_length": config.sampling.max_length,
+            "policy.training.max_length": config.policy.training.max_length,
+        },
+        "reward": {
+            "scorer.max_length": config.scorer.max_length,
+            "reward.training.max_length": config.reward.training.max_length,
+        },
+    }
+    for stage in blueprint.plan.order:
+        if isinstance(stage, ModelFolder):
+            for field, length in lengths[stage.kind].items():
+                check_context(stage.location, length, field)

@@ -14,36 +14,42 @@ from mt.door.record import RECORD
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column: which metric it shows, and how."""
+class Line:
+    """One line of a table: which metric it shows, and how."""
 
     title: str
-    model: str
     benchmark: str
     metric: str
     format: str = "{:.3f}"
-    interval: bool = False
+    model: str = "policy"
 
 
 POLICY = (
-    Column("win rate vs base\n(gold, 95% CI)", "policy", "gold", "win_rate", "{:.1%}", True),
-    Column("gold\nreward", "policy", "gold", "mean_reward"),
-    Column("proxy reward\n(r₀)", "policy", "proxy", "mean_reward_base"),
-    Column("proxy reward\n(rₜ)", "policy", "proxy", "mean_reward"),
-    Column("win rate vs base\n(by r₀, 95% CI)", "policy", "proxy", "win_rate_base", "{:.1%}", True),
-    Column("length\n(tokens)", "policy", "gold", "length", "{:.1f}"),
-    Column("length\n(characters)", "policy", "proxy", "length", "{:.1f}"),
-    Column("selected pairs\nright (gold)", "policy", "labels", "selected_accuracy", "{:.1%}"),
+    Line("win rate against base, by gold", "gold", "win_rate", "{:.1%}"),
+    Line("mean gold reward", "gold", "mean_reward"),
+    Line("mean proxy reward, by r₀", "proxy", "mean_reward_base"),
+    Line("mean proxy reward, by rₜ", "proxy", "mean_reward"),
+    Line("win rate against base, by r₀", "proxy", "win_rate_base", "{:.1%}"),
+    Line("AlpacaEval length-controlled win rate", "alpaca_eval", "lc_win_rate", "{:.1f}%"),
+    Line("AlpacaEval win rate", "alpaca_eval", "win_rate", "{:.1f}%"),
+    Line("Arena-Hard score", "arena_hard", "score", "{:.1f}%"),
+    Line("length in tokens", "gold", "length", "{:.2f}"),
+    Line("length in characters", "proxy", "length", "{:.1f}"),
+    Line("KL from base, nats", "diagnostics", "kl", "{:.2f}"),
+    Line("selected pairs right, by gold", "labels", "selected_accuracy", "{:.1%}"),
 )
 REWARD = (
-    Column("accuracy on the\npolicy's responses", "reward", "gold", "accuracy", "{:.1%}", True),
-    Column("Chat", "reward", "gold", "section_chat", "{:.1%}"),
-    Column("Chat Hard", "reward", "gold", "section_chat_hard", "{:.1%}"),
-    Column("Safety", "reward", "gold", "section_safety", "{:.1%}"),
-    Column("Reasoning", "reward", "gold", "section_reasoning", "{:.1%}"),
-    Column("average", "reward", "gold", "section_average", "{:.1%}"),
-    Column("D(PM) pairs\nright (gold)", "policy", "labels", "self_training_accuracy", "{:.1%}"),
-    Column("contrast pairs\nright (gold)", "policy", "labels", "contrast_accuracy", "{:.1%}"),
+    Line("accuracy on the policy's responses, by gold", "gold", "accuracy", "{:.1%}", "reward"),
+    Line("accuracy on the base policy's responses", "gold_base", "accuracy", "{:.1%}", "reward"),
+    Line("best of K by gold", "gold", "best_of_k", model="reward"),
+    Line("mean of K by gold", "gold", "mean_of_k", model="reward"),
+    Line("Chat", "reward_bench", "chat", "{:.1f}%", "reward"),
+    Line("Chat Hard", "reward_bench", "chat_hard", "{:.1f}%", "reward"),
+    Line("Safety", "reward_bench", "safety", "{:.1f}%", "reward"),
+    Line("Reasoning", "reward_bench", "reasoning", "{:.1f}%", "reward"),
+    Line("average of the four sections", "reward_bench", "average", "{:.1f}%", "reward"),
+    Line("D(PM) pairs right, by gold", "labels", "self_training_accuracy", "{:.1%}"),
+    Line("contrast pairs right, by gold", "labels", "contrast_accuracy", "{:.1%}"),
 )
 
 
@@ -51,39 +57,49 @@ def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> 
     """Print the policy's and the reward model's table, what was computed, and where everything lies."""
     cells = {(m["iteration"], m["model"], m["benchmark"], m["metric"]): m for m in record["metrics"]}
     iterations = sorted({key[0] for key in cells})
-    for title, columns in (("Policy", POLICY), ("Reward model", REWARD)):
-        if table := _table(title, columns, cells, iterations):
+    for title, lines in (("Policy", POLICY), ("Reward model", REWARD)):
+        if table := _table(title, lines, cells, iterations):
             console.print(table)
     if iterations and not any(key[2] == "gold" for key in cells):
         console.print("No gold metrics: this data has no gold judge (only data=world has one).", style="yellow")
+    _warn(console, cells, iterations)
     _print_places(console, record, folder)
 
 
 def _table(
-    title: str, columns: Sequence[Column], cells: Mapping[Any, Mapping[str, Any]], iterations: Sequence[int]
+    title: str, lines: Sequence[Line], cells: Mapping[Any, Mapping[str, Any]], iterations: Sequence[int]
 ) -> Table | None:
-    """Return a table of the columns that have any value, or None where none has."""
-    shown = [c for c in columns if any((i, c.model, c.benchmark, c.metric) in cells for i in iterations)]
+    """Return a table of the lines that have any value, or None where none has."""
+    shown = [line for line in lines if any((i, line.model, line.benchmark, line.metric) in cells for i in iterations)]
     if not shown:
         return None
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
-    table.add_column("iteration", justify="right")
-    for column in shown:
-        table.add_column(column.title, justify="right")
+    table = Table(title=f"{title} (mean [95% interval])", title_justify="left", title_style="bold", header_style="")
+    table.add_column("")
     for i in iterations:
-        found = [cells.get((i, c.model, c.benchmark, c.metric)) for c in shown]
-        table.add_row("base" if i == 0 else str(i), *map(_cell, shown, found))
+        table.add_column("base" if i == 0 else f"iteration {i}", justify="right")
+    for line in shown:
+        found = [cells.get((i, line.model, line.benchmark, line.metric)) for i in iterations]
+        table.add_row(line.title, *(_cell(line, metric) for metric in found))
     return table
 
 
-def _cell(column: Column, metric: Mapping[str, Any] | None) -> str:
+def _cell(line: Line, metric: Mapping[str, Any] | None) -> str:
     if metric is None:
         return "–"
-    text = column.format.format(metric["value"])
-    if column.interval and metric["low"] is not None:
-        low, high = (column.format.format(metric[side]) for side in ("low", "high"))
-        text += f" [{low}, {high}]"
-    return text
+    text = line.format.format(metric["value"])
+    if metric["low"] is None or line.format == "{:.2f}":
+        return text
+    low, high = (line.format.format(metric[side]).removesuffix("%") for side in ("low", "high"))
+    return f"{text} [{low}, {high}]"
+
+
+def _warn(console: Console, cells: Mapping[Any, Mapping[str, Any]], iterations: Sequence[int]) -> None:
+    """Say aloud what should alarm: a reward model whose favourite is worse than a response at random."""
+    for i in iterations:
+        best, mean = (cells.get((i, "reward", "gold", name)) for name in ("best_of_k", "mean_of_k"))
+        if best and mean and best["value"] < mean["value"]:
+            text = f"iteration {i}: the reward model's best of K is worse by gold than the mean of K"
+            console.print(f"warning  {text}", style="yellow")
 
 
 def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Meta-Rewarding (Wu et al. 2024a): one model acts, judges, and judges its judgments. Self-Rewarding leaves out the last."""
+"""Meta-Rewarding (Wu et al. 2024a): one model acts, judges, and judges its judgments; Self-Rewarding omits the last."""
 
 from __future__ import annotations
 

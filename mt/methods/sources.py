@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, Protocol
 
 from mt.config.run import RunConfig
 from mt.config.world import LanguageConfig, TinyModelConfig, WorldData
-from mt.stages.models import ModelFolder
+from mt.methods.given import given_model
 from mt.stages.train import Finetune, TrainReward
 from mt.stages.world import (
+    WorldBaseline,
     WorldBenchmark,
     WorldDemonstrations,
     WorldJudgments,
@@ -18,9 +18,10 @@ from mt.stages.world import (
     WorldPreferences,
     WorldPrompts,
 )
-from mt.workflow.fingerprint import folder_fingerprint
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
+
+Style = Literal["standard", "verbose", "concise"]
 
 
 class Source(Protocol):
@@ -76,8 +77,12 @@ class Source(Protocol):
         """Another base policy (Table 3)."""
         ...
 
-    def benchmark(self) -> Stage:
-        """Held-out pairs per section, as samples with the better response first; only where there is gold."""
+    def baseline(self, name: str, size: int, outputs: str | None, style: Style) -> Stage:
+        """The answers of a judged benchmark's baseline: of the file `outputs`, or of the world's own baseline."""
+        ...
+
+    def reward_bench(self, pairs: str | None) -> Stage:
+        """Pairs per section, as samples with the better response first: of the file `pairs`, or the world's own."""
         ...
 
 
@@ -104,7 +109,13 @@ class WorldSource:
         """Prompts of any split."""
         return WorldPrompts(*self.world(), name, size)
 
-    def benchmark(self) -> Stage:
+    def baseline(self, name: str, size: int, outputs: str | None, style: Style) -> Stage:
+        """Answers of the world's baseline: to evaluation prompts (alpaca_eval), or to harder ones (arena_hard)."""
+        prompts = self.split("harder" if name == "arena_hard" else "eval", size)
+        data, misconception = self.data, self.data.demonstrators.misconception
+        return WorldBaseline(prompts, *self.world(), data.baseline, misconception, style)
+
+    def reward_bench(self, pairs: str | None) -> Stage:
         """Held-out corruption pairs per section."""
         return WorldBenchmark(*self.world(), self.data.sizes.benchmark_pairs)
 
@@ -169,11 +180,4 @@ def source_of(config: RunConfig) -> Source:
         return WorldSource(config, config.data)
     from mt.methods.user_source import UserSource
 
-    return UserSource(config)
-
-
-def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
-    """Return the model that the user names by `policy.path` or `reward.path`."""
-    settings = config.policy if kind == "policy" else config.reward
-    folder = Path(str(settings.path)).expanduser()
-    return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind)
+    return UserSource(config, config.data)

@@ -67,24 +67,6 @@ class GoldReward(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class PairAccuracy(Stage):
-    """How often a reward model scores chosen strictly above rejected on held-out pairs, per section."""
-
-    VERSION: ClassVar[int] = 1
-    samples: Stage
-    """Two responses a prompt, the better one first."""
-    rewards: Stage
-
-    def run(self, work: Work) -> None:
-        """Count the pairs that are ordered right."""
-        samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
-        right: list[float | None] = [float(row.rewards[0] > row.rewards[1]) for row in rewards]
-        sections = mean_metrics("gold", _by_section("section", samples, right))
-        average = mean([metric.value for metric in sections])
-        work.write_metrics([*sections, Metric("gold", "section_average", average, n=len(right))])
-
-
-@dataclass(frozen=True, eq=False)
 class LabelAccuracy(Stage):
     """How often the chosen response of a pair is the better one by gold, among pairs that gold tells apart."""
 

@@ -88,8 +88,9 @@ class LoadPrompts(Stage):
         self.prompts()
 
     def prompts(self) -> tuple[list[Prompt], dict[str, int]]:
-        """Return this part's prompts and the counts of the whole; raises DataError, or ConfigError for the split."""
-        loaded = _load(_files(self.sources), self.fields, self.limit, _files(self.evaluation), self.decontamination)
+        """Return this part's prompts and the counts of the whole; raises DataError or ConfigError."""
+        evaluation = _files(self.evaluation), self.decontamination.fields, self.decontamination.ngram
+        loaded = _load(_files(self.sources), self.fields, self.limit, *evaluation)
         total = len(loaded.prompts)
         if total == 0:
             places = ", ".join(str(source.location) for source in self.sources)
@@ -116,12 +117,13 @@ def _load(
     fields: FieldsConfig,
     limit: int | None,
     evaluation: tuple[File, ...],
-    decontamination: DecontaminationConfig,
+    evaluation_fields: FieldsConfig,
+    ngram: int | None,
 ) -> Loaded:
     """Read and clean; both parts of a split and the check before a run share one reading."""
     loaded = _read(files, fields)
-    forbidden = _read(evaluation, decontamination.fields).prompts
-    kept, counts = decontaminate(loaded.prompts, forbidden, decontamination.ngram)
+    forbidden = _read(evaluation, evaluation_fields).prompts
+    kept, counts = decontaminate(loaded.prompts, forbidden, ngram)
     return Loaded(kept[:limit], {**loaded.counts, **counts})
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.errors import DataError, describe
-from mt.types import Prompt
+from mt.stages.load import LoadPrompts
+from mt.types import Prompt, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 
@@ -22,15 +23,36 @@ class Part(Stage):
     """From 0."""
     seed: int
 
+    def check(self) -> None:
+        """Refuse fewer prompts than parts where the prompts can be counted already."""
+        if isinstance(self.prompts, LoadPrompts):
+            self._refuse_too_few(len(self.prompts.prompts()[0]))
+
     def run(self, work: Work) -> None:
         """Shuffle by the seed and take every `parts`-th prompt, so that no tail is dropped."""
         import numpy as np
 
         prompts = work.rows(Prompt, self.prompts)
-        if len(prompts) < self.parts:
-            problem = f"fewer than the {self.parts} parts that the method needs"
-            raise DataError(describe("prompts", len(prompts), problem, mend="Give more prompts or fewer iterations"))
+        self._refuse_too_few(len(prompts))
         order = np.random.default_rng(self.seed).permutation(len(prompts))
         chosen = sorted(int(i) for i in order[self.index :: self.parts])
         work.count(prompts=len(chosen))
         work.write([prompts[i] for i in chosen], Prompt)
+
+    def _refuse_too_few(self, count: int) -> None:
+        if count < self.parts:
+            problem = f"fewer than the {self.parts} parts that the method needs"
+            raise DataError(describe("prompts", count, problem, mend="Give more prompts or fewer iterations"))
+
+
+@dataclass(frozen=True, eq=False)
+class PromptsOf(Stage):
+    """The prompts that some samples answer."""
+
+    VERSION: ClassVar[int] = 1
+    samples: Stage
+
+    def run(self, work: Work) -> None:
+        """Leave out the answers."""
+        rows = work.rows(Samples, self.samples)
+        work.write([Prompt(row.prompt_id, row.messages, row.section) for row in rows], Prompt)

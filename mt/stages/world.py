@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from mt.config.world import (
+    BaselineConfig,
     DemonstratorsConfig,
     JudgmentsConfig,
     LanguageConfig,
@@ -113,7 +114,7 @@ class WorldPolicy(Stage):
 class WorldBenchmark(Stage):
     """RewardBench's counterpart: held-out pairs per section, as samples with the better response first."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     seed: int
     language: LanguageConfig
     size: int
@@ -125,7 +126,33 @@ class WorldBenchmark(Stage):
         from mt.world.world import build_world
 
         pairs = benchmark_pairs(build_world(self.seed, self.language), self.size)
-        rows = [Samples(p.prompt_id, p.messages, p.section, [p.chosen, p.rejected]) for p in pairs]
+        rows = [Samples(f"{p.source}/{p.prompt_id}", p.messages, p.section, [p.chosen, p.rejected]) for p in pairs]
+        work.write(rows, Samples)
+
+
+@dataclass(frozen=True, eq=False)
+class WorldBaseline(Stage):
+    """The judged benchmarks' opponent: its answers to the prompts, in one of three styles of the same content."""
+
+    VERSION: ClassVar[int] = 1
+    prompts: Stage
+    seed: int
+    language: LanguageConfig
+    baseline: BaselineConfig
+    misconception: float
+    style: Literal["standard", "verbose", "concise"]
+
+    def run(self, work: Work) -> None:
+        """Write one response per prompt."""
+        from mt.world.benchmark import baseline_answers
+        from mt.world.world import build_world
+
+        prompts, world = work.rows(Prompt, self.prompts), build_world(self.seed, self.language)
+        answers = baseline_answers(world, self.baseline, self.misconception, prompts)
+        rows = [
+            Samples(prompt.prompt_id, prompt.messages, prompt.section, [getattr(answer, self.style)])
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
         work.write(rows, Samples)
 
 

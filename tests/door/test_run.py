@@ -40,7 +40,9 @@ def test_a_run_leaves_a_complete_record(finished: Path) -> None:
         win_rate = metrics[iteration, "policy", "gold", "win_rate"]
         assert 0 <= win_rate["low"] <= win_rate["value"] <= win_rate["high"] <= 1
         assert win_rate["n"] == 12
-        assert (iteration, "reward", "gold", "section_chat_hard") in metrics
+        assert (iteration, "reward", "reward_bench", "chat_hard") in metrics
+        assert (iteration, "policy", "alpaca_eval", "lc_win_rate") in metrics
+        assert (iteration, "policy", "diagnostics", "kl") in metrics
         assert (iteration, "policy", "proxy", "mean_reward") in metrics
     assert metrics[0, "policy", "gold", "win_rate"]["value"] == 0.5
     assert (2, "policy", "labels", "contrast_accuracy") in metrics

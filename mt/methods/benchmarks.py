@@ -1,0 +1,119 @@
+"""The paper's benchmarks of an iteration's models, judged by the run's judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from mt.config.judge import GoldJudge, OpenAIJudge, RewardModelJudge
+from mt.config.world import WorldData
+from mt.methods.given import named_file, named_model
+from mt.methods.held_out import answers
+from mt.methods.outcome import Iteration, Outcome
+from mt.methods.steps import Steps
+from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, WinTieLose
+from mt.stages.evaluate_reward_bench import RewardBench
+from mt.stages.judge import BestResponse, Judge, JudgeOverNetwork, Oracle
+from mt.stages.prompts import PromptsOf
+from mt.workflow.stage import Stage
+
+Found = Iterator[tuple[Literal["policy", "reward"], Stage]]
+
+
+def alpaca_eval(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """AlpacaEval 2 against its baseline."""
+    settings = steps.config.eval.alpaca_eval
+    if settings is None:
+        return
+    baseline = steps.add(steps.source.baseline("alpaca_eval", settings.prompts, settings.outputs, "standard"))
+    model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
+    judgments = judge(steps, outcome, baseline, model, "preference", "coin")
+    yield "policy", AlpacaEval(baseline, model, judgments, _gamed(steps, outcome, baseline))
+
+
+def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """Arena-Hard against its baseline."""
+    settings = steps.config.eval.arena_hard
+    if settings is None:
+        return
+    baseline = steps.add(steps.source.baseline("arena_hard", settings.prompts, settings.outputs, "standard"))
+    model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
+    yield "policy", ArenaHard(model, judge(steps, outcome, baseline, model, "verdict", "both"))
+
+
+def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """RewardBench of the reward model."""
+    settings = steps.config.eval.reward_bench
+    if settings is not None:
+        pairs = steps.add(steps.source.reward_bench(settings.pairs))
+        yield "reward", RewardBench(pairs, steps.score(iteration.reward, pairs))
+
+
+def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """Figure 3: the picks of r_t and of r_0 among the final policy's responses."""
+    if iteration.index:
+        samples = answers(steps, outcome.final)
+        picks = [
+            steps.add(BestResponse(samples, steps.score(one.reward, samples))) for one in (outcome.base, iteration)
+        ]
+        judgments = judge(steps, outcome, picks[0], picks[1], "preference", "both")
+        yield "reward", WinTieLose(judgments, "in_distribution", "")
+
+
+def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """Figure 5: this iteration's responses against those of every earlier one, by r_0."""
+    settings = steps.config.eval.alpaca_eval
+    if settings is None:
+        return
+    baseline = steps.add(steps.source.baseline("alpaca_eval", settings.prompts, settings.outputs, "standard"))
+    prompts = steps.add(PromptsOf(baseline))
+    scorer = steps.config.scorer
+    by_reward = RewardModelJudge(name="reward_model", path=None, revision=None, scorer=scorer)
+    model = steps.sample(iteration.policy, prompts, settings.decoding)
+    for earlier in outcome.iterations[: iteration.index]:
+        other = steps.sample(earlier.policy, prompts, settings.decoding)
+        seed = steps.seed("judge")
+        judgments = Judge(other, model, by_reward, outcome.base.reward, None, "preference", "both", seed)
+        yield "policy", WinTieLose(steps.add(judgments), "pairwise", f"_vs_{earlier.index}")
+
+
+def judge(
+    steps: Steps,
+    outcome: Outcome,
+    baseline: Stage,
+    model: Stage,
+    style: Literal["preference", "verdict"],
+    orders: Literal["coin", "both"],
+) -> Stage:
+    """The run's judge on two models' responses."""
+    settings, seed = steps.config.judge, steps.seed("judge")
+    if isinstance(settings, OpenAIJudge):
+        return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, seed))
+    oracle = None
+    if isinstance(settings, GoldJudge):
+        world, data = steps.source.world(), steps.config.data
+        if isinstance(data, WorldData):
+            oracle = Oracle(*world, data.judge)
+        return steps.add(Judge(baseline, model, settings, None, oracle, style, orders, seed))
+    judge_model = outcome.base.reward
+    if settings.path is not None:
+        kind: Literal["policy", "reward"] = "reward" if isinstance(settings, RewardModelJudge) else "policy"
+        judge_model = named_model(steps.config, kind, settings.path, settings.revision)
+    return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, seed))
+
+
+def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:
+    """The length control's anchors: the user's file, or the world's own, judged by the same judge."""
+    settings = steps.config.eval.alpaca_eval
+    if settings is None:
+        return None
+    if settings.gamed is not None:
+        return named_file(steps.config, settings.gamed, "eval.alpaca_eval.gamed")
+    if not steps.source.has_gold:
+        return None
+    variants = tuple(
+        steps.add(steps.source.baseline("alpaca_eval", settings.prompts, None, style))
+        for style in ("verbose", "concise")
+    )
+    judgments = tuple(judge(steps, outcome, baseline, one, "preference", "coin") for one in variants)
+    return steps.add(GamedBaseline(baseline, variants, judgments))

@@ -1,0 +1,39 @@
+"""The models that a user names: a local folder by its content, a hub name by its pinned revision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from mt.config.run import RunConfig
+from mt.data.hub import check_name, snapshot_folder
+from mt.errors import DataError, describe
+from mt.stages.models import HubModel, ModelFolder
+from mt.workflow.fingerprint import file_fingerprint, folder_fingerprint
+from mt.workflow.stage import External, Stage
+
+
+def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
+    """Return the model that the user names by `policy.path` or `reward.path`; needs no network.
+
+    Raises ConfigError where the path is neither a local folder nor a hub name with a pinned revision.
+    """
+    settings = config.policy if kind == "policy" else config.reward
+    return named_model(config, kind, str(settings.path), settings.revision)
+
+
+def named_model(config: RunConfig, kind: Literal["policy", "reward"], name: str, revision: str | None) -> Stage:
+    """Return the model of a local folder, or of a hub name with a pinned revision."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind)
+    revision = check_name(kind, name, revision)
+    return HubModel(f"{name}@{revision}", snapshot_folder("model", name, revision), kind)
+
+
+def named_file(config: RunConfig, name: str, field: str) -> Stage:
+    """Return a file of the user's; raises DataError naming `field` where there is none."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise DataError(describe(field, name, "no such file", mend="Check the path"))
+    return External(file_fingerprint(path, Path(config.store)), path.resolve())

@@ -1,0 +1,63 @@
+"""Held-out prompts: proxy rewards everywhere; gold rewards and label accuracy where the data has a gold judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from mt.methods.outcome import Iteration, Outcome
+from mt.methods.steps import Steps
+from mt.stages.evaluate_diagnostics import Calibration, PolicyDiagnostics, RewardDiagnostics
+from mt.stages.evaluate_gold import GoldPolicy, GoldReward, LabelAccuracy
+from mt.stages.evaluate_proxy import ProxyReward
+from mt.stages.select import SelectDemonstrations
+from mt.workflow.stage import Stage
+
+Found = Iterator[tuple[Literal["policy", "reward"], Stage]]
+
+
+def held_out(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """Yield what held-out prompts tell of one iteration's models."""
+    base = outcome.base
+    samples, base_samples = answers(steps, iteration), answers(steps, base)
+    for judge, reward in (("base", base.reward), ("current", iteration.reward)):
+        yield "policy", ProxyReward(samples, steps.score(reward, samples), steps.score(reward, base_samples), judge)
+    if steps.source.has_gold:
+        yield from _gold(steps, outcome, iteration)
+    settings = steps.config.eval.held_out
+    if settings is not None and settings.diagnostics:
+        yield from _diagnostics(steps, outcome, iteration)
+
+
+def answers(steps: Steps, iteration: Iteration) -> Stage:
+    """The iteration's policy on the held-out prompts."""
+    settings = steps.config.eval.held_out
+    if settings is None:
+        raise TypeError("held_out is not among the run's evaluations")
+    return steps.sample(iteration.policy, steps.add(steps.source.held_out(settings.prompts)), settings.decoding)
+
+
+def _gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    samples, base_samples = answers(steps, iteration), answers(steps, outcome.base)
+    gold, base_gold = steps.gold(samples), steps.gold(base_samples)
+    _, language = world = steps.source.world()
+    rewards, fixed = steps.score(iteration.reward, samples), steps.score(iteration.reward, base_samples)
+    yield "policy", GoldPolicy(samples, gold, base_gold)
+    yield "reward", GoldReward(samples, gold, rewards, language, "gold")
+    yield "reward", GoldReward(base_samples, base_gold, fixed, language, "gold_base")
+    for kind in ("selected", "self_training", "contrast"):
+        table = getattr(iteration, kind)
+        if table is not None and not isinstance(table, SelectDemonstrations):
+            yield "policy", LabelAccuracy(table, *world, kind)
+
+
+def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    config, samples = steps.config, answers(steps, iteration)
+    rewards, length = steps.score(iteration.reward, samples), config.sampling.max_length
+    base = outcome.base.policy
+    yield "policy", PolicyDiagnostics(iteration.policy, base, samples, rewards, config.logprobs, length)
+    if iteration.index:
+        previous = outcome.iterations[iteration.index - 1].reward
+        yield "reward", RewardDiagnostics(rewards, steps.score(previous, samples))
+    if steps.source.has_gold:
+        yield "reward", Calibration(steps.gold(samples), rewards, steps.source.world()[1])

@@ -1,0 +1,129 @@
+"""Prompts and base models of the user's own, or by their hub names; nothing here has a gold judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from mt.config.data import FileData, HubData
+from mt.config.run import RunConfig
+from mt.config.world import LanguageConfig
+from mt.data.files import format_of
+from mt.data.hub import check_name, data_files, data_patterns, snapshot_folder
+from mt.errors import ConfigError, DataError, describe
+from mt.methods.given import given_model
+from mt.methods.sources import Style
+from mt.stages.load import HubPrompts, LoadPrompts, PromptFile, Prompts
+from mt.stages.load_benchmarks import LoadOutputs, LoadRewardPairs
+from mt.workflow.fingerprint import file_fingerprint
+from mt.workflow.stage import Stage
+
+
+class UserSource:
+    """Everything from the user; planning reads local files' hashes only and needs no network."""
+
+    def __init__(self, config: RunConfig, data: FileData | HubData) -> None:
+        self.config, self.data = config, data
+        self._prompts = self._located()
+        evaluation = data.decontamination.files
+        self._evaluation = tuple(self._file(name, "data.decontamination.files") for name in evaluation)
+
+    def prompts(self) -> Stage:
+        """All prompts but the held-out ones."""
+        return self._load("train")
+
+    def held_out(self, size: int) -> Stage:
+        """Held-out prompts, at most `size`."""
+        return self._load("held_out", size)
+
+    def policy(self) -> Stage:
+        """The model that `policy.path` names."""
+        return given_model(self.config, "policy")
+
+    def reward(self) -> Stage:
+        """The model that `reward.path` names."""
+        return given_model(self.config, "reward")
+
+    @property
+    def has_gold(self) -> bool:
+        """Only the synthetic world has a gold judge."""
+        return False
+
+    def world(self) -> tuple[int, LanguageConfig]:
+        """Raise ConfigError: there is no gold judge."""
+        self._lacks("a gold judge")
+
+    def baseline(self, name: str, size: int, outputs: str | None, style: Style) -> Stage:
+        """The answers in the file that `eval.<benchmark>.outputs` names."""
+        if outputs is None:
+            self._needs_file(f"eval.{name}.outputs", "the baseline's answers")
+        return LoadOutputs(self._file(outputs, f"eval.{name}.outputs"), size)
+
+    def reward_bench(self, pairs: str | None) -> Stage:
+        """The pairs in the file that `eval.reward_bench.pairs` names."""
+        if pairs is None:
+            self._needs_file("eval.reward_bench.pairs", "the pairs (subset, prompt, chosen, rejected)")
+        return LoadRewardPairs(self._file(pairs, "eval.reward_bench.pairs"))
+
+    @property
+    def rubric(self) -> str:
+        """Plain English."""
+        return "english"
+
+    def size(self) -> int:
+        """Raise ConfigError: prompts come without answers, which is what a size is asked for."""
+        self._lacks("demonstrations")
+
+    def demonstrations(self) -> Stage:
+        """Raise ConfigError: prompts come without answers."""
+        self._lacks("demonstrations")
+
+    def preferences(self) -> Stage:
+        """Raise ConfigError: prompts come without pairs."""
+        self._lacks("preference pairs")
+
+    def judgments(self) -> Stage:
+        """Raise ConfigError: prompts come without judgments."""
+        self._lacks("judgments")
+
+    def transfer_policy(self) -> Stage:
+        """The model that `policy.path` names."""
+        return self.policy()
+
+    def _needs_file(self, field: str, what: str) -> NoReturn:
+        problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"
+        raise ConfigError(describe(field, None, problem, mend=f"Add {field}=FILE, or leave the benchmark out of eval="))
+
+    def _lacks(self, what: str) -> NoReturn:
+        problem = f"{what} were asked for, and prompts are all it has"
+        mend = "Choose another method, or data=world"
+        raise ConfigError(describe("data", self.data.name, problem, mend=mend))
+
+    def _load(self, part: Literal["train", "held_out"], size: int | None = None) -> LoadPrompts:
+        data, kept = self.data, (self._evaluation, self.data.decontamination)
+        return LoadPrompts(self._prompts, data.fields, data.limit, data.held_out, *kept, part, size)
+
+    def _located(self) -> tuple[Prompts, ...]:
+        """Return where the prompts lie: local files by content, a hub name by its revision."""
+        data = self.data
+        if isinstance(data, FileData):
+            return tuple(self._file(name, "data.path") for name in data.path)
+        local = Path(data.path).expanduser()
+        if local.is_file():
+            return (self._file(data.path, "data.path"),)
+        if local.is_dir():
+            found = data_files(local, data_patterns(data.split, data.subset, data.files))
+            return tuple(self._file(str(path), "data.path") for path in found)
+        revision = check_name("data", data.path, data.revision)
+        folder = snapshot_folder("dataset", data.path, revision)
+        fingerprint = f"{data.path}@{revision}"
+        return (HubPrompts(fingerprint, folder, data.split, data.subset, data.files, data.format),)
+
+    def _file(self, name: str, field: str) -> PromptFile:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise DataError(describe(field, name, "no such file", mend="Check the path"))
+        data_format: str = "auto" if field != "data.path" else self.data.format
+        if data_format == "auto":
+            data_format = format_of(path)
+        return PromptFile(file_fingerprint(path, Path(self.config.store)), path.resolve(), data_format)

@@ -1,0 +1,117 @@
+"""Diagnostics of a policy and a reward model that no benchmark shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from mt.config.engines import LogProbsConfig
+from mt.config.world import LanguageConfig
+from mt.types import Metric, Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.store import write_json
+from mt.workflow.work import Work
+
+RELIABILITY = "reliability.json"
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyDiagnostics(Stage):
+    """KL from the base policy on the policy's own samples, diversity, duplicates, length bias of its rewards."""
+
+    VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[str] = "gpu"
+    policy: Stage
+    base: Stage
+    samples: Stage
+    rewards: Stage
+    engine: LogProbsConfig
+    max_length: int
+
+    def run(self, work: Work) -> None:
+        """Estimate the KL in nats per response, and count."""
+        from mt.evaluation.diagnostics import distinct_n, duplicate_rate, within_prompt_correlation
+
+        samples = work.rows(Samples, self.samples)
+        texts = [[response.text for response in row.responses] for row in samples]
+        flat = [text for row in texts for text in row]
+        lengths = [[float(response.n_tokens) for response in row.responses] for row in samples]
+        rewards = [row.rewards for row in work.rows(Rewards, self.rewards)]
+        found = {
+            "distinct_1": distinct_n(flat, 1),
+            "distinct_2": distinct_n(flat, 2),
+            "duplicate_rate": duplicate_rate(texts),
+            "length_correlation": within_prompt_correlation(rewards, lengths),
+        }
+        metrics = [
+            Metric("diagnostics", name, value, n=len(flat)) for name, value in found.items() if value is not None
+        ]
+        work.write_metrics([self._kl(work, samples), *metrics])
+
+    def _kl(self, work: Work, samples: list[Samples]) -> Metric:
+        from mt.engines.scoring.logprobs import response_logprobs
+        from mt.evaluation.diagnostics import kl_from_samples
+
+        items = [(row.messages, response) for row in samples for response in row.responses]
+        logps: list[list[float]] = []
+        for policy in (self.policy, self.base):
+            found = [float("nan")] * len(items)
+            for index, logp, _ in response_logprobs(self.engine, work.path(policy), items, self.max_length):
+                found[index] = logp
+            logps.append(found)
+        kept = [(own, base) for own, base in zip(*logps, strict=True) if own == own and base == base]
+        divergence = kl_from_samples([own for own, _ in kept], [base for _, base in kept])
+        interval = divergence.interval
+        low, high = (interval.low, interval.high) if interval else (None, None)
+        return Metric("diagnostics", "kl", divergence.kl, low, high, divergence.n)
+
+
+@dataclass(frozen=True, eq=False)
+class RewardDiagnostics(Stage):
+    """Agreement of a reward model with the one before it on the same responses."""
+
+    VERSION: ClassVar[int] = 1
+    rewards: Stage
+    previous: Stage
+
+    def run(self, work: Work) -> None:
+        """Compare pairs of responses within prompts."""
+        from mt.evaluation.diagnostics import agreement
+
+        rows = [row.rewards for row in work.rows(Rewards, self.rewards)]
+        found = agreement(rows, [row.rewards for row in work.rows(Rewards, self.previous)])
+        values = {"agreement_order": found.order, "agreement_best": found.best}
+        work.write_metrics(
+            [Metric("diagnostics", name, value, n=found.pairs) for name, value in values.items() if value is not None]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration(Stage):
+    """Whether a reward model's win probabilities σ(r − r′) come true by gold; bins in `reliability.json`."""
+
+    VERSION: ClassVar[int] = 1
+    gold: Stage
+    rewards: Stage
+    language: LanguageConfig
+
+    def run(self, work: Work) -> None:
+        """Take every pair of responses within a prompt that gold tells apart."""
+        from mt.evaluation.calibration import calibration
+
+        margins, outcomes = [], []
+        for gold, scored in zip(work.rows(Rewards, self.gold), work.rows(Rewards, self.rewards), strict=True):
+            for i in range(len(gold.rewards)):
+                for j in range(i):
+                    difference = gold.rewards[i] - gold.rewards[j]
+                    if abs(difference) > self.language.gold_margin:
+                        margins.append(scored.rewards[i] - scored.rewards[j])
+                        outcomes.append(float(difference > 0))
+        if not margins:
+            work.note("no pair of responses differs by gold: calibration cannot be told")
+            work.write_metrics([])
+            return
+        found = calibration(margins, outcomes)
+        write_json(work.folder / RELIABILITY, [asdict(one) for one in found.bins])
+        names = {"calibration_error": found.expected_calibration_error, "brier_score": found.brier_score}
+        work.write_metrics([Metric("diagnostics", name, value, n=found.n) for name, value in names.items()])

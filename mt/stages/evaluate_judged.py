@@ -1,0 +1,130 @@
+"""The benchmarks' scores from judgments, beside files that the original tools read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mt.errors import DataError
+from mt.stages.judge import aligned
+from mt.types import Comparison, Judgment, Metric, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.store import write_json
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class AlpacaEval(Stage):
+    """AlpacaEval 2: win rate and length-controlled win rate against the baseline, length in characters."""
+
+    VERSION: ClassVar[int] = 1
+    baseline: Stage
+    model: Stage
+    judgments: Stage
+    gamed: Stage | None
+    """`df_gamed.csv`; without it there is no length-controlled rate."""
+
+    def run(self, work: Work) -> None:
+        """Compute the rates, and write `annotations.json` as alpaca_eval does."""
+        from mt.evaluation.alpaca_eval import annotation_records, win_rate
+        from mt.evaluation.gamed import read_gamed
+        from mt.evaluation.length_control import length_controlled
+        from mt.evaluation.metrics import alpaca_eval_metrics
+
+        annotations = _annotations(work, self.baseline, self.model, self.judgments, "model")
+        controlled = None
+        if self.gamed is not None:
+            path = work.path(self.gamed)
+            path = path / GAMED if path.is_dir() else path
+            with path.open(newline="") as file:
+                controlled = length_controlled(annotations, read_gamed(list(csv.DictReader(file)), str(path)))
+        write_json(work.folder / "annotations.json", annotation_records(annotations))
+        work.write_metrics(alpaca_eval_metrics(win_rate(annotations), controlled))
+
+
+GAMED = "df_gamed.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class GamedBaseline(Stage):
+    """The length control's anchors for a benchmark of our own: its baseline, told to be verbose and concise."""
+
+    VERSION: ClassVar[int] = 1
+    baseline: Stage
+    variants: tuple[Stage, ...]
+    """Samples of the verbose and of the concise baseline."""
+    judgments: tuple[Stage, ...]
+    """Judgments of each variant against the plain baseline."""
+
+    def run(self, work: Work) -> None:
+        """Write `df_gamed.csv`; an instruction is difficult where the variants do badly."""
+        from mt.evaluation.gamed import gamed_csv, gamed_rows, instruction_difficulty
+
+        variants = [
+            _annotations(work, self.baseline, samples, judgments, name)
+            for name, samples, judgments in zip(("verbose", "concise"), self.variants, self.judgments, strict=True)
+        ]
+        difficulty = instruction_difficulty([[row.preference for row in variant] for variant in variants])
+        (work.folder / GAMED).write_text(gamed_csv(gamed_rows(variants, difficulty)))
+
+
+@dataclass(frozen=True, eq=False)
+class ArenaHard(Stage):
+    """Arena-Hard: score against the baseline over two games a question, length in tokens."""
+
+    VERSION: ClassVar[int] = 1
+    model: Stage
+    judgments: Stage
+
+    def run(self, work: Work) -> None:
+        """Compute the score, and write the judgments as arena-hard-auto does."""
+        from mt.evaluation.arena_hard import arena_hard
+        from mt.evaluation.judged import arena_records, games_of
+        from mt.evaluation.metrics import arena_hard_metrics
+
+        judgments, samples = work.rows(Judgment, self.judgments), work.rows(Samples, self.model)
+        ids = list(dict.fromkeys(judgment.prompt_id for judgment in judgments))
+        tokens = [row.responses[0].n_tokens for row in samples]
+        length = Metric("arena_hard", "avg_length", sum(tokens) / len(tokens), n=len(tokens))
+        with (work.folder / "judgments.jsonl").open("w") as file:
+            for record in arena_records(ids, judgments, "model", "baseline"):
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        work.write_metrics([*arena_hard_metrics(arena_hard(games_of(ids, judgments))), length])
+
+
+@dataclass(frozen=True, eq=False)
+class WinTieLose(Stage):
+    """How often one side is preferred over the other in both orders taken together (Figures 3 and 5)."""
+
+    VERSION: ClassVar[int] = 1
+    judgments: Stage
+    benchmark: str
+    against: str
+    """Suffix of the metrics' names that says against whom, or nothing."""
+
+    def run(self, work: Work) -> None:
+        """Average the orders of each prompt, then count."""
+        from mt.evaluation.metrics import win_tie_lose_metrics
+        from mt.evaluation.pairwise import merge_orders, win_tie_lose
+
+        judgments = work.rows(Judgment, self.judgments)
+        preferences = merge_orders((judgment.prompt_id, judgment.preference) for judgment in judgments)
+        metrics = win_tie_lose_metrics(win_tie_lose(list(preferences.values())), self.benchmark)
+        work.write_metrics([Metric(m.benchmark, m.metric + self.against, m.value, m.low, m.high, m.n) for m in metrics])
+
+
+def _annotations(work: Work, baseline: Stage, model: Stage, judgments: Stage, name: str) -> list:
+    from mt.evaluation.judged import annotations_of
+
+    found = work.rows(Judgment, judgments)
+    orders = {judgment.prompt_id: judgment.order for judgment in found}
+    comparisons = [
+        Comparison(a.prompt_id, a.messages, a.responses[0].text, b.responses[0].text, orders[a.prompt_id])
+        for a, b in aligned(work.rows(Samples, baseline), work.rows(Samples, model))
+        if a.prompt_id in orders
+    ]
+    if len(comparisons) != len(found):
+        raise DataError(f"judgments: {len(found)} for {len(comparisons)} comparisons; one each is needed")
+    return annotations_of(comparisons, found, "baseline", name)

@@ -1,0 +1,44 @@
+"""RewardBench: how often a reward model puts the chosen response strictly above the rejected one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mt.types import Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class RewardBench(Stage):
+    """Accuracy in percent per section and on average; a tie is lost (§5.1).
+
+    Pairs that name their own sections weigh alike; RewardBench's own are weighted by subset as its leaderboard does.
+    """
+
+    VERSION: ClassVar[int] = 1
+    pairs: Stage
+    """Samples with the chosen response first; `prompt_id` is "<subset>/<pair>"."""
+    rewards: Stage
+
+    def run(self, work: Work) -> None:
+        """Score every pair, then sections."""
+        from mt.evaluation.metrics import reward_bench_metrics
+        from mt.evaluation.reward_bench import SECTIONS, ScoredPair, score_pairs
+
+        samples, rewards = work.rows(Samples, self.pairs), work.rows(Rewards, self.rewards)
+        names = [row.prompt_id.partition("/")[0] for row in samples]
+        pairs = [ScoredPair(name, *row.rewards) for name, row in zip(names, rewards, strict=True)]
+        sections = _own_sections(samples, names) or SECTIONS
+        work.write_metrics(reward_bench_metrics(score_pairs(pairs, sections=sections)))
+
+
+def _own_sections(samples: list[Samples], names: list[str]) -> dict[str, dict[str, float]]:
+    """Return the subsets of each section with their sizes as weights; nothing where the pairs name no sections."""
+    counts = Counter((row.section, name) for row, name in zip(samples, names, strict=True) if row.section)
+    sections: dict[str, dict[str, float]] = {}
+    for (section, name), count in counts.items():
+        sections.setdefault(str(section), {})[name] = float(count)
+    return sections

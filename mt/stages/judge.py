@@ -1,0 +1,127 @@
+"""Judging: a judge compares the responses of a model with those of a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from mt.config.judge import JudgeConfig
+from mt.config.world import GoldJudgeConfig, LanguageConfig
+from mt.errors import DataError, describe
+from mt.types import Comparison, Judgment, Messages, Samples
+from mt.workflow.keys import digest
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+CACHE = ".judgments"
+"""Folder of the store in which judgments are kept by content, for all runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The world's gold judge: which world, and how noisy."""
+
+    seed: int
+    language: LanguageConfig
+    judge: GoldJudgeConfig
+
+    def prefer(self) -> Callable[[Messages, str, str], float]:
+        """Return the function from two responses to a preference in [1, 2]."""
+        from mt.world.judge import gold_judge
+        from mt.world.world import build_world
+
+        world = build_world(self.seed, self.language)
+        return lambda messages, first, second: gold_judge(world, self.judge, messages, first, second)
+
+
+@dataclass(frozen=True, eq=False)
+class Judge(Stage):
+    """Judgments of two models' first responses to the same prompts, by a judge on this machine."""
+
+    VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[str] = "gpu"
+    baseline: Stage
+    model: Stage
+    judge: JudgeConfig
+    judge_model: Stage | None
+    """The judge's own model (reward_model, transformers, vllm)."""
+    oracle: Oracle | None
+    """The truth that the gold judge sees."""
+    style: Literal["preference", "verdict"]
+    """One token, m or M (AlpacaEval), or one of five labels (Arena-Hard)."""
+    orders: Literal["coin", "both"]
+    """Which response is shown first: by a seeded coin per instruction, or each once."""
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Judge every comparison; what was judged before an interruption comes from the cache."""
+        from mt.engines.judging import open_judge
+
+        comparisons = self._comparisons(work)
+        model = work.path(self.judge_model) if self.judge_model else None
+        version = self.judge_model.key[:12] if self.judge_model else digest(self.oracle)[:12] if self.oracle else ""
+        done: dict[tuple[str, str], Judgment] = {}
+        prefer = self.oracle.prefer() if self.oracle else None
+        cache = work.store.root / CACHE
+        with open_judge(
+            self.judge, self.style, cache=cache, model=model, version=version, prefer=prefer, announce=work.note
+        ) as judge:
+            for judgment in judge.judge(comparisons):
+                done[judgment.prompt_id, judgment.order] = judgment
+                work.progress(len(done), len(comparisons), "judgments")
+            work.count(**judge.counts)
+        work.write([done[one.prompt_id, one.order] for one in comparisons], Judgment)
+
+    def _comparisons(self, work: Work) -> list[Comparison]:
+        from mt.engines.judging import both_orders, coin_order
+
+        found: list[Comparison] = []
+        for base, model in aligned(work.rows(Samples, self.baseline), work.rows(Samples, self.model)):
+            texts = base.responses[0].text, model.responses[0].text
+            if self.orders == "both":
+                found += both_orders(base.prompt_id, base.messages, *texts)
+            else:
+                order = coin_order(base.messages[-1]["content"], self.seed)
+                found.append(Comparison(base.prompt_id, base.messages, *texts, order))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeOverNetwork(Judge):
+    """The same by a judge behind an endpoint: it needs a network and no GPU."""
+
+    NEEDS: ClassVar[str] = "network"
+
+
+@dataclass(frozen=True, eq=False)
+class BestResponse(Stage):
+    """Of every prompt's responses the one that a reward model prefers (Figure 3)."""
+
+    VERSION: ClassVar[int] = 1
+    samples: Stage
+    rewards: Stage
+
+    def run(self, work: Work) -> None:
+        """Keep one response per prompt, the first of equals."""
+        from mt.types import Rewards
+
+        kept = []
+        for row, scored in zip(work.rows(Samples, self.samples), work.rows(Rewards, self.rewards), strict=True):
+            best = max(range(len(row.responses)), key=scored.rewards.__getitem__)
+            kept.append(Samples(row.prompt_id, row.messages, row.section, [row.responses[best]]))
+        work.write(kept, Samples)
+
+
+def aligned(base: Sequence[Samples], model: Sequence[Samples]) -> list[tuple[Samples, Samples]]:
+    """Return both models' rows for each prompt of the baseline, in its order.
+
+    A model that answered nothing (its prompt was too long) has answered with an empty text: it must not gain by it.
+    """
+    from mt.types import Response
+
+    answers = {row.prompt_id: row for row in model}
+    if unknown := set(answers) - {row.prompt_id for row in base}:
+        raise DataError(describe("prompt_id", sorted(unknown)[0], "the baseline has no answer to it"))
+    empty = [Response("", 0, False)]
+    return [(row, answers.get(row.prompt_id, Samples(row.prompt_id, row.messages, row.section, empty))) for row in base]
