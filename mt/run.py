@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ from mt.door.display import Display
 from mt.door.estimate import Estimates
 from mt.door.execution import Interrupted, exit_code, run
 from mt.door.naming import run_folder, sweep_name
-from mt.door.record import RECORD
 from mt.door.summary import print_summary
 from mt.errors import MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
@@ -31,7 +31,9 @@ from mt.workflow.store import Store
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    console = Console(soft_wrap=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
     try:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run")
         if parsed is None:
@@ -64,8 +66,10 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
             failed.append(error)
             console.print(f"{folder.name} failed: {error}", style="red", markup=False, soft_wrap=True)
     if multirun:
-        console.print(f"sweep    {run_folder(runs[0].config, sweep).parent}: {len(runs) - len(failed)} finished, "
-                      f"{len(failed)} failed", soft_wrap=True)  # fmt: skip
+        folder = run_folder(runs[0].config, sweep).parent
+        write_report([folder], folder / "report.html", console)
+        done = len(runs) - len(failed)
+        console.print(f"sweep    {folder}: {done} finished, {len(failed)} failed", soft_wrap=True)
     return exit_code(failed[0]) if failed else 0
 
 
@@ -75,21 +79,31 @@ def execute_run(one: Blueprint, folder: Path, console: Console, sweep: str | Non
     with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
         record = run(one, folder, [display], sweep)
     print_summary(console, record.facts, folder)
+    write_report([folder], folder / "report.html", console)
     return record.facts
+
+
+def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
+    """Write the report; what goes wrong there is said, and takes nothing from the run."""
+    # late: analysis stands above this module, and only this one word leads there
+    report = importlib.import_module("analysis.report")
+    try:
+        report.write(folders, page)
+    except Exception as error:  # the run is finished: its record is worth more than its report
+        logging.getLogger("mt").warning("the report failed", exc_info=error)
+        console.print(f"report   failed ({type(error).__name__}: {error})", style="yellow", soft_wrap=True)
+        return
+    console.print(f"report   {page}", soft_wrap=True)
 
 
 def quiet_libraries() -> None:
     """Keep the progress bars and advice of libraries out of our display; what matters goes to the log."""
-    import os
-
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.captureWarnings(True)
 
-
-__all__ = ["RECORD", "execute_run", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())
