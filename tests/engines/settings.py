@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from mt.config.engines import DecodingConfig, LogProbsConfig, TransformersGenerator, TransformersScorer
+from mt.config.engines import (
+    DecodingConfig,
+    LogProbsConfig,
+    TransformersGenerator,
+    TransformersScorer,
+    VllmGenerator,
+    VllmScorer,
+)
 
 LOCAL: dict[str, object] = {"dtype": "float32", "device": "cpu", "threads": 1, "batch_tokens": 512}
+VLLM: dict[str, object] = {
+    "processes": None,
+    "tensor_parallel": 1,
+    "gpu_memory": 0.5,
+    "cache_mib": 64,
+    "max_sequences": 64,
+    "eager": True,
+    "threads": 1,
+}
 
 
 def generator_config(**changes: object) -> TransformersGenerator:
@@ -24,3 +40,13 @@ def scorer_config(**changes: object) -> TransformersScorer:
 
 def logprobs_config(**changes: object) -> LogProbsConfig:
     return LogProbsConfig.model_validate({**LOCAL, **changes})
+
+
+def vllm_scorer_config(**changes: object) -> VllmScorer:
+    values = {"name": "vllm", "dtype": "float32", "max_length": 64, "strip_bos": False, **VLLM, **changes}
+    return VllmScorer.model_validate(values)
+
+
+def vllm_generator_config(**changes: object) -> VllmGenerator:
+    values = {"name": "vllm", "dtype": "float32", "long_prompts": "drop", "response_room": 4, **VLLM, **changes}
+    return VllmGenerator.model_validate(values)

@@ -62,9 +62,7 @@ class Batch:
         lengths_N = torch.tensor([len(row.ids) for row in self.ready], device=device)
         mask_NP = (torch.arange(width, device=device) >= width - lengths_N[:, None]).long()
         self.cache = open_cache(self.model.config)
-        logits_NV = self._forward(
-            torch.tensor(padded, device=device), mask_NP, (mask_NP.cumsum(-1) - 1).clamp(min=0)
-        )
+        logits_NV = self._forward(torch.tensor(padded, device=device), mask_NP, (mask_NP.cumsum(-1) - 1).clamp(min=0))
         self.cache.batch_repeat_interleave(self.copies)
         self.mask_RP = mask_NP.repeat_interleave(self.copies, 0)
         self.next_R = lengths_N.repeat_interleave(self.copies)

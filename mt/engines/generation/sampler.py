@@ -27,6 +27,12 @@ def stream_key(seed: int, prompt_id: str, sample: int) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
+def prompt_seed(seed: int, prompt_id: str, samples: int) -> int:
+    """Return a seed for engines that draw sample k from seed + k, spaced so that no two prompts overlap."""
+    digest = hashlib.blake2b(f"{seed}\x1f{prompt_id}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "little") * samples
+
+
 def draw(logits_RV: Tensor, keys_R: Tensor, step: int, temperature: float, top_p: float) -> Tensor:
     """Return one token id a row, drawn at `temperature` from the nucleus `top_p`; greedy at temperature 0."""
     logits_RV = logits_RV.float()

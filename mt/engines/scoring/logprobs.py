@@ -87,14 +87,10 @@ class _Policy:
     @torch.inference_mode()
     def sums(self, batch: Sequence[Fitted]) -> list[float]:
         """Return the summed log-probabilities of sequences that form one batch."""
-        ids_BT = pad_right(
-            [row.prompt + row.response for row in batch], self.tokenizer.pad_token_id, self.model.device
-        )
+        ids_BT = pad_right([row.prompt + row.response for row in batch], self.tokenizer.pad_token_id, self.model.device)
         hidden_BTD = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
         lengths = [len(row.response) for row in batch]
-        where_R = predicting_positions([len(row.prompt) for row in batch], lengths, ids_BT.shape[1]).to(
-            ids_BT.device
-        )
+        where_R = predicting_positions([len(row.prompt) for row in batch], lengths, ids_BT.shape[1]).to(ids_BT.device)
         hidden_RD = hidden_BTD.flatten(0, 1)[where_R]
         logps_R = token_logprobs(hidden_RD, self.head, ids_BT.flatten()[where_R + 1])
         sums: list[float] = row_sums(logps_R, lengths).tolist()

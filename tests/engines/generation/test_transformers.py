@@ -19,8 +19,7 @@ from tests.engines.settings import decoding_config, generator_config
 from tests.engines.tiny import WORDS, tiny_policy
 
 PROMPTS = [
-    Prompt(f"p{i}", [{"role": "user", "content": " ".join(WORDS[i % 7 : i % 7 + 1 + i % 5])}], "s")
-    for i in range(17)
+    Prompt(f"p{i}", [{"role": "user", "content": " ".join(WORDS[i % 7 : i % 7 + 1 + i % 5])}], "s") for i in range(17)
 ]
 
 

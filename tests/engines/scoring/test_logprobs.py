@@ -46,8 +46,7 @@ def by_full_logits(folder: Path, row: tuple[Messages, Response], max_length: int
 @pytest.mark.parametrize("batch_tokens", [1, 70, 100_000])
 def test_sums_equal_those_of_the_full_logits(policy: Path, batch_tokens: int) -> None:
     found = {
-        i: (value, n)
-        for i, value, n in response_logprobs(logprobs_config(batch_tokens=batch_tokens), policy, ROWS, 64)
+        i: (value, n) for i, value, n in response_logprobs(logprobs_config(batch_tokens=batch_tokens), policy, ROWS, 64)
     }
     assert sorted(found) == list(range(len(ROWS)))
     for i, row in enumerate(ROWS):
@@ -58,9 +57,7 @@ def test_sums_equal_those_of_the_full_logits(policy: Path, batch_tokens: int) ->
 def test_long_prompts_are_cut_and_rows_that_training_drops_say_so(policy: Path) -> None:
     long = ([{"role": "user", "content": "red " * 40}], Response("blue fox", 2, True))
     endless = ([{"role": "user", "content": "red"}], Response("blue " * 40, 40, False))
-    found = {
-        i: (value, n) for i, value, n in response_logprobs(logprobs_config(), policy, [long, endless, *ROWS], 32)
-    }
+    found = {i: (value, n) for i, value, n in response_logprobs(logprobs_config(), policy, [long, endless, *ROWS], 32)}
     value, n = by_full_logits(policy, long, max_length=32)
     assert found[0] == (pytest.approx(value, abs=1e-4), n)
     assert math.isnan(found[1][0]) and found[1][1] == 0

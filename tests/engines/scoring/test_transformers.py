@@ -104,9 +104,7 @@ def test_strip_bos_leaves_out_the_first_token(reward: Path) -> None:
     assert with_bos[0] != pytest.approx(without[0], abs=1e-4)
 
 
-def test_memory_that_runs_out_halves_the_batches_from_then_on(
-    reward: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_runs_out_halves_the_batches_from_then_on(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, sizes, whole = scores(reward), [], engine.LocalScorer.rewards
 
     def rewards(scorer: engine.LocalScorer, rows: list[list[int]]) -> list[float]:

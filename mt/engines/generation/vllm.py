@@ -1,0 +1,66 @@
+"""Generation by vLLM: prompts sharded over worker processes, token ids in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mt.config.engines import DecodingConfig, VllmGenerator
+from mt.engines.generation.prompts import check_decoding, fit_prompts
+from mt.engines.generation.sampler import prompt_seed
+from mt.engines.models import check_model
+from mt.engines.text import load_tokenizer, stop_ids
+from mt.engines.vllm_pool import device_groups, run_workers
+from mt.types import Prompt, Response, Samples
+
+_WORKER = "mt.engines.generation.vllm_worker"
+
+
+class VllmEngine:
+    """A policy behind vLLM; see `Generator`. Nothing stays on the GPUs between two calls."""
+
+    def __init__(self, config: VllmGenerator, folder: Path):
+        """Check that the policy can serve, before any process is started."""
+        device_groups(config)
+        check_model(folder, "policy")
+        self.config, self.folder = config, folder
+        self.tokenizer = load_tokenizer(folder)
+        self.stop = stop_ids(self.tokenizer, folder)
+        self.counts: dict[str, int] = {}
+
+    def sample(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str] = ()
+    ) -> Iterator[Samples]:
+        """Yield each prompt's responses as a worker finishes them."""
+        check_decoding(self.folder, decoding)
+        ready, self.counts = fit_prompts(prompts, self.tokenizer, self.config, decoding)
+        copies = 1 if decoding.temperature == 0 else decoding.samples
+        items = [
+            [number, row.ids, row.room, prompt_seed(seed, row.prompt.prompt_id, decoding.samples)]
+            for number, row in enumerate(ready)
+            if row.prompt.prompt_id not in skip
+        ]
+        request = {
+            "model": str(self.folder),
+            "max_length": decoding.max_length,
+            "copies": copies,
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+            "stop": self.stop,
+        }
+        for number, rows in run_workers(self.config, _WORKER, request, items):
+            prompt = ready[number].prompt
+            responses = [self._response(ids, reason) for ids, reason in rows] * (decoding.samples // copies)
+            yield Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)
+
+    def _response(self, ids: list[int], reason: str) -> Response:
+        finished = reason == "stop"
+        ids = ids[:-1] if finished and ids and ids[-1] in self.stop else ids
+        return Response(str(self.tokenizer.decode(ids, skip_special_tokens=True)), len(ids), finished)
+
+
+@contextmanager
+def open_vllm(config: VllmGenerator, folder: Path) -> Iterator[VllmEngine]:
+    """Prepare a policy for vLLM."""
+    yield VllmEngine(config, folder)

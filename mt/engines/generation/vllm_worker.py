@@ -1,0 +1,46 @@
+"""A vLLM process that samples: `python -m mt.engines.generation.vllm_worker request.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mt.engines.vllm_loop import read_request, serve
+
+
+def main() -> None:
+    """Sample the request's prompts; each result is a list of [token ids, finish reason]."""
+    request = read_request()
+    from vllm import LLM
+
+    own = {"generation_config": "vllm", "skip_tokenizer_init": True, "enable_prefix_caching": True}
+    llm = LLM(request["model"], max_model_len=request["max_length"], **own, **request["engine"])
+    serve(llm.llm_engine, _prompts(request), Path(request["results"]), _responses)
+
+
+def _prompts(request: dict[str, Any]) -> Iterator[tuple[int, list[int], Any]]:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    for number, ids, room, seed in request["items"]:
+        parameters = SamplingParams(
+            n=request["copies"],
+            temperature=request["temperature"],
+            top_p=request["top_p"],
+            max_tokens=room,
+            seed=seed,
+            stop_token_ids=request["stop"],
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        yield number, ids, parameters
+
+
+def _responses(output: Any) -> list[list[Any]]:
+    ordered = sorted(output.outputs, key=lambda response: response.index)
+    return [[list(response.token_ids), response.finish_reason] for response in ordered]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Scoring by vLLM: conversations sharded over worker processes, raw logits of the pooling runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mt.config.engines import VllmScorer
+from mt.engines.models import check_context, check_model
+from mt.engines.scoring.conversations import finite, fit_items
+from mt.engines.text import load_tokenizer
+from mt.engines.vllm_pool import device_groups, run_workers
+
+if TYPE_CHECKING:
+    from mt.engines.scoring import Item
+
+_WORKER = "mt.engines.scoring.vllm_worker"
+
+
+class VllmRewards:
+    """A reward model behind vLLM; see `Scorer`. Nothing stays on the GPUs between two calls."""
+
+    def __init__(self, config: VllmScorer, folder: Path):
+        """Check that the reward model can serve, before any process is started."""
+        device_groups(config)
+        check_model(folder, "reward")
+        check_context(folder, config.max_length, "scorer.max_length")
+        self.config, self.folder = config, folder
+        self.tokenizer = load_tokenizer(folder)
+        self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
+
+    def score(self, items: Sequence[Item]) -> Iterator[tuple[int, float]]:
+        """Yield (index, reward) as a worker finishes it."""
+        rows = fit_items(items, self.tokenizer, self.config, self.counts)
+        # vLLM wants room for one token more than a conversation has, though it generates none
+        request = {"model": str(self.folder), "max_length": self.config.max_length + 1}
+        for index, value in run_workers(self.config, _WORKER, request, list(enumerate(rows))):
+            yield index, finite(index, value)
+
+
+@contextmanager
+def open_vllm(config: VllmScorer, folder: Path) -> Iterator[VllmRewards]:
+    """Prepare a reward model for vLLM."""
+    yield VllmRewards(config, folder)

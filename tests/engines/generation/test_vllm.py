@@ -1,0 +1,119 @@
+"""Generation by vLLM: around it with a stand-in for the workers, and through the real engine where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mt.config.engines import DecodingConfig
+from mt.engines.generation import open_generator
+from mt.engines.generation import vllm as engine
+from mt.engines.generation.sampler import prompt_seed
+from mt.errors import ModelError
+from mt.types import Prompt, Response, Samples
+from tests.engines.generation.test_transformers import PROMPTS, answers
+from tests.engines.settings import decoding_config, vllm_generator_config
+from tests.engines.tiny import tiny_policy
+
+END, RED, BLUE = 2, 6, 7
+real = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_policy(tmp_path_factory.mktemp("policy"), initializer_range=0.3, hidden_size=64)
+
+
+Workers = Callable[[Any, str, dict[str, Any], Sequence[Any]], Iterator[Any]]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Stand in for the workers: every response is "red blue", every second one unfinished."""
+    requests: dict[str, Any] = {}
+
+    def workers(config: Any, module: str, request: dict[str, Any], items: Sequence[Any]) -> Iterator[Any]:
+        requests.update(request, items=items)
+        for number, *_ in reversed(items):
+            rows = [[[RED, BLUE, END], "stop"], [[RED, BLUE], "length"]]
+            yield number, [rows[k % 2] for k in range(request["copies"])]
+
+    monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
+    monkeypatch.setattr(engine, "run_workers", workers)
+    return requests
+
+
+def test_responses_are_decoded_without_their_end_token(policy: Path, seen: dict[str, Any]) -> None:
+    with open_generator(vllm_generator_config(), policy) as generator:
+        found = {samples.prompt_id: samples for samples in generator.sample(PROMPTS, decoding_config(), 1)}
+    assert found.keys() == {prompt.prompt_id for prompt in PROMPTS}
+    finished, cut = Response("red blue", 2, True), Response("red blue", 2, False)
+    assert found["p3"] == Samples("p3", PROMPTS[3].messages, "s", [finished, cut, finished])
+    assert seen["stop"][0] == END
+    assert all(room <= 12 and len(ids) + room <= 64 for _, ids, room, _ in seen["items"])
+
+
+def test_only_missing_prompts_are_sent_with_seeds_of_their_own(policy: Path, seen: dict[str, Any]) -> None:
+    with open_generator(vllm_generator_config(), policy) as generator:
+        found = list(generator.sample(PROMPTS, decoding_config(), 1, skip={"p0", "p4"}))
+    assert {samples.prompt_id for samples in found} == {p.prompt_id for p in PROMPTS} - {"p0", "p4"}
+    assert [seed for *_, seed in seen["items"]] == [
+        prompt_seed(1, p.prompt_id, 3) for p in PROMPTS if p.prompt_id not in {"p0", "p4"}
+    ]
+
+
+def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, seen: dict[str, Any]) -> None:
+    with open_generator(vllm_generator_config(), policy) as generator:
+        found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
+    assert seen["copies"] == 1
+    assert all(samples.responses == [Response("red blue", 2, True)] * 3 for samples in found)
+
+
+def test_long_prompts_are_counted(policy: Path, seen: dict[str, Any]) -> None:
+    long = Prompt("long", [{"role": "user", "content": "red " * 70}], None)
+    with open_generator(vllm_generator_config(), policy) as generator:
+        assert len(list(generator.sample([*PROMPTS, long], decoding_config(), 1))) == len(PROMPTS)
+        assert generator.counts == {"prompts": 18, "prompts_dropped": 1, "prompts_truncated": 0}
+
+
+def test_seeds_of_different_prompts_never_overlap() -> None:
+    seeds = [prompt_seed(0, f"p{i}", 5) for i in range(5000)]
+    assert len(set(seeds)) == 5000
+    assert all(seed % 5 == 0 and 0 <= seed < 2**62 for seed in seeds)
+
+
+def test_a_folder_that_cannot_serve_starts_no_process(tmp_path: Path, seen: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json"), open_generator(vllm_generator_config(), tmp_path):
+        pass
+
+
+def by_vllm(
+    policy: Path, prompts: Sequence[Prompt], decoding: DecodingConfig, skip: Sequence[str] = (), **changes: object
+) -> dict[str, Samples]:
+    with open_generator(vllm_generator_config(**changes), policy) as generator:
+        return {samples.prompt_id: samples for samples in generator.sample(prompts, decoding, 11, skip)}
+
+
+@real
+@pytest.mark.engines
+def test_greedy_responses_equal_those_of_transformers(policy: Path) -> None:
+    decoding = decoding_config(temperature=0)
+    assert by_vllm(policy, PROMPTS, decoding) == answers(policy, decoding=decoding)
+
+
+@real
+@pytest.mark.engines
+def test_shards_order_and_company_change_nothing(policy: Path) -> None:
+    decoding = decoding_config(samples=5)
+    reference = by_vllm(policy, PROMPTS, decoding)
+    assert {len(samples.responses) for samples in reference.values()} == {5}
+    responses = [response for samples in reference.values() for response in samples.responses]
+    assert len({response.text for response in responses}) > len(responses) // 2
+    assert {response.finished for response in responses} == {True, False}
+    done = [prompt.prompt_id for prompt in PROMPTS[:6]]
+    rest = by_vllm(policy, PROMPTS[::-1], decoding, skip=done, processes=2)
+    assert rest == {prompt_id: samples for prompt_id, samples in reference.items() if prompt_id not in done}

@@ -1,0 +1,78 @@
+"""Scoring by vLLM agrees with transformers."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mt.engines.scoring import Item, open_scorer
+from mt.engines.scoring import vllm as engine
+from mt.errors import EngineError, ModelError
+from tests.engines.scoring.test_transformers import ITEMS, scores
+from tests.engines.settings import vllm_scorer_config
+from tests.engines.tiny import tiny_reward
+
+LONG: Item = ([{"role": "user", "content": "red " * 80}], "blue", True)
+real = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+
+
+@pytest.fixture(scope="module")
+def reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_reward(tmp_path_factory.mktemp("reward"), initializer_range=0.3, hidden_size=64)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, value: float) -> list[Any]:
+    """Let every conversation's reward be `value` + its length."""
+    sent: list[Any] = []
+
+    def workers(config: Any, module: str, request: dict[str, Any], items: Sequence[Any]) -> Iterator[Any]:
+        sent.extend(items)
+        yield from ((index, value + len(ids)) for index, ids in items)
+
+    monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
+    monkeypatch.setattr(engine, "run_workers", workers)
+    return sent
+
+
+def test_conversations_are_cut_and_counted(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = stand_in(monkeypatch, 0.5)
+    with open_scorer(vllm_scorer_config(), reward) as scorer:
+        found = dict(scorer.score([LONG, *ITEMS]))
+        assert scorer.counts["truncated"] == 1
+        assert scorer.counts["tokens"] == sum(len(ids) for _, ids in sent)
+    assert found[0] == 64.5
+    assert sorted(found) == list(range(len(ITEMS) + 1))
+
+
+def test_a_reward_that_is_not_finite_names_its_item(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, float("nan"))
+    with (
+        pytest.raises(EngineError, match="item 0 has no finite reward"),
+        open_scorer(vllm_scorer_config(), reward) as s,
+    ):
+        list(s.score(ITEMS))
+
+
+def test_a_length_beyond_the_context_is_refused(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, 0.0)
+    with (
+        pytest.raises(ModelError, match=r"scorer\.max_length=200"),
+        open_scorer(vllm_scorer_config(max_length=200), reward),
+    ):
+        pass
+
+
+@real
+@pytest.mark.engines
+def test_rewards_equal_those_of_transformers(reward: Path) -> None:
+    """Conversations up to the model's whole context, one of them cut."""
+    items = [*ITEMS, ([{"role": "user", "content": "red " * 200}], "blue", True)]
+    with open_scorer(vllm_scorer_config(max_length=128, processes=2), reward) as scorer:
+        found = dict(scorer.score(items))
+        assert scorer.counts["truncated"] == 1
+    expected = scores(reward, items, max_length=128)
+    assert [found[i] for i in range(len(items))] == pytest.approx(expected, abs=1e-4)

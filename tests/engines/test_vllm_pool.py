@@ -1,0 +1,129 @@
+"""Worker processes share the work, hand results on as they come, and never outlive their parent."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mt.config.engines import VllmScorer
+from mt.engines import vllm_pool
+from mt.engines.vllm_pool import device_groups, run_workers
+from mt.errors import ConfigError, EngineError
+from tests.engines.settings import vllm_scorer_config
+
+FAKE = "tests.engines.fake_worker"
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(vllm_pool, "_visible_gpus", list)
+
+
+def run(act: str, items: list[int], **changes: object) -> Iterator[list[object]]:
+    config: VllmScorer = vllm_scorer_config(**changes)
+    return run_workers(config, FAKE, {"act": act}, items)
+
+
+def test_every_item_is_answered_once_by_one_of_the_workers() -> None:
+    found = list(run("answer", list(range(7)), processes=2))
+    assert sorted(item for item, *_ in found) == list(range(7))
+    by_worker = {pid: sorted(item for item, other, *_ in found if other == pid) for _, pid, *_ in found}
+    assert sorted(by_worker.values()) == [[0, 2, 4, 6], [1, 3, 5]]
+    assert {engine["dtype"] for *_, engine in found} == {"float32"}  # type: ignore[index]
+    assert not any(psutil.pid_exists(pid) for pid in by_worker)  # type: ignore[arg-type]
+
+
+def test_results_come_while_the_worker_still_runs() -> None:
+    stream = run("hang", [5, 6])
+    item, pid, *_ = next(stream)
+    assert item == 5 and psutil.pid_exists(pid)  # type: ignore[arg-type]
+    stream.close()  # type: ignore[attr-defined]
+    assert not psutil.pid_exists(pid)  # type: ignore[arg-type]
+
+
+def test_a_worker_that_fails_is_one_line_and_ends_the_others() -> None:
+    with pytest.raises(EngineError, match=r"ended with code 1: ValueError: the engine is on fire"):
+        list(run("fail", [1, 2, 3, 4], processes=2))
+
+
+def test_results_that_never_come_are_an_error() -> None:
+    with pytest.raises(EngineError, match="gave 1 of 3 results"):
+        list(run("stop early", [1, 2, 3]))
+
+
+def test_no_items_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert list(run("answer", [])) == []
+
+
+def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    script = (
+        "from mt.engines import vllm_pool as pool\n"
+        "from tests.engines.test_vllm_pool import FAKE, vllm_scorer_config\n"
+        "pool.device_groups = lambda config: [[]]\n"
+        "for _, pid, *_ in pool.run_workers(vllm_scorer_config(), FAKE, {'act': 'hang'}, [1, 2]):\n"
+        "    print(pid, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        worker = int(parent.stdout.readline())
+        assert psutil.pid_exists(worker)
+        os.kill(parent.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the worker outlives its parent"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "changes", "expected"),
+    [
+        ([], {}, [[]]),
+        ([], {"processes": 2}, [[], []]),
+        (["0", "1", "2", "3"], {}, [["0"], ["1"], ["2"], ["3"]]),
+        (["4", "5", "6", "7"], {"tensor_parallel": 2}, [["4", "5"], ["6", "7"]]),
+        (["0", "1", "2", "3"], {"processes": 2}, [["0"], ["1"]]),
+    ],
+)
+def test_gpus_are_shared_out(
+    monkeypatch: pytest.MonkeyPatch, gpus: list[str], changes: dict[str, object], expected: list[list[str]]
+) -> None:
+    monkeypatch.setattr(vllm_pool, "_visible_gpus", lambda: gpus)
+    assert device_groups(vllm_scorer_config(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("gpus", "changes", "problem"),
+    [
+        (["0", "1"], {"processes": 3}, r"processes=3: with tensor_parallel=1 needs 3 GPUs, 2 are visible.*1 to 2"),
+        (["0"], {"tensor_parallel": 2}, r"needs 2 GPUs, 1 are visible"),
+        ([], {"tensor_parallel": 2}, r"tensor_parallel=2: there is no GPU. Allowed: 1"),
+    ],
+)
+def test_more_gpus_than_there_are_is_refused(
+    monkeypatch: pytest.MonkeyPatch, gpus: list[str], changes: dict[str, object], problem: str
+) -> None:
+    monkeypatch.setattr(vllm_pool, "_visible_gpus", lambda: gpus)
+    with pytest.raises(ConfigError, match=problem):
+        device_groups(vllm_scorer_config(**changes))
+
+
+def test_a_worker_sees_its_gpus_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_pool, "_visible_gpus", lambda: ["6", "7"])
+    assert {devices for _, _, devices, _ in run("answer", [1, 2])} == {"6", "7"}
+
+
+def test_missing_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"vLLM is not installed\. Install the extra"):
+        device_groups(vllm_scorer_config())
