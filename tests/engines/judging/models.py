@@ -13,14 +13,14 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from tests.engines.tiny import SPECIALS, TEMPLATE
 
 SAYINGS = ["m", "M", "[[A>B]]", "[[B>>A]]", "perhaps"]
-_WIDTH = 16
+_WIDTH = 64  # heads of 32, the narrowest that vLLM's attention on a CPU knows
+_NORMED = 8.0  # root of the width: what RMS normalisation makes of a unit vector
 
 
 def speaking_judge(folder: Path, logits: dict[str, float], context: int = 1024) -> Path:
     """Save a model whose next-word logits at the answer's beginning are `logits`, and that then ends its turn.
 
-    Attention and feed-forward add nothing, so that the logits depend on the last token alone: RMS normalisation
-    makes a unit vector of width 16 four times as long.
+    Attention and feed-forward add nothing, so that the logits depend on the last token alone.
     """
     words = [*SPECIALS, *SAYINGS]
     model = LlamaForCausalLM(
@@ -48,10 +48,10 @@ def speaking_judge(folder: Path, logits: dict[str, float], context: int = 1024) 
         for word in SAYINGS:
             embedding[words.index(word), :3] = torch.tensor([0.0, 1.0, 0.0])
         head.zero_()
-        head[:, 0] = -50 / 4
+        head[:, 0] = -50 / _NORMED
         for word, logit in logits.items():
-            head[words.index(word), 0] = logit / 4
-        head[words.index("<end>"), 1] = 50 / 4
+            head[words.index(word), 0] = logit / _NORMED
+        head[words.index("<end>"), 1] = 50 / _NORMED
     model.generation_config.eos_token_id = words.index("<end>")
     model.save_pretrained(folder)
     _tokenizer(words).save_pretrained(folder)

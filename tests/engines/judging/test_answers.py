@@ -15,9 +15,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["choices", "message", "content", "logprobs", "top_logprobs", "token", "logprob", "usage"]
-            ),
+            st.sampled_from(["choices", "message", "content", "logprobs", "top_logprobs", "token", "logprob", "usage"]),
             inner,
             max_size=4,
         )

@@ -54,8 +54,7 @@ def test_fields_of_a_later_version_are_no_harm(tmp_path):
 def test_threads_do_not_mix_their_lines(tmp_path):
     cache = JudgmentCache(tmp_path)
     threads = [
-        threading.Thread(target=lambda at=at: [cache.keep(f"{at}-{n}", ANSWER) for n in range(200)])
-        for at in range(8)
+        threading.Thread(target=lambda at=at: [cache.keep(f"{at}-{n}", ANSWER) for n in range(200)]) for at in range(8)
     ]
     for thread in threads:
         thread.start()

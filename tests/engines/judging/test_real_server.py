@@ -1,86 +1,177 @@
-"""The judge against transformers' own server: a real endpoint that speaks the protocol, with a tiny model."""
+"""The judges against real servers that speak OpenAI's protocol, transformers' own and vLLM's, on a tiny model."""
 
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from mt.config.judge import VllmJudge
 from mt.engines.judging import open_judge
 from mt.errors import JudgeError
 from tests.engines.judging.models import speaking_judge
 from tests.engines.judging.settings import comparisons, openai_config
 
-NEEDED = ("fastapi", "uvicorn")
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in NEEDED),
-    reason=f"transformers' server needs {' and '.join(NEEDED)} (pip install transformers[serving])",
-)
+pytestmark = pytest.mark.engines
+
+LOGITS = {"[[B>>A]]": 5.0, "m": 0.0, "M": math.log(4)}
+_START_S = 240  # vLLM imports for a minute where the machine is busy
+_QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    absent = [name for name in packages if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(absent), reason=f"{', '.join(absent)} not installed (make test-engines)")
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speaking_judge(tmp_path_factory.mktemp("served") / "judge", {"[[B>>A]]": 5.0, "m": 1.0})
+    return speaking_judge(tmp_path_factory.mktemp("served") / "judge", LOGITS)
 
 
 @pytest.fixture(scope="module")
-def address(model: Path) -> Iterator[str]:
+def transformers_server(model: Path) -> Iterator[str]:
+    command = ["-m", "transformers.cli.transformers", "serve", str(model), "--device", "cpu", "--dtype", "float32"]
+    with _serving(command) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def vllm_server(model: Path) -> Iterator[str]:
+    command = ["-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--served-model-name", str(model)]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--seed", "0"]
+    command += ["--kv-cache-memory-bytes", str(64 * 2**20)]
+    with _serving(command) as address:
+        yield address
+
+
+@contextmanager
+def _serving(arguments: list[str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(model), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--device", "cpu", "--dtype", "float32"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    # A session of its own, so that the server's worker processes end with it.
+    server = subprocess.Popen(
+        command,
+        env={**os.environ, **_QUIET},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        _wait_until_ready(f"http://127.0.0.1:{port}/health", server)
+        _wait_until(lambda: _answers(f"http://127.0.0.1:{port}/health"), server)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
 
 
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+def _wait_until(ready: Callable[[], bool], server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while not ready():
         assert server.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the server did not start within a minute")
+        assert time.monotonic() < deadline, f"the server did not start within {_START_S} s"
+        time.sleep(0.2)
 
 
-@pytest.fixture(autouse=True)
-def environment(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    return lambda address: monkeypatch.setenv("OPENAI_BASE_URL", address)
 
 
-def test_verdicts_of_a_real_server(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("transformers_server", marks=needs("fastapi", "uvicorn")),
+        pytest.param("vllm_server", marks=needs("vllm")),
+    ],
+)
+def test_verdict_texts(server, model, tmp_path, at, request):
+    at(request.getfixturevalue(server))
     config = openai_config(model=str(model), concurrency=2, timeout_s=60.0)
-    with open_judge(config, "verdict", cache=tmp_path) as judge:
-        rows = list(judge.judge(comparisons(4)))
-    assert [(row.verdict, row.preference, row.problem) for row in rows] == [("B>>A", 2.0, None)] * 4
-    assert judge.counts["calls"] == 4
-    assert judge.counts["output_tokens"] == 8  # the label and the end of the turn
-    with open_judge(config, "verdict", cache=tmp_path) as judge:
-        assert len(list(judge.judge(comparisons(4)))) == judge.counts["cached"] == 4
+    for cached in (0, 4):
+        with open_judge(config, "verdict", cache=tmp_path) as judge:
+            rows = list(judge.judge(comparisons(4)))
+        assert [(row.verdict, row.preference, row.problem) for row in rows] == [("B>>A", 2.0, None)] * 4
+        assert (judge.counts["cached"], judge.counts["calls"]) == (cached, 4 - cached)
+    assert all(row.raw.strip() == "[[B>>A]]" for row in rows)
 
 
-def test_a_server_without_log_probabilities_is_said(model: Path, tmp_path: Path) -> None:
+@needs("vllm")
+def test_token_log_probabilities(model, tmp_path, at, vllm_server):
+    at(vllm_server)
+    config = openai_config(model=str(model), timeout_s=60.0)
+    with open_judge(config, "preference", cache=tmp_path) as judge:
+        rows = list(judge.judge(comparisons(6) + comparisons(6, "model_first")))
+    assert {(row.order, round(row.preference, 4)) for row in rows} == {("baseline_first", 1.8), ("model_first", 1.2)}
+
+
+@needs("vllm")
+def test_a_comparison_beyond_the_context_is_refused_and_missing(model, tmp_path, at, vllm_server):
+    from dataclasses import replace
+
+    at(vllm_server)
+    good, long = comparisons(2)
+    config = openai_config(model=str(model), timeout_s=60.0, concurrency=1)
+    with open_judge(config, "preference", cache=tmp_path) as judge:
+        rows = {row.prompt_id: row for row in judge.judge([good, replace(long, model="m " * 2000)])}
+    assert rows["p0"].preference == pytest.approx(1.8, abs=1e-4)
+    assert rows["p1"].preference is None
+    assert "status 400" in rows["p1"].problem
+
+
+@needs("fastapi", "uvicorn")
+def test_a_server_without_log_probabilities_is_said(model, tmp_path, at, transformers_server):
+    at(transformers_server)
     config = openai_config(model=str(model), concurrency=1, timeout_s=60.0, prove_within=2)
     with (
         open_judge(config, "preference", cache=tmp_path) as judge,
         pytest.raises(JudgeError, match="no log-probabilities of m or M"),
     ):
         list(judge.judge(comparisons(4)))
+
+
+@needs("vllm")
+@pytest.mark.parametrize(("style", "expected"), [("verdict", ("B>>A", 2.0)), ("preference", (None, 2.0))])
+def test_the_local_judge_by_vllm(tmp_path, style, expected):
+    folder = speaking_judge(tmp_path / "judge", LOGITS if style == "verdict" else {"M": 2.0, "m": 1.0})
+    generator = {
+        "name": "vllm",
+        "dtype": "float32",
+        "long_prompts": "drop",
+        "response_room": 4,
+        "processes": 1,
+        "tensor_parallel": 1,
+        "gpu_memory": 0.5,
+        "cache_mib": 64,
+        "max_sequences": 16,
+        "eager": True,
+        "threads": 1,
+    }
+    values = {"name": "vllm", "path": "judge", "revision": None, "generator": generator, "max_length": 512}
+    values |= {"preference_template": "own", "verdict_template": "own", "max_tokens": 8}
+    config = VllmJudge.model_validate(values)
+    with open_judge(config, style, cache=None, model=folder, version="j") as judge:
+        rows = list(judge.judge(comparisons(3)))
+    assert [(row.verdict, row.preference) for row in rows] == [expected] * 3
