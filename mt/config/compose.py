@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from mt.config.contexts import within_context
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe, nearest
 
@@ -52,8 +53,13 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False) -> list[Co
 
 
 def register_resolvers() -> None:
-    """Make `${at_scale:{paper: …, world: …}}` known: a value per scale name or family."""
+    """Make two kinds of values known to the files in conf/.
+
+    `${at_scale:{paper: …, world: …}}` is a value per scale name or family; `${within_context:policy,2048}` is a
+    length in tokens, or the policy's context where that is shorter.
+    """
     OmegaConf.register_new_resolver("at_scale", _at_scale, replace=True)
+    OmegaConf.register_new_resolver("within_context", _within_context, replace=True)
 
 
 def options(group: str) -> list[str]:
@@ -71,6 +77,10 @@ def _at_scale(table: DictConfig, *, _root_: DictConfig) -> Any:
         if name in table:
             return table[name]
     raise ConfigError(describe("scale", _root_.scale.name, f"no value in {dict(table)}"))
+
+
+def _within_context(model: str, length: int, *, _root_: DictConfig) -> int:
+    return within_context(_root_[model].path, length)
 
 
 class _hydra:

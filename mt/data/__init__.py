@@ -1,0 +1,1 @@
+"""Prompts from files and data sets: read strictly, cleaned, counted and split; every error names its line."""

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mt.config.contexts import context_length
 from mt.engines.text import spare_pad
 from mt.errors import ModelError, describe
 
@@ -18,7 +19,6 @@ Kind = Literal["policy", "reward"]
 _ENDINGS = {"policy": ("ForCausalLM", "LMHeadModel"), "reward": ("ForSequenceClassification",)}
 _CLASSES = {"policy": "causal language model", "reward": "sequence-classification reward model"}
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_CONTEXT_FIELDS = ("max_position_embeddings", "n_positions")
 
 
 def check_model(folder: Path, kind: Kind) -> None:
@@ -36,13 +36,6 @@ def check_model(folder: Path, kind: Kind) -> None:
     if kind == "reward":
         _check_reward_head(folder, shapes, field)
     _check_tokenizer(folder, field)
-
-
-def context_length(folder: Path) -> int | None:
-    """Return the most tokens that the model's positions allow, or None where its config names no limit."""
-    config = _json(Path(folder) / "config.json", "model folder")
-    config = {**config, **config.get("text_config", {})}
-    return next((int(config[name]) for name in _CONTEXT_FIELDS if config.get(name)), None)
 
 
 def check_context(folder: Path, max_length: int, field: str) -> None:

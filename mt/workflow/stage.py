@@ -59,6 +59,9 @@ class Stage(Keyed):
         """Return the stages whose artifacts this one reads, in the order of the fields."""
         return [stage for field in fields(self) for stage in _stages(getattr(self, field.name))]
 
+    def check(self) -> None:
+        """Raise one clear error where the stage cannot succeed; asked before anything runs, so only of cheap facts."""
+
     def run(self, work: Work) -> None:
         """Compute the output into `work.folder`; heavy imports belong inside."""
         raise NotImplementedError(f"{type(self).__name__} has no run()")
@@ -73,9 +76,6 @@ class External(Stage):
     location: Path
     """Where it lies; not part of the key."""
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"location"})
-
-    def check(self) -> None:
-        """Raise one clear error where what lies there cannot be used."""
 
 
 def _stages(value: Any) -> Iterator[Stage]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mt.engines.models import check_context, check_model, context_length, load_model
+from mt.config.contexts import context_length
+from mt.engines.models import check_context, check_model, load_model
 from mt.errors import ModelError
 from tests.engines.tiny import tiny_policy, tiny_reward
 

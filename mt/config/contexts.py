@@ -1,0 +1,38 @@
+"""How long a model's sequences may be, read from its folder's config.json: no model library is needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mt.errors import ModelError, describe
+
+_FIELDS = ("max_position_embeddings", "n_positions")
+
+
+def context_length(folder: Path) -> int | None:
+    """Return the most tokens that the model's positions allow, or None where its config names no limit.
+
+    Raises ModelError for a config.json that is no JSON object.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        return None
+    try:
+        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        config = {**config, **config.get("text_config", {})}
+    except (ValueError, AttributeError, TypeError) as error:
+        mend = "Download or save the model again"
+        raise ModelError(describe("model", path, f"is not a JSON object ({error})", mend=mend)) from error
+    return next((int(config[name]) for name in _FIELDS if config.get(name)), None)
+
+
+def within_context(path: str | None, length: int) -> int:
+    """Return `length`, or the context of the local model folder at `path` where that is shorter.
+
+    A hub name keeps `length`: what a run is must not depend on what a cache holds.
+    """
+    folder = Path(path).expanduser() if path else None
+    limit = context_length(folder) if folder is not None and folder.is_dir() else None
+    return length if limit is None else min(length, limit)

@@ -1,0 +1,184 @@
+"""Rows of data files: JSONL, JSON, CSV and Parquet, each row with the place that an error would name."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from mt.errors import DataError, describe
+
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+"""Format by file ending; all but Parquet may be followed by `.gz`."""
+_READABLE = "jsonl, json, csv (each also .gz), parquet"
+_FIELD_LIMIT = 2**31 - 1  # the csv module refuses fields of more than 128 KiB otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file: where it stands ("prompts.jsonl, line 3") and its fields."""
+
+    place: str
+    values: dict[str, Any]
+
+
+def read_rows(path: Path, data_format: str = "auto") -> Iterator[Row]:
+    """Yield the rows of a data file; raises DataError naming the file and line of what cannot be read."""
+    if not path.is_file():
+        raise DataError(describe("data.path", path, "no such file", mend="Check the path"))
+    kind = format_of(path) if data_format == "auto" else data_format
+    if kind == "parquet":
+        yield from _parquet(path)
+    elif kind == "csv":
+        yield from _csv(path)
+    else:
+        yield from _json(path)
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a file's ending stands for."""
+    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    found = ENDINGS.get(ending.lower())
+    if found is None or (found == "parquet" and path.suffix == ".gz"):
+        mend = "Rename the file, or set data.format"
+        raise DataError(describe("data.path", path, "its ending names no format", allowed=_READABLE, mend=mend))
+    return found
+
+
+def is_data_file(name: str) -> bool:
+    """Say whether a file's ending is one that `read_rows` knows."""
+    try:
+        return bool(format_of(Path(name)))
+    except DataError:
+        return False
+
+
+def _json(path: Path) -> Iterator[Row]:
+    """Yield the objects of a JSONL file, or of a JSON file that is one array of objects."""
+    lines = _lines(path)
+    number, first = next(((n, line) for n, line in lines if line.strip()), (0, ""))
+    if first.lstrip().startswith("["):
+        text = "".join([first, *(line for _, line in lines)])
+        items = _parsed(text, path, number)
+        yield from (_object(item, f"{path}, row {n}") for n, item in enumerate(items, start=1))
+        return
+    if first:
+        yield _object(_parsed(first, path, number), f"{path}, line {number}")
+    for number, line in lines:
+        if line.strip():
+            yield _object(_parsed(line, path, number), f"{path}, line {number}")
+
+
+def _parsed(text: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(text.rstrip())
+    except (json.JSONDecodeError, RecursionError) as error:
+        line = number + error.lineno - 1 if isinstance(error, json.JSONDecodeError) else number
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        raise _refusal(path, line, f"not valid JSON ({reason})", "one object per line, such as {…}") from error
+
+
+def _object(item: Any, place: str) -> Row:
+    if not isinstance(item, dict):
+        raise DataError(f"{place}: holds {_shown(item)}. Allowed: one object per line, such as {{…}}.")
+    return Row(place, item)
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    """Yield the rows of a CSV file with a header; a field may span lines, its first line is named."""
+    csv.field_size_limit(_FIELD_LIMIT)
+    reader = csv.reader((line for _, line in _lines(path)), strict=True)
+    header: list[str] | None = None
+    start = 1
+    try:
+        for cells in reader:
+            if header is None:
+                header = _header(cells, path)
+            elif cells:
+                yield Row(f"{path}, line {start}", _cells(cells, header, path, start))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        mend = "Quote fields that hold commas, quotes or line breaks"
+        raise _refusal(path, start, f"not valid CSV ({error})", "RFC 4180", mend) from error
+
+
+def _header(names: list[str], path: Path) -> list[str]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated or not any(names):
+        raise _refusal(
+            path, 1, f"repeated or empty column names {repeated}", "a header that names each column once"
+        )
+    return names
+
+
+def _cells(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, Any]:
+    if len(cells) != len(header):
+        problem = f"{len(cells)} fields, and the header names {len(header)}"
+        mend = "Quote fields that hold commas, quotes or line breaks"
+        raise _refusal(path, line, problem, f"{len(header)} fields", mend)
+    return dict(zip(header, cells, strict=True))
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches():
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(f"{path}, row {number}", values)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(describe("data.path", path, f"not a readable Parquet file ({reason})")) from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of a text file, decoded line by line so that an error names its line."""
+    number = 0
+    with _opened(path) as file:
+        try:
+            for number, raw in enumerate(file, start=1):
+                yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            mend = "Save the file as UTF-8"
+            raise _refusal(path, number, f"not UTF-8 (byte {error.start})", "UTF-8", mend) from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            mend = "Download or compress it again"
+            raise _refusal(path, number + 1, f"damaged gzip file ({error})", "", mend) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a text file for reading bytes, decompressing where its ending is .gz."""
+    with path.open("rb") as raw:
+        if path.suffix == ".gz":
+            with gzip.open(raw) as unpacked:
+                yield io.BufferedReader(unpacked)
+        else:
+            yield raw
+
+
+def _refusal(path: Path, line: int, problem: str, allowed: str, mend: str = "Mend the line") -> DataError:
+    text = f"{path}, line {line}: {problem}."
+    return DataError(f"{text}{f' Allowed: {allowed}.' if allowed else ''} {mend}.")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,131 @@
+"""Hub names with pinned revisions: where their files lie in the local cache, and how they get there.
+
+A pinned commit fixes the folder of the cache, so that plans need no network: only `fetch` uses it, and only for
+what is missing. Weights are safetensors, data are Parquet, JSON or CSV; pickles and code are never downloaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Literal
+
+from mt.data.files import ENDINGS, is_data_file
+from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError, describe
+
+Kind = Literal["model", "dataset"]
+
+MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt")
+"""What a model folder may hold: weights without pickles, descriptions, tokenizers; no code."""
+_SUFFIXES = (*ENDINGS, *(f"{ending}.gz" for ending, kind in ENDINGS.items() if kind != "parquet"))
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_ERRORS = {"model": ModelError, "dataset": DataError}
+
+
+def snapshot_folder(kind: Kind, name: str, revision: str) -> Path:
+    """Return where the local hub cache keeps a pinned revision, whether it is there yet or not."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = repo_folder_name(repo_id=name, repo_type=kind)
+    return Path(constants.HF_HUB_CACHE).expanduser() / folder / "snapshots" / revision
+
+
+def check_name(field: str, name: str, revision: str | None) -> str:
+    """Return the pinned revision of a hub name; raises ConfigError where either cannot be used.
+
+    `field` is the setting's prefix ("policy", "data"): errors name `<field>.path` or `<field>.revision`.
+    """
+    if not _NAME.fullmatch(name):
+        allowed, mend = "an existing path, or a hub name OWNER/NAME", "Check the path"
+        raise ConfigError(describe(f"{field}.path", name, "no such file or folder", allowed=allowed, mend=mend))
+    if revision is None or not _COMMIT.fullmatch(revision):
+        problem = f"no commit, and '{name}' is no local path: a hub name needs its revision pinned"
+        mend = f"Add {field}.revision=COMMIT from the hub's page of {name}, or give a local path as {field}.path"
+        raise ConfigError(describe(f"{field}.revision", revision, problem, allowed="40 hex digits", mend=mend))
+    return revision
+
+
+def fetch(kind: Kind, name: str, revision: str, patterns: Sequence[str], field: str) -> Path:
+    """Bring the files that match any pattern into the local cache; complete ones are not loaded again.
+
+    Raises ModelError or DataError, with one line that names the setting, the hub name and the way to a local path.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    mishaps = (OSError, ValueError, RuntimeError, errors.HTTPError, errors.XetDownloadError)
+
+    ignored = ["original/*", "*/original/*", "onnx/*", "consolidated*"]
+    try:
+        folder = snapshot_download(
+            name, repo_type=kind, revision=revision, allow_patterns=list(patterns), ignore_patterns=ignored
+        )
+    except mishaps as error:
+        raise _told(error, kind, name, revision, field) from error
+    return Path(folder)
+
+
+def data_patterns(split: str | None, subset: str | None, files: str | None) -> list[str]:
+    """Return the patterns of a split's files: <split>.ending, <split>-00000-of-00001.ending, <split>/….ending."""
+    if files is not None:
+        return [files]
+    folders = [f"{subset}/", f"*/{subset}/"] if subset else ["", "*/"]
+    stems = (f"{split}", f"{split}-[0-9]*", f"{split}/*")
+    return [f"{folder}{stem}{suffix}" for folder in folders for stem in stems for suffix in _SUFFIXES]
+
+
+def data_files(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """Return the data files below a folder that match any pattern, by name; raises DataError where none does."""
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    names = [name for name in names if is_data_file(name)]
+    found = [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+    if not found:
+        listed = ", ".join(names[:8]) or "no data file at all"
+        mend = "Set data.split, data.subset, or data.files=PATTERN"
+        raise DataError(describe("data.path", folder, f"no file of this split (found: {listed})", mend=mend))
+    _check_shards(folder, found)
+    return [folder / name for name in found]
+
+
+def _check_shards(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a split of which a numbered part is missing (name-00000-of-00003.parquet)."""
+    for name in names:
+        if numbered := re.search(r"-(\d{5})-of-(\d{5})", name):
+            for index in range(int(numbered[2])):
+                part = f"{name[: numbered.start(1)]}{index:05d}{name[numbered.end(1) :]}"
+                if not (folder / part).is_file():
+                    mend = "Download the data set again"
+                    raise DataError(
+                        describe("data.path", folder / part, "a part of the split is missing", mend=mend)
+                    )
+
+
+def _told(error: Exception, kind: Kind, name: str, revision: str, field: str) -> MutualTaughtError:
+    """Put whatever the hub's client raised in one line."""
+    from huggingface_hub import errors
+
+    local = f"or download it elsewhere and set {field}.path=DIR"
+    told = _ERRORS[kind]
+    if isinstance(error, errors.GatedRepoError):
+        problem = "its owner has to grant you access, and a token to prove it"
+        mend = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        problem, mend = f"has no revision {revision}", f"Set {field}.revision to a commit of its hub page"
+    elif isinstance(error, errors.RepositoryNotFoundError) or _status(error) == 401:
+        problem = f"no such {kind} on the hub, or a private one"
+        mend = f"Check the name, run 'hf auth login' or set HF_TOKEN for a private one, {local}"
+    elif isinstance(error, errors.LocalEntryNotFoundError):
+        problem = "not wholly in the local cache, and the hub cannot be reached"
+        mend = f"Check the network (and that HF_HUB_OFFLINE is not set), {local}"
+    else:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        problem = f"the download was interrupted ({reason})"
+        mend = f"Run the same command again to continue, {local}"
+    return told(describe(f"{field}.path", f"{name}@{revision[:12]}", problem, mend=mend))
+
+
+def _status(error: Exception) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)

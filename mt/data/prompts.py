@@ -1,0 +1,168 @@
+"""Rows to prompts: strict about what a prompt is, counting what is left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mt.config.data import FieldsConfig
+from mt.data.files import Row
+from mt.errors import DataError, describe, nearest
+from mt.types import Messages, Prompt
+
+ROLES = ("system", "user", "assistant")
+_TEXT_OR_CHAT = 'text, or a list of {"role", "content"}'
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Prompts as they were read, in the order of the files, and counts of rows and of what was dropped."""
+
+    prompts: list[Prompt]
+    counts: dict[str, int]
+
+
+def load_prompts(rows: Iterable[Row], fields: FieldsConfig) -> Loaded:
+    """Turn rows into distinct prompts; empty ones and repetitions are dropped and counted.
+
+    Raises DataError naming place and field of a row that is no prompt, and of an id that two prompts share.
+    """
+    found: dict[str, Prompt] = {}
+    places: dict[str, str] = {}
+    counts = {"rows": 0, "empty": 0, "duplicates": 0}
+    for row in rows:
+        counts["rows"] += 1
+        messages = _messages(row, fields)
+        if not messages:
+            counts["empty"] += 1
+            continue
+        content = content_hash(messages)
+        if content in found:
+            counts["duplicates"] += 1
+            continue
+        prompt = Prompt(_id(row, fields.id) or content[:16], messages, _section(row, fields.section))
+        _refuse_shared_id(prompt, row, fields.id, places)
+        found[content] = prompt
+    return Loaded(list(found.values()), counts)
+
+
+def content_hash(messages: Messages) -> str:
+    """Return a hash (hex) of a conversation; white space around a turn does not count."""
+    turns = [[message["role"], message["content"].strip()] for message in messages]
+    return hashlib.sha256(json.dumps(turns, ensure_ascii=False).encode()).hexdigest()
+
+
+def user_text(prompt: Prompt) -> str:
+    """Return a prompt's user turns as one text."""
+    return "\n".join(message["content"] for message in prompt.messages if message["role"] == "user")
+
+
+def _messages(row: Row, fields: FieldsConfig) -> Messages:
+    """Return a row's conversation: its chat, else its plain prompt; empty where both are."""
+    names = [name for name in (fields.messages, fields.prompt) if name is not None]
+    if not any(name in row.values for name in names):
+        raise _no_field(row, names)
+    for name in names:
+        value = row.values.get(name)
+        if isinstance(value, str) and name == fields.messages:
+            value = _json_messages(value, row, name)
+        if messages := _conversation(value, row, name):
+            return messages
+    return []
+
+
+def _json_messages(text: str, row: Row, name: str) -> Any:
+    """Read a chat that is written as JSON, as CSV has to."""
+    try:
+        return json.loads(text) if text.strip() else None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _refusal(row, name, text, f"not valid JSON ({error})", "a JSON list of messages") from error
+
+
+def _conversation(value: Any, row: Row, name: str) -> Messages:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return []
+    if isinstance(value, str):
+        return [{"role": "user", "content": _text(value, row, name)}]
+    if not isinstance(value, list):
+        raise _refusal(row, name, value, "neither text nor a chat", _TEXT_OR_CHAT)
+    messages = [_message(item, row, f"{name}[{index}]") for index, item in enumerate(value)]
+    if not messages or not messages[-1]["content"].strip():
+        return []
+    _check_order(messages, row, name)
+    return messages
+
+
+def _message(item: Any, row: Row, name: str) -> dict[str, str]:
+    """Return a message with its role and its content only, or refuse it."""
+    if not isinstance(item, dict) or not {"role", "content"} <= set(item):
+        raise _refusal(row, name, item, "not a message", 'an object with "role" and "content"')
+    if item["role"] not in ROLES:
+        raise _refusal(row, f"{name}.role", item["role"], "unknown role", ", ".join(ROLES))
+    if not isinstance(item["content"], str):
+        raise _refusal(row, f"{name}.content", item["content"], "not text", "text")
+    return {"role": item["role"], "content": _text(item["content"], row, f"{name}.content")}
+
+
+def _check_order(messages: Messages, row: Row, name: str) -> None:
+    roles = [message["role"] for message in messages]
+    if roles[-1] != "user":
+        mend = "Leave the answer out, or set data.fields.messages=null"
+        raise _refusal(
+            row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", mend
+        )
+    if "system" in roles[1:]:
+        problem = "a system message after the first turn"
+        raise _refusal(row, name, "system", problem, "at most one, and it comes first")
+
+
+def _text(value: str, row: Row, name: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        problem = f"half a surrogate pair at character {error.start}, which is no text"
+        raise _refusal(row, name, ascii(value), problem, "complete characters") from error
+    return value
+
+
+def _id(row: Row, name: str | None) -> str | None:
+    value = row.values.get(name) if name is not None else None
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _refusal(row, str(name), value, "no name of a prompt", "text or a whole number")
+    return _text(str(value), row, str(name))
+
+
+def _section(row: Row, name: str | None) -> str | None:
+    value = row.values.get(name) if name is not None else None
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise _refusal(row, str(name), value, "no label", "text")
+    return _text(value, row, str(name))
+
+
+def _refuse_shared_id(prompt: Prompt, row: Row, name: str | None, places: dict[str, str]) -> None:
+    first = places.setdefault(prompt.prompt_id, row.place)
+    if first != row.place:
+        mend = "Make the ids unique, or set data.fields.id=null"
+        problem = f"another prompt has this id already ({first})"
+        raise _refusal(row, str(name), prompt.prompt_id, problem, "one prompt per id", mend)
+
+
+def _no_field(row: Row, names: list[str]) -> DataError:
+    given = sorted(map(str, row.values))
+    hint = next((text for name in names if (text := nearest(name, given))), "")
+    problem = f"has no field {' or '.join(map(repr, names))}, only {', '.join(map(repr, given)) or 'none'}"
+    return DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")
+
+
+def _refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Mend the row") -> DataError:
+    shown = str(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
+    line = describe(f"{row.place}, {name}", shown, problem, allowed=allowed, mend=mend)
+    return DataError(" ".join(line.split()))
