@@ -39,7 +39,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         columns,
         cells,
         list(seen.comparisons(columns)),
-        judges=_distinct(used["judge"]),
+        judges=_distinct(used["judge"]) if spec.judge is None else [spec.judge],
         data=_distinct(used["data"] + " at scale " + used["scale"]),
         versions=_distinct(used["versions"]),
         missing=_missing(spec, columns, cells),

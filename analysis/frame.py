@@ -102,9 +102,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
 def _versions(record: Record) -> str:
     """Return the code and the packages behind a run in one line."""
     git, packages = record.get("git") or {}, record.get("packages") or {}
-    commit = (
-        f"commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else ""
-    )
+    commit = f"commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else ""
     named = [f"{name} {packages[name]}" for name in _VERSIONS if name in packages]
     return ", ".join([*([commit] if commit else []), *named])
 

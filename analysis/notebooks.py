@@ -25,9 +25,7 @@ def notebook(spec: TableSpec) -> dict[str, Any]:
     cells = [
         _markdown("head", f"# {spec.title}\n\nThe runs come from `{run}`."),
         _code("source", SOURCE),
-        _code(
-            "load", "from analysis import load\nfrom analysis.tables import show\n\nframe = load(SOURCE, FILTERS)"
-        ),
+        _code("load", "from analysis import load\nfrom analysis.tables import show\n\nframe = load(SOURCE, FILTERS)"),
         _code("show", f'show("{spec.name}", frame)'),
         *([] if spec.name in _TABLES else [_code("draw", _drawing(spec.name))]),
     ]

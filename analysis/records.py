@@ -37,9 +37,7 @@ class Records:
         version = record.get("schema") if isinstance(record, dict) else None
         if version != SCHEMA:
             again = record.get("command", "its command") if isinstance(record, dict) else "its command"
-            self.problems.append(
-                f"{place}: record of version {version}, this reads {SCHEMA}; run it again: {again}"
-            )
+            self.problems.append(f"{place}: record of version {version}, this reads {SCHEMA}; run it again: {again}")
             return
         self.found[run_name(record)] = record
 

@@ -66,7 +66,8 @@ class TableSpec:
     against: str | None = None
     comparisons: tuple[tuple[str, str, str], ...] = ()
     """Further comparisons worth printing: (row, row, what is equal between them)."""
-    caption: str = ""
+    judge: str | None = None
+    """Who judges, where it is not the runs' own judge."""
     same: tuple[str, ...] = field(default=("data", "eval", "judge", "scale"))
     """Parts of the configuration in which all runs of a table agree."""
 
@@ -143,6 +144,7 @@ TABLE2 = TableSpec(
     ),
     (*_BENCH, _GOLD_REWARD),
     against="r_0 (FsfairX-LLaMA3-RM-v0.1)",
+    judge="none (chosen and rejected are given)",
 )
 TABLE3 = TableSpec(
     "table3",
@@ -223,5 +225,6 @@ FIGURE5 = TableSpec(
         Column("2 against base", ("pairwise", "win_rate_vs_0"), iteration=2, chance=50),
         Column("2 against 1", ("pairwise", "win_rate_vs_1"), iteration=2, chance=50),
     ),
+    judge="the base reward model r_0",
 )
 SPECS = {spec.name: spec for spec in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, FIGURE3, FIGURE4, FIGURE5)}

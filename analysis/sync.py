@@ -48,9 +48,7 @@ def _sync(runs: Path, folder: Path, options: list[str], dry_run: bool) -> Upload
         return Upload(name, WAITING, len(files))
     paths = [str(file.resolve()) for file in files]
     command = [sys.executable, "-m", "wandb", "sync", *options, *paths]
-    done = subprocess.run(
-        command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False)
     words = (done.stdout + done.stderr).splitlines()
     if all(marker(file).exists() for file in files):
         return Upload(name, UPLOADED, len(files), _url(words))

@@ -54,9 +54,7 @@ def _reports(given: argparse.Namespace) -> list[Report]:
     unknown = [name for name in names if name not in SPECS]
     if unknown:
         allowed = ", ".join([*SPECS, "all"])
-        raise DataError(
-            describe("table", unknown[0], "no such table", allowed=allowed) + nearest(unknown[0], SPECS)
-        )
+        raise DataError(describe("table", unknown[0], "no such table", allowed=allowed) + nearest(unknown[0], SPECS))
     source = f"{WANDB}{given.wandb}" if given.wandb else given.runs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeftOut)  # the tables say it themselves

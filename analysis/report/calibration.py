@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -22,9 +23,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 """(margin_B, outcome_B): difference of two rewards, and 1 where the first response is the better one."""
 
 
-def charts(
-    sets: Sequence[SampleSet], benchmarks: Sequence[SampleSet], gold_margin: float = GOLD_MARGIN
-) -> list[Chart]:
+def charts(sets: Sequence[SampleSet], benchmarks: Sequence[SampleSet], gold_margin: float = GOLD_MARGIN) -> list[Chart]:
     """Return a chart of held-out pairs and one per policy whose samples gold judged; a series per reward model."""
     found: dict[tuple[Place, str], dict[str, list[Pairs]]] = defaultdict(lambda: defaultdict(list))
     for one, scores, gold in beside_gold(sets):
@@ -61,9 +60,14 @@ def _known_pairs(scores: Scores) -> Pairs:
 
 
 def _differences(values: Sequence[float]) -> np.ndarray:
-    first, second = np.triu_indices(len(values), 1)
+    first, second = _pairs_of(len(values))
     array = np.asarray(values, dtype=float)
     return array[first] - array[second]
+
+
+@cache
+def _pairs_of(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(n, 1)
 
 
 def _calibration(what: str, by_model: Mapping[str, list[Pairs]]) -> Chart:

@@ -43,9 +43,7 @@ FACTS = (
     Fact("proxy", "mean_reward_base", "Proxy reward by the base reward model r₀", "reward"),
     Fact("proxy", "mean_reward", "Proxy reward by the reward model in force", "reward"),
     Fact("proxy", "win_rate_base", "Win rate against the base policy, by r₀", "win rate", "", SHARE),
-    Fact(
-        "proxy", "win_rate", "Win rate against the base policy, by the reward model in force", "win rate", "", SHARE
-    ),
+    Fact("proxy", "win_rate", "Win rate against the base policy, by the reward model in force", "win rate", "", SHARE),
     Fact("proxy", "length", "Length", "characters", "", ONE_DIGIT),
     Fact("labels", "(.+)_accuracy", "Pairs that gold orders the same way", "share of pairs", "up", SHARE),
     Fact("labels", "(.+)_pairs", "Number of pairs", "pairs", "", COUNT, True),

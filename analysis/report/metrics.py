@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
@@ -67,9 +67,7 @@ def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
     for run, variant in zip(runs, variants, strict=True):
         for row in run.metrics:
             values[key_of(row)][variant][int(row["iteration"])].append(row)
-    return (
-        _families(values) if len(runs) == 1 else [_compared(key, values[key]) for key in sorted(values, key=order)]
-    )
+    return _families(values) if len(runs) == 1 else [_compared(key, values[key]) for key in sorted(values, key=order)]
 
 
 def order(key: Key) -> tuple[str, int]:
@@ -119,21 +117,31 @@ def _by_variant() -> dict[str, dict[int, list[Measured]]]:
 
 def _families(values: Mapping[Key, Mapping[str, Mapping[int, list[Measured]]]]) -> list[Chart]:
     """Return one chart per family of metrics, a line per metric."""
-    members: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    members: dict[Key, list[Key]] = defaultdict(list)
     for key in sorted(values, key=order):
         known = fact(*key[1:])
-        members[key[0], key[1], known.metric].append(key)
-    return [
-        _chart(keys[0], [_series(line(fact(*key[1:]), key[2]), next(iter(values[key].values()))) for key in keys])
-        for keys in members.values()
-    ]
+        members[key[0], key[1], known.metric if known.title else key[2]].append(key)
+    return [_family(keys, {key: next(iter(values[key].values())) for key in keys}) for keys in members.values()]
+
+
+def _family(keys: Sequence[Key], values: Mapping[Key, Mapping[int, list[Measured]]]) -> Chart:
+    lines = {line(fact(*key[1:]), key[2]): values[key] for key in keys}
+    chart = _chart(keys[0], [_series(name, by_iteration) for name, by_iteration in lines.items()])
+    return replace(chart, alert=_harm(lines))
+
+
+def _harm(lines: Mapping[str, Mapping[int, list[Measured]]]) -> str:
+    """Say where the best of K by the reward model is worse than any of the K: its choice then does harm."""
+    best, mean = lines.get("best", {}), lines.get("mean", {})
+    worse = [t for t in sorted(best) if t in mean and best[t][0]["value"] < mean[t][0]["value"]]
+    return f"The reward model's choice is worse than chance at iteration {', '.join(map(str, worse))}." if worse else ""
 
 
 def _compared(key: Key, by_variant: Mapping[str, Mapping[int, list[Measured]]]) -> Chart:
     """Return the chart of one metric, a line per variant."""
     chart = _chart(key, [_series(variant, found) for variant, found in by_variant.items()])
     named = line(fact(*key[1:]), key[2])
-    return Chart(**{**vars(chart), "title": f"{chart.title}: {named}" if named else chart.title})
+    return replace(chart, title=f"{chart.title}: {named}" if named else chart.title)
 
 
 def _chart(key: Key, series: list[Series]) -> Chart:

@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import plotly
 import yaml
 from markupsafe import Markup
 
@@ -37,7 +37,6 @@ from analysis.report.tables import Table
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")
-_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,10 @@ def packed(value: Any) -> str:
 
 @cache
 def _plotly() -> str:
-    return _base64(gzip.compress(_PLOTLY.read_bytes(), 9, mtime=0))
+    """Return the library as its Python package brings it; the package itself is not imported, it is slow."""
+    (folder,) = find_spec("plotly").submodule_search_locations  # type: ignore[union-attr,misc]
+    library = Path(folder) / "package_data" / "plotly.min.js"
+    return _base64(gzip.compress(library.read_bytes(), 6, mtime=0))
 
 
 def _base64(data: bytes) -> str:

@@ -19,7 +19,9 @@ from analysis.report.sets import SampleSet, sample_sets
 from analysis.report.tables import Table
 
 MAX_RESPONSES = 10_000
-"""Responses that a report holds; the rest stay in the store."""
+"""Responses that a report holds of a run; the rest stay in the store."""
+MAX_RUNS = 3
+"""A report of several runs holds so many times as much at most."""
 MAX_CHARACTERS = 16_000_000
 """Characters of text that a report holds, so that long responses do not make a page that no browser opens."""
 
@@ -27,7 +29,7 @@ MAX_CHARACTERS = 16_000_000
 def browser(stages: Mapping[str, StageRow], found: Mapping[str, Table], runs: Sequence[str]) -> dict[str, Any]:
     """Return the data of the samples browser: sets, prompts with their responses, and what was left out."""
     sets = sample_sets(stages, found)
-    chosen, total = _select(sets)
+    chosen, total = _select(sets, MAX_RESPONSES * min(len(runs), MAX_RUNS))
     number = {one.key: index for index, one in enumerate(sets)}
     ages = sorted({one.policy_place for one in sets})
     marks = find_marks(stages, found, sets, chosen)
@@ -46,7 +48,7 @@ def browser(stages: Mapping[str, StageRow], found: Mapping[str, Table], runs: Se
     }
 
 
-def _select(sets: Sequence[SampleSet]) -> tuple[set[str], int]:
+def _select(sets: Sequence[SampleSet], max_responses: int) -> tuple[set[str], int]:
     """Choose prompts evenly over the ways in which they were answered, until the report is full.
 
     The choice hashes prompt ids: it is the same in every report of the same samples.
@@ -66,7 +68,7 @@ def _select(sets: Sequence[SampleSet]) -> tuple[set[str], int]:
         for prompt_id in filter(None, row):
             responses += sum(weights[index][0] for index in answered[prompt_id])
             characters += sum(weights[index][1] for index in answered[prompt_id])
-            if responses > MAX_RESPONSES or characters > MAX_CHARACTERS:
+            if responses > max_responses or characters > MAX_CHARACTERS:
                 return chosen, len(answered)
             chosen.add(prompt_id)
     return chosen, len(answered)

@@ -49,15 +49,15 @@ Points = tuple[list[float], list[float]]
 def charts(stages: Mapping[str, StageRow]) -> list[Chart]:
     """Return a chart for each (training stage, metric or pair of metrics), lines for each time that it ran."""
     lines: dict[tuple[str, Curve], list[Series]] = defaultdict(list)
-    runs: dict[str, int] = defaultdict(int)
+    times: dict[str, int] = defaultdict(int)
     for row in stages.values():
         for metric, (steps, values) in _metrics(row.folder):
             known, side = _known(metric)
             name = row.label or said(row.name)
-            series = Series(f"{name}: {side}" if side else name, steps, rounded(values))
-            shown = Series(**{**vars(series), "hue": runs[row.name], "dashed": side == "rejected"})
-            lines[row.name, known].append(shown)
-        runs[row.name] += any(name == row.name for name, _ in lines)
+            named = f"{name}: {side}" if side else name
+            hue, dashed = times[row.name], side == "rejected"
+            lines[row.name, known].append(Series(named, steps, rounded(values), hue=hue, dashed=dashed))
+        times[row.name] += 1
     return [_chart(stage, known, series) for (stage, known), series in sorted(lines.items(), key=_order)]
 
 

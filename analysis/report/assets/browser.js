@@ -181,10 +181,10 @@
   });
 
   Report.onRun(() => data && begin());
-  Report.json("data-samples").then((unpacked) => {
+  Report.settled = Report.json("data-samples").then((unpacked) => {
     data = unpacked;
     performance.mark("samples-ready-begin");
     begin();
     performance.mark("samples-ready");
-  });
+  }).catch((error) => { byId("count").textContent = `The samples cannot be read here: ${error.message}`; });
 })();

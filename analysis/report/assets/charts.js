@@ -159,9 +159,14 @@
     const chart = charts[figure.dataset.chart];
     const place = figure.querySelector(".plot");
     const traces = chart.series.map((series, index) => KINDS[chart.kind](chart, series, index));
+    place.querySelector(".drawing")?.remove();
     const options = { displayModeBar: false, responsive: true };
     await Plotly.react(place, traces, layout(chart, place.clientWidth < 420), options);
     drawn.add(figure);
+  };
+
+  const refuse = (figure, error) => {
+    figure.querySelector(".plot").replaceChildren(el("p", { class: "drawing" }, `This chart cannot be drawn here: ${error.message ?? "the library was refused"}`));
   };
 
   const numbers = async (figure) => {
@@ -181,8 +186,11 @@
   };
 
   for (const figure of document.querySelectorAll("[data-chart]")) {
-    Report.whenNear(figure, () => draw(figure));
+    Report.whenNear(figure, () => draw(figure).catch((error) => refuse(figure, error)));
     figure.querySelector(".numbers").addEventListener("toggle", () => numbers(figure), { once: true });
   }
+  // The library is large: it is read once the page has nothing else to do, before the reader comes to a chart.
+  // A failure shows at the first chart.
+  if (document.querySelector("[data-chart]")) Report.whenIdle(() => library().catch(() => {}));
   Report.onTheme(() => drawn.forEach((figure) => draw(figure)));
 })();

@@ -24,6 +24,7 @@ const Report = {};
   /** Unpack base64 and gzip into text. */
   Report.text = async (id) => {
     await ready;
+    if (!("DecompressionStream" in window)) throw new Error("this browser is too old (it lacks DecompressionStream)");
     const packed = atob(Report.byId(id).textContent);
     const bytes = new Uint8Array(packed.length);
     for (let i = 0; i < packed.length; i += 1) bytes[i] = packed.charCodeAt(i);
@@ -53,6 +54,14 @@ const Report = {};
   Report.whenNear = (element, draw) => {
     waiting.set(element, draw);
     near.observe(element);
+  };
+
+  /** Do something once the page is shown, its samples are listed, and nothing waits. */
+  const soon = window.requestIdleCallback ?? ((work) => setTimeout(work, 300));
+  Report.whenIdle = async (work) => {
+    await ready;
+    await Report.settled;
+    soon(() => work());
   };
 
   /** Format a number for people. */
