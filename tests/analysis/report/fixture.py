@@ -12,7 +12,7 @@ from typing import Any
 from mt.types import Metric, Pair, Prompt, Response, Rewards, Samples
 from mt.workflow.execute import compute
 from mt.workflow.plan import Plan, plan
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_json
 from mt.workflow.work import Silent, Work
 
@@ -25,13 +25,14 @@ class Prompts(Stage):
     part: str
     size: int
     extra: str = ""
+    sections: bool = True
 
     def run(self, work: Work) -> None:
         rows = [
             Prompt(
                 f"{self.part}-{i:05d}",
                 [{"role": "user", "content": f"tell color of fox {i}{self.extra}"}],
-                SECTIONS[i % 4],
+                SECTIONS[i % 4] if self.sections else None,
             )
             for i in range(self.size)
         ]
@@ -230,6 +231,19 @@ def mutual_taught(size: int, rm_data: str = "both", objective: str = "dpo", word
     return plan(outline.targets, outline.labels)
 
 
+def own_models(size: int, folder: Path) -> Plan:
+    """Return the plan of one E-step on models and prompts of the user's: no gold, no sections, no benchmark."""
+    put = (outline := Outline()).put
+    policy, reward = (put("base", External(fingerprint=name, location=folder)) for name in ("policy", "reward"))
+    prompts = put("base", Prompts("own", size, sections=False))
+    for t in (0, 1):
+        samples = put("iteration 1 · E-step", Sample(policy, prompts, t))
+        rewards = put("iteration 1 · E-step", Score(reward, samples, t))
+        pairs = SelectPairs(samples, rewards)
+        policy = put("iteration 1 · E-step", TrainPolicy(policy, pairs))
+    return plan(outline.targets, outline.labels)
+
+
 def _evaluate(put: Any, t: int, policy: Stage, rewards: list[Stage], held_out: Stage, words: int, extra: str) -> None:
     step = f"iteration {t} · evaluation" if t else "base · evaluation"
     samples = put(step, Sample(policy, held_out, t, words, extra))
@@ -277,15 +291,16 @@ def make_run(root: Path, planned: Plan, name: str = "demo", **changes: Any) -> P
 
 
 def _row(planned: Plan, stage: Stage, store: Store, missing: set[str]) -> dict[str, Any]:
-    facts = json.loads((store.path(stage) / "artifact.json").read_text())
+    external = isinstance(stage, External)
+    facts = {} if external else json.loads((store.path(stage) / "artifact.json").read_text())
     return {
         "key": stage.key,
         "stage": stage.name,
         "label": planned.label(stage),
         "path": str(store.path(stage)),
         "state": "computed" if stage.key in missing else "reused",
-        "seconds": facts["seconds"],
-        "counts": facts["counts"],
+        "seconds": facts.get("seconds"),
+        "counts": facts.get("counts", {}),
     }
 
 

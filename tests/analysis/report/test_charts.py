@@ -111,6 +111,23 @@ def test_families_of_metrics_share_a_chart(run: Run) -> None:
     assert (chart.group, chart.better, chart.minor) == ("Reward model: judged by gold", "up", True)
 
 
+def test_metrics_that_nobody_declared_have_charts_of_their_own(run: Run) -> None:
+    rows = [{**run.metrics[1], "benchmark": "new", "metric": name} for name in ("this", "that", "odd_win_rate")]
+    charts = metrics.charts([Run(**{**vars(run), "metrics": rows})], [""])
+    assert [(chart.title, chart.better) for chart in charts] == [("Odd win rate", "up"), ("This", ""), ("That", "")]
+
+
+def test_a_choice_worse_than_chance_is_said(run: Run) -> None:
+    rows = [
+        {"iteration": t, "model": "reward", "benchmark": "gold", "metric": f"{what}_of_k", "value": value}
+        for what, values in [("best", (0.5, 0.3)), ("mean", (0.4, 0.4)), ("oracle", (0.9, 0.9))]
+        for t, value in enumerate(values)
+    ]
+    (chart,) = metrics.charts([Run(**{**vars(run), "metrics": rows})], [""])
+    assert [one.name for one in chart.series] == ["best", "mean", "oracle"]
+    assert chart.alert == "The reward model's choice is worse than chance at iteration 1."
+
+
 def test_a_single_run_keeps_its_own_intervals(run: Run) -> None:
     (series,) = by_title(metrics.charts([run], [""]))["Win rate against the base policy"].series
     assert (series.x, series.y, series.n) == ([0, 1, 2], [0.5, 0.61, 0.68], [500] * 3)

@@ -174,6 +174,18 @@ def test_a_planned_run_shows_its_plan_alone(tmp_path: Path) -> None:
         assert said in page.text
 
 
+def test_a_run_on_own_models_needs_no_gold_and_no_sections(tmp_path: Path) -> None:
+    metrics = [row for row in fixture.metrics() if row["benchmark"] == "proxy"]
+    (tmp_path / "model").mkdir()
+    planned = fixture.own_models(3, tmp_path / "model")
+    page = page_of(fixture.make_run(tmp_path, planned, metrics=metrics), to=tmp_path)
+    assert "No gold rewards of two policies" in page.text and "Calibration needs responses" in page.text
+    samples = page.data("samples")
+    assert [one["policy"] for one in samples["sets"]] == ["π₀", "π₁"]
+    assert {prompt["section"] for prompt in samples["prompts"]} == {None}
+    assert any("external" in (attrs.get("aria-label") or "") for tag, attrs in page.tags if tag == "g")
+
+
 def test_artifacts_that_are_gone_are_counted(tmp_path: Path) -> None:
     folder = fixture.make_run(tmp_path, fixture.mutual_taught(2))
     shutil.rmtree(tmp_path / "store" / "gold_rewards")
