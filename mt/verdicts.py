@@ -27,6 +27,4 @@ def label_of(preference: float) -> str:
 
     A tie within 0.05 of the middle, a strong verdict from 0.9 on: the scale for judges that compute a preference.
     """
-    return next(
-        (label for label, upper in zip(LABELS, _UPPER, strict=False) if preference - 1 <= upper), LABELS[-1]
-    )
+    return next((label for label, upper in zip(LABELS, _UPPER, strict=False) if preference - 1 <= upper), LABELS[-1])

@@ -112,9 +112,7 @@ def annotation_records(annotations: Iterable[Annotation]) -> list[dict[str, Any]
 
 def _annotation(record: Mapping[str, Any], where: str) -> Annotation:
     if not isinstance(record, Mapping):
-        raise DataError(
-            f"{where}: a {type(record).__name__} where an object with the fields of a judged pair belongs."
-        )
+        raise DataError(f"{where}: a {type(record).__name__} where an object with the fields of a judged pair belongs.")
     annotator = record.get("annotator")
     return Annotation(
         instruction=_text(record, "instruction", where),

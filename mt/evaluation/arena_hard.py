@@ -138,9 +138,7 @@ def read_judgments(records: Iterable[Mapping[str, Any]], source: str) -> list[Ga
         names = {str(record[field]) for record in rows if record.get(field) is not None}
         if len(names) > 1:
             shown = ", ".join(sorted(names)[:4])
-            raise DataError(
-                f"{source}: {field} names {len(names)} {field}s ({shown}). One file holds one; split it."
-            )
+            raise DataError(f"{source}: {field} names {len(names)} {field}s ({shown}). One file holds one; split it.")
     return games
 
 

@@ -37,9 +37,7 @@ class Calibration:
     bins: list[ReliabilityBin]
 
 
-def calibration(
-    margin_B: Sequence[float] | Array, outcome_B: Sequence[float] | Array, bins: int = BINS
-) -> Calibration:
+def calibration(margin_B: Sequence[float] | Array, outcome_B: Sequence[float] | Array, bins: int = BINS) -> Calibration:
     """Compare σ(margin) with outcomes in [0, 1]: margin = r(y_1) − r(y_2), outcome = 1 where y_1 is really better.
 
     Each pair is turned so that the reward model's favourite comes first, hence confidences lie in [½, 1] and the

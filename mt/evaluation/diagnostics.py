@@ -86,9 +86,7 @@ def agreement(first_NK: Sequence[Sequence[float]], second_NK: Sequence[Sequence[
 
 def best_of_k(rewards_NK: Sequence[Sequence[float]], gold_NK: Sequence[Sequence[float]]) -> BestOfK:
     """Return the gold score of each prompt's highest-rewarded response, averaged; the first among equal rewards."""
-    rows = [
-        (np.asarray(r, dtype=float), np.asarray(g, dtype=float)) for r, g in zip(rewards_NK, gold_NK, strict=True)
-    ]
+    rows = [(np.asarray(r, dtype=float), np.asarray(g, dtype=float)) for r, g in zip(rewards_NK, gold_NK, strict=True)]
     if not rows:
         raise DataError("n=0: best-of-K needs at least one prompt.")
     return BestOfK(

@@ -65,9 +65,7 @@ def arena_records(
 def _one_judge(judgments: Iterable[Judgment]) -> str:
     names = {f"{row.judge} {row.version}".strip() for row in judgments}
     if len(names) != 1:
-        raise DataError(
-            f"judge: {len(names)} judges ({', '.join(sorted(names)[:4])}). A table holds one judge's word."
-        )
+        raise DataError(f"judge: {len(names)} judges ({', '.join(sorted(names)[:4])}). A table holds one judge's word.")
     return names.pop()
 
 

@@ -92,9 +92,7 @@ def select_C(features_RF: Array, label_R: Array, weight_R: Array) -> float:
     used = weight_R > 0
     x, y, weight = features_RF[used], label_R[used], weight_R[used]
     fold = folds(len(y))
-    losses = [
-        np.mean([_held_out_loss(x, y, weight, C, fold == held_out) for held_out in range(FOLDS)]) for C in C_GRID
-    ]
+    losses = [np.mean([_held_out_loss(x, y, weight, C, fold == held_out) for held_out in range(FOLDS)]) for C in C_GRID]
     return C_GRID[int(np.argmin(losses))]
 
 
@@ -138,9 +136,7 @@ def _predictions(w_F: Array, difficulty_N: Array) -> Array:
     return l1_logistic.sigmoid(w_F[1] * difficulty_N + w_F[2])
 
 
-def _bootstrap(
-    rows: _Rows, delta_N: Array, difficulty_N: Array, C: float, w_F: Array, rounds: int, seed: int
-) -> Array:
+def _bootstrap(rows: _Rows, delta_N: Array, difficulty_N: Array, C: float, w_F: Array, rounds: int, seed: int) -> Array:
     """Return R draws of the mean prediction, the model's rows resampled and s computed anew."""
     n = len(delta_N)
     draws = []

@@ -143,9 +143,7 @@ def read_pairs(records: Iterable[Mapping[str, Any]], source: str) -> list[Scored
         subset = record.get("subset")
         if not isinstance(subset, str) or not subset:
             raise DataError(f"{where}: field 'subset' is missing. Needed: subset, score_chosen, score_rejected.")
-        pairs.append(
-            ScoredPair(subset, _score(record, "score_chosen", where), _score(record, "score_rejected", where))
-        )
+        pairs.append(ScoredPair(subset, _score(record, "score_chosen", where), _score(record, "score_rejected", where)))
     if not pairs:
         raise DataError(f"{source}: no pairs. At least one scored pair is needed.")
     return pairs

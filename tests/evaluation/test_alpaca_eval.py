@@ -87,9 +87,7 @@ def test_bad_values_are_named_with_row_and_field(changes, said):
     assert "f.json" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "field", ["instruction", "output_1", "output_2", "generator_1", "generator_2", "preference"]
-)
+@pytest.mark.parametrize("field", ["instruction", "output_1", "output_2", "generator_1", "generator_2", "preference"])
 def test_missing_fields_are_named(field):
     row = annotation()
     del row[field]

@@ -84,6 +84,4 @@ class Budget:
     def exhausted(self) -> JudgeError:
         """Return the error that says where it stopped."""
         problem = f"${self.spent:.2f} are spent and the next call could pass the limit; what was answered is kept"
-        return JudgeError(
-            describe("judge.limit_usd", self.limit_usd, problem, mend="Raise it and run again to go on")
-        )
+        return JudgeError(describe("judge.limit_usd", self.limit_usd, problem, mend="Raise it and run again to go on"))

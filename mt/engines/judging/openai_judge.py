@@ -80,9 +80,7 @@ class OpenAIAsker:
                 yield index, outcome.answer
                 patience.note(outcome)
 
-    def _one(
-        self, endpoint: Endpoint, prompt: Messages, keep: Callable[[Answer], None], patience: Patience
-    ) -> Outcome:
+    def _one(self, endpoint: Endpoint, prompt: Messages, keep: Callable[[Answer], None], patience: Patience) -> Outcome:
         """Ask about one comparison, in a thread; what was paid for is kept, whether it can be used or not."""
         reserved = self._most(prompt)
         outcome = Outcome(Answer(None, None), Kind.SILENT)
@@ -118,9 +116,7 @@ class OpenAIAsker:
         if reply is None:
             answer, into, out = Answer(None, None, problem=NOT_A_COMPLETION), input_tokens(prompt), 0
         else:
-            answer = (
-                read_logprobs(reply.top_logprobs) if self._by_logprobs else read_answer(reply.text, self._style)
-            )
+            answer = read_logprobs(reply.top_logprobs) if self._by_logprobs else read_answer(reply.text, self._style)
             into = input_tokens(prompt) if reply.input_tokens is None else reply.input_tokens
             out = self._max_tokens if reply.output_tokens is None else reply.output_tokens
         return replace(
