@@ -15,9 +15,9 @@ def write(run_folders: Sequence[Path], output: Path) -> Path:
     Raises DataError when a folder holds no record, or one of another version.
     """
     from analysis.report.page import render
-    from analysis.report.record import find_runs, load_run
+    from analysis.report.record import load_runs
 
-    page = render([load_run(folder) for folder in find_runs(run_folders)])
+    page = render(load_runs(run_folders))
     output.parent.mkdir(parents=True, exist_ok=True)
     draft = output.with_name(f".{output.name}.part")
     draft.write_text(page, encoding="utf-8", errors="replace")

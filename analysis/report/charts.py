@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -71,5 +72,5 @@ class Chart:
 
 
 def rounded(values: Sequence[Number], digits: int = 6) -> list[Number]:
-    """Round to significant digits: a page needs no more, and is smaller for it."""
-    return [None if value is None or value != value else float(f"{value:.{digits}g}") for value in values]
+    """Round to significant digits: a page needs no more, and is smaller for it; what is no number becomes None."""
+    return [None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}") for value in values]

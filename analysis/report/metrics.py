@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -84,7 +85,7 @@ def number(value: float, known: Fact) -> str:
     """Return a measured number with the digits that can be read."""
     if known.format == SHARE:
         return signed(f"{value:.1%}")
-    if value == int(value) and abs(value) >= 10:
+    if math.isfinite(value) and value == int(value) and abs(value) >= 10:
         return signed(f"{value:,.0f}")
     return signed(f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}")
 

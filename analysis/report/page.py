@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -193,13 +194,18 @@ def _stage_details(stages: Mapping[str, StageRow], heads: Sequence[Head]) -> dic
             "label": row.label,
             "state": row.state,
             "seconds": row.seconds,
-            "counts": {str(name): value for name, value in row.counts.items()},
+            "counts": {str(name): _plain(value) for name, value in row.counts.items()},
             "inputs": {field: list(keys) for field, keys in row.inputs.items()},
             "runs": list(row.runs) if len(heads) > 1 else [],
             "folder": str(row.folder) if row.folder else None,
         }
         for key, row in stages.items()
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return a count as JSON can hold it: infinities and what is no number as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _yaml(config: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,6 +88,13 @@ def load_run(folder: Path) -> Run:
     )
 
 
+def load_runs(paths: Iterable[Path]) -> list[Run]:
+    """Read the runs that the paths name; runs of one name are told apart by the folders that they lie in."""
+    runs = [load_run(folder) for folder in find_runs(paths)]
+    named = Counter(run.name for run in runs)
+    return [replace(run, name=str(run.folder)) if named[run.name] > 1 else run for run in runs]
+
+
 def union(runs: Sequence[Run]) -> dict[str, StageRow]:
     """Return the stages of all runs by key, in an order in which they could run; `runs` says who needs each."""
     merged: dict[str, StageRow] = {}
@@ -147,7 +155,7 @@ def _artifact_folder(path: str | None, run_folder: Path) -> Path | None:
     """Return the artifact's folder where it exists; a relative path starts at the run folder."""
     if not path:
         return None
-    folder = run_folder / path
+    folder = (run_folder / path).resolve()
     return folder if folder.exists() else None
 
 

@@ -139,21 +139,26 @@ def test_nothing_found_is_said(driver: Any) -> None:
     assert chosen(driver)
 
 
-@pytest.mark.parametrize(
-    ("control", "value", "left"),
-    [
-        ("section", "Chat Hard", 8), ("iteration", "2", 24), ("step", "E-step", 16),
-        ("kind", "pairs", 24), ("kind", "compared", 16), ("kind", "better", 8), ("kind", "worse", 0),
-    ],
-)  # fmt: skip
-def test_filters_count(driver: Any, control: str, value: str, left: int) -> None:
-    driver.execute_script(
-        "const one = document.getElementById(arguments[0]); one.value = arguments[1];"
-        "one.dispatchEvent(new Event('change'))",
-        f"by-{control}",
-        value,
-    )
-    assert text(driver, "#count") == f"{left} of 32 prompts"
+FILTERS = [
+    ("section", "Chat Hard", 8), ("iteration", "2", 24), ("step", "E-step", 16), ("kind", "pairs", 24),
+    ("kind", "compared", 16), ("kind", "better", 8), ("kind", "worse", 0), ("order", "long", 32),
+]  # fmt: skip
+CHOOSE = """
+const one = document.getElementById(arguments[0]);
+one.value = arguments[1];
+one.dispatchEvent(new Event("change"));
+"""
+
+
+def test_filters_count_and_combine(driver: Any) -> None:
+    for control, value, left in FILTERS:
+        driver.execute_script(CHOOSE, f"by-{control}", value)
+        assert text(driver, "#count") == f"{left} of 32 prompts", (control, value)
+        press(driver, "\ue00c")  # Escape clears every filter
+        assert text(driver, "#count") == "32 of 32 prompts"
+    driver.execute_script(CHOOSE, "by-kind", "compared")
+    driver.execute_script(CHOOSE, "by-section", "Chat Hard")
+    assert text(driver, "#count") == "4 of 32 prompts"
 
 
 def test_keys_move_through_prompts_and_policies(driver: Any) -> None:
@@ -265,9 +270,7 @@ def test_a_sweep_changes_runs(shared: Any, sweep_folder: Path, tmp_path: Path) -
     driver = opened(shared, write([sweep_folder], tmp_path / "report.html"))
     before = text(driver, "#detail")
     assert "contrast" in before
-    driver.execute_script(
-        "const one = document.getElementById('run'); one.value = '2'; one.dispatchEvent(new Event('change'))"
-    )
+    driver.execute_script(CHOOSE, "run", "2")
     until(lambda: "contrast" not in text(driver, "#detail"))
     assert js(driver, "[...document.querySelectorAll('#training [data-run]')].map((one) => one.hidden)") == [
         True, True, False, True,

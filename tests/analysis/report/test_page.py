@@ -186,6 +186,18 @@ def test_a_run_on_own_models_needs_no_gold_and_no_sections(tmp_path: Path) -> No
     assert any("external" in (attrs.get("aria-label") or "") for tag, attrs in page.tags if tag == "g")
 
 
+def test_numbers_that_are_none_do_not_stop_the_page(tmp_path: Path, run_folder: Path) -> None:
+    record = json.loads((run_folder / "record.json").read_text())
+    record["metrics"][0]["value"] = float("nan")
+    record["metrics"][1]["high"] = float("inf")
+    record["stages"][0]["counts"] = {"loss": float("nan")}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    page = page_of(tmp_path, to=tmp_path)
+    assert page.data("stages")[record["stages"][0]["key"]]["counts"] == {"loss": "nan"}
+    rate = next(chart for chart in page.data("charts") if chart["title"] == "Win rate against the base policy")
+    assert rate["series"][0]["high"][0] is None
+
+
 def test_artifacts_that_are_gone_are_counted(tmp_path: Path) -> None:
     folder = fixture.make_run(tmp_path, fixture.mutual_taught(2))
     shutil.rmtree(tmp_path / "store" / "gold_rewards")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report.record import Run, StageRow, find_runs, load_run, union
+from analysis.report.record import Run, StageRow, find_runs, load_run, load_runs, union
 from mt.errors import DataError
 
 
@@ -67,6 +67,14 @@ def test_a_damaged_artifact_costs_its_fields_only(tmp_path: Path) -> None:
     stage = {"key": "a", "stage": "score", "path": "store", "inputs": ["b"], "state": "computed"}
     (tmp_path / "record.json").write_text(json.dumps({"schema": 1, "stages": [stage]}))
     assert load_run(tmp_path).stages[0].upstream == ["b"]
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "same").mkdir(parents=True)
+        (tmp_path / place / "same" / "record.json").write_text('{"schema": 1, "name": "same"}')
+    names = [run.name for run in load_runs([tmp_path / "a", tmp_path / "b"])]
+    assert names == [str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same")]
 
 
 def test_union_counts_who_needs_a_stage(sweep_folder: Path) -> None:
