@@ -58,9 +58,7 @@ def _known(sweep: Sweep, name: str) -> str:
     if name in members:
         return name
     allowed = ", ".join(members[:10])
-    raise LaunchError(
-        describe("name", name, f"not in sweep {sweep.name}", allowed=allowed) + nearest(name, members)
-    )
+    raise LaunchError(describe("name", name, f"not in sweep {sweep.name}", allowed=allowed) + nearest(name, members))
 
 
 def _members(sweep: Sweep) -> list[str]:

@@ -84,9 +84,7 @@ def _ready(folder: Path, waiting: Sequence[str]) -> list[str]:
     if not waiting:
         return []
     sweep = load(folder)
-    return [
-        name for name in waiting if name not in sweep.cancelled and all(map(sweep.is_done, sweep.job[name].after))
-    ]
+    return [name for name in waiting if name not in sweep.cancelled and all(map(sweep.is_done, sweep.job[name].after))]
 
 
 def _start(folder: Path, name: str, slot: int, width: int) -> _Running:

@@ -64,7 +64,7 @@ class Watcher(SlurmInfoWatcher):
         if command := self._make_command():
             self._num_calls += 1
             told = _run(command, allow=("Invalid job id",))
-            self._info_dict.update(self.read_info(f"{self._HEADER}\n{told}"))
+            self._take(self.read_info(f"{self._HEADER}\n{told}"))
         forgotten = sorted({job.split("_")[0] for job in self._registered - self._info_dict.keys()})
         if forgotten and shutil.which("sacct"):
             columns = ["--format", "JobID,State,NodeList", "--parsable2", "--allocations"]
@@ -75,7 +75,12 @@ class Watcher(SlurmInfoWatcher):
                 timeout=_TIMEOUT_S,
             )
             if done.returncode == 0:
-                self._info_dict.update(self.read_info(done.stdout))
+                self._take(self.read_info(done.stdout))
+
+    def _take(self, found: dict[str, dict[str, str]]) -> None:
+        """Remember what was told; an array that was cancelled before it began is told of as a whole."""
+        whole = {job: found[job.split("_")[0]] for job in self._registered if job.split("_")[0] in found}
+        self._info_dict.update({**whole, **found})
 
 
 def states(ids: Iterable[str]) -> dict[str, Seen]:
@@ -85,9 +90,7 @@ def states(ids: Iterable[str]) -> dict[str, Seen]:
     for job in wanted:
         watcher.register_job(job)
     watcher.update()
-    return {
-        job: _seen(watcher.get_info(job, mode="cache")) for job in wanted if watcher.get_info(job, mode="cache")
-    }
+    return {job: _seen(watcher.get_info(job, mode="cache")) for job in wanted if watcher.get_info(job, mode="cache")}
 
 
 def tagged(tag: str) -> list[str]:
@@ -105,7 +108,8 @@ def cancel(ids: Sequence[str]) -> None:
 def release(ids: Sequence[str]) -> None:
     """Let jobs start that were submitted on hold."""
     if ids:
-        _run(["scontrol", "release", ",".join(sorted({job.split("_")[0] for job in ids}))])
+        bases = sorted({job.split("_")[0] for job in ids})
+        _run(["scontrol", "release", ",".join(bases)], allow=("already finished", "no longer pending"))
 
 
 @dataclass(frozen=True)

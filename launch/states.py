@@ -188,7 +188,8 @@ class _Survey:
         if job.name in self.sweep.cancelled:
             return "cancelled", ""
         if last is None and (broken := self._before(job, lambda state: state in _ENDED_BADLY)):
-            return "blocked", f"{', '.join(broken)} {self.jobs[broken[0]].state}"
+            first = self.jobs[broken[0]]
+            return "blocked", first.why if first.state == "blocked" else f"{first.name} {first.state}"
         if job.id is None:
             driven = driver(self.folder) is not None
             return ("waiting", "to be started") if driven else ("new", "not submitted yet: python -m launch.resume")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from pydantic import TypeAdapter
@@ -55,13 +57,16 @@ class Cluster:
         return done.stdout
 
     def state(self, job_id: str) -> str:
-        """Return SLURM's own word for a job."""
-        return self.run("squeue", "-h", "-r", "-t", "all", "-j", job_id, "-o", "%T").split()[0]
+        """Return SLURM's own word for a job (an array that never began is told of as a whole)."""
+        base = job_id.split("_")[0]
+        lines = self.run("squeue", "-h", "-r", "-t", "all", "-j", base, "-o", "%i %T").splitlines()
+        found = dict(line.split() for line in lines)
+        return found.get(job_id) or found[base]
 
     def final_state(self, job_id: str) -> str:
         """Return SLURM's own word once the job's processes are gone."""
         deadline = time.monotonic() + 60
-        while (state := self.state(job_id)) in ("RUNNING", "COMPLETING") and time.monotonic() < deadline:
+        while (state := self.state(job_id)) in ("PENDING", "RUNNING", "COMPLETING") and time.monotonic() < deadline:
             time.sleep(0.3)
         return state
 
@@ -70,29 +75,38 @@ class Cluster:
         return self.run("squeue", "-h", "-r", "-j", job_id, "-o", "%N").strip()
 
     def kill_node(self, node: str) -> None:
-        """End a node as a power cut would: its daemon and everything that its jobs run."""
-        daemon = int((self.folder / f"run/slurmd.{node}.pid").read_text())
-        for pid in _processes_with(f"SLURMD_NODENAME={node}", self.environment["SLURM_CONF"]):
+        """End a node as a power cut would: its daemon, its jobs' supervisors, and everything they run."""
+        jobs = self.run("squeue", "-h", "-w", node, "-o", "%A").split()
+        steps = [pid for job in jobs for pid in _processes_called(f"slurmstepd: [{job}.")]
+        work = _processes_in(SLURMD_NODENAME=node, SLURM_CONF=self.environment["SLURM_CONF"])
+        for pid in [int((self.folder / f"run/slurmd.{node}.pid").read_text()), *steps, *work]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        os.kill(daemon, 9)
+                os.kill(pid, signal.SIGKILL)
         self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
 
     def start_node(self, node: str) -> None:
         """Bring a node back."""
         conf = self.environment["SLURM_CONF"]
         subprocess.run(["slurmd", "-N", node, "-f", conf], env={**os.environ, **self.environment}, check=True)
-        self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        deadline = time.monotonic() + 60
+        while (state := self.run("sinfo", "-h", "-n", node, "-p", "low", "-o", "%T").strip()) != "idle":
+            assert time.monotonic() < deadline, f"{node} does not come back: {state}"
+            time.sleep(0.5)
+            resume = ["scontrol", "update", f"nodename={node}", "state=resume"]  # refused until it has registered
+            subprocess.run(resume, env={**os.environ, **self.environment}, capture_output=True)
 
 
-def _processes_with(variable: str, conf: str) -> list[int]:
+def _processes_called(title: str) -> list[int]:
+    found = psutil.process_iter(["cmdline"])
+    return [one.pid for one in found if " ".join(one.info["cmdline"] or []).startswith(title)]
+
+
+def _processes_in(**variables: str) -> list[int]:
     found = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if folder.name.isdigit():
-                words = (folder / "environ").read_bytes().split(b"\0")
-                if variable.encode() in words and f"SLURM_CONF={conf}".encode() in words:
-                    found.append(int(folder.name))
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if variables.items() <= process.environ().items():
+                found.append(process.pid)
     return found
 
 
@@ -117,15 +131,18 @@ def clusters() -> Iterator[Callable[[str, str], Cluster]]:
         pytest.skip(f"SLURM is not installed here ({', '.join(missing)} missing): make test-slurm installs it")
     started: dict[tuple[str, str], Cluster] = {}
 
-    # munge insists on folders that everybody may enter, which pytest's own are not
-    def start(accounting: str, signal: str) -> Cluster:
-        if (accounting, signal) not in started:
+    # a terminated pytest must stop its clusters too; munge insists on folders that everybody may enter
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def start(accounting: str, user_signal: str) -> Cluster:
+        variant = accounting, user_signal
+        if variant not in started:
             cluster = Cluster(Path(tempfile.mkdtemp(prefix="mt-slurm-")), _free_port())
-            started[accounting, signal] = cluster
-            command = [HERE / "start_cluster.sh", cluster.folder, str(cluster.port), accounting, signal]
+            started[variant] = cluster
+            command = [str(HERE / "start_cluster.sh"), str(cluster.folder), str(cluster.port), accounting, user_signal]
             done = subprocess.run(command, capture_output=True, text=True, timeout=180)
             assert done.returncode == 0, done.stdout + done.stderr
-        return started[accounting, signal]
+        return started[variant]
 
     yield start
     for cluster in started.values():
@@ -138,8 +155,7 @@ def cluster(
     request: pytest.FixtureRequest, clusters: Callable[[str, str], Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> Cluster:
     """A cluster in this test's environment; parametrize indirectly by (accounting, user signal)."""
-    accounting, signal = getattr(request, "param", ("shim", "yes"))
-    found = clusters(accounting, signal)
+    found = clusters(*getattr(request, "param", ("shim", "yes")))
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(PROJECT)
@@ -158,7 +174,8 @@ def launch_config(**changes: Any) -> DetachedConfig:
         "max_attempts": 3,
         **changes,
     }
-    made: DetachedConfig = TypeAdapter(LaunchConfig).validate_python(values)
+    made = TypeAdapter(LaunchConfig).validate_python(values)
+    assert isinstance(made, DetachedConfig)
     return made
 
 

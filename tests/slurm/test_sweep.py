@@ -23,9 +23,7 @@ def test_a_sweep_computes_every_stage_once(cluster: Cluster, sweep: Callable[...
     assert all(cluster.final_state(job.id) == "COMPLETED" for job in status.jobs)
 
 
-def test_without_sharing_locks_guard_what_runs_have_in_common(
-    cluster: Cluster, sweep: Callable[..., Launched]
-) -> None:
+def test_without_sharing_locks_guard_what_runs_have_in_common(cluster: Cluster, sweep: Callable[..., Launched]) -> None:
     one = sweep(grid(["dpo"], ["both", "contrast"], seconds=1.0))
     one.submit(share=False)
     assert one.wait_until_over().finished

@@ -1,0 +1,264 @@
+"""What a cluster does to jobs, and the sweep survives: nothing published runs again, and the results are the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from launch import attempts
+from launch.sweep import load
+from tests.slurm.conftest import PROJECT, Cluster, Launched
+from tests.slurm.fakes import grid
+
+pytestmark = pytest.mark.slurm
+
+Make = Callable[..., Launched]
+
+
+def one_run(seconds: float = 5.0) -> dict[str, list[list[object]]]:
+    """A run of three stages in one job, the second of which leaves time to disturb it."""
+    stages: list[list[object]] = [
+        ["first", 0.6, [], "gpu"],
+        ["second", seconds, ["first"], "gpu"],
+        ["third", 0.4, ["second"], "gpu"],
+    ]
+    return {"run": stages}
+
+
+def preempt(cluster: Cluster, tmp_path: Path) -> None:
+    """Take every node for a short job of the partition that goes first."""
+    wrap = ["--wrap", "sleep 1"]
+    cluster.run("sbatch", "-p", "high", "-N", "3", "--exclusive", "-t", "5", "-o", "/dev/null", *wrap)
+
+
+def outcomes(one: Launched, job: str = "run") -> list[str]:
+    """How the attempts of a job ended."""
+    return [attempt.outcome for attempt in attempts.read(attempts.file_of(one.folder, job))]
+
+
+def check_outcomes(one: Launched, *expected: str) -> None:
+    """The attempts ended so; the last one does a moment after the last artifact is there."""
+    one.wait(lambda status: outcomes(one) == list(expected), f"attempts to be {expected}, not {outcomes(one)}", 20)
+
+
+def resumed(one: Launched, label: str) -> None:
+    """The interrupted stage went on from its scratch, and the one before it did not run again."""
+    assert one.events("first") == ["start", "done"]
+    assert one.events(label).count("start") == 2
+    one.check_results()
+
+
+def work_process(one: Launched, job: str = "run") -> psutil.Process:
+    """Return the process that does a job's work."""
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if "launch.work" in line and line[-2:] == [str(one.folder), job]:
+            return process
+    raise AssertionError(f"no process works on {job}")
+
+
+@pytest.mark.parametrize("cluster", [("shim", "yes"), ("shim", "no"), ("none", "no")], indirect=True)
+def test_preemption(cluster: Cluster, sweep: Make, tmp_path: Path) -> None:
+    """With a user signal the job queues itself again; without one SLURM does, and the store says where to go on."""
+    one = sweep(one_run())
+    one.submit()
+    one.wait_for_start("second")
+    preempt(cluster, tmp_path)
+    assert one.wait_until_over(180).finished
+    check_outcomes(one, "stopped", "finished")
+    resumed(one, "second")
+    assert cluster.final_state(one.job("run").id) == "COMPLETED"
+
+
+def test_time_limit(cluster: Cluster, sweep: Make) -> None:
+    """SLURM looks at its clock twice a minute, so that the stage has to last that long."""
+    one = sweep(one_run(seconds=45))
+    one.submit()
+    one.wait_for_start("second")
+    cluster.run("scontrol", "update", f"jobid={one.job('run').id}", "timelimit=1")
+    one.wait(lambda status: len(outcomes(one)) == 2, "a second attempt", 180)
+    cluster.run("scontrol", "update", f"jobid={one.job('run').id}", "timelimit=10")
+    assert one.wait_until_over(180).finished
+    check_outcomes(one, "stopped", "finished")
+    resumed(one, "second")
+
+
+def test_requeue_by_hand(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    one.submit()
+    one.wait_for_start("second")
+    cluster.run("scontrol", "requeue", one.job("run").id)
+    assert one.wait_until_over(180).finished
+    resumed(one, "second")
+
+
+def test_node_failure(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    one.submit()
+    one.wait_for_start("second")
+    node = cluster.node_of(one.job("run").id)
+    cluster.kill_node(node)
+    try:
+        assert one.wait_until_over(240).finished
+    finally:
+        cluster.start_node(node)
+    check_outcomes(one, "killed", "finished")
+    resumed(one, "second")
+
+
+def test_killed_worker_is_started_again_in_the_same_job(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    one.submit()
+    one.wait_for_start("second")
+    work_process(one).kill()
+    assert one.wait_until_over().finished
+    check_outcomes(one, "killed", "finished")
+    resumed(one, "second")
+    assert cluster.final_state(one.job("run").id) == "COMPLETED"
+
+
+@pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
+def test_killed_supervisor_is_a_failure_that_resume_mends(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    one.submit()
+    one.wait_for_start("second")
+    worker = work_process(one)
+    supervisor = worker.parent()
+    assert supervisor is not None
+    supervisor.kill()
+    one.wait(lambda status: status.jobs[0].state == "failed", "the failure")
+    assert not worker.is_running(), "the work must die with its supervisor"
+    assert cluster.final_state(one.job("run").id) == "FAILED"
+    one.resume()
+    assert one.wait_until_over().finished
+    resumed(one, "second")
+
+
+def test_killed_submission_leaves_nothing_running_and_can_be_resumed(
+    cluster: Cluster, sweep: Make, tmp_path: Path
+) -> None:
+    """The command dies after some submissions: those are on hold, and `resume` submits and releases the rest."""
+    one = sweep(grid(["dpo", "ipo"], ["both", "contrast"], seconds=0.2))
+    script = tmp_path / "submit.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from launch import slurm\n"
+        "from mt.workflow.store import Store\n"
+        "from tests.slurm.conftest import Launched\n"
+        "from tests.slurm.fakes import grid\n"
+        "made, submit = [], slurm.submit\n"
+        "def dying(*arguments):\n"
+        "    made.append(submit(*arguments))\n"
+        "    if len(made) == 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return made[-1]\n"
+        "slurm.submit = dying\n"
+        f"Launched(Path({str(one.folder)!r}), Path({str(one.control)!r}), Store(Path({str(one.store.root)!r})),\n"
+        "    grid(['dpo', 'ipo'], ['both', 'contrast'], seconds=0.2)).submit()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    killed = subprocess.run([sys.executable, script], cwd=PROJECT, env=environment, timeout=60)
+    assert killed.returncode == -9
+    time.sleep(3)
+    assert one.events("sample") == [], "what was submitted must not run before it is written down"
+    known = {job.id for job in one.status.jobs if job.id}
+    queued = set(cluster.run("squeue", "-h", "-r", "-o", "%i").split())
+    orphans = queued - known
+    assert orphans, "the last submission was not written down"
+    one.resume()
+    assert one.wait_until_over(180).finished
+    assert all(cluster.state(orphan) == "CANCELLED" for orphan in orphans)
+    one.check_results()
+
+
+def test_failed_stage_stops_its_dependants_only_and_resume_runs_the_rest(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(grid(["dpo", "ipo"], ["both", "contrast"]))
+    broken = one.tell("train-ipo", "fail")
+    one.submit()
+    status = one.wait_until_over()
+    states = {job.name: job.state for job in status.jobs}
+    assert {run.name: run.state for run in status.runs} == {
+        "dpo-both": "done",
+        "dpo-contrast": "done",
+        "ipo-both": "failed",
+        "ipo-contrast": "failed",
+    }
+    failed = next(job for job in status.jobs if job.state == "failed")
+    assert "train-ipo: told to fail" in failed.why
+    assert cluster.final_state(failed.id) == "FAILED"
+    blocked = [job for job in status.jobs if job.name.startswith("ipo-")]
+    assert blocked and all(job.state == "blocked" and failed.name in job.why for job in blocked), states
+    assert {cluster.final_state(job.id) for job in blocked} == {"CANCELLED"}
+    before = {label: one.events(label) for label in ("sample", "score", "train-dpo", "reward-dpo-both")}
+    broken.unlink()
+    one.resume()
+    assert one.wait_until_over().finished
+    one.check_results()
+    assert before == {label: one.events(label) for label in before}
+    assert len(load(one.folder).job["dpo-both"].submissions) == 1
+
+
+def test_a_signal_before_the_handler_exists_ends_nothing(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    one.submit()
+    job = one.job("run").id
+    one.wait(lambda status: cluster.state(job) == "RUNNING", "the job to start")
+    for _ in range(5):
+        subprocess.run(["scancel", "--signal=USR2", job], env=os.environ, check=True)
+        time.sleep(0.05)
+    assert one.wait_until_over(180).finished
+    one.check_results()
+    assert cluster.final_state(job) == "COMPLETED"
+
+
+def test_two_sweeps_at_once_share_their_stages(cluster: Cluster, sweep: Make) -> None:
+    first = sweep(grid(["dpo"], ["both"], seconds=1.5), "first")
+    second = sweep(grid(["dpo"], ["both", "contrast"], seconds=1.5), "second")
+    first.submit()
+    second.submit()
+    assert first.wait_until_over(180).finished
+    assert second.wait_until_over(180).finished
+    first.check_results()
+    second.check_results()
+
+
+@pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
+def test_a_stage_that_gets_nowhere_stops_with_the_reason(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    killer = one.tell("second", "die")
+    one.submit(max_attempts=2)
+    status = one.wait_until_over()
+    (job,) = status.jobs
+    assert job.state == "failed"
+    assert "no progress in 2 attempts" in job.why
+    assert "second" not in one.events("third")
+    assert cluster.final_state(job.id) == "FAILED"
+    killer.unlink()
+    one.resume()
+    assert one.wait_until_over().finished
+    assert one.events("first") == ["start", "done"]
+    one.check_results()
+
+
+def test_cancelled_sweep_stops_at_once_and_can_be_resumed(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(one_run())
+    one.submit()
+    one.wait_for_start("second")
+    done = one.command("cancel", "sweep")
+    assert done.returncode == 0, done.stderr
+    assert one.wait_until_over().jobs[0].state == "cancelled"
+    assert cluster.final_state(one.job("run").id) == "CANCELLED"
+    one.resume()
+    assert one.wait_until_over().finished
+    resumed(one, "second")
