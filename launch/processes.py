@@ -16,6 +16,7 @@ import psutil
 
 _SET_DEATH_SIGNAL, _SET_SUBREAPER = 1, 36
 _PARENT = "MT_PARENT_PID"
+_KILL_S = 5.0
 
 IGNORE_USR2 = ["/bin/sh", "-c", 'trap "" USR2; exec "$@"', "sh"]
 """Command prefix: the program and all its children ignore SLURM's stop signal (Python keeps what is ignored)."""
@@ -49,9 +50,11 @@ def stop(process: Popen[bytes], grace_s: float) -> None:
 
 def kill_tree() -> None:
     """Kill all descendants of this process, those in other sessions and the orphans among them included."""
-    for child in psutil.Process().children(recursive=True):
+    children = psutil.Process().children(recursive=True)
+    for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
+    psutil.wait_procs(children, timeout=_KILL_S)
 
 
 def _alive(pid: int) -> bool:
