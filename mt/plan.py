@@ -1,6 +1,8 @@
 """The plan of a run or a sweep: which stages it has, which are shared, done or missing. Computes nothing.
 
 python -m mt.plan -m objective=dpo,ipo,simpo rm_data=both,contrast
+python -m mt.plan -m experiment=table1 scale=llama3_8b --cost          hours, memory, disk, judge calls
+python -m mt.plan --json                                               for machines
 """
 
 from __future__ import annotations
@@ -29,21 +31,37 @@ from mt.workflow.store import Store
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
+    as_json, with_cost = "--json" in given, "--cost" in given
     try:
-        parsed = parse([word for word in given if word != "--json"], "python -m mt.plan")
+        parsed = parse([word for word in given if word not in ("--json", "--cost")], "python -m mt.plan")
         if parsed is None:
             return 0
         runs = [blueprint(one.config) for one in compose_runs(parsed.overrides, multirun=parsed.multirun)]
+        cost = _estimate(runs) if with_cost else None
     except MutualTaughtError as error:
         Console(stderr=True).print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return exit_code(error)
     found = describe_plan(runs)
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps({**found, **({"cost": cost} if cost else {})}, indent=1))
+    elif cost:
+        from mt.costing.report import print_estimate
+
+        print_estimate(cost, _console())
     else:
-        _print(found, Console())
+        _print(found, _console())
     return 0
+
+
+def _estimate(runs: list[Blueprint]) -> dict[str, Any]:
+    from mt.costing.report import estimate
+
+    return estimate(runs)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
 
 
 def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:

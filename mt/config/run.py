@@ -10,6 +10,7 @@ from mt.config.base import Config, Unkeyed
 from mt.config.data import DataConfig
 from mt.config.engines import GeneratorConfig, LogProbsConfig, SamplingConfig, ScorerConfig
 from mt.config.evaluation import EvalConfig
+from mt.config.hardware import AssumptionsConfig, HardwareConfig
 from mt.config.judge import JudgeConfig
 from mt.config.launch import LaunchConfig
 from mt.config.method import MethodConfig, RewardDataConfig
@@ -108,6 +109,8 @@ class RunConfig(Config):
     eval: EvalConfig
     tracking: Unkeyed[TrackingConfig]
     launch: Unkeyed[LaunchConfig]
+    hardware: Unkeyed[HardwareConfig]
+    assumptions: Unkeyed[AssumptionsConfig]
     experiment: Unkeyed[ExperimentConfig | None]
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""What a plan will cost, from configurations alone: tokens, FLOPs, hours, memory, disk, judge calls."""

@@ -1,0 +1,132 @@
+"""A cost estimate as plain data and as tables: by kind of stage, with and without sharing, with its assumptions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mt.costing.estimate import Cost, costs
+from mt.methods.blueprint import Blueprint
+from mt.workflow.plan import merge
+from mt.workflow.store import Store
+
+
+def estimate(runs: Sequence[Blueprint]) -> dict[str, Any]:
+    """Return the cost of the runs' merged plan by stage name, its totals, and the totals without sharing."""
+    config = runs[0].config
+    store, hardware = Store(Path(config.store)), config.hardware
+    shared = costs(merge(one.plan for one in runs), config, store)
+    alone = [cost for one in runs for cost in costs(one.plan, one.config, store)]
+    missing = [cost for cost in shared if not store.has(cost.stage)]
+    return {
+        "hardware": hardware.model_dump(),
+        "assumptions": config.assumptions.model_dump(),
+        "runs": len(runs),
+        "stages": _by_name(shared, hardware.devices),
+        "total": _total(shared, hardware.devices),
+        "missing": _total(missing, hardware.devices),
+        "without_sharing": _total(alone, hardware.devices),
+    }
+
+
+def print_estimate(found: dict[str, Any], console: Console) -> None:
+    """Print the estimate."""
+    table = Table(title=f"Estimated cost on {found['hardware']['name']}", title_justify="left", title_style="bold")
+    table.add_column("stage")
+    for title in ("number", "tokens", "PFLOP", "hours", "GPU-hours", "GiB/GPU", "disk GB"):
+        table.add_column(title, justify="right")
+    table.add_column("verdict")
+    for name, row in found["stages"].items():
+        verdict = "" if row["fits"] is None else "fits" if row["fits"] else f"[red]does not fit[/]: {row['advice']}"
+        measured = " (measured)" if row["measured"] else ""
+        table.add_row(name + measured, *_cells(row), verdict)
+    console.print(table)
+    several = found["runs"] > 1
+    for title, key in (("with sharing" if several else "total", "total"), ("without sharing", "without_sharing")):
+        if several or key == "total":
+            console.print(_sentence(title, found[key]))
+    if found["missing"]["stages"] < found["total"]["stages"]:
+        console.print(_sentence("still missing", found["missing"]))
+    use = found["hardware"]["utilization"]
+    listed = {**found["assumptions"], **{f"{name} share of peak": share for name, share in use.items()}}
+    told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in listed.items())
+    console.print(f"Assumed: {told}.", style="dim")
+    console.print("Override: hardware=… hardware.utilization.train=… assumptions.response_tokens=…", style="dim")
+
+
+def _by_name(found: Sequence[Cost], devices: int) -> dict[str, dict[str, Any]]:
+    groups: dict[str, list[Cost]] = defaultdict(list)
+    for cost in found:
+        if cost.kind != "cpu":
+            groups[cost.stage.name].append(cost)
+    return {name: _row(group, devices) for name, group in groups.items()}
+
+
+def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
+    memories = [cost.memory for cost in group if cost.memory]
+    worst = max(memories, key=lambda memory: memory.gib, default=None)
+    hours = sum(cost.seconds for cost in group) / 3600
+    return {
+        "number": len(group),
+        "kind": group[0].kind,
+        "tokens": sum(cost.tokens for cost in group),
+        "flops": sum(cost.flops for cost in group),
+        "hours": hours,
+        "gpu_hours": 0.0 if group[0].kind == "network" else devices * hours,
+        "gib": worst.gib if worst else None,
+        "fits": worst.fits if worst else None,
+        "advice": worst.advice if worst else "",
+        "disk_bytes": sum(cost.disk_bytes for cost in group),
+        "calls": sum(cost.calls for cost in group),
+        "usd": sum(cost.usd for cost in group),
+        "measured": all(cost.measured for cost in group),
+    }
+
+
+def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
+    on_gpu = [cost for cost in found if cost.kind in ("generate", "score", "train")]
+    return {
+        "stages": len(found),
+        "tokens": sum(cost.tokens for cost in found),
+        "flops": sum(cost.flops for cost in found),
+        "hours": sum(cost.seconds for cost in found) / 3600,
+        "gpu_hours": devices * sum(cost.seconds for cost in on_gpu) / 3600,
+        "disk_bytes": sum(cost.disk_bytes for cost in found),
+        "calls": sum(cost.calls for cost in found),
+        "usd": sum(cost.usd for cost in found),
+        "fits": all(cost.memory.fits for cost in found if cost.memory),
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
+    hours = f"{row['hours']:.2f}" if row["hours"] >= 0.01 else f"{row['hours'] * 3600:.0f} s"
+    disk = f"{row['disk_bytes'] / 1e9:,.2f}"
+    return [
+        str(row["number"]), _count(row["tokens"]), f"{row['flops'] / 1e15:,.2f}", hours, _count(row["gpu_hours"]),
+        gib, disk,
+    ]  # fmt: skip
+
+
+def _sentence(title: str, total: dict[str, Any]) -> str:
+    calls = f", {total['calls']:,.0f} judge calls" if total["calls"] else ""
+    price = f" for ${total['usd']:,.2f}" if total["usd"] else ""
+    return (
+        f"{title}: {total['stages']} stages, {_count(total['tokens'])} tokens, {total['flops'] / 1e15:,.1f} PFLOP, "
+        f"{total['hours']:.2f} h of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
+        f"{total['disk_bytes'] / 1e9:,.1f} GB on disk{calls}{price}"
+    )
+
+
+def _count(value: float | None) -> str:
+    if value is None:
+        return ""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f}{unit}"
+    return f"{value:.1f}"
