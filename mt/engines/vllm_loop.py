@@ -1,32 +1,46 @@
-"""Inside a vLLM worker: the engine, its request loop, and the watch over the parent."""
+"""Inside a vLLM worker: its request, the engine's loop, and the watch over the parent."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+ITEMS, RESULTS = "items.jsonl", "results.jsonl"
+_QUEUE = 1024
+"""Requests that wait inside the engine; the others stay in their file."""
 
-def read_request() -> dict[str, Any]:
-    """Return the request named on the command line; from now on the process ends when its parent does."""
+
+def read_request() -> tuple[dict[str, Any], Path]:
+    """Return the request named on the command line and its folder; from now on the process ends with its parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    request: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    return request
+    path = Path(sys.argv[1])
+    return json.loads(path.read_text()), path.parent
 
 
-def serve(engine: Any, prompts: Iterable[tuple[int, list[int], Any]], results: Path, row: Callable[[Any], Any]) -> None:
+def read_items(folder: Path) -> Iterator[Any]:
+    """Yield the items of a worker's share."""
+    with (folder / ITEMS).open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def serve(engine: Any, prompts: Iterator[tuple[int, list[int], Any]], folder: Path, row: Callable[[Any], Any]) -> None:
     """Feed (number, token ids, parameters) to the engine; append [number, row(output)] as each one finishes."""
     from vllm.inputs import TokensPrompt
 
-    for number, ids, parameters in prompts:
-        engine.add_request(str(number), TokensPrompt(prompt_token_ids=ids), parameters)
-    with results.open("a", encoding="utf-8") as file:
-        while engine.has_unfinished_requests():
+    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+        while True:
+            room = max(0, _QUEUE - engine.get_num_unfinished_requests())
+            for number, ids, parameters in itertools.islice(prompts, room):
+                engine.add_request(str(number), TokensPrompt(prompt_token_ids=ids), parameters)
+            if not engine.has_unfinished_requests():
+                return
             for output in engine.step():
                 if output.finished:
                     file.write(json.dumps([int(output.request_id), row(output)]) + "\n")

@@ -1,14 +1,16 @@
 """vLLM in processes of its own: one worker per GPU (or group of GPUs), started for a job and ended with it.
 
-A worker reads a request file, appends one JSON line per finished item to its results file, and exits; GPU memory is
-given back with the process, and a crash stays there. Its parent hands results on as they are written. A worker
-whose parent dies ends too: it watches its standard input, which the parent holds open.
+A worker reads a request and its share of the items from a folder, appends one JSON line per finished item to the
+results there, and exits; GPU memory is given back with the process, and a crash stays there. Its parent hands
+results on as they are written. A worker whose parent dies ends too: it watches its standard input, which the parent
+holds open.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -16,12 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from mt.config.engines import VllmGenerator, VllmScorer
+from mt.engines.vllm_loop import ITEMS, RESULTS
 from mt.errors import ConfigError, EngineError, describe
 
 _POLL_S = 0.05
@@ -40,11 +43,11 @@ class Worker:
     """One running worker process and the results that it has written so far."""
 
     def __init__(self, module: str, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str]):
-        """Write the request and start the process."""
-        self.results, self.log = folder / "results.jsonl", folder / "log.txt"
+        """Write the request beside the items that lie in the folder, and start the process."""
+        self.results, self.log = folder / RESULTS, folder / "log.txt"
         self.results.touch()
         path = folder / "request.json"
-        path.write_text(json.dumps({**request, "results": str(self.results)}))
+        path.write_text(json.dumps(request))
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, str(path)],
@@ -92,25 +95,24 @@ class Worker:
 
 
 def run_workers(
-    config: VllmGenerator | VllmScorer, module: str, request: Mapping[str, Any], items: Sequence[Any]
+    config: VllmGenerator | VllmScorer, module: str, request: Mapping[str, Any], items: Iterable[Any]
 ) -> Iterator[Any]:
     """Yield each item's result as a worker writes it; `request` goes to every worker, with its share of `items`.
 
     Raises `EngineError` where a worker fails; all others are ended then, as when the caller stops early.
     """
-    groups = device_groups(config)[: max(1, len(items))]
-    if not items:
-        return
+    request = {**request, "engine": engine_settings(config)}
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mt-vllm-")))
+        groups = device_groups(config)
+        folders = [root / str(number) for number in range(len(groups))]
+        total = _deal(items, folders)
         workers = []
-        for number, group in enumerate(groups):
-            (root / str(number)).mkdir()
-            share = {**request, "engine": engine_settings(config), "items": items[number :: len(groups)]}
-            worker = Worker(module, share, root / str(number), _environment(config, group))
+        for group, folder in list(zip(groups, folders, strict=True))[:total]:
+            worker = Worker(module, request, folder, _environment(config, group))
             stack.callback(worker.close)
             workers.append(worker)
-        yield from _collect(workers, len(items))
+        yield from _collect(workers, total)
 
 
 def device_groups(config: VllmGenerator | VllmScorer) -> list[list[str]]:
@@ -146,6 +148,20 @@ def engine_settings(config: VllmGenerator | VllmScorer) -> dict[str, Any]:
     if config.cache_mib is not None:
         settings["kv_cache_memory_bytes"] = config.cache_mib * 2**20
     return settings
+
+
+def _deal(items: Iterable[Any], folders: Sequence[Path]) -> int:
+    """Write the items to the workers' folders in turn, and return how many there are."""
+    total = 0
+    with ExitStack() as stack:
+        files = []
+        for folder in folders:
+            folder.mkdir()
+            files.append(stack.enter_context((folder / ITEMS).open("w", encoding="utf-8")))
+        for item, file in zip(items, itertools.cycle(files), strict=False):
+            file.write(json.dumps(item) + "\n")
+            total += 1
+    return total
 
 
 def _collect(workers: Sequence[Worker], expected: int) -> Iterator[Any]:

@@ -31,10 +31,9 @@ class Score(Stage):
         items = [(row.messages, response.text, response.finished) for row in rows for response in row.responses]
         with Journal(work.scratch / "rewards.jsonl") as journal:
             done = {index for index, _ in journal.items}
-            rest = [index for index in range(len(items)) if index not in done]
             with open_scorer(self.scorer, work.path(self.reward)) as scorer:
-                for index, reward in scorer.score([items[i] for i in rest]):
-                    journal.append([rest[index], reward])
+                for index, reward in scorer.score(items, skip=done):
+                    journal.append([index, reward])
                     work.progress(len(journal.items), len(items), "responses")
                 work.count(**scorer.counts)
             rewards = dict(map(tuple, journal.items))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
 
-from mt.engines.vllm_loop import read_request
+from mt.engines.vllm_loop import RESULTS, read_items, read_request
 
 
 def main() -> None:
-    request = read_request()
-    with Path(request["results"]).open("a") as file:
-        for item in request["items"]:
+    request, folder = read_request()
+    with (folder / RESULTS).open("a") as file:
+        for item in read_items(folder):
             file.write(
                 json.dumps([item, os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), request["engine"]]) + "\n"
             )

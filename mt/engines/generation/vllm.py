@@ -36,11 +36,11 @@ class VllmEngine:
         check_decoding(self.folder, decoding)
         ready, self.counts = fit_prompts(prompts, self.tokenizer, self.config, decoding)
         copies = 1 if decoding.temperature == 0 else decoding.samples
-        items = [
+        items = (
             [number, row.ids, row.room, prompt_seed(seed, row.prompt.prompt_id, decoding.samples)]
             for number, row in enumerate(ready)
             if row.prompt.prompt_id not in skip
-        ]
+        )
         request = {
             "model": str(self.folder),
             "max_length": decoding.max_length,

@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mt.engines.vllm_loop import read_request, serve
+from mt.engines.vllm_loop import read_items, read_request, serve
 
 
 def main() -> None:
     """Sample the request's prompts; each result is a list of [token ids, finish reason]."""
-    request = read_request()
+    request, folder = read_request()
     from vllm import LLM
 
     own = {"generation_config": "vllm", "skip_tokenizer_init": True, "enable_prefix_caching": True}
     llm = LLM(request["model"], max_model_len=request["max_length"], **own, **request["engine"])
-    serve(llm.llm_engine, _prompts(request), Path(request["results"]), _responses)
+    serve(llm.llm_engine, _prompts(request, folder), folder, _responses)
 
 
-def _prompts(request: dict[str, Any]) -> Iterator[tuple[int, list[int], Any]]:
+def _prompts(request: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[int], Any]]:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    for number, ids, room, seed in request["items"]:
+    for number, ids, room, seed in read_items(folder):
         parameters = SamplingParams(
             n=request["copies"],
             temperature=request["temperature"],

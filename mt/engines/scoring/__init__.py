@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -22,12 +22,14 @@ class Scorer(Protocol):
 
     counts: dict[str, int]
 
-    def score(self, items: Sequence[Item]) -> Iterator[tuple[int, float]]:
+    def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index of the item, reward) as soon as it is known, in no particular order.
 
         A reward is the raw logit of the score head at the conversation's last token; in float32 it does not depend
-        on batch size or order within 1e-5. Conversations longer than `max_length` are cut on their left and
-        counted. Raises `EngineError` naming the item where a reward is NaN or infinite.
+        on batch size or order within 1e-5. `skip` holds indices whose rewards are there already: given the same
+        items, a resumed run forms the same batches and so repeats the interrupted one to the bit. Conversations
+        longer than `max_length` are cut on their left and counted. Raises `EngineError` naming the item where a
+        reward is NaN or infinite.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,18 +33,20 @@ class LocalScorer:
         self.model: Any = load_model(folder, "reward", choose_dtype(config.dtype), choose_device(config.device))
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
 
-    def score(self, items: Sequence[Item]) -> Iterator[tuple[int, float]]:
+    def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index, reward) batch by batch, the longest conversations of each window first."""
         for window in windows(len(items)):
             rows = fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
             lengths = [len(row) for row in rows]
             batches = token_batches(lengths, self.config.batch_tokens)
+            missing = [batch for batch in batches if any(window[i] not in skip for i in batch)]
 
             def compute(batch: list[int], rows: list[list[int]] = rows) -> list[float]:
                 return self.rewards([rows[i] for i in batch])
 
-            for batch, rewards in run_halving(batches, lengths, compute, "scorer.batch_tokens"):
-                yield from ((window[i], finite(window[i], value)) for i, value in zip(batch, rewards, strict=True))
+            for batch, rewards in run_halving(missing, lengths, compute, "scorer.batch_tokens"):
+                scored = ((window[i], value) for i, value in zip(batch, rewards, strict=True))
+                yield from ((index, finite(index, value)) for index, value in scored if index not in skip)
 
     @torch.inference_mode()
     def rewards(self, rows: Sequence[Sequence[int]]) -> list[float]:

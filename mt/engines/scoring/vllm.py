@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mt.config.engines import VllmScorer
 from mt.engines.models import check_context, check_model
 from mt.engines.scoring.conversations import finite, fit_items
+from mt.engines.scoring.windows import windows
 from mt.engines.text import load_tokenizer
 from mt.engines.vllm_pool import device_groups, run_workers
 
@@ -31,13 +32,17 @@ class VllmRewards:
         self.tokenizer = load_tokenizer(folder)
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
 
-    def score(self, items: Sequence[Item]) -> Iterator[tuple[int, float]]:
+    def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index, reward) as a worker finishes it."""
-        rows = fit_items(items, self.tokenizer, self.config, self.counts)
         # vLLM wants room for one token more than a conversation has, though it generates none
         request = {"model": str(self.folder), "max_length": self.config.max_length + 1}
-        for index, value in run_workers(self.config, _WORKER, request, list(enumerate(rows))):
+        for index, value in run_workers(self.config, _WORKER, request, self._rows(items, skip)):
             yield index, finite(index, value)
+
+    def _rows(self, items: Sequence[Item], skip: Collection[int]) -> Iterator[tuple[int, list[int]]]:
+        for window in windows(len(items)):
+            rows = fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
+            yield from ((index, row) for index, row in zip(window, rows, strict=True) if index not in skip)
 
 
 @contextmanager

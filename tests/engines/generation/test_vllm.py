@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_policy(tmp_path_factory.mktemp("policy"), initializer_range=0.3, hidden_size=64)
 
 
-Workers = Callable[[Any, str, dict[str, Any], Sequence[Any]], Iterator[Any]]
+Workers = Callable[[Any, str, dict[str, Any], Iterable[Any]], Iterator[Any]]
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Stand in for the workers: every response is "red blue", every second one unfinished."""
     requests: dict[str, Any] = {}
 
-    def workers(config: Any, module: str, request: dict[str, Any], items: Sequence[Any]) -> Iterator[Any]:
-        requests.update(request, items=items)
-        for number, *_ in reversed(items):
+    def workers(config: Any, module: str, request: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
+        requests.update(request, items=list(items))
+        for number, *_ in reversed(requests["items"]):
             rows = [[[RED, BLUE, END], "stop"], [[RED, BLUE], "length"]]
             yield number, [rows[k % 2] for k in range(request["copies"])]
 

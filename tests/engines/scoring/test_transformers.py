@@ -57,6 +57,20 @@ def test_batch_size_and_order_change_nothing(reward: Path, batch_tokens: int) ->
     assert scores(reward, ITEMS[::-1], batch_tokens=batch_tokens)[::-1] == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_resumed_run_yields_only_what_is_missing_and_the_same(reward: Path) -> None:
+    with open_scorer(scorer_config(batch_tokens=100), reward) as scorer:
+        whole = dict(scorer.score(ITEMS))
+        counts = dict(scorer.counts)
+    with open_scorer(scorer_config(batch_tokens=100), reward) as scorer:
+        stream = scorer.score(ITEMS)
+        done = dict(next(stream) for _ in range(10))
+    with open_scorer(scorer_config(batch_tokens=100), reward) as scorer:
+        rest = dict(scorer.score(ITEMS, skip=done))
+        assert scorer.counts == counts
+    assert not rest.keys() & done.keys()
+    assert {**done, **rest} == whole
+
+
 def test_windows_keep_the_indices(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = scores(reward)
     monkeypatch.setattr("mt.engines.scoring.windows.WINDOW", 5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, value: float) -> list[Any]:
     """Let every conversation's reward be `value` + its length."""
     sent: list[Any] = []
 
-    def workers(config: Any, module: str, request: dict[str, Any], items: Sequence[Any]) -> Iterator[Any]:
+    def workers(config: Any, module: str, request: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
         sent.extend(items)
-        yield from ((index, value + len(ids)) for index, ids in items)
+        yield from ((index, value + len(ids)) for index, ids in sent)
 
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
     monkeypatch.setattr(engine, "run_workers", workers)
@@ -46,6 +46,14 @@ def test_conversations_are_cut_and_counted(reward: Path, monkeypatch: pytest.Mon
         assert scorer.counts["tokens"] == sum(len(ids) for _, ids in sent)
     assert found[0] == 64.5
     assert sorted(found) == list(range(len(ITEMS) + 1))
+
+
+def test_only_missing_conversations_are_sent(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = stand_in(monkeypatch, 0.0)
+    with open_scorer(vllm_scorer_config(), reward) as scorer:
+        found = dict(scorer.score(ITEMS, skip={0, 5}))
+        assert scorer.counts["conversations"] == len(ITEMS)
+    assert sorted(found) == sorted(index for index, _ in sent) == [i for i in range(len(ITEMS)) if i not in {0, 5}]
 
 
 def test_a_reward_that_is_not_finite_names_its_item(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
