@@ -10,6 +10,7 @@ from mt.config.engines import DecodingConfig, GeneratorConfig
 from mt.errors import DataError, describe
 from mt.types import Prompt, Response, Samples
 from mt.workflow.journal import Journal
+from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 
@@ -31,10 +32,13 @@ class Sample(Stage):
         from mt.engines.generation import open_generator
 
         prompts = work.rows(Prompt, self.prompts)
+        # Draws are tied to prompt and seed: two policies would answer with the same noise, and contrast pairs of
+        # theirs would repeat each other's texts more often than independent samples do.
+        seed = derive_seed(self.seed, self.policy.key)
         with Journal(work.scratch / "samples.jsonl") as journal:
             done = {item["prompt_id"] for item in journal.items}
             with open_generator(self.generator, work.path(self.policy)) as generator:
-                for row in generator.sample(prompts, self.decoding, self.seed, skip=done):
+                for row in generator.sample(prompts, self.decoding, seed, skip=done):
                     journal.append(asdict(row))
                     work.progress(len(journal.items), len(prompts), "prompts")
                 counts = generator.counts
