@@ -118,9 +118,7 @@ def _csv(path: Path) -> Iterator[Row]:
 def _header(names: list[str], path: Path) -> list[str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated or not any(names):
-        raise _refusal(
-            path, 1, f"repeated or empty column names {repeated}", "a header that names each column once"
-        )
+        raise _refusal(path, 1, f"repeated or empty column names {repeated}", "a header that names each column once")
     return names
 
 

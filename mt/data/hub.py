@@ -98,9 +98,7 @@ def _check_shards(folder: Path, names: Sequence[str]) -> None:
                 part = f"{name[: numbered.start(1)]}{index:05d}{name[numbered.end(1) :]}"
                 if not (folder / part).is_file():
                     mend = "Download the data set again"
-                    raise DataError(
-                        describe("data.path", folder / part, "a part of the split is missing", mend=mend)
-                    )
+                    raise DataError(describe("data.path", folder / part, "a part of the split is missing", mend=mend))
 
 
 def _told(error: Exception, kind: Kind, name: str, revision: str, field: str) -> MutualTaughtError:

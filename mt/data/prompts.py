@@ -111,9 +111,7 @@ def _check_order(messages: Messages, row: Row, name: str) -> None:
     roles = [message["role"] for message in messages]
     if roles[-1] != "user":
         mend = "Leave the answer out, or set data.fields.messages=null"
-        raise _refusal(
-            row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", mend
-        )
+        raise _refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", mend)
     if "system" in roles[1:]:
         problem = "a system message after the first turn"
         raise _refusal(row, name, "system", problem, "at most one, and it comes first")

@@ -88,7 +88,7 @@ def test_a_split_that_is_not_there_or_not_whole_is_named(tmp_path: Path) -> None
 
 
 def test_what_is_not_cached_needs_the_network(cache: Path) -> None:
-    said = r"policy\.path=owner/m@0123456789ab: not wholly in the local cache, and the hub cannot be reached.*policy\.path=DIR"
+    said = r"policy\.path=owner/m@0123456789ab: not wholly in the local cache, and the hub .*policy\.path=DIR"
     with pytest.raises(ModelError, match=said):
         fetch("model", "owner/m", COMMIT, MODEL_FILES, "policy")
 
@@ -190,9 +190,7 @@ def test_a_refusal_is_told_in_one_line(hub: type[Hub], status: int, code: str, s
     assert "\n" not in str(error.value)
 
 
-def test_an_interrupted_download_is_told_and_continued(
-    hub: type[Hub], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_download_is_told_and_continued(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     hub.broken = True
@@ -211,5 +209,5 @@ def test_an_unreachable_hub_is_told(hub: type[Hub], monkeypatch: pytest.MonkeyPa
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(DataError, match=r"not wholly in the local cache, and the hub cannot be reached.*Check the network"):
+    with pytest.raises(DataError, match=r"not wholly in the local cache, and the hub cannot be reached.*network"):
         get()

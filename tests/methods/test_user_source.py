@@ -1,0 +1,181 @@
+"""The user's own data and models: planned without torch or network, checked before anything heavy, run to the end."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mt.config.compose import CONF, compose_runs
+from mt.door.checks import check
+from mt.door.execution import run
+from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.stages.load import LoadPrompts
+from mt.stages.models import HubModel
+from mt.types import Prompt
+from mt.workflow import tables
+from mt.workflow.store import Store
+from mt.workflow.work import TABLE
+from tests.data.hub_cache import COMMIT, add_snapshot
+from tests.engines.tiny import tiny_policy, tiny_reward
+
+WORDS = "red blue green fox owl cat dog".split()  # noqa: SIM905
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    tiny_policy(folder / "policy")
+    tiny_reward(folder / "reward", max_position_embeddings=96)
+    return folder
+
+
+@pytest.fixture
+def own(models: Path, tmp_path: Path) -> list[str]:
+    prompts = [f"tell me the colour of {a} and {b}" for a in WORDS for b in WORDS if a != b]
+    lines = [json.dumps({"prompt": text}) for text in prompts[:40]]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
+    return [
+        "data=jsonl",
+        f"data.path={tmp_path}/prompts.jsonl",
+        f"policy.path={models}/policy",
+        f"reward.path={models}/reward",
+        f"store={tmp_path}/store",
+        f"runs={tmp_path}/runs",
+    ]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    yield tmp_path / "hub"
+
+
+def drawn(overrides: list[str]) -> Blueprint:
+    return blueprint(compose_runs(overrides)[0].config)
+
+
+def test_lengths_follow_the_models_contexts_unless_they_are_given(own: list[str]) -> None:
+    config = compose_runs(own)[0].config
+    lengths = config.sampling.max_length, config.policy.training.max_length, config.eval.held_out.decoding.max_length
+    assert lengths == (128, 128, 128)
+    assert (config.reward.training.max_length, config.scorer.max_length) == (96, 96)
+    check(blueprint(config))
+    given = compose_runs([*own, "sampling.max_length=64"])[0].config
+    assert (given.policy.training.max_length, given.scorer.max_length) == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ("sampling.max_length=129", ModelError, r"sampling\.max_length=129: longer than the context.*at most 128"),
+        ("scorer.max_length=97", ModelError, r"scorer\.max_length=97: longer.*at most 96"),
+        ("data.path=none.jsonl", DataError, r"data\.path=none\.jsonl: no such file"),
+        ("data.decontamination.files=none.csv", DataError, r"data\.decontamination\.files=none\.csv: no such file"),
+        ("data.fields.prompt=question", DataError, r"prompts\.jsonl, line 1: has no field .*only 'prompt'"),
+        ("data.limit=3", DataError, r"prompts=2: fewer than the 3 parts"),
+        ("data.held_out=40", ConfigError, r"data\.held_out=40.0: leaves none of the 40 prompts"),
+        ("data.held_out=1.5", ConfigError, r"data\.held_out=1\.5: no share and no count"),
+        ("data.format=xml", ConfigError, r"data\.format=xml: .*'jsonl'"),
+        ("policy.path=missing", ConfigError, r"policy\.path=missing: no such file or folder"),
+        ("policy.path=owner/model", ConfigError, r"policy\.revision=None: .*40 hex digits"),
+        ("rm_data=gold", ConfigError, r"rm_data=gold: data=jsonl has no gold judge"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_heavy(
+    own: list[str], change: str, error: type[MutualTaughtError], said: str
+) -> None:
+    with pytest.raises(error) as raised:
+        check(drawn([*own, change]))
+    assert re.search(said, str(raised.value)), str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_policy_in_the_reward_models_place_is_refused(own: list[str], models: Path) -> None:
+    with pytest.raises(ModelError, match=r"reward\.path=.*is a LlamaForCausalLM, not a sequence-classification"):
+        check(drawn([*own, f"reward.path={models}/policy"]))
+
+
+@pytest.mark.parametrize("method", ["spin", "sail"])
+def test_methods_that_need_more_than_prompts_are_refused(own: list[str], method: str) -> None:
+    with pytest.raises(ConfigError, match=r"data=jsonl: (demonstrations|preference pairs) were asked for"):
+        drawn([*own, f"method={method}"])
+
+
+def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) -> None:
+    small = ["iterations=1", "sampling.max_new_tokens=4", "sampling.samples=3", "trainer.threads=1"]
+    fast = [f"{name}.dtype=float32" for name in ("generator", "scorer", "logprobs")]
+    one = drawn([*own, *small, *fast])
+    check(one)
+    record = run(one, Path(one.config.runs) / "own", [])
+    store, loads = Store(Path(one.config.store)), [s for s in one.plan.order if isinstance(s, LoadPrompts)]
+    parts = {s.part: tables.read(store.path(s) / TABLE, Prompt) for s in loads}
+    assert {name: len(rows) for name, rows in parts.items()} == {"train": 36, "held_out": 4}
+    assert not {p.prompt_id for p in parts["train"]} & {p.prompt_id for p in parts["held_out"]}
+    kinds = {(row["iteration"], row["benchmark"]) for row in record.facts["metrics"]}
+    assert (1, "proxy") in kinds
+    assert not any(benchmark == "gold" for _, benchmark in kinds)
+    assert (store.path(one.outcome.iterations[-1].reward) / "model.safetensors").is_file()
+
+
+def test_hub_models_are_planned_offline_and_checked_in_the_cache(own: list[str], models: Path, hub: Path) -> None:
+    named = [line for line in own if not line.startswith("policy.path")]
+    one = drawn([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}"])
+    model = next(stage for stage in one.plan.order if isinstance(stage, HubModel))
+    assert model.fingerprint == f"owner/tiny@{COMMIT}"
+    assert one.config.sampling.max_length == 2048  # never what a cache happens to hold
+    with pytest.raises(ModelError, match=r"policy\.path=owner/tiny@.*not wholly in the local cache"):
+        check(one)
+    files = {path.name: path.read_bytes() for path in (models / "policy").iterdir()}
+    add_snapshot(hub, "model", "owner/tiny", {name: data for name, data in files.items() if "safetensors" not in name})
+    with pytest.raises(ModelError, match=r"policy\.path=.*has no weights"):
+        check(one)
+    add_snapshot(hub, "model", "owner/tiny", files)
+    with pytest.raises(ModelError, match=r"sampling\.max_length=2048: longer than the context.*at most 128"):
+        check(one)
+    check(drawn([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}", "sampling.max_length=96"]))
+
+
+def test_every_scale_is_planned_with_neither_network_nor_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from mt.config.compose import compose_runs, options; from mt.methods.blueprint import blueprint\n"
+        "for name in options('scale'):\n"
+        f"    b = blueprint(compose_runs([f'scale={{name}}', 'store={tmp_path}'])[0].config)\n"
+        "    assert len(b.plan.order) > 20, name\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    environment = {"HF_HUB_CACHE": str(tmp_path / "hub"), "PATH": "/usr/bin:/bin", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=CONF.parent, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_papers_scale_holds_the_papers_values() -> None:
+    config = compose_runs(["scale=llama3_8b"])[0].config
+    assert config.policy.path == "meta-llama/Meta-Llama-3-8B-Instruct"
+    assert config.reward.path == "sfairXC/FsfairX-LLaMA3-RM-v0.1"
+    assert (config.data.name, config.iterations, config.sampling.samples) == ("ultrafeedback", 2, 5)
+    assert (config.policy.training.learning_rate, config.policy.training.batch_size) == (7e-7, 128)
+    assert (config.reward.training.learning_rate, config.reward.training.batch_size) == (2e-6, 512)
+    assert (config.sampling.max_length, config.scorer.max_length) == (2048, 2048)
+    assert config.scorer.strip_bos
+    for revision in (config.policy.revision, config.reward.revision, config.data.revision):
+        assert re.fullmatch("[0-9a-f]{40}", str(revision))
+
+
+def test_objectives_keep_their_own_settings_at_every_scale() -> None:
+    rates = {
+        scale: compose_runs([f"scale={scale}", "objective=simpo"])[0].config.policy.training.learning_rate
+        for scale in ("llama3_8b", "mistral_7b")
+    }
+    assert rates == {"llama3_8b": 1e-6, "mistral_7b": 5e-7}
+    assert compose_runs(["scale=small_gpu", "objective=sppo"])[0].config.policy.training.learning_rate == 5e-7
