@@ -107,6 +107,7 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
         seed=task.seed,
         use_cpu=_on_cpu(task),
         deepspeed=zero,
+        bf16=zero is not None and task.trainer.dtype == "bfloat16",  # DeepSpeed's own; without it we autocast
         ddp_backend="gloo" if place.devices > 1 and _on_cpu(task) else None,
         ddp_timeout=_timeout_s(task),
         save_strategy="no",  # `Reports` says when

@@ -53,10 +53,13 @@ def publish(model: Any, tokenizer: Any, source: Path, output: Path, state: dict[
     dtype = stored_dtype(source)
     if state is None:
         model.to(dtype)
+    else:
+        state = _cast(state, dtype)
     model.config.use_cache = True  # the Trainer switches it off; generation wants it
     model.config.pad_token_id = tokenizer.pad_token_id
-    model.config.dtype = dtype
     model.save_pretrained(output, state_dict=state)
+    model.config.dtype = dtype  # saving took it from the weights in memory
+    model.config.save_pretrained(output)
     tokenizer.save_pretrained(output)
 
 
@@ -74,6 +77,12 @@ def _is_classifier(folder: Path) -> bool:
     path = folder / "config.json"
     names = json.loads(path.read_text("utf-8")).get("architectures") or [] if path.is_file() else []
     return any(name.endswith("ForSequenceClassification") for name in names)
+
+
+def _cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Return the weights in a precision; those that share memory go on sharing it."""
+    cast = {tensor.data_ptr(): tensor.to(dtype) for tensor in state.values()}
+    return {name: cast[tensor.data_ptr()] for name, tensor in state.items()}
 
 
 def _dtype(task: TrainingTask) -> torch.dtype:
@@ -118,7 +127,7 @@ def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[Any]:
     """Make a parameter whole inside the block, where ZeRO-3 has spread it over processes."""
     if not hasattr(parameter, "ds_id"):
         return nullcontext()
-    from deepspeed.zero import GatheredParameters
+    from deepspeed import zero
 
-    context: AbstractContextManager[Any] = GatheredParameters([parameter], modifier_rank=0)
+    context: AbstractContextManager[Any] = zero.GatheredParameters([parameter], modifier_rank=0)
     return context

@@ -20,9 +20,7 @@ def zero_config(task: TrainingTask) -> dict[str, Any] | None:
         return None
     if importlib.util.find_spec("deepspeed") is None:
         mend = "Install it (pip install 'mutual-taught[cluster]'), or set trainer.zero_stage=0"
-        raise EngineError(
-            describe("trainer.zero_stage", trainer.zero_stage, "DeepSpeed is not installed", mend=mend)
-        )
+        raise EngineError(describe("trainer.zero_stage", trainer.zero_stage, "DeepSpeed is not installed", mend=mend))
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,

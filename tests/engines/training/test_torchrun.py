@@ -79,7 +79,7 @@ def test_a_killed_worker_is_an_error_and_the_rest_resumes(lab: Lab) -> None:
                 child.kill()
                 return
 
-    with pytest.raises(EngineError, match="ended with code|a training process failed"):
+    with pytest.raises(EngineError, match=r"ended with code|a training process failed"):
         lab.train(killed, kill)
     lab.train(killed)
     assert_close(whole, killed, 0.0)
