@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from mt.config.judge import GoldJudge, OpenAIJudge, RewardModelJudge
+from mt.config.judge import GoldJudge, JudgeConfig, OpenAIJudge, RewardModelJudge
 from mt.config.world import WorldData
 from mt.methods.given import named_file, named_model
 from mt.methods.held_out import answers
@@ -73,7 +73,7 @@ def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     for earlier in outcome.iterations[: iteration.index]:
         other = steps.sample(earlier.policy, prompts, settings.decoding)
         seed = steps.seed("judge")
-        judgments = Judge(other, model, by_reward, outcome.base.reward, None, "preference", "both", seed)
+        judgments = Judge(other, model, by_reward, outcome.base.reward, None, "preference", "both", None, seed)
         yield "policy", WinTieLose(steps.add(judgments), "pairwise", f"_vs_{earlier.index}")
 
 
@@ -87,19 +87,30 @@ def judge(
 ) -> Stage:
     """The run's judge on two models' responses."""
     settings, seed = steps.config.judge, steps.seed("judge")
+    template = judge_template(settings, style)
     if isinstance(settings, OpenAIJudge):
-        return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, seed))
+        return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, template, seed))
     oracle = None
     if isinstance(settings, GoldJudge):
         world, data = steps.source.world(), steps.config.data
         if isinstance(data, WorldData):
             oracle = Oracle(*world, data.judge)
-        return steps.add(Judge(baseline, model, settings, None, oracle, style, orders, seed))
+        return steps.add(Judge(baseline, model, settings, None, oracle, style, orders, None, seed))
     judge_model = outcome.base.reward
     if settings.path is not None:
         kind: Literal["policy", "reward"] = "reward" if isinstance(settings, RewardModelJudge) else "policy"
         judge_model = named_model(steps.config, kind, settings.path, settings.revision)
-    return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, seed))
+    return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, template, seed))
+
+
+def judge_template(settings: JudgeConfig, style: Literal["preference", "verdict"]) -> str | None:
+    """The digest of the prompt that a judge is asked by; None for judges that read no prompt."""
+    name = getattr(settings, f"{style}_template", None)
+    if name is None:
+        return None
+    from mt.engines.judging.template import load_template
+
+    return load_template(name, style).digest
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:

@@ -52,6 +52,8 @@ class Judge(Stage):
     """One token, m or M (AlpacaEval), or one of five labels (Arena-Hard)."""
     orders: Literal["coin", "both"]
     """Which response is shown first: by a seeded coin per instruction, or each once."""
+    template: str | None
+    """Digest of the judge's prompt: a file of the user's is known by its content, not by its name."""
     seed: int
 
     def run(self, work: Work) -> None:
@@ -63,7 +65,7 @@ class Judge(Stage):
         version = self.judge_model.key[:12] if self.judge_model else digest(self.oracle)[:12] if self.oracle else ""
         done: dict[tuple[str, str], Judgment] = {}
         prefer = self.oracle.prefer() if self.oracle else None
-        cache = work.store.root / CACHE
+        cache = None if self.oracle else work.store.root / CACHE  # the oracle costs nothing
         with open_judge(
             self.judge, self.style, cache=cache, model=model, version=version, prefer=prefer, announce=work.note
         ) as judge:
