@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,12 @@ def context_length(folder: Path) -> int | None:
 def within_context(path: str | None, length: int) -> int:
     """Return `length`, or the context of the local model folder at `path` where that is shorter.
 
-    A hub name keeps `length`: what a run is must not depend on what a cache holds.
+    A hub name keeps `length`: what a run is must not depend on what a cache holds. So does a folder that cannot be
+    read: what is wrong with it is told where models are checked.
     """
     folder = Path(path).expanduser() if path else None
-    limit = context_length(folder) if folder is not None and folder.is_dir() else None
+    limit = None
+    if folder is not None and folder.is_dir():
+        with contextlib.suppress(ModelError):
+            limit = context_length(folder)
     return length if limit is None else min(length, limit)

@@ -1,0 +1,38 @@
+"""The small models from scratch serve as policy and reward model, and read any text."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from benchmarks.make_models import main, read_texts
+from mt.engines.models import check_model
+from mt.engines.text import conversation_ids, end_of_turn_id, load_tokenizer, prompt_ids
+
+TEXTS = ["The quick brown fox jumps over the lazy dog.", "Ça va bien, merci ! 你好，世界 🎉", "def f(x):\n    return x"]
+
+
+def test_models_from_text_pass_the_checks_of_a_run(tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"instruction": text, "id": "x"}) + "\n" for text in TEXTS)
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    small = "--vocabulary 300 --hidden-size 16 --layers 1 --context 64 --steps 2 --batch 2 --window 16".split()  # noqa: SIM905
+    assert main(["--text", str(tmp_path / "t.jsonl.gz"), "--output", str(tmp_path / "models"), *small]) == 0
+    check_model(tmp_path / "models" / "policy", "policy")
+    check_model(tmp_path / "models" / "reward", "reward")
+
+    tokenizer = load_tokenizer(tmp_path / "models" / "policy")
+    end = end_of_turn_id(tokenizer, tmp_path / "models" / "policy")
+    assert tokenizer.pad_token_id not in (end, tokenizer.bos_token_id)
+    messages = [{"role": "user", "content": "Grüße aus Zürich — ≠ latin"}]
+    ids = prompt_ids(tokenizer, messages)
+    assert ids.count(tokenizer.bos_token_id) == 1
+    assert conversation_ids(tokenizer, messages, "yes")[: len(ids)] == ids
+    assert tokenizer.decode(ids, skip_special_tokens=True) == messages[0]["content"]
+
+
+def test_texts_are_string_fields_or_whole_files(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\u2028three\n", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text('{"q": "two words\u2028here", "n": 3, "id": "x"}\n\n', encoding="utf-8")
+    assert list(read_texts(tmp_path / "a.txt")) == ["one\ntwo\u2028three\n"]
+    assert list(read_texts(tmp_path / "b.jsonl")) == ["two words\u2028here"]
