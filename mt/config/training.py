@@ -14,7 +14,7 @@ class LoraConfig(Config):
 
     rank: Annotated[int, Field(ge=1)]
     """Rank of the update of each adapted matrix."""
-    alpha: Annotated[float, Field(gt=0)]
+    alpha: Annotated[int, Field(ge=1)]
     """The update is scaled by alpha / rank."""
     targets: Annotated[list[str], Field(min_length=1)]
     """Names of the linear layers to adapt; ["all-linear"] adapts all but the output head."""

@@ -18,6 +18,7 @@ from mt.engines.training.build import Place, arguments, build
 from mt.engines.training.checkpoints import CHECKPOINTS, newest
 from mt.engines.training.data import plan, read
 from mt.engines.training.examples import Examples
+from mt.engines.training.lora import adapt, check_lora, merge
 from mt.engines.training.meter import peak_memory_mib
 from mt.engines.training.models import load_for_training, publish
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
@@ -31,6 +32,7 @@ def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOu
     Raises `ConfigError`, `DataError` or `ModelError` before anything heavy, `EngineError` in training.
     """
     objective = objective_of(task)
+    check_lora(task)
     check_context(Path(task.model), task.training.max_length, "training.max_length")
     tokenizer = load_tokenizer(task.model)
     data = read(task, tokenizer, objective)
@@ -38,6 +40,7 @@ def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOu
     with cpu_threads(task.trainer.threads), _quiet(), spared_collector():
         args = arguments(task, place)
         model = load_for_training(task)
+        adapt(model, task)
         trainer = build(task, args, model, tokenizer, data, batches, objective, observe, place)
         outcome = _run(trainer, task, data, batches)
         _publish(trainer, tokenizer, task)
@@ -82,6 +85,7 @@ def _outcome(trainer: BatchTrainer, data: Examples, batches: list[list[int]]) ->
 
 def _publish(trainer: BatchTrainer, tokenizer: Any, task: TrainingTask) -> None:
     """Write the model folder (the first process does); with ZeRO-3 every process gives its share of the weights."""
+    merge(trainer.model)
     state = trainer.accelerator.get_state_dict(trainer.deepspeed) if _scattered(trainer) else None
     if trainer.is_world_process_zero():
         publish(trainer.model, tokenizer, Path(task.model), Path(task.output), state)

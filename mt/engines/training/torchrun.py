@@ -16,6 +16,7 @@ import mt
 from mt import errors
 from mt.config.training import TorchrunTrainer
 from mt.engines.devices import free_cores
+from mt.engines.training.lora import check_lora
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
 from mt.engines.training.worker import ERROR, OUTCOME, PROGRESS
 from mt.errors import ConfigError, EngineError, describe
@@ -28,6 +29,7 @@ _TAIL_LINES = 5
 def train_in_processes(task: TrainingTask, observe: Observe) -> TrainingOutcome:
     """Run the task by torchrun and return its outcome; raises what the first failing process raised."""
     objective_of(task)
+    check_lora(task)
     trainer = task.trainer
     assert isinstance(trainer, TorchrunTrainer)  # dispatched by name
     processes = trainer.processes or _gpus(trainer) or 1

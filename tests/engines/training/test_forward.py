@@ -70,9 +70,7 @@ def test_rewards_are_read_at_the_last_token(tiny_models: tuple[Path, Path]) -> N
     """Even where that token is the pad id, which a search for padding would skip."""
     model = AutoModelForSequenceClassification.from_pretrained(tiny_models[1])
     ends_in_pad = [*CHOSEN, 0]
-    expected = torch.stack(
-        [model.score(model.model(torch.tensor([ids]))[0][0, -1])[0] for ids in (ends_in_pad, OTHER)]
-    )
+    expected = torch.stack([model.score(model.model(torch.tensor([ids]))[0][0, -1])[0] for ids in (ends_in_pad, OTHER)])
     answer_by_reward(model)
     batch = collate([Example("a", [(ends_in_pad, 1), (OTHER, 1)], 1.0)], 0, pooled=True)
     found = model(batch.ids_ST, batch.positions_R, batch.targets_R)
