@@ -1,6 +1,8 @@
 # `make` lists the targets. Everything runs in .venv, which `make setup` fills from requirements.lock.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format test-engines test-slurm test-browser notebooks report clean
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+APT := $(SUDO) sh -c 'apt-get update -qq && apt-get install -qq -y --no-install-recommends "$$@"' apt
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -24,7 +26,26 @@ run: setup ## run Mutual-Taught in the synthetic world (ARGS="seed=1 iterations=
 	$(BIN)/python -m mt.run $(ARGS)
 
 test: setup ## run the default test suite (ARGS="-k store")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not slurm and not engines" $(ARGS)
+
+test-slurm: setup ## install a private SLURM cluster (Debian packages) and run the tests on it
+	@for tool in slurmctld slurmd sbatch munged; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || missing=1; done; \
+	test -z "$$missing" || $(APT) slurmctld slurmd slurm-client munge
+	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGS)
+
+test-engines: setup ## make .venv-engines with real vLLM (CPU) and DeepSpeed, and run the tests on them
+	PYTHON=$(PYTHON) bash tests/engines/setup_engines.sh .venv-engines
+	.venv-engines/bin/python -m pytest -m engines $(ARGS)
+
+test-browser: setup ## install Chromium (Debian packages) and open the report in it
+	@command -v chromedriver >/dev/null || $(APT) chromium chromium-driver
+	$(BIN)/python -m pytest -m browser $(ARGS)
+
+report: setup ## compare all runs of RUNS (default: runs) on one page
+	$(BIN)/python -m analysis.report $(or $(RUNS),runs)
+
+notebooks: setup ## write the notebooks anew, without outputs
+	$(BIN)/python -m analysis.notebooks
 
 lint: setup ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
