@@ -15,7 +15,7 @@ from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite
-from mt.engines.scoring.windows import pad_right, windows
+from mt.engines.scoring.windows import ahead, pad_right, windows
 from mt.engines.text import (
     Fitted,
     Truncation,
@@ -49,8 +49,11 @@ def response_logprobs(
     with cpu_threads(config.threads):
         policy = _Policy(config, folder)
         try:
-            for window in windows(len(rows)):
-                fitted = [policy.fit(rows[index], max_length, truncation) for index in window]
+            tokenised = (
+                (window, [policy.fit(rows[index], max_length, truncation) for index in window])
+                for window in windows(len(rows))
+            )
+            for window, fitted in ahead(tokenised):
                 for i, value, tokens in policy.logprobs(fitted):
                     yield window[i], finite(window[i], value, "log-probability") if tokens else value, tokens
         finally:

@@ -15,7 +15,7 @@ from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite, fit_items
-from mt.engines.scoring.windows import pad_right, windows
+from mt.engines.scoring.windows import ahead, pad_right, windows
 from mt.engines.text import load_tokenizer
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class LocalScorer:
 
     def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index, reward) batch by batch, the longest conversations of each window first."""
-        for window in windows(len(items)):
-            rows = fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
+        for window, rows in ahead(self._rows(items)):
             lengths = [len(row) for row in rows]
             batches = token_batches(lengths, self.config.batch_tokens)
             missing = [batch for batch in batches if any(window[i] not in skip for i in batch)]
@@ -47,6 +46,10 @@ class LocalScorer:
             for batch, rewards in run_halving(missing, lengths, compute, "scorer.batch_tokens"):
                 scored = ((window[i], value) for i, value in zip(batch, rewards, strict=True))
                 yield from ((index, finite(index, value)) for index, value in scored if index not in skip)
+
+    def _rows(self, items: Sequence[Item]) -> Iterator[tuple[range, list[list[int]]]]:
+        for window in windows(len(items)):
+            yield window, fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
 
     @torch.inference_mode()
     def rewards(self, rows: Sequence[Sequence[int]]) -> list[float]:
