@@ -45,11 +45,12 @@ def _check_objective(blueprint: Blueprint) -> None:
 
 
 def _check_stages(blueprint: Blueprint) -> None:
-    """Ask what exists outside, and what is to be computed, whether it can be; inputs before their users."""
+    """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first."""
     plan, store = blueprint.plan, Store(Path(blueprint.config.store))
-    missing = {stage.key for stage in plan.missing(store)}
+    missing = plan.missing(store)
+    asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
     for stage in plan.order:
-        if isinstance(stage, External) or stage.key in missing:
+        if stage.key in asked and (isinstance(stage, External) or not store.has(stage)):
             stage.check()
 
 

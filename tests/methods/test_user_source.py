@@ -125,6 +125,8 @@ def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) ->
     assert (1, "proxy") in kinds
     assert not any(benchmark == "gold" for _, benchmark in kinds)
     assert (store.path(one.outcome.iterations[-1].reward) / "model.safetensors").is_file()
+    Path(one.config.data.path[0]).write_text("{ malformed")  # type: ignore[union-attr]
+    check(one)  # nothing is left to compute: nothing is asked of what lies outside
 
 
 def test_hub_models_are_planned_offline_and_checked_in_the_cache(own: list[str], models: Path, hub: Path) -> None:
@@ -157,6 +159,26 @@ def test_every_scale_is_planned_with_neither_network_nor_torch(tmp_path: Path) -
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=CONF.parent, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_local_copy_of_a_data_set_needs_no_revision(own: list[str], tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"prompt": f"q{i}", "prompt_id": f"{i}", "messages": [{"role": "assistant", "content": "a"}]} for i in range(9)
+    ]
+    for name in ("train_prefs", "test_prefs"):
+        (tmp_path / "uf" / "data").mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"uf/data/{name}-00000-of-00001.parquet")
+    settings = ["data=ultrafeedback", f"data.path={tmp_path}/uf", "data.revision=null", "data.held_out=2"]
+    one = drawn([*own[2:], *settings])
+    check(one)
+    load = next(stage for stage in one.plan.order if isinstance(stage, LoadPrompts) and stage.part == "train")
+    assert [source.location.name for source in load.sources] == ["train_prefs-00000-of-00001.parquet"]
+    assert len(load.prompts()[0]) == 7
+    with pytest.raises(DataError, match=r"no file of this split \(found: data/test_prefs.*Set data\.split"):
+        drawn([*own[2:], *settings, "data.split=train"])
 
 
 def test_the_papers_scale_holds_the_papers_values() -> None:
