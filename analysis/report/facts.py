@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SHARE, ONE_DIGIT, NUMBER, COUNT = ".1%", ".1~f", ".3~f", ",d"
+SHARE, ONE_DIGIT, NUMBER, COUNT = ".1~%", ".1~f", ".3~f", ",d"
 """Number formats in d3's notation."""
 
 

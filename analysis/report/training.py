@@ -33,7 +33,7 @@ CURVE_FACTS = (
     Curve("accuracy", "Accuracy: chosen above rejected", "share of pairs", "up"),
     Curve("margin", "Margin of chosen over rejected", "difference of rewards", "up"),
     Curve("reward_(chosen|rejected)", "Rewards of chosen and rejected", "reward"),
-    Curve("log_prob_(chosen|rejected)", "Log-probabilities of chosen and rejected", "nats per response"),
+    Curve("log_prob_(chosen|rejected)", "Log-probability of responses", "nats per response"),
     Curve("nll", "Negative log-likelihood of chosen", "nats per token", "down", True),
     Curve("learning_rate", "Learning rate", "learning rate", minor=True),
     Curve("gradient_norm", "Gradient norm before clipping", "norm", minor=True),

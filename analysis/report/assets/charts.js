@@ -36,10 +36,14 @@
         }
       : undefined;
 
+  const measured = (value, axis) =>
+    axis.format.endsWith("%") && value !== null ? `${Report.number(100 * value, 1)}%` : Report.number(value);
+
   const hover = (chart, series) =>
     series.x.map((x, i) => {
-      const lines = [`${plain(chart.x.title)} ${Report.number(x)}`, `${plain(chart.y.title)} ${Report.number(series.y[i])}`];
-      if (series.low?.[i] != null) lines.push(`95% interval ${Report.number(series.low[i])} – ${Report.number(series.high[i])}`);
+      const y = (value) => measured(value, chart.y);
+      const lines = [`${plain(chart.x.title)} ${measured(x, chart.x)}`, `${plain(chart.y.title)} ${y(series.y[i])}`];
+      if (series.low?.[i] != null) lines.push(`95% interval ${y(series.low[i])} – ${y(series.high[i])}`);
       if (series.n?.[i] != null) lines.push(`n = ${series.n[i].toLocaleString("en")}`);
       if (series.name) lines.unshift(`<b>${plain(series.name)}</b>`);
       if (series.labels?.[i]) lines.unshift(plain(series.labels[i]));
@@ -70,8 +74,12 @@
     },
     path: (chart, series, index) => {
       const trace = base(chart, series, index);
-      const labels = { hovertext: trace.text, text: series.labels.map(plain), textposition: "top center" };
-      const mode = "lines+markers+text";
+      // One path names the points; on the others the same policies stand at the same height.
+      const most = Math.max(...chart.series.map((one) => one.x.length));
+      const named = index === chart.series.findIndex((one) => one.x.length === most);
+      const text = named ? series.labels.map((label) => `  ${plain(label)}`) : [];
+      const labels = { hovertext: trace.text, text, textposition: "middle right" };
+      const mode = named ? "lines+markers+text" : "lines+markers";
       return { ...trace, ...labels, mode, textfont: { size: 14 }, error_y: whiskers(series, trace.line.color) };
     },
     histogram: (chart, series, index) => {
@@ -134,11 +142,15 @@
       Object.assign(figure.xaxis, { dtick: 1, range: [Math.min(...xs) - 0.25, Math.max(...xs) + 0.25] });
       figure.yaxis.range = rangeOf(chart);
     }
+    if (chart.kind === "path") {
+      const xs = chart.series.flatMap((series) => series.x);
+      const width = Math.max(...xs) - Math.min(...xs) || 1;
+      figure.xaxis.range = [Math.min(...xs) - 0.06 * width, Math.max(...xs) + 0.14 * width];
+    }
     if (chart.kind === "histogram") figure.yaxis.rangemode = "tozero";
     if (chart.kind === "reliability") {
       figure.shapes = [diagonal()];
       figure.xaxis.range = [0.48, 1.02];
-      figure.legend.orientation = "v";
     }
     return figure;
   };

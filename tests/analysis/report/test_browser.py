@@ -94,6 +94,7 @@ def test_everything_is_drawn_without_a_word_on_the_console(driver: Any) -> None:
     draw_all(driver)
     charts = count(driver, "[data-chart]")
     assert charts > 20 and count(driver, ".main-svg") >= charts
+    assert count(driver, ".many, .reliability") == count(driver, ":is(.many, .reliability):has(.legend .traces)")
     assert js(driver, "performance.getEntriesByType('resource').every((one) => one.name.startsWith('blob:'))")
     assert console(driver) == []
 
