@@ -36,6 +36,10 @@ class Transfer(Config):
     name: Literal["transfer"]
     reward_iteration: Annotated[int, Field(ge=0)]
     """Which reward model guides: 0 is the base one."""
+    policy: str | None
+    """The other policy: a local folder or a hub name; null takes the world's second policy."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
     source: str | None
     """The folder of a finished mutual_taught run; null takes the one with this run's own settings."""
     guide_iterations: Annotated[int, Field(ge=1)]
@@ -76,8 +80,10 @@ class MetaRewarding(Config):
     """Scale of scores inside the pairs' win probabilities."""
     judgment_tokens: Annotated[int, Field(ge=1)]
     """Longest judgment, in tokens."""
+    judgment_length: Annotated[int, Field(ge=2)]
+    """Longest judge's prompt with its judgment, in tokens: it holds a whole conversation, or two judgments of one."""
     eft: str | None
-    """A file of judgments to learn from first (JSONL: messages, response, judgment); null where the world gives them."""
+    """A file of judgments to learn from first (JSONL: messages, response, judgment); null takes the world's own."""
     eft_training: TrainingConfig
     """How the policy first learns to judge (EFT)."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from mt.config.judge import GoldJudge, JudgeConfig, OpenAIJudge, RewardModelJudge
 from mt.config.world import WorldData
+from mt.errors import ConfigError, describe
 from mt.methods.given import named_file, named_model
 from mt.methods.held_out import answers
 from mt.methods.outcome import Iteration, Outcome
@@ -50,8 +51,9 @@ def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
 
 
 def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
-    """Figure 3: the picks of r_t and of r_0 among the final policy's responses."""
-    if iteration.index:
+    """Figure 3: the picks of r_t and of r_0 among the final policy's responses; r_0 itself has nothing to beat."""
+    _needs(steps, "in_distribution", "held_out")
+    if iteration.reward.key != outcome.base.reward.key:
         samples = answers(steps, outcome.final)
         picks = [
             steps.add(BestResponse(samples, steps.score(one.reward, samples))) for one in (outcome.base, iteration)
@@ -62,9 +64,7 @@ def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Fou
 
 def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     """Figure 5: this iteration's responses against those of every earlier one, by r_0."""
-    settings = steps.config.eval.alpaca_eval
-    if settings is None:
-        return
+    settings = _needs(steps, "pairwise", "alpaca_eval")
     baseline = steps.add(steps.source.baseline("alpaca_eval", settings.prompts, settings.outputs, "standard"))
     prompts = steps.add(PromptsOf(baseline))
     scorer = steps.config.scorer
@@ -75,6 +75,15 @@ def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
         seed = steps.seed("judge")
         judgments = Judge(other, model, by_reward, outcome.base.reward, None, "preference", "both", None, seed)
         yield "policy", WinTieLose(steps.add(judgments), "pairwise", f"_vs_{earlier.index}")
+
+
+def _needs(steps: Steps, name: str, other: Literal["held_out", "alpaca_eval"]) -> Any:
+    """Return the settings of the benchmark whose responses this one compares."""
+    settings = getattr(steps.config.eval, other)
+    if settings is None:
+        problem = f"it compares responses of {other}, which is not measured"
+        raise ConfigError(describe("eval", name, problem, mend=f"Add {other} to eval=[…]"))
+    return settings
 
 
 def judge(
@@ -92,6 +101,10 @@ def judge(
         return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, template, seed))
     oracle = None
     if isinstance(settings, GoldJudge):
+        if not steps.source.has_gold:
+            problem = f"data={steps.config.data.name} has no gold judge"
+            allowed = "openai, reward_model, transformers, vllm"
+            raise ConfigError(describe("judge", "gold", problem, allowed=allowed, mend="Add judge=NAME"))
         world, data = steps.source.world(), steps.config.data
         if isinstance(data, WorldData):
             oracle = Oracle(*world, data.judge)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mt.config.run import RunConfig
 from mt.methods import METHODS
+from mt.methods.combinations import refuse_impossible
 from mt.methods.evaluations import Evaluation, evaluations
 from mt.methods.outcome import Outcome
 from mt.methods.steps import Steps
@@ -24,7 +25,11 @@ class Blueprint:
 
 
 def blueprint(config: RunConfig) -> Blueprint:
-    """Draw up a run: call its method with steps that only describe, and collect what its targets need."""
+    """Draw up a run: call its method with steps that only describe, and collect what its targets need.
+
+    Raises ConfigError for what cannot be combined.
+    """
+    refuse_impossible(config)
     steps = Steps(config)
     outcome = METHODS[config.method.name](steps)
     measured = evaluations(steps, outcome)

@@ -56,8 +56,8 @@ def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     rewards, length = steps.score(iteration.reward, samples), config.sampling.max_length
     base = outcome.base.policy
     yield "policy", PolicyDiagnostics(iteration.policy, base, samples, rewards, config.logprobs, length)
-    if iteration.index:
-        previous = outcome.iterations[iteration.index - 1].reward
+    previous = outcome.iterations[max(iteration.index - 1, 0)].reward
+    if previous.key != iteration.reward.key:
         yield "reward", RewardDiagnostics(rewards, steps.score(previous, samples))
     if steps.source.has_gold:
         yield "reward", Calibration(steps.gold(samples), rewards, steps.source.world()[1])

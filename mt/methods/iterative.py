@@ -17,7 +17,6 @@ def iterative(steps: Steps) -> Outcome:
         samples = steps.sample(policy, prompts)
         rewards = steps.score(base.reward, samples)
         selected = steps.select(samples, rewards)
-        reference = policy if config.policy.reference == "previous" else base.policy
-        new_policy = steps.train_policy(policy, selected, reference=reference)
+        new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
         done.append(Iteration(t, new_policy, base.reward, samples, rewards, selected))
     return Outcome(tuple(done))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from mt.config.engines import DecodingConfig
 from mt.config.method import MetaRewarding
 from mt.config.selection import Tiers
+from mt.methods.given import named_file
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.stages.implicit import MixedPairs
 from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
+from mt.stages.load_judgments import LoadJudgments
 from mt.stages.select import SelectPairs
 from mt.stages.train import Finetune
 from mt.workflow.stage import Stage
@@ -20,7 +22,7 @@ def meta_rewarding(steps: Steps) -> Outcome:
     base = Iteration(0, steps.base_policy(), steps.base_reward())
     steps.at("EFT")
     training, seed = settings.eft_training, steps.seed("eft")
-    policy: Stage = steps.add(Finetune(base.policy, steps.source.judgments(), training, config.trainer, seed))
+    policy: Stage = steps.add(Finetune(base.policy, eft_data(steps, settings), training, config.trainer, seed))
     done = [base]
     for t, prompts in enumerate(steps.partition(config.iterations), start=1):
         steps.at(f"iteration {t} · actor")
@@ -35,9 +37,16 @@ def meta_rewarding(steps: Steps) -> Outcome:
             pairs = judge_pairs(steps, policy, judgments, settings)
             selected = steps.add(MixedPairs(selected, pairs, settings.judge_share, steps.seed("mix")))
         steps.at(f"iteration {t} · training")
-        policy = steps.train_policy(policy, selected, reference=policy)
+        policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
         done.append(Iteration(t, policy, base.reward, judged, scores, selected))
     return Outcome(tuple(done))
+
+
+def eft_data(steps: Steps, settings: MetaRewarding) -> Stage:
+    """Demonstrations of judging: of the user's file, or of the world."""
+    if settings.eft is None:
+        return steps.source.judgments()
+    return steps.add(LoadJudgments(named_file(steps.config, settings.eft, "method.eft"), steps.source.rubric))
 
 
 def judge(steps: Steps, policy: Stage, samples: Stage, settings: MetaRewarding) -> Stage:
@@ -56,5 +65,5 @@ def judge_pairs(steps: Steps, policy: Stage, judgments: Stage, settings: MetaRew
 
 def decoding(steps: Steps, settings: MetaRewarding, samples: int) -> DecodingConfig:
     """How judgments are sampled: as responses are, but as many and as long as judging needs."""
-    drawn = steps.config.sampling.model_dump() | {"samples": samples, "max_new_tokens": settings.judgment_tokens}
-    return DecodingConfig(**drawn)
+    own = {"max_new_tokens": settings.judgment_tokens, "max_length": settings.judgment_length}
+    return DecodingConfig(**steps.config.sampling.model_dump() | own | {"samples": samples})

@@ -25,8 +25,7 @@ def mutual_taught(steps: Steps) -> Outcome:
             samples = steps.sample(teacher.policy, prompts)
             rewards = steps.score(teacher.reward, samples)
             selected = steps.select(samples, rewards)
-            reference = policy if config.policy.reference == "previous" else base.policy
-            new_policy = steps.train_policy(policy, selected, reference=reference)
+            new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             steps.at(f"{where} · M-step")
             self_training, contrast = reward_data(steps, new_policy, policy, teacher.reward, reward_part)
             initial = base.reward if config.reward.initial == "base" else teacher.reward

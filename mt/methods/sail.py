@@ -22,10 +22,10 @@ def sail(steps: Steps) -> Outcome:
     for t, prompts in enumerate(steps.partition(config.iterations)[1:], start=2):
         steps.at(f"iteration {t} · E-step")
         samples = steps.sample(policy, prompts)
-        length = config.policy.training.max_length
+        length = config.sampling.max_length
         rewards = steps.add(ImplicitRewards(policy, base.policy, samples, settings.beta, config.logprobs, length))
         own = steps.select(samples, rewards)
         selected = steps.add(MixedPairs(own, offline, settings.offline_share, steps.seed("mix")))
-        policy = steps.train_policy(policy, selected, reference=policy)
+        policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
         done.append(Iteration(t, policy, base.reward, samples, rewards, selected))
     return Outcome(tuple(done))

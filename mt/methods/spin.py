@@ -10,7 +10,7 @@ from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
 def spin(steps: Steps) -> Outcome:
     """Return the outcome of self-play fine-tuning: one training per part of the demonstrations' prompts.
 
-    Chosen is the demonstration, rejected the response of the policy before; the reference is that policy.
+    Chosen is the demonstration, rejected the response of the policy before, which is the reference too.
     """
     base = Iteration(0, steps.base_policy(), steps.base_reward())
     demonstrations = steps.add(steps.source.demonstrations())
@@ -21,6 +21,6 @@ def spin(steps: Steps) -> Outcome:
         policy = done[-1].policy
         samples = steps.sample(policy, part)
         pairs = steps.add(SpinPairs(samples, demonstrations, steps.seed("spin")))
-        new_policy = steps.train_policy(policy, pairs, reference=policy)
+        new_policy = steps.train_policy(policy, pairs, reference=steps.reference(policy))
         done.append(Iteration(t, new_policy, base.reward, samples, selected=pairs))
     return Outcome(tuple(done))

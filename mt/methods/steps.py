@@ -96,6 +96,10 @@ class Steps:
         imitates = isinstance(tables[0], SelectDemonstrations)
         return self.add(Union(tables, "demonstrations" if imitates else "pairs"))
 
+    def reference(self, previous: Stage) -> Stage:
+        """π_ref: the policy before the training, or always π_0."""
+        return previous if self.config.policy.reference == "previous" else self.base_policy()
+
     def train_policy(self, policy: Stage, selected: Stage, *, reference: Stage) -> Stage:
         """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them."""
         config, seed, logps = self.config, self.seed("train_policy"), None

@@ -8,10 +8,12 @@ from pathlib import Path
 from mt.config.method import MutualTaught, Transfer
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
+from mt.methods.given import named_model
 from mt.methods.mutual_taught import mutual_taught
 from mt.methods.offline import train_once
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
+from mt.workflow.stage import Stage
 
 
 def transfer(steps: Steps) -> Outcome:
@@ -29,8 +31,15 @@ def transfer(steps: Steps) -> Outcome:
         raise ConfigError(describe("method.reward_iteration", settings.reward_iteration, problem))
     reward = steps.add(rewards[settings.reward_iteration])
     steps.at("base")
-    base = Iteration(0, steps.add(steps.source.transfer_policy()), rewards[0])
+    base = Iteration(0, other_policy(steps, settings), rewards[0])
     return train_once(steps, base, reward, settings.parts)
+
+
+def other_policy(steps: Steps, settings: Transfer) -> Stage:
+    """The policy that is trained: the one that `method.policy` names, or the world's second one."""
+    if settings.policy is None:
+        return steps.add(steps.source.transfer_policy())
+    return steps.add(named_model(steps.config, "policy", settings.policy, settings.revision))
 
 
 def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
@@ -48,4 +57,7 @@ def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
         problem = f"it is a {found.method.name} run in state '{facts['state']}'"
         allowed = "a finished mutual_taught run"
         raise ConfigError(describe("method.source", settings.source, problem, allowed=allowed, mend=mend))
+    if Path(found.store).resolve() != Path(config.store).resolve():
+        problem = f"its models lie in store={found.store}, and this run's store is {config.store}"
+        raise ConfigError(describe("method.source", settings.source, problem, mend=f"Add store={found.store}"))
     return found

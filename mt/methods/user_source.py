@@ -84,11 +84,14 @@ class UserSource:
 
     def judgments(self) -> Stage:
         """Raise ConfigError: prompts come without judgments."""
-        self._lacks("judgments")
+        problem = f"data={self.data.name} comes without judgments to learn from"
+        mend = "Add method.eft=FILE (JSONL: messages, response, judgment)"
+        raise ConfigError(describe("method.eft", None, problem, mend=mend))
 
     def transfer_policy(self) -> Stage:
-        """The model that `policy.path` names."""
-        return self.policy()
+        """Raise ConfigError: there is one policy, and Table 3 is about another."""
+        problem = f"data={self.data.name} comes without a second policy"
+        raise ConfigError(describe("method.policy", None, problem, mend="Add method.policy=DIR"))
 
     def _needs_file(self, field: str, what: str) -> NoReturn:
         problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"

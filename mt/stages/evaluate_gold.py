@@ -68,7 +68,10 @@ class GoldReward(Stage):
 
 @dataclass(frozen=True, eq=False)
 class LabelAccuracy(Stage):
-    """How often the chosen response of a pair is the better one by gold, among pairs that gold tells apart."""
+    """How often the chosen response of a pair is the better one by gold, among pairs that gold tells apart.
+
+    Pairs of judgments (source "judge") answer no prompt of the world; gold does not know them.
+    """
 
     VERSION: ClassVar[int] = 1
     pairs: Stage
@@ -83,7 +86,7 @@ class LabelAccuracy(Stage):
         from mt.world.world import build_world
 
         world = build_world(self.seed, self.language)
-        pairs = work.rows(Pair, self.pairs)
+        pairs = [pair for pair in work.rows(Pair, self.pairs) if pair.source != "judge"]
         verdicts = [gold_prefers(world, pair.messages, pair.chosen.text, pair.rejected.text) for pair in pairs]
         right = [float(verdict) for verdict in verdicts if verdict is not None]
         count = Metric("labels", f"{self.kind}_pairs", float(len(pairs)), n=len(pairs))

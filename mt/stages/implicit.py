@@ -24,6 +24,7 @@ class ImplicitRewards(Stage):
     beta: float
     engine: LogProbsConfig
     max_length: int
+    """As in sampling, so that every response fits."""
 
     def run(self, work: Work) -> None:
         """Sum the log-probabilities under both policies."""
@@ -31,10 +32,12 @@ class ImplicitRewards(Stage):
 
         samples = work.rows(Samples, self.samples)
         items = [(row.messages, response) for row in samples for response in row.responses]
-        ratios = [0.0] * len(items)
+        ratios, done = [0.0] * len(items), 0
         for sign, policy in ((1.0, self.policy), (-1.0, self.base)):
             for index, logp, _ in response_logprobs(self.engine, work.path(policy), items, self.max_length):
                 ratios[index] += sign * logp
+                done += 1
+                work.progress(done, 2 * len(items), "log-probabilities")
         values = iter(self.beta * ratio for ratio in ratios)
         work.count(responses=len(items))
         work.write([Rewards(row.prompt_id, [next(values) for _ in row.responses]) for row in samples], Rewards)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mt.stages.select import publish
+from mt.errors import DataError, describe
 from mt.types import Pair, Prompt, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -50,7 +50,7 @@ class JudgedSamples(Stage):
     part: Literal["samples", "rewards"]
 
     def run(self, work: Work) -> None:
-        """Parse the judgments strictly; unreadable ones are counted and left out."""
+        """Parse the judgments strictly; unreadable ones are counted and left out, DataError where all are."""
         from mt.selection import average_scores
 
         scores = _scores(_rubric(self.rubric), work.rows(Samples, self.judgments))
@@ -62,6 +62,10 @@ class JudgedSamples(Stage):
                 kept.append((samples, rewards))
         given = [score for row in scores.values() for score in row]
         work.count(judgments=len(given), unreadable=given.count(None), prompts=len(kept))
+        if not kept:
+            problem = f"none of the policy's {len(given)} judgments can be read: it has not learnt to judge"
+            mend = "Train it longer on judgments (method.eft_training), or leave judgments more room"
+            raise DataError(describe("judgments", 0, problem, mend=f"{mend} (method.judgment_tokens)"))
         if self.part == "samples":
             work.write([samples for samples, _ in kept], Samples)
         else:
@@ -119,7 +123,10 @@ class ComparisonPrompts(Stage):
 
 @dataclass(frozen=True, eq=False)
 class JudgePairs(Stage):
-    """The judgment with the highest Elo score over the one with the lowest (§2.2)."""
+    """The judgment with the highest Elo score over the one with the lowest (§2.2).
+
+    A judge that never contradicts itself gives no pair; its iteration then trains on actor pairs alone.
+    """
 
     VERSION: ClassVar[int] = 1
     varied: Stage
@@ -141,8 +148,10 @@ class JudgePairs(Stage):
             unreadable += said is None
             verdicts.append(Verdict(name, first, second, winners.get(said or "")))
         selected = judge_pairs(work.rows(Samples, self.varied), verdicts, max_tokens=self.max_tokens)
-        work.count(verdicts=len(verdicts), unreadable=unreadable)
-        publish(work, selected, Pair)
+        work.count(verdicts=len(verdicts), unreadable=unreadable, **selected.counts)
+        if not selected.rows:
+            work.note("no judgments differ enough for a judge pair: this iteration trains on actor pairs alone")
+        work.write(selected.rows, Pair)
 
 
 def _rubric(name: str) -> Rubric:

@@ -47,22 +47,23 @@ class LoadRewardPairs(Stage):
         path, rows = work.path(self.source), []
         for number, record in enumerate(read_records(path)):
             where = f"{path} row {number} (from 0)"
-            name = f"{_field(record, ('subset',), where)}/{record.get('id', number)}"
-            answers = [Response(str(_field(record, (side,), where)), 0) for side in ("chosen", "rejected")]
-            rows.append(Samples(name, _messages(_field(record, ("messages", "prompt"), where), where), None, answers))
+            name = f"{required(record, ('subset',), where)}/{record.get('id', number)}"
+            answers = [Response(str(required(record, (side,), where)), 0) for side in ("chosen", "rejected")]
+            asked = conversation(required(record, ("messages", "prompt"), where), where)
+            rows.append(Samples(name, asked, None, answers))
         work.count(pairs=len(rows))
         work.write(rows, Samples)
 
 
 def _samples(record: Any, where: str, number: int) -> Samples:
-    asked = _field(record, ("messages", "instruction", "prompt", "turns"), where)
-    answer = _field(record, ("output", "answer"), where)
+    asked = required(record, ("messages", "instruction", "prompt", "turns"), where)
+    answer = required(record, ("output", "answer"), where)
     name = str(record.get("question_id", record.get("prompt_id", number)))
-    return Samples(name, _messages(asked, where), None, [Response(str(answer), 0)])
+    return Samples(name, conversation(asked, where), None, [Response(str(answer), 0)])
 
 
-def _messages(asked: Any, where: str) -> Messages:
-    """Read a text, chat messages, or Arena-Hard's turns ([{"content": …}])."""
+def conversation(asked: Any, where: str) -> Messages:
+    """Return a text, chat messages, or Arena-Hard's turns ([{"content": …}]) as messages."""
     if isinstance(asked, str):
         return [{"role": "user", "content": asked}]
     if isinstance(asked, list) and asked and all(isinstance(turn, Mapping) and "content" in turn for turn in asked):
@@ -70,7 +71,8 @@ def _messages(asked: Any, where: str) -> Messages:
     raise DataError(f"{where}: the prompt is a {type(asked).__name__}. Allowed: a text, or a list of chat messages.")
 
 
-def _field(record: Any, names: tuple[str, ...], where: str) -> Any:
+def required(record: Any, names: tuple[str, ...], where: str) -> Any:
+    """Return the first field that the record has; raises DataError where it has none of them."""
     if not isinstance(record, Mapping):
         raise DataError(f"{where}: a {type(record).__name__} where an object belongs.")
     for name in names:

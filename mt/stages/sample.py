@@ -48,7 +48,7 @@ class Sample(Stage):
         """Write the table in the prompts' order, whatever order the responses came in."""
         found = {item["prompt_id"]: _samples(item) for item in items}
         rows = [found[prompt.prompt_id] for prompt in prompts if prompt.prompt_id in found]
-        if not rows:
+        if prompts and not rows:
             raise DataError(
                 describe("prompts", len(prompts), "no prompt leaves room for a response", mend="Raise max_length")
             )

@@ -1,0 +1,50 @@
+"""Judgments from a file, from which a policy learns to judge (EFT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mt.errors import DataError, describe
+from mt.stages.load_benchmarks import conversation, required
+from mt.types import Demonstration, Response
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+
+
+@dataclass(frozen=True, eq=False)
+class LoadJudgments(Stage):
+    """Judgments of responses as demonstrations of judging, the question put as the policy will be asked it."""
+
+    VERSION: ClassVar[int] = 1
+    source: Stage
+    """JSONL or JSON: messages (or prompt), response, judgment."""
+    rubric: str
+
+    def run(self, work: Work) -> None:
+        """Keep the judgments that the rubric can read; DataError where none is."""
+        from mt.evaluation.files import read_records
+
+        path = work.path(self.source)
+        found = [
+            self._row(record, f"{path} row {number} (from 0)", number)
+            for number, record in enumerate(read_records(path))
+        ]
+        kept = [row for row in found if row is not None]
+        work.count(judgments=len(found), unreadable=len(found) - len(kept))
+        if not kept:
+            problem = f"none of its {len(found)} judgments can be read"
+            allowed = "a text that ends with a line 'Score: N', N from 0 to 5"
+            raise DataError(describe("method.eft", path, problem, allowed=allowed))
+        work.write(kept, Demonstration)
+
+    def _row(self, record: Any, where: str, number: int) -> Demonstration | None:
+        from mt.data.rubric import RUBRICS
+
+        rubric = RUBRICS[self.rubric]
+        asked = conversation(required(record, ("messages", "prompt"), where), where)
+        response, judgment = (str(required(record, (name,), where)) for name in ("response", "judgment"))
+        if rubric.parse_judgment(judgment) is None:
+            return None
+        # the answer's length in tokens is unknown here and plays no part in supervised training
+        return Demonstration(str(number), rubric.judge_prompt(asked, response), None, Response(judgment, 0))
