@@ -190,6 +190,8 @@ def _missing(spec: TableSpec, columns: Sequence[Column], cells: Mapping[tuple[st
 def _unmeasured(columns: Sequence[Column], cells: Mapping[tuple[str, str], Cell]) -> list[str]:
     """Return the columns in which no row has a number of ours."""
     measured = {cell.column.name for cell in cells.values() if cell.ours is not None}
+    if not measured:
+        return []  # then whole rows are missing, and are named as such
     return [column.full_title for column in columns if column.name not in measured]
 
 

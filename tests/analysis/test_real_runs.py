@@ -1,0 +1,98 @@
+"""A real sweep of the world, tracked offline: its mirror, its tables and its notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.frame import load
+from analysis.tables import main, table
+from tests.analysis.notebook import execute, running_kernel
+from tests.small import small
+from tests.tracking.wandb_files import OfflineRun, read_offline
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two of the four runs of Figure 4, small."""
+    folder = tmp_path_factory.mktemp("real")
+    command = [sys.executable, "-m", "mt.run", "-m", "experiment=figure4", "rm_data=both,frozen"]
+    command += ["seed=0", "tracking=wandb", *small(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder / "runs"
+
+
+@pytest.fixture(scope="module")
+def records(runs: Path) -> dict[str, dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in sorted(runs.glob("*/*/record.json"))]
+    return {one["name"]: one for one in found}
+
+
+@pytest.fixture(scope="module")
+def mirrors(runs: Path) -> dict[str, OfflineRun]:
+    found = [run for folder in sorted(runs.glob("*/*")) for run in read_offline(folder)]
+    return {run.name: run for run in found}
+
+
+def test_every_metric_is_mirrored(records: dict[str, dict[str, Any]], mirrors: dict[str, OfflineRun]) -> None:
+    assert len(records) == 2 and records.keys() == mirrors.keys()
+    for name, record in records.items():
+        mirror = mirrors[name]
+        assert (mirror.group, mirror.job_type, mirror.exit_code) == (record["sweep"], "mutual_taught", 0)
+        logged = {
+            (row["iteration"], key): value
+            for row in mirror.history
+            for key, value in row.items()
+            if key.startswith(("policy/", "reward/"))
+        }
+        for metric in record["metrics"]:
+            key = f"{metric['model']}/{metric['benchmark']}/{metric['metric']}"
+            assert logged[metric["iteration"], key] == metric["value"]
+
+
+def test_a_shared_training_is_shown_once_and_linked(mirrors: dict[str, OfflineRun]) -> None:
+    shown: dict[str, list[str]] = {}
+    for mirror in mirrors.values():
+        for slug in {key.removeprefix("train/").rpartition("/")[0] for row in mirror.history for key in row}:
+            if slug in mirror.config["stages"]:
+                shown.setdefault(mirror.config["stages"][slug], []).append(mirror.run_id)
+    assert shown and all(len(where) == 1 for where in shown.values())
+    links = [mirror.summary["curves/base/finetune"] for mirror in mirrors.values() if _links(mirror)]
+    (mirror, *_) = mirrors.values()
+    assert [link["run"] for link in links] == shown[mirror.config["stages"]["base/finetune"]]
+
+
+def _links(mirror: OfflineRun) -> bool:
+    return "curves/base/finetune" in mirror.summary
+
+
+def test_curves_have_what_a_training_is_watched_by(mirrors: dict[str, OfflineRun]) -> None:
+    names = {key.rpartition("/")[2] for mirror in mirrors.values() for row in mirror.history for key in row}
+    assert {
+        "loss", "accuracy", "margin", "reward_chosen", "reward_rejected", "learning_rate", "gradient_norm",
+        "tokens_per_second", "memory_mib",
+    } <= names  # fmt: skip
+
+
+def test_the_tables_that_these_runs_make_are_complete(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = table("figure4", load(runs))
+    assert report.missing == ["pm", "contrast"] and not report.unmeasured and not report.short
+    for name in ("table2", "figure3"):
+        assert main([name, "--runs", str(runs), "--where", "rm_data=both"]) == 0
+        out = capsys.readouterr().out
+        assert "missing" not in out and "measured by no run" not in out
+
+
+def test_the_notebooks_run_on_them(runs: Path) -> None:
+    with running_kernel() as kernel:
+        for name, title in (("figure4", "Figure 4"), ("figure3", "Figure 3"), ("table2", "Table 2")):
+            assert title in execute(name, str(runs), kernel)
