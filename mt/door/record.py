@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from mt.errors import StoreError
 from mt.methods.blueprint import Blueprint
+from mt.tracking.redact import redact
 from mt.workflow import provenance
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_json
@@ -53,7 +54,7 @@ class Record:
     def begin(self) -> None:
         """Say that the run is under way."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_yaml(self.folder / "config.yaml", self.facts["config"])
+        _write_yaml(self.folder / "config.yaml", redact(self.facts["config"]))
         self.facts["started"] = _now()
         self.write("running")
 
@@ -74,7 +75,7 @@ class Record:
         self.facts["state"] = state
         self.facts["stages"] = [self._stage(stage) for stage in self.blueprint.plan.order]
         self.facts["metrics"] = self._metrics()
-        write_json(self.folder / RECORD, self.facts)
+        write_json(self.folder / RECORD, redact(self.facts))
         with (self.folder / "metrics.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()

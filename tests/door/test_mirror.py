@@ -127,6 +127,15 @@ def test_a_run_tells_what_it_measures_and_how_it_ends(tmp_path: Path, told: Told
     ]
 
 
+def test_a_record_holds_no_secret(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "very-secret-value")
+    monkeypatch.setattr("sys.argv", ["run", "judge.key=very-secret-value"])
+    execute(tmp_path)
+    written = [path.read_text() for path in (tmp_path / "demo").iterdir() if path.is_file()]
+    assert not [text for text in written if "very-secret-value" in text]
+    assert json.loads((tmp_path / "demo" / "record.json").read_text())["command"].endswith("'judge.key=***'")
+
+
 def test_a_failed_run_is_told_as_failed(tmp_path: Path, told: Told) -> None:
     with pytest.raises(ValueError, match="on purpose"):
         execute(tmp_path, fails=True)
