@@ -190,7 +190,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
         return _unknown_option(option[1], option[2])
     if missing := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(missing[1], overrides)
-    if key := re.search(r"(?:Missing mandatory value: |missing value: )([\w.]+)", text):
+    if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
         return describe(key[1], "???", "it has no value", mend=f"Add {key[1]}=VALUE")
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return describe("overrides", " ".join(overrides), first, mend="See python -m mt.run --help")
