@@ -10,13 +10,11 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from analysis.report import tables
 from analysis.report.marks import find_marks
 from analysis.report.record import StageRow
 from analysis.report.sets import SampleSet, sample_sets
-from analysis.report.tables import Table
+from analysis.report.tables import Table, characters_per_prompt, responses_per_prompt
 
 MAX_RESPONSES = 10_000
 """Responses that a report holds of a run; the rest stay in the store."""
@@ -58,7 +56,7 @@ def _select(sets: Sequence[SampleSet], max_responses: int) -> tuple[set[str], in
     for index, one in enumerate(sets):
         for prompt_id in one.table.read(["prompt_id"])["prompt_id"].to_pylist():
             answered[prompt_id].append(index)
-        weights.append(_weight(one))
+        weights.append((responses_per_prompt(one.table), characters_per_prompt(one.table)))
     groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for prompt_id in sorted(answered, key=_scatter):
         groups[tuple(answered[prompt_id])].append(prompt_id)
@@ -72,17 +70,6 @@ def _select(sets: Sequence[SampleSet], max_responses: int) -> tuple[set[str], in
                 return chosen, len(answered)
             chosen.add(prompt_id)
     return chosen, len(answered)
-
-
-def _weight(one: SampleSet) -> tuple[float, float]:
-    """Return (responses, characters) per prompt of a set, on average; the file's own sizes tell, unread."""
-    metadata = pq.ParquetFile(one.table.path).metadata
-    n_prompts = max(metadata.num_rows, 1)
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    columns = [group.column(index) for group in groups for index in range(group.num_columns)]
-    size = sum(column.total_uncompressed_size for column in columns)
-    n_responses = sum(c.num_values for c in columns if c.path_in_schema.endswith("n_tokens"))
-    return n_responses / n_prompts, size / n_prompts
 
 
 def _scatter(prompt_id: str) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from analysis.report.record import StageRow
 from analysis.report.roles import Place, model_name, place
-from analysis.report.tables import Kind, Table
+from analysis.report.tables import Kind, Table, responses_per_prompt
 
 GOLD = "gold"
 """What the gold judge is called among the scorers."""
@@ -46,7 +46,8 @@ def sample_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> l
 
 def benchmark_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
     """Return the sets of held-out pairs (two responses a prompt, the better one first) with their rewards."""
-    return [one for one in _scored_sets(stages, found) if not one.policy and "benchmark" in one.table.stage.name]
+    sets = [one for one in _scored_sets(stages, found) if not one.policy and one.scores]
+    return [one for one in sets if responses_per_prompt(one.table) == 2]
 
 
 def beside_gold(sets: Iterable[SampleSet]) -> Iterator[tuple[SampleSet, Scores, Scores]]:

@@ -72,6 +72,24 @@ def kind_of(columns: set[str]) -> Kind | None:
     return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
 
 
+def responses_per_prompt(samples: Table) -> float:
+    """Return the mean number of responses of a samples table; the file's own sizes tell, unread."""
+    metadata, columns = _sizes(samples)
+    return sum(c.num_values for c in columns if c.path_in_schema.endswith("n_tokens")) / max(metadata.num_rows, 1)
+
+
+def characters_per_prompt(samples: Table) -> float:
+    """Return about how many characters a prompt and its responses have; the file's own sizes tell, unread."""
+    metadata, columns = _sizes(samples)
+    return float(sum(column.total_uncompressed_size for column in columns)) / max(metadata.num_rows, 1)
+
+
+def _sizes(table: Table) -> tuple[pq.FileMetaData, list[pq.ColumnChunkMetaData]]:
+    metadata = pq.read_metadata(table.path)
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return metadata, [group.column(index) for group in groups for index in range(group.num_columns)]
+
+
 def flat_lengths(samples: Table) -> np.ndarray:
     """Return the length (policy tokens) of every response of a samples table."""
     responses = pc.list_flatten(samples.read(["responses"])["responses"])
