@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mt.errors import DataError, MutualTaughtError, describe
-from mt.tracking.upload import attempts, marker, waiting
+from mt.tracking.upload import attempts, is_open, marker, waiting
 
 UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uploaded", "failed"
+RUNNING = "still running; upload it when it has ended, or what is there with --force"
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,28 @@ class Upload:
 
 
 def sync(
-    runs: Path, names: Sequence[str] = (), *, project: str = "", entity: str = "", dry_run: bool = False
+    runs: Path,
+    names: Sequence[str] = (),
+    *,
+    project: str = "",
+    entity: str = "",
+    dry_run: bool = False,
+    force: bool = False,
 ) -> list[Upload]:
     """Upload the named runs below `runs` (all of them without names), each with its attempts in order.
 
     Raises DataError where a run does not exist or was not tracked.
     """
     options = [*(["--project", project] if project else []), *(["--entity", entity] if entity else [])]
-    return [_sync(runs, folder, options, dry_run) for folder in _folders(runs, names)]
+    return [_sync(_title(folder, runs), folder, options, dry_run, force) for folder in _folders(runs, names)]
 
 
-def _sync(runs: Path, folder: Path, options: list[str], dry_run: bool) -> Upload:
-    name = str(folder.relative_to(runs))
+def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: bool) -> Upload:
     files = waiting(folder)
     if not files:
         return Upload(name, PRESENT, 0)
+    if is_open(folder) and not force:
+        return Upload(name, RUNNING, len(files))
     if dry_run:
         return Upload(name, WAITING, len(files))
     paths = [str(file.resolve()) for file in files]
@@ -63,16 +71,26 @@ def _folders(runs: Path, names: Sequence[str]) -> list[Path]:
         raise DataError(describe("--runs", runs, "no run here was tracked by W&B", mend=mend))
     wanted = []
     for name in names:
-        found = [folder for folder in tracked if folder in (runs / name, Path(name)) or folder.name == name]
+        named = [Path(name)] if attempts(Path(name)) else []
+        found = named or [folder for folder in tracked if folder == runs / name or folder.name == name]
         if not found:
-            listed = ", ".join(str(folder.relative_to(runs)) for folder in tracked) or "none"
+            listed = ", ".join(_title(folder, runs) for folder in tracked) or "none"
             raise DataError(describe("RUN", name, "no run of this name was tracked by W&B", allowed=listed))
         wanted += found
     return wanted if names else tracked
 
 
+def _title(folder: Path, runs: Path) -> str:
+    return str(folder.relative_to(runs)) if folder.is_relative_to(runs) else str(folder)
+
+
 def _environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false"}
+    """Return W&B's environment: its own files inside the run's folder, and the server that the run names."""
+    ours = {"WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false"}
+    record = folder / "record.json"
+    config = json.loads(record.read_text()).get("config", {}) if record.is_file() else {}
+    server = (config.get("tracking") or {}).get("base_url")
+    return {**os.environ, **ours, **({"WANDB_BASE_URL": server} if server else {})}
 
 
 def _url(words: list[str]) -> str:
@@ -99,15 +117,23 @@ def _show(uploads: list[Upload]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the command line; the exit status is 1 when something could not be uploaded."""
     parser = argparse.ArgumentParser(prog="python -m analysis.sync", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="RUN", help="runs by name (all runs without one)")
+    parser.add_argument("names", nargs="*", metavar="RUN", help="runs by name or folder (all runs without one)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs lie (default: runs)")
     parser.add_argument("--project", default="", help="another W&B project than the one they were tracked for")
     parser.add_argument("--entity", default="", help="another W&B user or team")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
+    parser.add_argument("--force", action="store_true", help="upload what a running run has written so far")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON")
     given = parser.parse_args(arguments)
     try:
-        uploads = sync(given.runs, given.names, project=given.project, entity=given.entity, dry_run=given.dry_run)
+        uploads = sync(
+            given.runs,
+            given.names,
+            project=given.project,
+            entity=given.entity,
+            dry_run=given.dry_run,
+            force=given.force,
+        )
     except MutualTaughtError as error:
         print(error, file=sys.stderr)
         return 2

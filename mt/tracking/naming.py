@@ -43,9 +43,7 @@ def tracked_stages(stages: Iterable[tuple[str, str, str]]) -> list[TrackedStage]
 
 def curve_values(stage: TrackedStage, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
     """Return a step of a training under "train/<stage>/<metric>", beside the step that it is plotted over."""
-    return {curve_axis(stage): step} | {
-        f"train/{stage.slug}/{_flat(name)}": value for name, value in metrics.items()
-    }
+    return {curve_axis(stage): step} | {f"train/{stage.slug}/{_flat(name)}": value for name, value in metrics.items()}
 
 
 def curve_axis(stage: TrackedStage) -> str:

@@ -5,12 +5,19 @@ The run itself is always written offline, so that a server that is slow, broken 
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
+
+_OWNER = "wandb/worker.json"
 
 
 class Uploader:
@@ -59,6 +66,26 @@ def attempts(folder: Path) -> list[Path]:
 def waiting(folder: Path) -> list[Path]:
     """Return the offline files of a run that are not, or not completely, uploaded."""
     return [file for file in attempts(folder) if not marker(file).exists()]
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say, while the block lasts, that this process writes a run's offline file."""
+    note = folder / _OWNER
+    note.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def is_open(folder: Path) -> bool:
+    """Say whether a process still writes a run's offline file; of another machine's process only that it began."""
+    try:
+        owner = json.loads((folder / _OWNER).read_text())
+    except FileNotFoundError:
+        return False
+    return bool(owner["host"] != socket.gethostname() or psutil.pid_exists(owner["pid"]))
 
 
 def main(*files: str) -> None:

@@ -38,6 +38,7 @@ class WandbTracker:
     def __init__(self, config: WandbTracking, say: Callable[[str], None]) -> None:
         self.config = config
         self.link: RunLink | None = None
+        self._folder = Path()
         self._say = say
         self._said = False
         self._lock = threading.Lock()
@@ -48,6 +49,7 @@ class WandbTracker:
     def start(self, run: RunInfo) -> None:
         """Introduce the run under an id that stays the same when it is resumed."""
         config = self.config
+        self._folder = run.folder
         resumed = any(run.folder.glob("wandb/*run-*"))
         place = f"{config.entity or '-'}/{config.project}"
         self.link = RunLink(place, run_id(run.name, run.config), run.name)
@@ -103,9 +105,7 @@ class WandbTracker:
         columns = [field.name for field in fields(SampleRow)]
         cells = redact([list(astuple(row)) for row in rows])
         values = {"iteration": iteration}
-        self._send(
-            {"do": "table", "name": "samples/responses", "columns": columns, "rows": cells, "values": values}
-        )
+        self._send({"do": "table", "name": "samples/responses", "columns": columns, "rows": cells, "values": values})
 
     def summary(self, rows: Sequence[MetricRow]) -> None:
         """Show the run's metrics, and what became of its stages, as tables."""
@@ -156,16 +156,15 @@ class WandbTracker:
             if self._said:
                 return
             self._said = True
-        name = self.link.name if self.link else ""
-        self._say(
-            f"{text}. The run goes on, its record is complete; to upload it later: python -m analysis.sync {name}"
-        )
+        mend = f"to upload it later: python -m analysis.sync {self._folder}"
+        self._say(f"{text}. The run goes on, and its record is complete; {mend}")
 
 
 def _environment(folder: Path, base_url: str | None) -> dict[str, str]:
     """Return the worker's environment: W&B's files inside the run's folder, the user's key, silence."""
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    ours = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off", "WANDB_ERROR_REPORTING": "false"}
+    quiet = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off", "WANDB_ERROR_REPORTING": "false"}
+    ours = {**quiet, "WANDB_DIR": str(folder.parent)}
     scratch = {name: str(folder / ".scratch" / part) for name, part in _SCRATCH.items()}
     server = {"WANDB_BASE_URL": base_url} if base_url else {}
     return {**kept, **ours, **scratch, **server}

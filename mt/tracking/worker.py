@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from mt.tracking.upload import Uploader
+from mt.tracking.upload import Uploader, writing
 
 GRACE_S = 60.0
 """Seconds beyond W&B's own limits after which a hanging client is given up."""
@@ -52,9 +52,7 @@ class Worker:
         """Write into the worker's log file."""
         print(text, file=sys.stderr, flush=True)
 
-    def do_start(
-        self, run: dict[str, Any], settings: dict[str, Any], online: bool, finish_timeout_s: float
-    ) -> None:
+    def do_start(self, run: dict[str, Any], settings: dict[str, Any], online: bool, finish_timeout_s: float) -> None:
         """Open the run's offline file and, online, begin to upload it."""
         import wandb
 
@@ -147,12 +145,10 @@ def main(report_fd: int) -> None:
             print("the run is gone", file=sys.stderr)
 
     worker = Worker(report)
-    for message in messages(sys.stdin):
-        if worker.run is None and message["do"] not in ("start", "finish"):
-            continue
-        if worker.run is None and message["do"] == "finish":
-            return
-        worker.handle(message)
+    with writing(Path.cwd().parent):
+        for message in messages(sys.stdin):
+            if message["do"] == "start" or worker.run is not None:
+                worker.handle(message)
 
 
 def _first_line(error: BaseException) -> str:

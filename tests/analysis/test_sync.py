@@ -10,6 +10,7 @@ import pytest
 
 from analysis.sync import main
 from mt.tracking import open_tracker
+from mt.tracking.upload import writing
 from tests.tracking.example import STAGE, info, settings, tell
 from tests.tracking.fake_wandb import FakeWandb
 
@@ -38,9 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Iterato
         yield runs
 
 
-def test_runs_are_uploaded_once_and_in_order(
-    runs: Path, server: FakeWandb, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_runs_are_uploaded_once_and_in_order(runs: Path, server: FakeWandb, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--runs", str(runs), "--dry-run"]) == 0
     assert capsys.readouterr().out == "sweep/demo  to be uploaded (2 attempts)\n"
 
@@ -59,6 +58,22 @@ def test_runs_are_uploaded_once_and_in_order(
 
     assert main(["--runs", str(runs)]) == 0
     assert capsys.readouterr().out == "sweep/demo  already uploaded\n"
+
+
+def test_a_run_is_named_by_its_folder_too(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(runs / "sweep" / "demo")]) == 0
+    assert capsys.readouterr().out == f"{runs}/sweep/demo  already uploaded\n"
+
+
+def test_a_run_that_is_still_written_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "demo" / "wandb" / "offline-run-1-abc" / "run-abc.wandb"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with writing(tmp_path / "demo"):
+        assert main(["--runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("demo  still running")
+    assert main(["--runs", str(tmp_path), "--dry-run"]) == 0
+    assert capsys.readouterr().out == "demo  to be uploaded\n"
 
 
 def test_an_unknown_run_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,12 +21,12 @@ SECRET = "s3cr3t-value-of-a-key"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was tracked twice: interrupted after three steps, then resumed to its end."""
+    """A run that was tracked twice: failed after three steps, then resumed to its end."""
     folder = tmp_path_factory.mktemp("runs") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", SECRET)
         patch.setenv("WANDB_API_KEY", "w" * 40)
-        for steps, state in ((range(3), "interrupted"), (range(3, 6), "finished")):
+        for steps, state in ((range(3), "failed"), (range(3, 6), "finished")):
             folder.mkdir(exist_ok=True)
             said: list[str] = []
             tracker = open_tracker(settings(), said.append)
