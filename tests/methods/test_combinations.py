@@ -1,0 +1,40 @@
+"""What cannot be combined is refused on paper, in one line that says how to mend it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mt.errors import ConfigError
+from tests.methods.plans import drawn
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("method=iterative", "rounds=2"), r"rounds=2: method=iterative has no rounds\. Allowed: 1, or"),
+        (("method=offline", "iterations=3"), r"iterations=3: method=offline trains once"),
+        (("method=transfer", "iterations=2"), r"iterations=2: method=transfer trains once"),
+        (("method=spin", "objective=sppo"), r"objective=sppo: it needs win probabilities .* method=spin"),
+        (("method=sail", "objective=sppo"), r"objective=sppo: it needs win probabilities .* method=sail"),
+        (("method=meta_rewarding", "objective=sppo"), r"objective=sppo: .*Choose another objective"),
+        (("method=spin", "objective=rest_em"), r"objective=sft: it learns from demonstrations.*Allowed: dpo"),
+        (("method=meta_rewarding", "objective=best_of_k"), r"objective=sft: .* method=meta_rewarding makes pairs"),
+        (("objective=rest_em", "reward.selection=null"), r"reward\.selection=None: self-training needs pairs"),
+        (("eval=[in_distribution]",), r"eval=in_distribution: .*held_out.* Add held_out to eval="),
+        (("eval=[held_out,pairwise]",), r"eval=pairwise: .* Add alpaca_eval to eval="),
+    ],
+)
+def test_impossible_combinations_are_refused(overrides: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        drawn(*overrides)
+    assert re.search(said, str(raised.value)), str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "overrides", [("method=self_rewarding", "objective=sppo"), ("method=iterative", "objective=sppo")]
+)
+def test_what_works_is_not_refused(overrides: tuple[str, ...]) -> None:
+    assert drawn(*overrides).outcome.final.index == 3

@@ -1,0 +1,112 @@
+"""Meta-Rewarding's schedule, and Self-Rewarding as what remains without the meta-judge."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from mt.config.compose import compose_runs
+from mt.errors import ConfigError
+from mt.methods.blueprint import blueprint
+from mt.stages.implicit import MixedPairs
+from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
+from mt.stages.load_judgments import LoadJudgments
+from mt.stages.sample import Sample
+from mt.stages.score import ReferenceLogProbs, Score
+from mt.stages.select import SelectPairs
+from mt.stages.train import Finetune, TrainPolicy
+from mt.stages.world import WorldJudgments
+from tests.methods.plans import drawn, of, only, same
+
+META = ("method=meta_rewarding", "objective=dpo")
+SELF = ("method=self_rewarding", "objective=dpo")
+
+
+def actors(*overrides: str) -> list[SelectPairs]:
+    return [stage for stage in of(drawn(*overrides), SelectPairs) if stage.source == "actor"]
+
+
+def test_the_policy_first_learns_to_judge_then_acts_and_judges_itself() -> None:
+    one = drawn(*META)
+    eft = only([stage for stage in of(one, Finetune) if isinstance(stage.demonstrations, WorldJudgments)])
+    assert same(eft.policy, one.outcome.base.policy)
+    policies = [eft, *(iteration.policy for iteration in one.outcome.iterations[1:])]
+    for before, after, pairs in zip(policies[:-1], policies[1:], actors(*META), strict=True):
+        assert isinstance(pairs.samples, JudgedSamples) and isinstance(pairs.samples.samples, Sample)
+        assert same(pairs.samples.samples.policy, before)
+        judgments = pairs.samples.judgments
+        assert isinstance(judgments, Sample) and isinstance(judgments.prompts, JudgmentPrompts)
+        assert same(judgments.policy, before)
+        assert same(judgments.prompts.samples, pairs.samples.samples)
+        assert judgments.decoding.samples == 5
+        assert isinstance(after, TrainPolicy) and same(after.policy, before)
+        assert isinstance(after.reference, ReferenceLogProbs) and same(after.reference.policy, before)
+    assert not of(one, Score), "no reward model takes part"
+
+
+def test_samples_and_scores_of_a_pair_are_halves_of_one_table() -> None:
+    for pairs in actors(*META):
+        assert isinstance(pairs.samples, JudgedSamples) and isinstance(pairs.rewards, JudgedSamples)
+        assert (pairs.samples.part, pairs.rewards.part) == ("samples", "rewards")
+        assert same(pairs.samples.judgments, pairs.rewards.judgments)
+
+
+def test_judge_pairs_come_in_the_first_two_iterations_only() -> None:
+    one = drawn(*META)
+    kinds = [type(iteration.selected) for iteration in one.outcome.iterations[1:]]
+    assert kinds == [MixedPairs, MixedPairs, SelectPairs]
+    for mixed, actor in zip(of(one, MixedPairs), actors(*META)[:2], strict=True):
+        assert same(mixed.pairs, actor) and mixed.share == 0.15
+        assert isinstance(mixed.extra, JudgePairs)
+
+
+def test_the_meta_judge_is_the_policy_on_the_most_disputed_judgments() -> None:
+    one = drawn(*META)
+    for judge, actor in zip(of(one, JudgePairs), actors(*META), strict=False):
+        assert isinstance(judge.varied, VariedJudgments) and isinstance(actor.samples, JudgedSamples)
+        assert same(judge.varied.judgments, actor.samples.judgments)
+        assert isinstance(judge.comparisons, ComparisonPrompts) and same(judge.comparisons.varied, judge.varied)
+        assert isinstance(judge.verdicts, Sample) and same(judge.verdicts.prompts, judge.comparisons)
+        assert judge.verdicts.decoding.samples == 1
+        assert isinstance(judge.varied.judgments, Sample) and same(judge.verdicts.policy, judge.varied.judgments.policy)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [((), [0, 0, 0.1]), (("iterations=4",), [0, 0, 0.1, 0.1]), (("method.rho=[0.2]",), [0.2, 0.2, 0.2])],
+)
+def test_the_width_of_the_tiers_follows_its_schedule(overrides: tuple[str, ...], expected: list[float]) -> None:
+    assert [pairs.selection.model_dump()["rho"] for pairs in actors(*META, *overrides)] == expected
+
+
+def test_self_rewarding_has_no_meta_judge() -> None:
+    one = drawn(*SELF)
+    assert not of(one, JudgePairs) and not of(one, ComparisonPrompts) and not of(one, MixedPairs)
+    assert [pairs.selection.model_dump()["rho"] for pairs in actors(*SELF)] == [0, 0, 0]
+
+
+def test_both_share_everything_until_the_first_judge_pair() -> None:
+    assert same(actors(*META)[0], actors(*SELF)[0])
+
+
+def test_parts_are_those_of_the_iterative_methods() -> None:
+    iterative = drawn("method=iterative").outcome.iterations[1:]
+    for pairs, other in itertools.zip_longest(actors(*META), iterative):
+        assert pairs.samples.samples.prompts.key == other.samples.prompts.key  # type: ignore[attr-defined, union-attr]
+
+
+def test_judgments_of_the_users_own_replace_the_worlds(tmp_path: Path) -> None:
+    path = tmp_path / "eft.jsonl"
+    path.write_text('{"prompt": "a", "response": "b", "judgment": "good score 4"}\n')
+    one = drawn(*META, f"method.eft={path}", f"store={tmp_path}/store")
+    assert only(of(one, LoadJudgments)).rubric == "world"
+    assert not of(one, WorldJudgments)
+    with pytest.raises(Exception, match=r"method\.eft=missing\.jsonl: no such file"):
+        drawn(*META, "method.eft=missing.jsonl")
+
+
+def test_at_paper_scale_judgments_have_to_be_given() -> None:
+    with pytest.raises(ConfigError, match=r"method\.eft=None: data=ultrafeedback comes without judgments"):
+        blueprint(compose_runs(["scale=llama3_8b", "method=meta_rewarding"])[0].config)

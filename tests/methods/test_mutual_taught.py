@@ -1,0 +1,166 @@
+"""Algorithm 1, line by line."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from mt.stages.prompts import Part
+from mt.stages.sample import Sample
+from mt.stages.score import ReferenceLogProbs, Score
+from mt.stages.select import ContrastPairs, SelectPairs, Union
+from mt.stages.train import TrainPolicy, TrainReward
+from mt.stages.world import GoldLabels, GoldRewards
+from mt.workflow.stage import Stage
+from tests.methods.plans import drawn, of, same
+
+
+def the(kind: type, stage: Stage | None):  # type: ignore[no-untyped-def]
+    """The stage, which is of this kind."""
+    assert isinstance(stage, kind), stage
+    return stage
+
+
+def test_prompts_are_split_once_into_the_iterations_parts_and_the_reward_models() -> None:
+    parts = of(drawn(), Part)
+    assert [(part.parts, part.index) for part in parts] == [(3, 0), (3, 2), (3, 1)]
+    assert len({(part.prompts.key, part.seed) for part in parts}) == 1
+
+
+@pytest.mark.parametrize("t", [1, 2, 3])
+def test_e_step_samples_and_scores_with_the_models_before(t: int) -> None:
+    outcome = drawn("iterations=3").outcome
+    now, before = outcome.iterations[t], outcome.iterations[t - 1]
+    selected = the(SelectPairs, now.selected)
+    samples, rewards = the(Sample, selected.samples), the(Score, selected.rewards)
+    assert same(samples.policy, before.policy)
+    assert the(Part, samples.prompts).index == t - 1
+    assert same(rewards.reward, before.reward)
+    assert same(rewards.samples, samples)
+    assert (selected.selection.name, selected.source) == ("length_controlled", "policy")
+    training = the(TrainPolicy, now.policy)
+    assert same(training.policy, before.policy)
+    assert same(training.selected, selected)
+    reference = the(ReferenceLogProbs, training.reference)
+    assert same(reference.policy, before.policy)
+    assert same(reference.pairs, selected)
+
+
+@pytest.mark.parametrize("t", [1, 2, 3])
+def test_m_step_starts_from_base_with_self_training_and_contrast_pairs_of_d_r(t: int) -> None:
+    outcome = drawn("iterations=3").outcome
+    now, before = outcome.iterations[t], outcome.iterations[t - 1]
+    self_training, contrast = the(SelectPairs, now.self_training), the(ContrastPairs, now.contrast)
+    own = the(Sample, self_training.samples)
+    assert same(own.policy, now.policy)
+    assert the(Part, own.prompts).index == 3
+    assert same(the(Score, self_training.rewards).reward, before.reward)
+    assert self_training.source == "self_training"
+    assert same(contrast.new, own)
+    assert same(the(Sample, contrast.old).policy, before.policy)
+    assert same(the(Sample, contrast.old).prompts, own.prompts)
+    training = the(TrainReward, now.reward)
+    assert same(training.initial, outcome.base.reward)
+    union = the(Union, training.pairs)
+    assert [table.key for table in union.tables] == [self_training.key, contrast.key]
+
+
+def test_nothing_is_sampled_twice() -> None:
+    one = drawn("iterations=3")
+    drawn_from = [(sample.policy.key, sample.prompts.key) for sample in of(one, Sample)]
+    assert len(drawn_from) == len(set(drawn_from)) == 3 + 4  # D_1, D_2, D_3; then D_R by π_0 … π_3
+    first, second = (the(ContrastPairs, iteration.contrast) for iteration in one.outcome.iterations[1:3])
+    assert same(first.new, second.old)
+
+
+def test_all_sampling_is_alike() -> None:
+    assert len({(s.decoding, s.generator, s.seed) for s in of(drawn(), Sample)}) == 1
+    decoding = of(drawn(), Sample)[0].decoding
+    assert (decoding.samples, decoding.temperature, decoding.top_p) == (5, 0.8, 0.95)
+
+
+def test_reference_base_is_the_base_policy_throughout() -> None:
+    one = drawn("policy.reference=base")
+    assert {logps.policy.key for logps in of(one, ReferenceLogProbs)} == {one.outcome.base.policy.key}
+
+
+def test_initial_previous_goes_on_from_the_reward_model_before() -> None:
+    iterations = drawn("reward.initial=previous").outcome.iterations
+    for before, now in itertools.pairwise(iterations):
+        assert same(the(TrainReward, now.reward).initial, before.reward)
+
+
+def test_labeler_base_labels_self_training_by_the_base_reward_model() -> None:
+    outcome = drawn("reward.labeler=base").outcome
+    for iteration in outcome.iterations[1:]:
+        scores = the(Score, the(SelectPairs, iteration.self_training).rewards)
+        assert same(scores.reward, outcome.base.reward)
+        assert scores.key != the(Score, iteration.rewards).key
+
+
+@pytest.mark.parametrize(("rm_data", "kind"), [("pm", SelectPairs), ("contrast", ContrastPairs), ("both", Union)])
+def test_rm_data_chooses_what_the_reward_model_learns_from(rm_data: str, kind: type) -> None:
+    for iteration in drawn(f"rm_data={rm_data}").outcome.iterations[1:]:
+        assert isinstance(the(TrainReward, iteration.reward).pairs, kind)
+        assert (iteration.self_training is None) == (rm_data == "contrast")
+        assert (iteration.contrast is None) == (rm_data == "pm")
+
+
+def test_gold_labels_the_same_pairs_by_the_gold_judge_alone() -> None:
+    both, gold = drawn(), drawn("rm_data=gold")
+    for plain, control in zip(both.outcome.iterations[1:2], gold.outcome.iterations[1:2], strict=True):
+        assert same(plain.policy, control.policy)
+        assert same(the(GoldLabels, control.contrast).pairs, plain.contrast)
+        assert same(the(SelectPairs, control.self_training).samples, the(SelectPairs, plain.self_training).samples)
+        assert isinstance(the(SelectPairs, control.self_training).rewards, GoldRewards)
+        assert isinstance(the(SelectPairs, control.selected).rewards, Score), "gold must never train the policy"
+
+
+def test_frozen_is_iterative_optimization_on_the_same_parts() -> None:
+    frozen = drawn("rm_data=frozen").outcome
+    iterative = drawn("method=iterative", "objective=dpo").outcome
+    assert [one.policy.key for one in frozen.iterations] == [one.policy.key for one in iterative.iterations[:3]]
+    assert {one.reward.key for one in frozen.iterations} == {frozen.base.reward.key}
+
+
+def test_a_second_round_restarts_from_base_and_learns_from_the_models_of_the_first() -> None:
+    base, *rounds = drawn("rounds=2").outcome.iterations
+    first, second = rounds[:2], rounds[2:]
+    assert [one.policy.key for one in drawn().outcome.iterations[1:]] == [one.policy.key for one in first]
+    samples = the(Sample, second[0].samples)
+    assert same(samples.policy, first[-1].policy)
+    assert same(samples.prompts, the(Sample, first[0].samples).prompts)
+    assert same(the(Score, second[0].rewards).reward, first[-1].reward)
+    assert same(the(TrainPolicy, second[0].policy).policy, base.policy)
+    assert same(the(ReferenceLogProbs, the(TrainPolicy, second[0].policy).reference).policy, base.policy)
+    assert same(the(Sample, the(ContrastPairs, second[0].contrast).old).policy, base.policy)
+    assert same(the(TrainPolicy, second[1].policy).policy, second[0].policy)
+    assert same(the(Sample, second[1].samples).policy, second[0].policy)
+    assert same(the(Score, second[1].rewards).reward, second[0].reward)
+    assert {the(TrainReward, one.reward).initial.key for one in rounds} == {base.reward.key}
+    assert [one.index for one in rounds] == [1, 2, 3, 4]
+
+
+def test_labels_say_where_in_the_algorithm_a_stage_belongs() -> None:
+    one = drawn("rounds=2")
+    labels = [one.plan.label(iteration.policy) for iteration in one.outcome.iterations]
+    assert labels == ["base", *(f"round {r} · iteration {t} · E-step" for r in (1, 2) for t in (1, 2))]
+    assert one.plan.label(one.outcome.final.reward) == "round 2 · iteration 2 · M-step"
+    assert all(one.plan.label(stage) for stage in one.plan.order)
+
+
+def test_seeds_change_the_run_and_never_its_base_models() -> None:
+    zero, one, world = drawn(), drawn("seed=1"), drawn("world_seed=1")
+    assert same(zero.outcome.base.policy, one.outcome.base.policy)
+    assert same(zero.outcome.base.reward, one.outcome.base.reward)
+    own = {stage.key for stage in zero.plan.order} - {stage.key for stage in one.plan.order}
+    assert {type(stage) for stage in zero.plan.order if stage.key in own} >= {Part, Sample, TrainPolicy, TrainReward}
+    assert not {stage.key for stage in zero.plan.order} & {stage.key for stage in world.plan.order}
+
+
+@pytest.mark.parametrize("objective", ["simpo", "slic", "orpo", "rest_em", "best_of_k"])
+def test_objectives_without_a_reference_plan_no_reference_log_probabilities(objective: str) -> None:
+    one = drawn(f"objective={objective}")
+    assert not of(one, ReferenceLogProbs)
+    assert all(training.reference is None for training in of(one, TrainPolicy))

@@ -1,0 +1,98 @@
+"""Table 3: another policy under the reward models of a Mutual-Taught run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mt.config.compose import compose_runs
+from mt.errors import ConfigError
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.stages.models import HubModel
+from mt.stages.sample import Sample
+from mt.stages.score import Score
+from mt.stages.train import TrainPolicy
+from mt.stages.world import WorldPolicy
+from tests.methods.plans import drawn, of, only, reach, same
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_the_guide_is_the_very_reward_model_of_the_mutual_taught_run(k: int) -> None:
+    taught = drawn("objective=dpo")
+    one = drawn("method=transfer", "objective=dpo", f"method.reward_iteration={k}")
+    assert same(one.outcome.final.reward, taught.outcome.iterations[k].reward)
+    own = [stage for stage in of(one, Sample) if same(stage.policy, one.outcome.base.policy)]
+    assert len(own) == 3
+    keys = {stage.key for stage in own}
+    guides = {score.reward.key for score in of(one, Score) if score.samples.key in keys}
+    assert guides == {taught.outcome.iterations[k].reward.key}
+
+
+def test_it_is_another_policy_trained_once() -> None:
+    one, taught = drawn("method=transfer"), drawn()
+    assert not same(one.outcome.base.policy, taught.outcome.base.policy)
+    architectures = {stage.model.architecture for stage in of(one, WorldPolicy)}
+    assert architectures == {"llama", "mistral"}
+    assert isinstance(one.outcome.final.policy, TrainPolicy)
+    assert same(one.outcome.final.policy.policy, one.outcome.base.policy)
+    assert len(one.outcome.iterations) == 2
+
+
+def test_under_the_base_reward_model_no_mutual_taught_iteration_is_planned() -> None:
+    one, taught = drawn("method=transfer", "method.reward_iteration=0"), drawn()
+    assert taught.outcome.iterations[1].policy.key not in reach(*one.plan.targets)
+
+
+def test_a_reward_model_that_the_guide_does_not_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"method\.reward_iteration=3: .* reward models 0 to 2"):
+        drawn("method=transfer", "method.reward_iteration=3")
+    assert len(drawn("method=transfer", "method.reward_iteration=3", "method.guide_iterations=3").plan.order) > 20
+
+
+def record(folder: Path, one: Blueprint, **facts: Any) -> str:
+    folder.mkdir(parents=True)
+    text = {"state": "finished", "config": one.config.model_dump(mode="json")}
+    (folder / "record.json").write_text(json.dumps(text | facts))
+    return f"method.source={folder}"
+
+
+def test_a_finished_run_guides_with_its_own_settings(tmp_path: Path) -> None:
+    taught = drawn("objective=ipo", "iterations=1", "seed=7")
+    source = record(tmp_path / "run", taught)
+    one = drawn("method=transfer", "objective=dpo", "method.reward_iteration=1", source)
+    assert same(one.outcome.final.reward, taught.outcome.iterations[1].reward)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "facts", "said"),
+    [
+        ((), {"state": "interrupted"}, "a mutual_taught run in state 'interrupted'"),
+        (("method=offline",), {}, "a offline run in state 'finished'"),
+        (("store=elsewhere",), {}, "its models lie in store=elsewhere"),
+    ],
+)
+def test_a_source_that_cannot_guide_is_refused(
+    tmp_path: Path, overrides: tuple[str, ...], facts: dict[str, Any], said: str
+) -> None:
+    source = record(tmp_path / "run", drawn(*overrides), **facts)
+    with pytest.raises(ConfigError, match=said):
+        drawn("method=transfer", source)
+
+
+def test_a_missing_source_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"method\.source=.*/none: there is no run here.*python -m mt\.run"):
+        drawn("method=transfer", f"method.source={tmp_path}/none")
+
+
+def test_at_paper_scale_mistral_learns_from_the_reward_models_of_llamas_run() -> None:
+    one = blueprint(compose_runs(["scale=llama3_8b", "method=transfer", "eval=[]"])[0].config)
+    assert isinstance(one.outcome.base.policy, HubModel)
+    assert one.outcome.base.policy.fingerprint.startswith("mistralai/Mistral-7B-Instruct-v0.2@")
+    names = {stage.fingerprint.partition("@")[0] for stage in of(one, HubModel)}
+    assert "meta-llama/Meta-Llama-3-8B-Instruct" in names
+    with pytest.raises(ConfigError, match=r"method\.policy=None: data=ultrafeedback comes without a second policy"):
+        blueprint(compose_runs(["scale=small_gpu", "method=transfer", "eval=[]"])[0].config)
+    assert only([s for s in of(one, TrainPolicy) if same(s, one.outcome.final.policy)])
