@@ -54,9 +54,7 @@ def write(runs: Path, one: Mapping[str, Any]) -> Path:
     return path
 
 
-def row(
-    iteration: int, model: str, benchmark: str, metric: str, value: float, spread: float = 2.0
-) -> dict[str, Any]:
+def row(iteration: int, model: str, benchmark: str, metric: str, value: float, spread: float = 2.0) -> dict[str, Any]:
     """Return one metric with an interval."""
     low, high = value - spread, value + spread
     return {"iteration": iteration, "model": model, "benchmark": benchmark, "metric": metric,

@@ -140,7 +140,5 @@ def test_an_identity_knows_neither_seeds_nor_machines() -> None:
 
 
 def test_values_match_as_typed_on_a_command_line() -> None:
-    assert (
-        matches(0.1, "0.1") and matches(True, "true") and matches("dpo", ("ipo", "dpo")) and matches(None, "null")
-    )
+    assert matches(0.1, "0.1") and matches(True, "true") and matches("dpo", ("ipo", "dpo")) and matches(None, "null")
     assert not matches(0.1, "0.2") and not matches("dpo", "dp")

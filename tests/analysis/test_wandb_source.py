@@ -76,9 +76,7 @@ def test_a_run_without_a_record_is_said(runs: Path, server: FakeWandb) -> None:
         del server.runs["killed"]
 
 
-@pytest.mark.parametrize(
-    ("place", "problem"), [("team/nothing", "Could not find project"), ("team", "not a project")]
-)
+@pytest.mark.parametrize(("place", "problem"), [("team/nothing", "Could not find project"), ("team", "not a project")])
 def test_a_wrong_project_is_one_line(server: FakeWandb, place: str, problem: str) -> None:
     with pytest.raises(DataError) as error:
         load(f"wandb:{place}")
