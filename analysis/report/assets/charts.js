@@ -197,12 +197,21 @@
     figure.querySelector(".numbers .scroll").replaceChildren(table);
   };
 
+  // One chart at a time, the page free in between: a reader may scroll and type while many are drawn.
+  let queue = Promise.resolve();
+  const later = (figure) => {
+    queue = queue
+      .then(() => draw(figure))
+      .catch((error) => refuse(figure, error))
+      .then(() => new Promise((resolve) => setTimeout(resolve)));
+  };
+
   for (const figure of document.querySelectorAll("[data-chart]")) {
-    Report.whenNear(figure, () => draw(figure).catch((error) => refuse(figure, error)));
+    Report.whenNear(figure, () => later(figure));
     figure.querySelector(".numbers").addEventListener("toggle", () => numbers(figure), { once: true });
   }
   // The library is large: it is read once the page has nothing else to do, before the reader comes to a chart.
   // A failure shows at the first chart.
   if (document.querySelector("[data-chart]")) Report.whenIdle(() => library().catch(() => {}));
-  Report.onTheme(() => drawn.forEach((figure) => draw(figure)));
+  Report.onTheme(() => drawn.forEach(later));
 })();
