@@ -58,10 +58,11 @@ class Run:
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Return run folders: each path is one, or holds some (a sweep); raises DataError when it is neither."""
+    """Return run folders: each path is one, or holds some or sweeps of some; raises DataError when it is neither."""
     found: dict[Path, None] = {}
     for path in paths:
-        inside = [path] if (path / RECORD).is_file() else sorted(p.parent for p in path.glob(f"*/{RECORD}"))
+        below = [*path.glob(f"*/{RECORD}"), *path.glob(f"*/*/{RECORD}")]
+        inside = [path] if (path / RECORD).is_file() else sorted(record.parent for record in below)
         if not inside:
             problem = "no run is found here" if path.is_dir() else "the folder does not exist"
             allowed = f"a run folder (it holds {RECORD}) or a folder of run folders"

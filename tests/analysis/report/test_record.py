@@ -15,6 +15,10 @@ def test_a_folder_of_runs_stands_for_its_runs(sweep_folder: Path) -> None:
     assert [folder.name for folder in find_runs([sweep_folder])] == ["both-0", "both-1", "pm-0", "pm-1"]
 
 
+def test_a_folder_of_sweeps_stands_for_their_runs(sweep_folder: Path) -> None:
+    assert find_runs([sweep_folder.parent]) == find_runs([sweep_folder])
+
+
 def test_a_run_named_twice_is_taken_once(sweep_folder: Path) -> None:
     assert len(find_runs([sweep_folder, sweep_folder / "pm-0"])) == 4
 
