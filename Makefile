@@ -26,7 +26,7 @@ run: setup ## run Mutual-Taught in the synthetic world (ARGS="seed=1 iterations=
 	$(BIN)/python -m mt.run $(ARGS)
 
 test: setup ## run the default test suite (ARGS="-k store")
-	$(BIN)/python -m pytest -m "not slurm and not engines" $(ARGS)
+	$(BIN)/python -m pytest -m "not slurm and not engines and not browser" $(ARGS)
 
 test-slurm: setup ## install a private SLURM cluster (Debian packages) and run the tests on it
 	@for tool in slurmctld slurmd sbatch munged; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || missing=1; done; \

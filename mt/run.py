@@ -74,10 +74,14 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
 
 
 def execute_run(one: Blueprint, folder: Path, console: Console, sweep: str | None = None) -> dict[str, Any]:
-    """Execute one run with its display, tracker and report; returns its record."""
+    """Execute one run with its display, tracker and report, which it ends with however it ends."""
     quiet_libraries()
-    with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
-        record = run(one, folder, [display], sweep)
+    try:
+        with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
+            record = run(one, folder, [display], sweep)
+    except MutualTaughtError:
+        write_report([folder], folder / "report.html", console)
+        raise
     print_summary(console, record.facts, folder)
     write_report([folder], folder / "report.html", console)
     return record.facts

@@ -8,13 +8,14 @@ from mt.types import Metric
 
 
 def mean_metrics(benchmark: str, values: Mapping[str, Sequence[float]]) -> list[Metric]:
-    """Return each metric's mean with its 95% t-interval; what has no values is left out."""
-    from mt.evaluation.statistics import t_interval
+    """Return each metric's mean with its 95% interval: Wilson's for a share, else Student's; nothing for no values."""
+    from mt.evaluation.statistics import t_interval, wilson_interval
 
     metrics = []
     for name, found in values.items():
         if found:
-            interval = t_interval(found)
+            share = all(value in (0.0, 1.0) for value in found)
+            interval = wilson_interval(sum(found), len(found)) if share else t_interval(found)
             low, high = (interval.low, interval.high) if interval else (None, None)
             metrics.append(Metric(benchmark, name, mean(found), low, high, len(found)))
     return metrics
