@@ -43,13 +43,19 @@ def _grouped(jobs: Sequence[Job], lanes: Sequence[int | None], width: int) -> li
 
 
 def _lanes(jobs: Sequence[Job], width: int) -> list[int]:
-    """Deal every job to the lane that is free first, taking the number of its stages as its duration."""
-    free = [0.0] * width
-    ends: dict[str, float] = {}
-    dealt = []
+    """Deal the jobs of every level to lanes in equal shares, those that wait for the same side by side.
+
+    A level is what could run at the same time. Neighbours in one lane with the same dependencies make one array, so
+    that the number of submissions stays near the number of different dependencies.
+    """
+    depth: dict[str, int] = {}
+    levels: dict[int, dict[tuple[bool, tuple[str, ...]], list[str]]] = {}
     for job in jobs:
-        lane = free.index(min(free))
-        start = max([free[lane], *(ends.get(name, 0.0) for name in job.after)])
-        ends[job.name] = free[lane] = start + max(len(job.stages), 0.1)
-        dealt.append(lane)
-    return dealt
+        depth[job.name] = 1 + max((depth.get(name, -1) for name in job.after), default=-1)
+        alike = levels.setdefault(depth[job.name], {})
+        alike.setdefault((job.resource == "gpu", job.after), []).append(job.name)
+    lane: dict[str, int] = {}
+    for alike in levels.values():
+        row = [name for names in alike.values() for name in names]
+        lane |= {name: place * width // max(len(row), width) for place, name in enumerate(row)}
+    return [lane[job.name] for job in jobs]

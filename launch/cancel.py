@@ -15,7 +15,7 @@ from rich.console import Console
 from launch import cli, local, slurm
 from launch.cut import ancestors
 from launch.states import ACTIVE, survey
-from launch.sweep import Sweep, driver, driving, load, update
+from launch.sweep import Sweep, driver, driving, load, write_cancelled
 from launch.view import as_data, summary
 
 
@@ -48,7 +48,7 @@ def cancel(folder: Path, sweep: Sweep, name: str | None) -> list[str]:
     names = affected(sweep, name)
     status = survey(folder, sweep)
     active = {job.name: job.id for job in status.jobs if job.name in names and job.state in ACTIVE}
-    update(folder, lambda now: {"cancelled": sorted({*now.cancelled, *active})})
+    write_cancelled(folder, active)
     ids = [job_id for job_id in active.values() if job_id]
     if sweep.launch.name == "slurm":
         with driving(folder):

@@ -12,13 +12,13 @@ from typing import Any
 
 from launch.cut import Job, cut
 from launch.mark import mark_store
-from launch.sweep import FILE, JobEntry, RunEntry, StageEntry, Sweep, config_file, load, save
+from launch.sweep import FILE, JobEntry, RunEntry, StageEntry, Sweep, load, save, write_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
 from mt.workflow import provenance
 from mt.workflow.plan import Plan, merge
-from mt.workflow.stage import External
-from mt.workflow.store import Store, write_json
+from mt.workflow.stage import External, Stage
+from mt.workflow.store import Store
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,27 @@ class NewRun:
     plan: Plan
 
 
+class _Shelf:
+    """A store that is asked once about each stage, however many runs have it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, bool] = {}
+
+    def has(self, stage: Stage) -> bool:
+        """Say whether the stage's artifact is published."""
+        if stage.key not in self._known:
+            self._known[stage.key] = self._store.has(stage)
+        return self._known[stage.key]
+
+
 def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: Store, planner: str) -> Sweep:
     """Write a new sweep into `folder` and return it; raises LaunchError where its name is taken."""
     refuse_reuse(folder)
     _refuse_twins(runs)
     git = _git_state(folder, launch.require_clean)
-    missing = {run.name: run.plan.missing(store) for run in runs}
+    shelf = _Shelf(store)
+    missing = {run.name: run.plan.missing(shelf) for run in runs}
     jobs = cut(missing, share=launch.share)
     needed = {stage.key for stages in missing.values() for stage in stages}
     merged = merge(run.plan for run in runs)
@@ -47,8 +62,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
         for stage in merged.order
         if stage.key in needed
     ]
-    for run in runs:
-        write_json(config_file(folder, run.name), run.values)
+    write_configs(folder, {run.name: run.values for run in runs})
     sweep = Sweep.model_validate(
         {
             "version": 1,
@@ -65,7 +79,6 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "runs": [_run_entry(run) for run in runs],
             "stages": [entry.model_dump() for entry in stages],
             "jobs": [_job_entry(job).model_dump() for job in jobs],
-            "cancelled": [],
         }
     )
     save(folder, sweep)
@@ -121,5 +134,4 @@ def _job_entry(job: Job) -> JobEntry:
         runs=list(job.runs),
         after=list(job.after),
         records=list(job.records),
-        submissions=[],
     )

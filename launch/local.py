@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -18,7 +17,7 @@ from submitit.local.local import LocalJob
 
 from launch.job import RunJob
 from launch.slurm import Seen
-from launch.sweep import JobEntry, Submission, load, logs, submitted
+from launch.sweep import Submission, load, logs, write_submitted
 
 _FOREVER_MIN = 60 * 24 * 3650
 _POLL_S = 0.3
@@ -26,7 +25,6 @@ _POLL_S = 0.3
 
 @dataclass(frozen=True)
 class _Running:
-    entry: JobEntry
     process: LocalJob[None]
     slot: int
 
@@ -84,7 +82,9 @@ def _ready(folder: Path, waiting: Sequence[str]) -> list[str]:
     if not waiting:
         return []
     sweep = load(folder)
-    return [name for name in waiting if name not in sweep.cancelled and all(map(sweep.is_done, sweep.job[name].after))]
+    return [
+        name for name in waiting if not sweep.job[name].cancelled and all(map(sweep.is_done, sweep.job[name].after))
+    ]
 
 
 def _start(folder: Path, name: str, slot: int, width: int) -> _Running:
@@ -95,9 +95,8 @@ def _start(folder: Path, name: str, slot: int, width: int) -> _Running:
     )
     process = executor.submit(RunJob(str(folder), name))
     assert isinstance(process, LocalJob)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    sweep = submitted(folder, {name: Submission(id=process.job_id, host=socket.gethostname(), time=now)})
-    return _Running(sweep.job[name], process, slot)
+    write_submitted(folder, {name: Submission.now(process.job_id)})
+    return _Running(process, slot)
 
 
 def _controller(pid: str) -> psutil.Process | None:

@@ -26,7 +26,12 @@ def start(command: Sequence[str], cwd: Path) -> Popen[bytes]:
     """Start a process in a session of its own that ignores the stop signal; its orphans come to this process."""
     _prctl(_SET_SUBREAPER, 1)
     environment = {**os.environ, _PARENT: str(os.getpid())}
-    return Popen([*IGNORE_USR2, *command], cwd=cwd, env=environment, start_new_session=True)
+    # held back until the child has been forked, a signal of these milliseconds reaches this process alone
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        return Popen([*IGNORE_USR2, *command], cwd=cwd, env=environment, start_new_session=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
 
 
 def die_with_parent() -> None:

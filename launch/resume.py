@@ -13,7 +13,7 @@ from rich.console import Console
 from launch import cli, slurm
 from launch.states import survey
 from launch.submit import dispatch
-from launch.sweep import driving, load, update
+from launch.sweep import driving, load, save
 from launch.view import as_data
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe
@@ -53,7 +53,8 @@ def _change(folder: Path, changes: list[str]) -> None:
     if foreign:
         mend = "What is computed stays as submitted; submit another sweep for other results"
         raise LaunchError(describe("changes", foreign[0], "only launch.KEY=VALUE can change", mend=mend))
-    given = {"launch": load(folder).launch.model_dump()}
+    sweep = load(folder)
+    given = {"launch": sweep.launch.model_dump()}
     merged = OmegaConf.merge(given, OmegaConf.from_dotlist(changes))
     try:
         values = OmegaConf.to_container(merged)
@@ -63,7 +64,7 @@ def _change(folder: Path, changes: list[str]) -> None:
         first = error.errors()[0]
         path = ".".join(["launch", *map(str, first["loc"][1:])])
         raise LaunchError(describe(path, first["input"], first["msg"])) from None
-    update(folder, lambda sweep: {"launch": launch})
+    save(folder, sweep.model_copy(update={"launch": launch}))
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ class PlannedRun:
         record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name)
         record.facts["command"] = shlex.join(sweep.command)
         record.begin()
-        if state == "planned":
+        record.facts["started"] = sweep.created
+        if state in ("planned", "running"):
             record.write(state)
             return
-        record.facts["started"] = sweep.created
         own = {one.key for job in sweep.jobs if job.runs[0] == run for one in progress.computed(folder, job.name)}
         for stage in self.plan.order:
             if stage.key in own:

@@ -185,7 +185,7 @@ class _Survey:
     def _ended(self, told: Seen | None, job: JobEntry, last: Attempt | None) -> Verdict:
         if last is not None and last.outcome == "failed":
             return "failed", last.reason
-        if job.name in self.sweep.cancelled:
+        if job.cancelled:
             return "cancelled", ""
         if last is None and (broken := self._before(job, lambda state: state in _ENDED_BADLY)):
             first = self.jobs[broken[0]]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +14,7 @@ from launch.create import NewRun, create, refuse_reuse
 from launch.cut import Job
 from launch.runs import PLANNER
 from launch.states import ACTIVE, SweepStatus, survey
-from launch.sweep import FILE, Submission, Sweep, driving, load, logs, submitted
+from launch.sweep import FILE, Submission, Sweep, driving, load, logs, write_submitted
 from launch.view import live, print_status
 from launch.work import plan_run
 from mt.config.compose import Composed
@@ -53,8 +51,7 @@ def dispatch(folder: Path, console: Console) -> int:
         slurm.cancel(sorted(set(slurm.tagged(sweep.tag)) - {job.id for job in sweep.jobs if job.id}))
     status = survey(folder, sweep)
     jobs, width = due(sweep, status)
-    for run in dict.fromkeys(run for job in jobs for run in job.runs):
-        plan_run(sweep, folder, run).record(folder, sweep, run, "planned")
+    _forget_failures(folder, sweep, jobs)
     if sweep.launch.name == "slurm":
         _submit_to_slurm(folder, sweep, status, jobs, width)
         _announce(folder, len(jobs), console)
@@ -77,6 +74,13 @@ def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
     ]
     assert isinstance(sweep.launch, DetachedConfig)
     return jobs, max(1, sweep.launch.max_running - len(active))
+
+
+def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:
+    """Let the records of failed runs that are tried again say so."""
+    for run in dict.fromkeys(run for job in jobs for run in job.runs):
+        if sweep.recorded_state(run) == "failed":
+            plan_run(sweep, folder, run).record(folder, sweep, run, "planned")
 
 
 def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequence[Job], width: int) -> None:
@@ -108,9 +112,7 @@ def _submit_batch(folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, st
         tag=sweep.tag,
     )
     found = dict(zip(request.names, slurm.submit(folder, logs(folder), sweep.launch, request), strict=True))
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    host = socket.gethostname()
-    submitted(folder, {name: Submission(id=job_id, host=host, time=now) for name, job_id in found.items()})
+    write_submitted(folder, {name: Submission.now(job_id) for name, job_id in found.items()})
     return found
 
 

@@ -1,8 +1,9 @@
 """The sweep folder: everything that was submitted, written down so that any shell can look after it later.
 
-`<runs>/<sweep>/` holds `sweep.json` (this module), `configs/` (each run's resolved configuration), `logs/`
-(submitit's files and the jobs' output, named by job id), `attempts/` and `progress/` (written by the jobs),
-`difference.patch` (uncommitted changes at submission) and the runs' own folders.
+`<runs>/<sweep>/` holds `sweep.json` (plan, jobs, settings: written once), `events.jsonl` (what was submitted under
+which id, what was cancelled), `configs.json` (the runs' resolved configurations), `logs/` (submitit's files and the
+jobs' output, named by job id), `attempts/`, `progress/` and `computed/` (written by the jobs), `difference.patch`
+(uncommitted changes at submission) and the runs' own folders.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from launch.attempts import read_lines
 from launch.cut import Job, Resource
 from mt.config.base import Config
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
-from mt.workflow.store import write_json
+from mt.workflow.store import write_text
 
 FILE = "sweep.json"
+_EVENTS = "events.jsonl"
+_CONFIGS = "configs.json"
 _DRIVER = ".driver"
 
 
@@ -63,6 +69,11 @@ class Submission(Config):
     """The machine that submitted."""
     time: str
 
+    @classmethod
+    def now(cls, job_id: str) -> Submission:
+        """Return a submission made here and now."""
+        return cls(id=job_id, host=socket.gethostname(), time=datetime.now(UTC).isoformat(timespec="seconds"))
+
 
 class JobEntry(Config):
     """A job of the cut and its submissions."""
@@ -73,7 +84,10 @@ class JobEntry(Config):
     runs: list[str]
     after: list[str]
     records: list[str]
-    submissions: list[Submission]
+    submissions: list[Submission] = Field(default_factory=list)
+    """From `events.jsonl`."""
+    cancelled: bool = False
+    """Stopped by `cancel`, and not started again since."""
 
     @property
     def id(self) -> str | None:
@@ -112,8 +126,6 @@ class Sweep(Config):
     runs: list[RunEntry]
     stages: list[StageEntry]
     jobs: list[JobEntry]
-    cancelled: list[str]
-    """The jobs that `cancel` stopped and no `resume` has started again."""
 
     @cached_property
     def stage(self) -> dict[str, StageEntry]:
@@ -141,53 +153,60 @@ class Sweep(Config):
 
     def is_recorded(self, run: str) -> bool:
         """Say whether a run's record is complete."""
+        return self.recorded_state(run) == "finished"
+
+    def recorded_state(self, run: str) -> str | None:
+        """Return the state in a run's record, or None where there is no record yet."""
         try:
-            return bool(json.loads((self.folder[run] / "record.json").read_text())["state"] == "finished")
+            return str(json.loads((self.folder[run] / "record.json").read_text())["state"])
         except (FileNotFoundError, json.JSONDecodeError, KeyError):
-            return False
+            return None
 
 
 def load(folder: Path) -> Sweep:
-    """Read a sweep; raises LaunchError when there is none or it cannot be read."""
+    """Read a sweep with all that happened to it; raises LaunchError when there is none or it cannot be read."""
     try:
-        return Sweep.model_validate_json((folder / FILE).read_text())
+        sweep = Sweep.model_validate_json((folder / FILE).read_text())
     except FileNotFoundError:
         raise LaunchError(f"{folder}: no sweep was submitted here (it has no {FILE})") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise LaunchError(f"{folder / FILE}: cannot be read ({where}: {first['msg']})") from None
+    changes: dict[str, dict[str, Any]] = {}
+    for event in read_lines(folder / _EVENTS):
+        _apply(event, changes.setdefault(event["job"], {"submissions": [], "cancelled": False}))
+    jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
+    return sweep.model_copy(update={"jobs": jobs})
 
 
 def save(folder: Path, sweep: Sweep) -> None:
-    """Write a sweep in one step."""
-    write_json(folder / FILE, json.loads(sweep.model_dump_json()))
+    """Write a sweep in one step; submissions and cancellations are events of their own."""
+    write_text(folder / FILE, sweep.model_dump_json(exclude={"jobs": {"__all__": {"submissions", "cancelled"}}}))
 
 
-def update(folder: Path, change: Callable[[Sweep], dict[str, Any]]) -> Sweep:
-    """Change fields of a written sweep, one command at a time, and return it."""
-    with (folder / f".{FILE}.edit").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        sweep = load(folder)
-        changed = sweep.model_copy(update=change(sweep))
-        save(folder, changed)
-    return load(folder)
+def write_submitted(folder: Path, found: Mapping[str, Submission]) -> None:
+    """Write down that jobs (by name) were handed to the scheduler."""
+    _append(folder, [{"job": name, "submitted": one.model_dump()} for name, one in found.items()])
 
 
-def submitted(folder: Path, found: Mapping[str, Submission]) -> Sweep:
-    """Write down that jobs (by name) were handed to the scheduler, and return the sweep with them."""
+def write_cancelled(folder: Path, names: Iterable[str]) -> None:
+    """Write down that jobs were cancelled."""
+    _append(folder, [{"job": name, "submitted": None} for name in names])
 
-    def entry(job: JobEntry) -> JobEntry:
-        more = [found[job.name]] if job.name in found else []
-        return job.model_copy(update={"submissions": [*job.submissions, *more]})
 
-    return update(
-        folder,
-        lambda sweep: {
-            "jobs": [entry(job) for job in sweep.jobs],
-            "cancelled": [name for name in sweep.cancelled if name not in found],
-        },
-    )
+def _append(folder: Path, events: list[dict[str, Any]]) -> None:
+    with (folder / _EVENTS).open("a") as file:
+        file.write("".join(f"{json.dumps(event)}\n" for event in events))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _apply(event: Mapping[str, Any], change: dict[str, Any]) -> None:
+    submitted = event["submitted"]
+    change["cancelled"] = submitted is None
+    if submitted is not None:
+        change["submissions"].append(Submission(**submitted))
 
 
 def find(runs: Path, name: str) -> Path:
@@ -235,9 +254,15 @@ def driver(folder: Path) -> int | None:
     return None
 
 
-def config_file(folder: Path, run: str) -> Path:
-    """Return where a run's resolved configuration lies."""
-    return folder / "configs" / f"{run}.json"
+def write_configs(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the runs' resolved configurations."""
+    write_text(folder / _CONFIGS, json.dumps(values, ensure_ascii=False))
+
+
+def read_configs(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the runs' resolved configurations by name."""
+    found: dict[str, dict[str, Any]] = json.loads((folder / _CONFIGS).read_text())
+    return found
 
 
 def logs(folder: Path) -> Path:

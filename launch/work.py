@@ -8,7 +8,6 @@ to the workflow.
 from __future__ import annotations
 
 import importlib
-import json
 import signal
 import sys
 import traceback
@@ -19,7 +18,7 @@ from typing import Any, Protocol
 from launch import attempts, processes, progress
 from launch.job import STOPPED
 from launch.mark import check_store
-from launch.sweep import JobEntry, Sweep, config_file, load
+from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig
 from mt.door.execution import Chorus, Logger
 from mt.errors import LaunchError, MutualTaughtError
@@ -74,6 +73,8 @@ def run(folder: Path, name: str, reporter: progress.Reporter) -> None:
     sweep = load(folder)
     job = sweep.job[name]
     plans = {run: plan_run(sweep, folder, run) for run in job.records or job.runs[:1]}
+    if len(job.runs) == 1 and not sweep.is_recorded(job.runs[0]):
+        plan_run(sweep, folder, job.runs[0]).record(folder, sweep, job.runs[0], "running")
     try:
         check_progress(folder, sweep, name)
         compute(sweep, job, next(iter(plans.values())).plan, reporter)
@@ -111,8 +112,7 @@ def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
 
 def plan_run(sweep: Sweep, folder: Path, run: str) -> Planned:
     """Rebuild a run from the configuration that was written down when it was submitted."""
-    values: dict[str, Any] = json.loads(config_file(folder, run).read_text())
-    return planner(sweep.planner)(values)
+    return planner(sweep.planner)(read_configs(folder)[run])
 
 
 def planner(name: str) -> Callable[[dict[str, Any]], Planned]:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, HydraException
+from hydra import compose
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from mt.config.assembly import Assembler, hydra_at, override_key, override_parser
 from mt.config.contexts import within_context
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe, nearest
 
-_ABSENT = object()
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -41,10 +38,10 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False) -> list[Co
     """
     register_resolvers()
     found: dict[str, Composed] = {}
-    with _hydra():
-        composer = _Composer()
+    with hydra_at(CONF):
+        assembler = Assembler(set(groups()))
         for line in list(_expand(list(overrides))) if multirun else [list(overrides)]:
-            one = Composed(line, _checked(composer.compose(line)))
+            one = Composed(line, _checked(_plain(assembler, line)))
             found.setdefault(repr(one.config.identity()), one)
     runs = list(found.values())
     if not multirun:
@@ -83,52 +80,11 @@ def _within_context(model: str, length: int, *, _root_: DictConfig) -> int:
     return within_context(_root_[model].path, length)
 
 
-class _hydra:
-    def __enter__(self) -> None:
-        GlobalHydra.instance().clear()
-        self._context = initialize_config_dir(str(CONF), version_base="1.3")
-        self._context.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._context.__exit__(*error)
-
-
-class _Composer:
-    """Composes each combination of choices once, and sets the plain values of a sweep's runs on copies of it."""
-
-    def __init__(self) -> None:
-        self._choices = set(groups())
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
-
-    def compose(self, overrides: list[str]) -> dict[str, Any]:
-        """Return the resolved configuration of one run as plain data."""
-        try:
-            config = self._assembled(overrides)
-            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_explain(error, overrides)) from error
-        assert isinstance(plain, dict)
-        return {str(name): value for name, value in plain.items()}
-
-    def _assembled(self, overrides: list[str]) -> DictConfig:
-        values = [line for line in overrides if re.match(r"[\w.]+=", line) and _key(line) not in self._choices]
-        rest = tuple(line for line in overrides if line not in values)
-        if rest not in self._composed:
-            self._composed[rest] = compose("config", overrides=list(rest))
-        config = deepcopy(self._composed[rest])
-        for parsed in _parser().parse_overrides(values):
-            _set(config, parsed.key_or_group, parsed.value())
-        return config
-
-
-def _set(config: DictConfig, key: str, value: Any) -> None:
-    """Set an existing setting; an unknown one is an error, as in Hydra."""
-    if OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
-        parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
-        names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
-        if key.rpartition(".")[2] not in names:
-            raise ConfigCompositionException(f"Could not override '{key}'.")
-    OmegaConf.update(config, key, value, merge=True, force_add=False)
+def _plain(assembler: Assembler, overrides: list[str]) -> dict[str, Any]:
+    try:
+        return assembler.assemble(overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, overrides)) from error
 
 
 def _checked(values: dict[str, Any]) -> RunConfig:
@@ -140,13 +96,15 @@ def _checked(values: dict[str, Any]) -> RunConfig:
 
 def _expand(overrides: list[str]) -> Iterator[list[str]]:
     """Yield the override lists of a sweep: the runs of its experiments, times the swept values."""
-    names = [name for line in overrides if _key(line) == "experiment" for name in line.split("=", 1)[1].split(",")]
-    given = [line for line in overrides if _key(line) != "experiment"]
+    names = [
+        name for line in overrides if override_key(line) == "experiment" for name in line.split("=", 1)[1].split(",")
+    ]
+    given = [line for line in overrides if override_key(line) != "experiment"]
     if not names:
         yield from _product(given)
     for name in names:
         for line in _experiment_runs(name):
-            kept = [part for part in line.split() if _key(part) not in {_key(other) for other in given}]
+            kept = [part for part in line.split() if override_key(part) not in {override_key(other) for other in given}]
             yield from _product([*kept, *given, f"experiment={name}"])
 
 
@@ -154,16 +112,11 @@ def _product(overrides: list[str]) -> list[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     try:
-        parsed = _parser().parse_overrides(overrides)
+        parsed = override_parser().parse_overrides(overrides)
     except HydraException as error:
         raise ConfigError(_explain(error, overrides)) from error
     batches = BasicSweeper.split_arguments(parsed, None)
     return [list(job) for batch in batches for job in batch]
-
-
-@lru_cache(maxsize=1)
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
 
 
 def _experiment_runs(name: str) -> list[str]:
@@ -177,10 +130,6 @@ def _refuse_experiment(config: RunConfig) -> None:
         name, count = config.experiment.name, len(config.experiment.runs)
         problem = f"it is {count} runs, and this command makes one"
         raise ConfigError(describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}"))
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
 
 
 def _explain(error: Exception, overrides: Sequence[str]) -> str:
@@ -202,7 +151,7 @@ def _unknown_option(group: str, value: str) -> str:
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
-    value = next((line.partition("=")[2] for line in overrides if _key(line) == key), "…")
+    value = next((line.partition("=")[2] for line in overrides if override_key(line) == key), "…")
     valid = [*_keys(), *groups()]
     siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
     hint = nearest(key, siblings) or nearest(key, valid)

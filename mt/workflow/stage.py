@@ -55,9 +55,13 @@ class Stage(Keyed):
         """Where the artifact lies in a store: "<name>/<short key>"."""
         return f"{self.name}/{self.key[:SHORT]}"
 
+    @cached_property
+    def _inputs(self) -> list[Stage]:
+        return [stage for field in fields(self) for stage in _stages(getattr(self, field.name))]
+
     def inputs(self) -> list[Stage]:
         """Return the stages whose artifacts this one reads, in the order of the fields."""
-        return [stage for field in fields(self) for stage in _stages(getattr(self, field.name))]
+        return list(self._inputs)
 
     def check(self) -> None:
         """Raise one clear error where the stage cannot succeed; asked before anything runs, so only of cheap facts."""

@@ -147,11 +147,16 @@ def sha256(path: Path) -> str:
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON in one step: readers see the old content or the new one, never half of it."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=True))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with draft.open("w") as file:
-            json.dump(value, file, indent=1, ensure_ascii=False, allow_nan=True)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -1,0 +1,145 @@
+"""From override strings to plain, resolved values, fast enough for sweeps of hundreds of runs.
+
+Hydra takes a fifth of a second for one run. Here each file is read once, each combination of choices is composed
+once, and a plain value that nothing refers to is set on a copy of the resolved result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+_ABSENT = object()
+
+
+@contextmanager
+def hydra_at(conf: Path) -> Iterator[None]:
+    """Let Hydra compose from the files in `conf`, reading each of them once."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        loader: Any = GlobalHydra.instance().config_loader()
+        loader.repository = _Remembering(loader.repository)
+        yield
+
+
+class _Remembering(ConfigRepository):
+    """Hydra's repository of files, which hands out copies of what it has read before."""
+
+    def __init__(self, read: ConfigRepository) -> None:
+        self.__dict__.update(read.__dict__)
+        self._known: dict[str, ConfigResult | None] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Remembering:
+        return self
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return a file's content."""
+        if config_path not in self._known:
+            self._known[config_path] = super().load_config(config_path)
+        return deepcopy(self._known[config_path])
+
+
+class Assembler:
+    """Composes each combination of choices once, and sets the plain values of a sweep's runs on copies of it."""
+
+    def __init__(self, choices: set[str]) -> None:
+        self._choices = choices
+        self._composed: dict[tuple[str, ...], _Base] = {}
+
+    def assemble(self, overrides: list[str]) -> dict[str, Any]:
+        """Return the resolved configuration of one run as plain data; raises what Hydra and OmegaConf raise."""
+        values = [line for line in overrides if re.match(r"[\w.]+=", line) and override_key(line) not in self._choices]
+        rest = tuple(line for line in overrides if line not in values)
+        if rest not in self._composed:
+            self._composed[rest] = _Base(compose("config", overrides=list(rest)))
+        settings = {one.key_or_group: one.value() for one in override_parser().parse_overrides(values)}
+        return self._composed[rest].with_values(settings)
+
+
+class _Base:
+    """One combination of choices, before and after interpolations are resolved."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self._config = config
+        self._words = _interpolated_words(OmegaConf.to_container(config, resolve=False))
+        try:
+            self._plain: dict[str, Any] | None = _resolved(config)
+        except OmegaConfBaseException:  # a value is still missing: the run's own values may give it
+            self._plain = None
+
+    def with_values(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the resolved configuration with these settings."""
+        if self._plain is not None and all(self._is_independent(key, value) for key, value in settings.items()):
+            plain = deepcopy(self._plain)
+            for key, value in settings.items():
+                *parents, last = key.split(".")
+                _descend(plain, parents)[last] = value
+            return plain
+        config = deepcopy(self._config)
+        for key, value in settings.items():
+            _set(config, key, value)
+        return _resolved(config)
+
+    def _is_independent(self, key: str, value: Any) -> bool:
+        """Say whether a setting is a plain one that exists and that no interpolation can refer to."""
+        *parents, last = key.split(".")
+        node = _descend(self._plain, parents)
+        scalar = isinstance(value, int | float) or (isinstance(value, str) and "${" not in value)
+        known = isinstance(node, dict) and last in node and not isinstance(node[last], dict | list)
+        return scalar and known and not self._words.intersection(key.split("."))
+
+
+def override_key(override: str) -> str:
+    """Return what an override sets: a group or a setting."""
+    return override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
+
+
+@lru_cache(maxsize=1)
+def override_parser() -> OverridesParser:
+    """Return Hydra's parser of overrides."""
+    return OverridesParser.create()
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
+
+
+def _interpolated_words(value: Any) -> set[str]:
+    """Return every word of every interpolation: more than the settings that they refer to, never fewer."""
+    if isinstance(value, dict):
+        return set().union(*(_interpolated_words(item) for item in value.values()))
+    if isinstance(value, list):
+        return set().union(*(_interpolated_words(item) for item in value))
+    return set(re.findall(r"\w+", value)) | {"scale"} if isinstance(value, str) and "${" in value else set()
+
+
+def _descend(node: Any, names: list[str]) -> Any:
+    for name in names:
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
+
+
+def _set(config: DictConfig, key: str, value: Any) -> None:
+    """Set an existing setting; an unknown one is an error, as in Hydra."""
+    if OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
+        parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
+        names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
+        if key.rpartition(".")[2] not in names:
+            raise ConfigCompositionException(f"Could not override '{key}'.")
+    OmegaConf.update(config, key, value, merge=True, force_add=False)
