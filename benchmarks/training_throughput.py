@@ -1,21 +1,20 @@
 """How fast training is, against its own ideal and against TRL's trainers on the same rows.
 
-    python benchmarks/training_throughput.py                      # a tiny model and short texts, on the CPU
-    python benchmarks/training_throughput.py --trl                # TRL's trainers beside ours
-    python benchmarks/training_throughput.py --texts FILE [FILE]  # real texts: JSONL(.gz), instruction and output
+    python -m benchmarks.training_throughput                           # a tiny model and short texts, on the CPU
+    python -m benchmarks.training_throughput --trl                     # TRL's trainers beside ours
+    python -m benchmarks.training_throughput --data PROMPTS ONE OTHER  # real texts: JSONL(.gz)
 
-Four ways to spend the same optimizer steps on the same model, in tokens (without padding) per second:
-ideal, one full batch of equal lengths again and again in a bare loop; bare, a bare loop over our micro-batches,
-made beforehand; ours, the engine with everything that it does per step; trl, TRL's trainer at its defaults (DPO
-with its reference model). On the CPU the clock is the process's own CPU time, so that other work counts less.
+Prompt files hold `prompt_id` and `prompt`, the two output files `prompt_id` and `response`. Four ways to spend the
+same optimizer steps on the same model, in tokens (without padding) per second: ideal, one full batch of equal
+lengths again and again in a bare loop; bare, a bare loop over our micro-batches, made beforehand; ours, the engine
+with everything that it does per step; trl, TRL's trainer at its defaults (DPO with its reference model). Times are
+CPU seconds of this process, wall seconds on a GPU. "of ceiling" is our floating-point rate (6 FLOPs per weight and
+token, recomputation not counted) over that of a large matrix product in the same precision.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
-import random
 import sys
 import tempfile
 import time
@@ -27,10 +26,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, PrinterCallback
+from transformers import PrinterCallback
 from transformers.utils import logging
 
+from benchmarks.training_rows import as_pairs, made_up, real, write_model
+from benchmarks.training_trl import trl_trainer
 from mt.config.training import InlineTrainer, TrainingConfig
 from mt.engines.text import load_tokenizer
 from mt.engines.training.build import Place, arguments, build
@@ -42,14 +42,9 @@ from mt.engines.training.microbatch import MicroBatch, collate
 from mt.engines.training.models import load_for_training
 from mt.engines.training.task import TrainingTask, objective_of
 from mt.engines.training.trainer import BatchTrainer
-from mt.types import Demonstration, Pair, PairLogProbs, Response
+from mt.types import Demonstration, Pair, PairLogProbs
 from mt.workflow import tables
 
-TEMPLATE = (
-    "{{ '<s>' }}{% for m in messages %}{{ '<' + m.role + '>' + m.content + '<end>' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
-)
-SPECIALS = ["<pad>", "<s>", "<end>", "<user>", "<assistant>"]
 KINDS = {"policy": "dpo", "reward": "bradley_terry", "sft": "sft"}
 DPO = {"beta": 0.1, "label_smoothing": 0.0, "nll_weight": 0.0}
 
@@ -66,15 +61,13 @@ class Bench:
         """Return the training of one kind of model."""
         folder = self.folder / f"{kind}-{time.monotonic_ns()}"
         folder.mkdir()
-        rows = [Demonstration(p.prompt_id, p.messages, None, p.chosen) for p in self.pairs]
-        tables.write(
-            folder / "rows.parquet", rows if kind == "sft" else self.pairs, type(rows[0]) if kind == "sft" else Pair
-        )
-        tables.write(
-            folder / "reference.parquet",
-            [PairLogProbs(p.prompt_id, -20.0, -20.0) for p in self.pairs],
-            PairLogProbs,
-        )
+        if kind == "sft":
+            demonstrations = [Demonstration(p.prompt_id, p.messages, None, p.chosen) for p in self.pairs]
+            tables.write(folder / "rows.parquet", demonstrations, Demonstration)
+        else:
+            tables.write(folder / "rows.parquet", self.pairs, Pair)
+        references = [PairLogProbs(p.prompt_id, -20.0, -20.0) for p in self.pairs]
+        tables.write(folder / "reference.parquet", references, PairLogProbs)
         return TrainingTask(
             kind=kind,  # type: ignore[arg-type]
             model=str(self.folder / "model"),
@@ -93,27 +86,45 @@ class Bench:
 def training(options: argparse.Namespace) -> TrainingConfig:
     """Return what is trained: constant but for the batch."""
     return TrainingConfig(
-        learning_rate=1e-4, batch_size=options.batch_size, epochs=1, optimizer="adamw", schedule="cosine",
-        warmup_ratio=0.1, weight_decay=0.0, max_gradient_norm=1.0, max_length=options.max_length, truncation="drop",
-        length_buckets=options.length_buckets, last_batch="drop", lora=None,
-    )  # fmt: skip
+        learning_rate=1e-4,
+        batch_size=options.batch_size,
+        epochs=1,
+        optimizer="adamw",
+        schedule="cosine",
+        warmup_ratio=0.1,
+        weight_decay=0.0,
+        max_gradient_norm=1.0,
+        max_length=options.max_length,
+        truncation="drop",
+        length_buckets=options.length_buckets,
+        last_batch="drop",
+        lora=None,
+    )
 
 
 def trainer(options: argparse.Namespace) -> InlineTrainer:
     """Return how it is trained."""
     return InlineTrainer(
-        name="inline", dtype=options.dtype, micro_batch_tokens=options.micro_batch_tokens, checkpoint_minutes=60,
-        gradient_checkpointing=options.gradient_checkpointing, report_steps=5, threads=options.threads,
+        name="inline",
+        dtype=options.dtype,
+        micro_batch_tokens=options.micro_batch_tokens,
+        gradient_checkpointing=options.gradient_checkpointing,
+        checkpoint_minutes=60,
+        report_steps=5,
+        threads=options.threads,
         device="auto",
-    )  # fmt: skip
+    )
 
 
-def ours(bench: Bench, kind: str) -> float:
-    """Tokens per second of the engine."""
-    engine, _ = prepared(bench, kind)
-    with spared_collector():
-        seconds = timed(engine.train)
-    return tokens_of(engine) / seconds
+def ideal(bench: Bench, kind: str) -> float:
+    """Tokens per second of a bare loop over one full batch whose sequences are all as long as the mean."""
+    engine, examples = prepared(bench, kind)
+    row = mean_row(examples)
+    size = min(bench.options.batch_size, max(1, bench.options.micro_batch_tokens // row.padded))
+    batch = collate([row] * size, 0, pooled=kind == "reward")
+    steps = -(-tokens_of(engine) // batch.tokens)
+    seconds = timed(lambda: bare_loop(engine, [([batch], size)] * steps))
+    return steps * batch.tokens / seconds
 
 
 def bare(bench: Bench, kind: str) -> float:
@@ -124,14 +135,35 @@ def bare(bench: Bench, kind: str) -> float:
     return tokens_of(engine) / seconds
 
 
-def ideal(bench: Bench, kind: str) -> float:
-    """Tokens per second of a bare loop over one full batch whose sequences are all as long as the mean."""
-    engine, examples = prepared(bench, kind)
-    size = min(bench.options.batch_size, max(1, bench.options.micro_batch_tokens // widest(examples)))
-    batch = collate([equal(examples) for _ in range(size)], 0, pooled=kind == "reward")
-    steps = -(-tokens_of(engine) // batch.tokens)
-    seconds = timed(lambda: bare_loop(engine, [([batch], size)] * steps))
-    return steps * batch.tokens / seconds
+def ours(bench: Bench, kind: str) -> float:
+    """Tokens per second of the engine."""
+    engine, _ = prepared(bench, kind)
+    with spared_collector():
+        seconds = timed(engine.train)
+    return tokens_of(engine) / seconds
+
+
+def trl(bench: Bench, kind: str) -> float:
+    """Tokens per second of TRL's own trainer at its defaults, on the same rows and batch size."""
+    engine, _ = prepared(bench, kind)
+    peer = trl_trainer(bench.folder, bench.pairs, kind, bench.options, use_cpu=engine.args.device.type == "cpu")
+    peer.remove_callback(PrinterCallback)
+    seconds = timed(peer.train)
+    size = bench.options.batch_size
+    share = len(bench.pairs) // size * size / len(bench.pairs)  # ours leaves the last partial batch out
+    return tokens_of(engine) / share / seconds
+
+
+def prepared(bench: Bench, kind: str) -> tuple[BatchTrainer, list[Example]]:
+    """Return a trainer ready to start, and its rows."""
+    task = bench.task(kind)
+    objective, tokenizer = objective_of(task), load_tokenizer(task.model)
+    data = read(task, tokenizer, objective)
+    batches = plan(task, data)
+    place = Place(rank=0, devices=1)
+    args = arguments(task, place)
+    engine = build(task, args, load_for_training(task), tokenizer, data, batches, objective, lambda *_: None, place)
+    return engine, data.examples
 
 
 def bare_loop(engine: BatchTrainer, steps: Sequence[tuple[list[MicroBatch], int]]) -> None:
@@ -156,73 +188,43 @@ def backward(engine: BatchTrainer, model: Any, loss: Loss, batch: MicroBatch, ro
     (loss_B.sum() / rows).backward()
 
 
-def trl(bench: Bench, kind: str) -> float:
-    """Tokens per second of TRL's own trainer at its defaults, on the same pairs and batch size."""
-    from datasets import Dataset, disable_progress_bars
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-    from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
-
-    disable_progress_bars()
-    engine, _ = prepared(bench, kind)
-    device = engine.args.device.type
-    settings: dict[str, Any] = {
-        "output_dir": str(bench.folder / "trl"), "per_device_train_batch_size": bench.options.batch_size,
-        "max_length": bench.options.max_length, "report_to": "none", "save_strategy": "no", "disable_tqdm": True,
-        "num_train_epochs": 1, "use_cpu": device == "cpu", "bf16": bench.options.dtype == "bfloat16",
-        "gradient_checkpointing": bench.options.gradient_checkpointing, "log_level": "error",
-    }  # fmt: skip
-    rows = [
-        {
-            "prompt": p.messages,
-            "chosen": [{"role": "assistant", "content": p.chosen.text}],
-            "rejected": [{"role": "assistant", "content": p.rejected.text}],
-        }
-        for p in bench.pairs
-    ]
-    tokenizer, path = load_tokenizer(bench.folder / "model"), str(bench.folder / "model")
-    common = {"processing_class": tokenizer}
-    if kind == "policy":
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-        peer: Any = DPOTrainer(model, args=DPOConfig(**settings), train_dataset=Dataset.from_list(rows), **common)
-    elif kind == "reward":
-        model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=torch.float32)
-        peer = RewardTrainer(model, args=RewardConfig(**settings), train_dataset=Dataset.from_list(rows), **common)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-        rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
-        peer = SFTTrainer(model, args=SFTConfig(**settings), train_dataset=Dataset.from_list(rows), **common)
-    peer.remove_callback(PrinterCallback)
-    seconds = timed(peer.train)
-    whole = len(bench.pairs) // bench.options.batch_size * bench.options.batch_size / len(bench.pairs)
-    return tokens_of(engine) / whole / seconds
-
-
-def prepared(bench: Bench, kind: str) -> tuple[BatchTrainer, list[Example]]:
-    """Return a trainer ready to start, and its rows."""
-    task = bench.task(kind)
-    objective, tokenizer = objective_of(task), load_tokenizer(task.model)
-    data = read(task, tokenizer, objective)
-    batches = plan(task, data)
-    args = arguments(task, Place(0, 1))
-    model = load_for_training(task)
-    engine = build(task, args, model, tokenizer, data, batches, objective, lambda *_: None, Place(0, 1))
-    return engine, data.examples
-
-
 def timed(work: Callable[[], Any]) -> float:
     """Return seconds: of CPU time where the CPU computes, else of wall time."""
-    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
-    synchronise()
+    gpu = torch.cuda.is_available()
+    clock = time.perf_counter if gpu else time.process_time
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
     start = clock()
     work()
-    synchronise()
+    if gpu:
+        torch.cuda.synchronize()
     return clock() - start
 
 
-def synchronise() -> None:
-    """Wait for the GPU, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+def ceiling(options: argparse.Namespace) -> float:
+    """Return the FLOP/s of a large matrix product in the precision of the training."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    size, times = (8192, 30) if device == "cuda" else (1024, 5)
+    matrix = torch.randn(size, size, device=device, dtype=getattr(torch, options.dtype))
+
+    def multiply() -> None:
+        for _ in range(times):
+            torch.mm(matrix, matrix)
+
+    multiply()
+    return 2 * size**3 * times / min(timed(multiply) for _ in range(3))
+
+
+def flops_per_token(engine: BatchTrainer) -> float:
+    """Return the FLOPs that a token takes forward and backward; the head counts where the loss reads it only."""
+    config = engine.model.config
+    sequences = [s for rows in engine.steps.batches for row in rows for s in engine.steps.examples[row].sequences]
+    tokens = sum(len(ids) for ids, _ in sequences)
+    layers = sum(p.numel() for name, p in engine.model.named_parameters() if "layers." in name)
+    attention = 6 * config.num_hidden_layers * config.hidden_size * sum(len(ids) ** 2 for ids, _ in sequences)
+    head = 6 * config.hidden_size * (1 if engine.steps.pooled else config.vocab_size)
+    return 6 * layers + (attention + head * sum(count for _, count in sequences)) / tokens
 
 
 def tokens_of(engine: BatchTrainer) -> int:
@@ -231,98 +233,23 @@ def tokens_of(engine: BatchTrainer) -> int:
     return sum(len(ids) for rows in steps.batches for row in rows for ids, _ in steps.examples[row].sequences)
 
 
-def widest(examples: list[Example]) -> int:
-    """Return the padded tokens of the row that stands for all."""
-    return equal(examples).padded
-
-
-def equal(examples: list[Example]) -> Example:
+def mean_row(examples: list[Example]) -> Example:
     """Return a row whose sequences all have the mean length, prompt and response."""
     sequences = [sequence for example in examples for sequence in example.sequences]
     length = round(sum(len(ids) for ids, _ in sequences) / len(sequences))
     counted = max(1, round(sum(count for _, count in sequences) / len(sequences)))
     ids = ([token for ids, _ in sequences for token in ids] * length)[:length]
-    example = examples[0]
-    return Example("mean", [(ids, counted)] * len(example.sequences), 1.0, example.reference)
+    return Example("mean", [(ids, counted)] * len(examples[0].sequences), 1.0, examples[0].reference)
 
 
-def synthetic(rows: int, seed: int = 0) -> list[tuple[str, str, str]]:
-    """Return short texts: prompts of about 8 words, responses of 2 to 7."""
-    random_ = random.Random(seed)
-    words = [
-        f"{a}{b}" for a in "bdfgklmn" for b in ("a", "e", "i", "o", "u", "an", "el", "is", "or", "un", "ax", "ip")
-    ]
-
-    def text(low: int, high: int) -> str:
-        return " ".join(random_.choice(words) for _ in range(random_.randint(low, high)))
-
-    return [(text(5, 11), text(2, 7), text(2, 7)) for _ in range(rows)]
-
-
-def real(paths: list[Path]) -> list[tuple[str, str, str]]:
-    """Return prompts with two responses each: from two files of outputs, or an output and its first half."""
-    files = []
-    for path in paths[:2]:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-            files.append([json.loads(line) for line in file])
-    first, second = files[0], files[-1]
-    halved = len(files) == 1
-    cut: Callable[[str], str] = (lambda text: text[: len(text) // 2]) if halved else (lambda text: text)
-    return [
-        (a["instruction"], a["output"], cut(b["output"]))
-        for a, b in zip(first, second, strict=True)
-        if a["output"].strip() and cut(b["output"]).strip()
-    ]
-
-
-def make_model(folder: Path, texts: list[tuple[str, str, str]], options: argparse.Namespace) -> None:
-    """Write a Llama of the wanted size with random weights and a tokenizer trained on the texts."""
-    whole = options.texts
-    inner = Tokenizer(models.BPE() if whole else models.WordLevel(unk_token="<pad>"))
-    inner.pre_tokenizer = (
-        pre_tokenizers.ByteLevel(add_prefix_space=False) if whole else pre_tokenizers.WhitespaceSplit()
-    )
-    if whole:
-        inner.decoder = decoders.ByteLevel()
-        maker: Any = trainers.BpeTrainer(
-            vocab_size=options.vocabulary, special_tokens=SPECIALS, show_progress=False,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        )  # fmt: skip
-    else:
-        maker = trainers.WordLevelTrainer(special_tokens=SPECIALS, show_progress=False)
-    inner.train_from_iterator((part for row in texts for part in row), maker)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, bos_token="<s>", eos_token="<end>", pad_token="<pad>",
-        extra_special_tokens=["<user>", "<assistant>"],
-    )  # fmt: skip
-    tokenizer.chat_template = TEMPLATE if whole else TEMPLATE.replace("'<", "' <").replace(">'", "> '")
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=options.hidden,
-            intermediate_size=3 * options.hidden,
-            num_hidden_layers=options.layers,
-            num_attention_heads=max(4, options.hidden // 64),
-            max_position_embeddings=options.max_length,
-            tie_word_embeddings=True,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=0,
-        )
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
-def options_of_user() -> argparse.Namespace:
+def options_of_user(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's choices."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=3200, help="pairs")
-    parser.add_argument("--texts", type=Path, nargs="+", help="JSONL(.gz) files of instruction and output")
+    parser.add_argument("--data", type=Path, nargs=3, metavar=("PROMPTS", "ONE", "OTHER"), help="real texts")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--vocabulary", type=int, default=4096, help="tokens of the tokenizer trained on --texts")
+    parser.add_argument("--vocabulary", type=int, default=4096, help="tokens of the tokenizer of --data")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--length-buckets", type=int, default=8)
     parser.add_argument("--micro-batch-tokens", type=int, default=16384)
@@ -333,34 +260,38 @@ def options_of_user() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is printed")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--trl", action="store_true", help="measure TRL's trainers too")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
-    options = options_of_user()
+    options = options_of_user(arguments)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
-    texts = (real(options.texts) if options.texts else synthetic(options.rows))[: options.rows]
-    pairs = [
-        Pair(str(i), [{"role": "user", "content": prompt}], None, Response(chosen, 0), Response(rejected, 0))
-        for i, (prompt, chosen, rejected) in enumerate(texts)
-    ]
+    texts = (real(*options.data) if options.data else made_up(options.rows))[: options.rows]
     ways: list[Callable[[Bench, str], float]] = [ideal, bare, ours, *([trl] if options.trl else [])]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), pairs, options)
-        make_model(bench.folder / "model", texts, options)
-        print(f"{'':8}" + "".join(f"{way.__name__:>12}" for way in ways) + f"{'ours/ideal':>12}{'ours/bare':>12}")
+        bench = Bench(Path(folder), as_pairs(texts), options)
+        write_model(bench.folder / "model", texts, options)
+        top = ceiling(options)
+        print(f"{len(texts)} pairs; ceiling {top / 1e12:.3f} TFLOP/s; tokens per second:")
+        columns = [*(way.__name__ for way in ways), "ours/ideal", "ours/bare", "of ceiling", "GPU MiB"]
+        print(f"{'':8}" + "".join(f"{column:>12}" for column in columns))
         for kind in options.kinds:
-            best = {way.__name__: max(way(bench, kind) for _ in range(options.repeats)) for way in ways}
-            shares = (best["ours"] / best["ideal"], best["ours"] / best["bare"])
-            print(
-                f"{kind:8}"
-                + "".join(f"{rate:12,.0f}" for rate in best.values())
-                + "".join(f"{s:12.0%}" for s in shares),
-                flush=True,
-            )
+            print(f"{kind:8}" + "".join(f"{cell:>12}" for cell in cells(bench, kind, ways, top)), flush=True)
+
+
+def cells(bench: Bench, kind: str, ways: list[Callable[[Bench, str], float]], top: float) -> list[str]:
+    """Measure one kind of training; return its line of the table."""
+    best, peak = {}, 0.0
+    for way in ways:
+        best[way.__name__] = max(way(bench, kind) for _ in range(bench.options.repeats))
+        if way is ours and torch.cuda.is_available():
+            peak = torch.cuda.max_memory_allocated() / 2**20
+    share = best["ours"] * flops_per_token(prepared(bench, kind)[0]) / top
+    shares = [best["ours"] / best["ideal"], best["ours"] / best["bare"], share]
+    return [*(f"{rate:,.0f}" for rate in best.values()), *(f"{s:.0%}" for s in shares), f"{peak:,.0f}"]
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -13,9 +14,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from mt.config.training import InlineTrainer
+from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.training import TrainingTask
 from mt.errors import ConfigError, DataError, EngineError, ModelError
 from mt.types import PairLogProbs
+from tests.engines.settings import logprobs_config
 from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs, references_of
 
@@ -195,19 +198,33 @@ def test_training_lowers_the_loss(lab: Lab) -> None:
 
 
 def test_references_are_read_by_row(lab: Lab) -> None:
-    """The gradient of DPO at a reference far below the policy is nil for that row, and only that row."""
+    """A reference far from the policy makes its own row's loss vanish, and no other's."""
     pairs = make_pairs(8)
     even = [PairLogProbs(pair.prompt_id, -10.0, -10.0) for pair in pairs]
-    one, far, none = (list(even) for _ in range(3))
-    far[3] = PairLogProbs(pairs[3].prompt_id, -1e6, 0.0)
-    rest = [pair for i, pair in enumerate(pairs) if i != 3]
-    losses = []
-    for rows, references in ((pairs, one), (pairs, far), (rest, [even[i] for i in range(8) if i != 3])):
+    far = [*even[:3], PairLogProbs(pairs[3].prompt_id, -1e6, 0.0), *even[4:]]
+    losses: list[float] = []
+    for rows, references in ((pairs, even), (pairs, far), ([*pairs[:3], *pairs[4:]], [*even[:3], *even[4:]])):
         task = lab.task(rows=rows, references=references)
         lab.train(task, lambda step, total, metrics: losses.append(metrics["loss"]))
     assert losses[1] * 8 == pytest.approx(losses[2] * 7, abs=1e-4)
-    assert losses[0] != losses[1]
-    assert none == even
+    assert losses[0] * 8 > losses[1] * 8 + 0.1
+
+
+@pytest.mark.parametrize("truncation", ["left", "drop"])
+def test_references_of_the_policy_itself_start_at_log_two(lab: Lab, truncation: Literal["left", "drop"]) -> None:
+    """The reference pass and the training see the same sequences, those that are cut or dropped included."""
+    pairs = make_pairs(24, longest=20)
+    items = [(pair.messages, response) for pair in pairs for response in (pair.chosen, pair.rejected)]
+    found = {i: logp for i, logp, _ in response_logprobs(logprobs_config(), lab.policy, items, 24, truncation)}
+    references = [PairLogProbs(pair.prompt_id, found[2 * i], found[2 * i + 1]) for i, pair in enumerate(pairs)]
+    training = changed(TRAINING, max_length=24, truncation=truncation, batch_size=64)
+    losses: list[float] = []
+    outcome = lab.train(
+        lab.task(rows=pairs, references=references, training=training),
+        lambda step, total, metrics: losses.append(metrics["loss"]),
+    )
+    assert losses == pytest.approx([math.log(2)], abs=1e-6)
+    assert (outcome.truncated if truncation == "left" else outcome.dropped) > 0
 
 
 def test_weights_scale_the_loss(lab: Lab) -> None:

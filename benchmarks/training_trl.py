@@ -1,0 +1,53 @@
+"""TRL's trainers on our rows, at their defaults: what our own training is measured against."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mt.engines.text import load_tokenizer
+from mt.types import Pair
+
+
+def trl_trainer(folder: Path, pairs: list[Pair], kind: str, options: argparse.Namespace, *, use_cpu: bool) -> Any:
+    """Return TRL's trainer of that kind, its data prepared."""
+    from datasets import Dataset, disable_progress_bars
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+    from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
+
+    disable_progress_bars()
+    settings: dict[str, Any] = {
+        "output_dir": str(folder / "trl"),
+        "per_device_train_batch_size": options.batch_size,
+        "max_length": options.max_length,
+        "num_train_epochs": 1,
+        "use_cpu": use_cpu,
+        "bf16": options.dtype == "bfloat16",
+        "gradient_checkpointing": options.gradient_checkpointing,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+    }
+    path = str(folder / "model")
+    auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
+    model = auto.from_pretrained(path, dtype=torch.float32, **({"num_labels": 1} if kind == "reward" else {}))
+    makers: dict[str, tuple[Any, Any]] = {
+        "policy": (DPOTrainer, DPOConfig),
+        "reward": (RewardTrainer, RewardConfig),
+        "sft": (SFTTrainer, SFTConfig),
+    }
+    make, config = makers[kind]
+    rows = Dataset.from_list([trl_row(pair, kind) for pair in pairs])
+    return make(model, args=config(**settings), train_dataset=rows, processing_class=load_tokenizer(path))
+
+
+def trl_row(pair: Pair, kind: str) -> dict[str, Any]:
+    """Return a row as TRL wants it."""
+    chosen, rejected = ([{"role": "assistant", "content": answer.text}] for answer in (pair.chosen, pair.rejected))
+    if kind == "sft":
+        return {"prompt": pair.messages, "completion": chosen}
+    return {"prompt": pair.messages, "chosen": chosen, "rejected": rejected}
