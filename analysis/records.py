@@ -91,7 +91,7 @@ def _downloads(place: str, sweep: str | None, folder: Path) -> Iterable[tuple[st
 
     try:
         filters = {"group": sweep} if sweep else {}
-        for run in wandb.Api(timeout=60).runs(place, filters=filters, lazy=False):
+        for run in wandb.Api(timeout=60).runs(place, filters=filters):
             files = list(run.files([RECORD]))
             text = None
             if files:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +15,10 @@ from mt.errors import DataError, MutualTaughtError, describe
 from mt.tracking.upload import attempts, is_open, marker, waiting
 
 UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uploaded", "failed"
+LIMIT_S = 1800.0
+"""Seconds after which the upload of one run is given up."""
+_RETRIES = {f"WANDB__{part}_RETRY_MAX": "3" for part in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")}
+"""W&B itself tries for hours, which is right for a run that goes on beside it, and wrong for someone who waits."""
 RUNNING = "still running; upload it when it has ended, or what is there with --force"
 
 
@@ -37,13 +41,14 @@ def sync(
     entity: str = "",
     dry_run: bool = False,
     force: bool = False,
-) -> list[Upload]:
+) -> Iterator[Upload]:
     """Upload the named runs below `runs` (all of them without names), each with its attempts in order.
 
-    Raises DataError where a run does not exist or was not tracked.
+    Yields what became of each as soon as it is known; raises DataError where a run does not exist or was not tracked.
     """
     options = [*(["--project", project] if project else []), *(["--entity", entity] if entity else [])]
-    return [_sync(_title(folder, runs), folder, options, dry_run, force) for folder in _folders(runs, names)]
+    for folder in _folders(runs, names):
+        yield _sync(_title(folder, runs), folder, options, dry_run, force)
 
 
 def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: bool) -> Upload:
@@ -56,11 +61,22 @@ def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: boo
         return Upload(name, WAITING, len(files))
     paths = [str(file.resolve()) for file in files]
     command = [sys.executable, "-m", "wandb", "sync", *options, *paths]
-    done = subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False)
-    words = (done.stdout + done.stderr).splitlines()
+    words = _listen(command, folder)
     if all(marker(file).exists() for file in files):
         return Upload(name, UPLOADED, len(files), _url(words))
     return Upload(name, FAILED, len(files), reason=_reason(words))
+
+
+def _listen(command: list[str], folder: Path) -> list[str]:
+    """Run W&B's command and return what it says; one that hangs is ended."""
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=_environment(folder), timeout=LIMIT_S,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return [f"ERROR W&B did not end within {LIMIT_S:.0f} s"]
+    return done.stdout.splitlines()
 
 
 def _folders(runs: Path, names: Sequence[str]) -> list[Path]:
@@ -86,7 +102,7 @@ def _title(folder: Path, runs: Path) -> str:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Return W&B's environment: its own files inside the run's folder, and the server that the run names."""
-    ours = {"WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false"}
+    ours = {"WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false", **_RETRIES}
     record = folder / "record.json"
     config = json.loads(record.read_text()).get("config", {}) if record.is_file() else {}
     server = (config.get("tracking") or {}).get("base_url")
@@ -99,19 +115,15 @@ def _url(words: list[str]) -> str:
 
 
 def _reason(words: list[str]) -> str:
-    """Return W&B's own words for a failure, the last line that is one."""
+    """Return W&B's own words for a failure."""
     lines = [line.removeprefix("wandb: ").strip() for line in words if line.strip()]
-    bad = [line for line in lines if any(mark in line for mark in ("ERROR", "Error", "error", "Not auth", "fail"))]
-    return (bad or lines or ["W&B said nothing"])[-1].removeprefix("ERROR ")
+    errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
+    return "; ".join(errors) or next(reversed(lines), "W&B said nothing")
 
 
-def _show(uploads: list[Upload]) -> str:
-    width = max(len(upload.run) for upload in uploads)
-    return "\n".join(
-        f"{upload.run:<{width}}  {upload.state}{f' ({upload.attempts} attempts)' if upload.attempts > 1 else ''}"
-        f"{'  ' + (upload.url or upload.reason) if upload.url or upload.reason else ''}"
-        for upload in uploads
-    )
+def _line(upload: Upload) -> str:
+    attempts = f" ({upload.attempts} attempts)" if upload.attempts > 1 else ""
+    return f"{upload.run}  {upload.state}{attempts}  {upload.url or upload.reason}".rstrip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,19 +137,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="upload what a running run has written so far")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON")
     given = parser.parse_args(arguments)
+    uploads: list[Upload] = []
     try:
-        uploads = sync(
-            given.runs,
-            given.names,
-            project=given.project,
-            entity=given.entity,
-            dry_run=given.dry_run,
+        for upload in sync(
+            given.runs, given.names, project=given.project, entity=given.entity, dry_run=given.dry_run,
             force=given.force,
-        )
+        ):  # fmt: skip
+            uploads.append(upload)
+            if not given.json:
+                print(_line(upload), flush=True)
     except MutualTaughtError as error:
         print(error, file=sys.stderr)
         return 2
-    print(json.dumps([asdict(upload) for upload in uploads], indent=1) if given.json else _show(uploads))
+    if given.json:
+        print(json.dumps([asdict(upload) for upload in uploads], indent=1))
     return int(any(upload.state == FAILED for upload in uploads))
 
 

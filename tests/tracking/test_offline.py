@@ -7,25 +7,33 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mt.tracking import open_tracker, tracking
 from tests.tracking.example import CONFIG, STAGE, info, settings, tell
-from tests.tracking.fake_wandb import wait_for
+from tests.tracking.fake_wandb import FakeWandb, wait_for
 from tests.tracking.wandb_files import OfflineRun, raw_bytes, read_offline
 
 SECRET = "s3cr3t-value-of-a-key"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def server() -> Iterator[FakeWandb]:
+    with FakeWandb() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
     """A run that was tracked twice: failed after three steps, then resumed to its end."""
     folder = tmp_path_factory.mktemp("runs") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", SECRET)
         patch.setenv("WANDB_API_KEY", "w" * 40)
+        patch.setenv("WANDB_BASE_URL", server.url)
         for steps, state in ((range(3), "failed"), (range(3, 6), "finished")):
             folder.mkdir(exist_ok=True)
             said: list[str] = []
@@ -98,6 +106,10 @@ def test_no_secret_is_written(folder: Path, attempts: list[OfflineRun]) -> None:
     assert b"w" * 40 not in written
     assert attempts[0].config["note"] == "uses ***"
     assert attempts[0].config["judge"] == {"api_key": "***"}
+
+
+def test_nothing_is_sent(folder: Path, server: FakeWandb) -> None:
+    assert read_offline(folder) and server.requests == []
 
 
 def test_every_file_lies_in_the_run_folder(folder: Path) -> None:
