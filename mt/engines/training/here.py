@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers.utils import logging
 
 from mt.engines.devices import cpu_threads
@@ -23,7 +27,9 @@ from mt.engines.training.meter import peak_memory_mib
 from mt.engines.training.models import load_for_training, publish
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
 from mt.engines.training.trainer import BatchTrainer
-from mt.errors import EngineError, describe
+from mt.errors import EngineError, MutualTaughtError, describe
+
+_NEARLY_FULL = 2**20
 
 
 def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOutcome:
@@ -42,8 +48,9 @@ def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOu
         model = load_for_training(task)
         adapt(model, task)
         trainer = build(task, args, model, tokenizer, data, batches, objective, observe, place)
-        outcome = _run(trainer, task, data, batches)
-        _publish(trainer, tokenizer, task)
+        with _full_disk_named(Path(task.scratch)):
+            outcome = _run(trainer, task, data, batches)
+            _publish(trainer, tokenizer, task)
     if torch.cuda.is_available():
         del trainer, model
         gc.collect()
@@ -94,6 +101,17 @@ def _publish(trainer: BatchTrainer, tokenizer: Any, task: TrainingTask) -> None:
 def _scattered(trainer: BatchTrainer) -> bool:
     engine: Any = trainer.deepspeed
     return engine is not None and engine.zero_optimization_stage() == 3
+
+
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    """Say that the disk is full where safetensors and torch say something else of their own."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if isinstance(error, MutualTaughtError) or shutil.disk_usage(folder).free > _NEARLY_FULL:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 @contextmanager

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from mt.config.training import InlineTrainer
 from mt.engines.scoring.logprobs import response_logprobs
@@ -271,6 +275,20 @@ def test_a_loss_that_is_not_finite_names_its_step(lab: Lab) -> None:
     with pytest.raises(EngineError, match=r"not finite at step [23] of 3"):
         lab.train(task)
     assert not Path(task.output).exists()
+
+
+def test_a_full_disk_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise SafetensorError("I/O error")
+
+    task = lab.task()
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", fail)
+    with pytest.raises(SafetensorError):
+        lab.train(task)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="No space left") as caught:
+        lab.train(task)
+    assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize(
