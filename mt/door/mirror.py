@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,29 +16,38 @@ from mt.tracking.base import MetricRow, RunInfo, Tracker
 from mt.tracking.observer import TrackingObserver
 from mt.tracking.samples import sample_rows
 from mt.types import Metric, Pair, Rewards, Samples
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
-from mt.workflow.work import TABLE, Observer, Row, Silent, read_metrics
+from mt.workflow.work import TABLE, Observer, Row, read_metrics
 
 
 @contextmanager
 def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observer]]:
-    """Track a run while the block lasts and yield who has to watch it; the record says how the run ended."""
+    """Track a run while the block lasts and yield who has to watch its stages.
+
+    Afterwards the record in the run's folder says how it ended; whatever was computed by other jobs, where nobody
+    watched, is told then. Failures of the mirror are said once and change nothing.
+    """
     facts, config = record.facts, record.blueprint.config
     tracker = open_tracker(config.tracking, say)
     tracker.start(RunInfo(facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name))
+    if tracker.link is None:
+        yield []
+        return
+    mirror = _Harmless(_Mirror(tracker, record), say)
     try:
-        watching = [TrackingObserver(tracker, record.store), _Results(tracker, record)] if tracker.link else []
-        yield [_Harmless(one, say) for one in watching]
+        yield [mirror]
     finally:
-        tracker.summary([_row(one) for one in facts["metrics"]])
-        tracker.finish(facts["state"], record.folder / RECORD)
+        mirror.catch_up()
+        ended = _on_disk(record)
+        tracker.summary([_row(one) for one in ended["metrics"]])
+        tracker.finish(ended["state"], record.folder / RECORD)
 
 
 class _Harmless:
-    """An observer whose failures are said once and change nothing: a mirror decides nothing about what it shows."""
+    """An observer whose failures are said once: a mirror decides nothing about what it shows."""
 
-    def __init__(self, observer: Observer, say: Callable[[str], None]) -> None:
+    def __init__(self, observer: _Mirror, say: Callable[[str], None]) -> None:
         self.observer, self.say, self.failed_once = observer, say, False
 
     def __getattr__(self, name: str) -> Any:
@@ -52,11 +62,11 @@ class _Harmless:
         return tell
 
 
-class _Results(Silent):
-    """Reports what was measured, and shows samples, as soon as the stage that made them is there."""
+class _Mirror(TrackingObserver):
+    """Shows stages and curves; reports what was measured, and shows samples, as soon as they are there."""
 
     def __init__(self, tracker: Tracker, record: Record) -> None:
-        self.tracker, self.store = tracker, record.store
+        super().__init__(tracker, record.store, record.blueprint.plan)
         tracking = record.blueprint.config.tracking
         self.prompts = tracking.sample_prompts if isinstance(tracking, WandbTracking) else 0
         self.evaluations: dict[str, list[tuple[int, str]]] = {}
@@ -64,17 +74,28 @@ class _Results(Silent):
             self.evaluations.setdefault(one.stage.key, []).append((one.iteration, one.model))
         iterations = record.blueprint.outcome.iterations
         self.selected = {one.selected.key: one for one in iterations if one.selected is not None and _is_shown(one)}
+        self._told: set[str] = set()
 
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
-        """Read the stage's result where it is one to show."""
+        """Tell of a stage, and read its result where it is one to show."""
+        self._told.add(stage.key)
+        super().finished(stage, facts)
         for iteration, model in self.evaluations.get(stage.key, []):
             metrics = read_metrics(self.store.path(stage))
             self.tracker.log([MetricRow(iteration, model, metric) for metric in metrics])
         if self.prompts and stage.key in self.selected:
-            one = self.selected[stage.key]
-            samples, rewards = _rows(self.store, one.samples, Samples), _rows(self.store, one.rewards, Rewards)
-            pairs = _rows(self.store, one.selected, Pair)
-            self.tracker.samples(one.index, sample_rows(samples, rewards, pairs, self.prompts))
+            self._show(self.selected[stage.key])
+
+    def catch_up(self) -> None:
+        """Tell of every stage that is there and that this process did not see."""
+        for stage in self.plan.order:
+            if stage.key not in self._told and not isinstance(stage, External) and self.store.has(stage):
+                self.finished(stage, None)
+
+    def _show(self, one: Iteration) -> None:
+        samples, rewards = _rows(self.store, one.samples, Samples), _rows(self.store, one.rewards, Rewards)
+        pairs = _rows(self.store, one.selected, Pair)
+        self.tracker.samples(one.index, sample_rows(samples, rewards, pairs, self.prompts))
 
 
 def _is_shown(one: Iteration) -> bool:
@@ -86,6 +107,15 @@ def _rows(store: Store, stage: Stage | None, row_type: type[Row]) -> list[Row]:
     from mt.workflow import tables  # late: planning needs no Parquet
 
     return tables.read(store.path(stage) / TABLE, row_type) if stage is not None else []
+
+
+def _on_disk(record: Record) -> dict[str, Any]:
+    """Return the facts as they were last written, by whichever process wrote them."""
+    try:
+        facts: dict[str, Any] = json.loads((record.folder / RECORD).read_text())
+    except FileNotFoundError:
+        return record.facts
+    return facts
 
 
 def _row(one: dict[str, Any]) -> MetricRow:

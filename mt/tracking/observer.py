@@ -10,6 +10,7 @@ from typing import Any
 from mt.tracking.base import RunLink, TrackedStage, Tracker
 from mt.tracking.claims import Claims
 from mt.tracking.naming import tracked_stages
+from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 from mt.workflow.work import CURVES, Silent
@@ -22,34 +23,30 @@ class TrackingObserver(Silent):
     from its artifact, by the first run that reuses it.
     """
 
-    def __init__(self, tracker: Tracker, store: Store) -> None:
-        self.tracker, self.store = tracker, store
+    def __init__(self, tracker: Tracker, store: Store, plan: Plan) -> None:
+        self.tracker, self.store, self.plan = tracker, store, plan
         self.claims = Claims(store.root, tracker.link) if tracker.link else None
-        self._stages: dict[str, TrackedStage] = {}
-
-    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
-        """Name the plan's stages."""
-        computed = [stage for stage in order if not isinstance(stage, External)]
-        tracked = tracked_stages((stage.key, stage.name, labels.get(stage.key, "")) for stage in computed)
+        computed = [stage for stage in plan.order if not isinstance(stage, External)]
+        tracked = tracked_stages((stage.key, stage.name, plan.label(stage)) for stage in computed)
         self._stages = {stage.key: stage for stage in tracked}
-        self.tracker.stages(tracked)
+        tracker.stages(tracked)
 
     def curve(self, stage: Stage, step: int, metrics: dict[str, float]) -> None:
         """Show a step of a training."""
-        self.tracker.curve(self._tracked(stage), step, metrics)
+        self.tracker.curve(self._stages[stage.key], step, metrics)
 
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
         """Say what became of a stage, and who shows its curves."""
         if isinstance(stage, External):
             return
-        tracked, path = self._tracked(stage), self.store.path(stage) / CURVES
+        tracked, path = self._stages[stage.key], self.store.path(stage) / CURVES
         shown = self._shown_by(tracked, path, reused=facts is None)
         state = "reused" if facts is None else "computed"
         self.tracker.stage(tracked, state, facts["seconds"] if facts else None, shown)
 
     def failed(self, stage: Stage, error: BaseException) -> None:
         """Say that a stage failed."""
-        self.tracker.stage(self._tracked(stage), "failed", None, None)
+        self.tracker.stage(self._stages[stage.key], "failed", None, None)
 
     def _shown_by(self, stage: TrackedStage, curves: Path, *, reused: bool) -> RunLink | None:
         if self.claims is None or not curves.is_file():
@@ -63,10 +60,6 @@ class TrackingObserver(Silent):
             for step, metrics in _points(curves):
                 self.tracker.curve(stage, step, metrics)
         return owner
-
-    def _tracked(self, stage: Stage) -> TrackedStage:
-        known = self._stages.get(stage.key)
-        return known or tracked_stages([(stage.key, stage.name, "")])[0]
 
 
 def _points(curves: Path) -> Iterator[tuple[int, dict[str, float]]]:

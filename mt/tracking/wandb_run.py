@@ -125,7 +125,7 @@ class WandbTracker:
             self._send({"do": "file", "path": str(self._copy(record)), "name": "record.json"})
         self._send({"do": "finish", "exit_code": 0 if state == "finished" else 1})
         self._channel = None
-        patience_s = _MARGIN_S + (0 if state == "interrupted" else self.config.finish_timeout_s)
+        patience_s = _MARGIN_S + (self.config.finish_timeout_s if state in ("finished", "failed") else 0)
         if not channel.close(patience_s):
             self._trouble(f"W&B is slow; its process {channel.pid} goes on for a while by itself")
         if channel.dropped:

@@ -12,6 +12,8 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.door.execution import run
+from mt.door.mirror import mirrored
+from mt.door.record import Record
 from mt.methods.blueprint import Blueprint
 from mt.methods.evaluations import Evaluation
 from mt.methods.outcome import Iteration, Outcome
@@ -19,6 +21,7 @@ from mt.tracking.base import MetricRow, NoTracker, RunInfo, RunLink, SampleRow
 from mt.types import Metric, Pair, Response, Rewards, Samples
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
+from mt.workflow.store import Store
 from mt.workflow.work import Silent, Work
 
 ASK = [{"role": "user", "content": "color of fox"}]
@@ -97,15 +100,18 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     return told
 
 
-def execute(tmp_path: Path, *, fails: bool = False) -> list[str]:
+def sketch(tmp_path: Path, *, fails: bool = False) -> Blueprint:
     (composed,) = compose_runs([f"store={tmp_path / 'store'}", "tracking=wandb"])
     model, measure = Table("pairs"), Measure(fails)
     samples, rewards, selected = Table("samples"), Table("rewards"), Table("selected")
     outcome = Outcome((Iteration(0, model, model), Iteration(1, model, model, samples, rewards, selected)))
     order = plan([samples, rewards, selected, measure])
-    blueprint = Blueprint(composed.config, outcome, [Evaluation(1, "policy", measure)], order)
+    return Blueprint(composed.config, outcome, [Evaluation(1, "policy", measure)], order)
+
+
+def execute(tmp_path: Path, *, fails: bool = False) -> list[str]:
     notes = Notes()
-    run(blueprint, tmp_path / "demo", [notes], "sweep")
+    run(sketch(tmp_path, fails=fails), tmp_path / "demo", [notes], "sweep")
     return notes.texts
 
 
@@ -125,6 +131,17 @@ def test_a_run_tells_what_it_measures_and_how_it_ends(tmp_path: Path, told: Told
         ("summary", [METRIC]),
         ("finish", ("finished", "finished")),
     ]
+
+
+def test_what_other_jobs_computed_is_told_at_the_end(tmp_path: Path, told: Told) -> None:
+    execute(tmp_path)
+    told.events.clear()
+    one = sketch(tmp_path)
+    record = Record(tmp_path / "demo", one, Store(tmp_path / "store"), "sweep")
+    with mirrored(record, print):
+        pass
+    assert [event for event, _ in told.events] == ["start", "samples", "log", "summary", "finish"]
+    assert told.events[-1] == ("finish", ("finished", "finished"))
 
 
 def test_a_record_holds_no_secret(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

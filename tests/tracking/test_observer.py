@@ -56,7 +56,8 @@ class Told(NoTracker):
 def run(name: str, store: Store) -> Told:
     told = Told(name)
     stage = Train(1)
-    execute(plan([stage], {stage.key: "iteration 1 · E-step"}), store, TrackingObserver(told, store))
+    order = plan([stage], {stage.key: "iteration 1 · E-step"})
+    execute(order, store, TrackingObserver(told, store, order))
     return told
 
 
@@ -86,7 +87,8 @@ def test_another_project_shows_it_again(tmp_path: Path) -> None:
     run("first", store)
     other = Told("other")
     other.link = RunLink("-/elsewhere", "id-other", "other")
-    execute(plan([Train(1)]), store, TrackingObserver(other, store))
+    order = plan([Train(1)])
+    execute(order, store, TrackingObserver(other, store, order))
     assert [step for _, step, _ in other.points] == [0, 1, 2]
 
 
@@ -94,15 +96,17 @@ def test_a_failed_stage_is_told_and_belongs_to_whoever_finishes_it(tmp_path: Pat
     store = Store(tmp_path)
     (tmp_path / "breaks").touch()
     first = Told("first")
+    order = plan([Train(1)])
     with pytest.raises(ValueError, match="on purpose"):
-        execute(plan([Train(1)]), store, TrackingObserver(first, store))
+        execute(order, store, TrackingObserver(first, store, order))
     assert first.became == {"train": ("failed", None)}
     assert run("second", store).became == {SLUG: ("computed", "second")}
 
 
 def test_an_untracked_run_leaves_no_notes(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    execute(plan([Train(1)]), store, TrackingObserver(NoTracker(), store))
+    order = plan([Train(1)])
+    execute(order, store, TrackingObserver(NoTracker(), store, order))
     assert not (tmp_path / ".tracked").exists()
 
 
