@@ -1,0 +1,86 @@
+"""The main job's numbers: first and second run, composing and planning, memory, and what bookkeeping costs.
+
+python -m benchmarks.main_job [--folder DIR] [-- OVERRIDE …]      prints a Markdown table; about five quiet minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished command: seconds of wall time, peak resident memory of its process tree in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+def measure(command: list[str]) -> Measured:
+    """Run a command to its end; raises CalledProcessError where it fails."""
+    begun, peak = time.perf_counter(), 0.0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+        while child.poll() is None:
+            peak = max(peak, _tree_mib(child.pid))
+            time.sleep(0.02)
+        error = child.stderr.read() if child.stderr else ""
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command, stderr=error)
+    return Measured(time.perf_counter() - begun, peak)
+
+
+def _tree_mib(pid: int) -> float:
+    try:
+        parent = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (parent, *parent.children(recursive=True))) / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def median(command: list[str], repeats: int) -> float:
+    """Return the median seconds of a command."""
+    return statistics.median(measure(command).seconds for _ in range(repeats))
+
+
+def bookkeeping(record: Path, seconds: float) -> float:
+    """Return the share of a run's wall time that its stages did not take: start, keys, checksums, records, display."""
+    stages = json.loads(record.read_text())["stages"]
+    return 1 - sum(stage["seconds"] for stage in stages) / seconds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="keep store and records here (default: a temporary folder)")
+    parser.add_argument("--repeats", type=int, default=5, help="repetitions of the short commands")
+    parser.add_argument("overrides", nargs="*")
+    given = parser.parse_args()
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="main-job-"))
+    where = [f"store={folder}/store", f"runs={folder}/runs", *given.overrides]
+    python = [sys.executable, "-m"]
+    print(
+        f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n| what | measured | goal |\n|---|---|---|"
+    )
+    first = measure([*python, "mt.run", *where])
+    (record,) = (folder / "runs").glob("*/record.json")
+    print(f"| first `python -m mt.run`, empty store | {first.seconds:.0f} s | at most 240 s |")
+    print(f"| peak memory | {first.peak_mib:,.0f} MiB | under 2,000 MB |")
+    print(f"| outside of stages, of that run | {bookkeeping(record, first.seconds):.1%} | bookkeeping under 2% |")
+    print(f"| the same command again | {median([*python, 'mt.run', *where], given.repeats):.2f} s | at most 5 s |")
+    for name, command in (("--cfg job", ["mt.run", "--cfg", "job"]), ("plan", ["mt.plan", *where])):
+        print(f"| `{name}` | {median([*python, *command], given.repeats):.2f} s | at most 1 s |")
+
+
+if __name__ == "__main__":
+    main()
