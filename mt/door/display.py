@@ -62,6 +62,8 @@ class Display(Silent):
         self._began = time.monotonic()
         if missing:
             self.say(f"{len(missing)} stages to compute, {self._reused} reused{self._remaining_text()}")
+        else:
+            self.say(f"everything is there already: {self._reused} stages reused")
 
     def started(self, stage: Stage) -> None:
         """Show the stage that runs now."""

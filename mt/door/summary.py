@@ -106,7 +106,8 @@ def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> 
     computed = [stage for stage in record["stages"] if stage["state"] == "computed"]
     seconds = sum(stage["seconds"] or 0 for stage in computed)
     total = len(record["stages"])
-    console.print(f"{total} stages, {len(computed)} computed by this run in {seconds:.0f} s, the others reused.")
+    others = f", {total - len(computed)} taken from other runs" if len(computed) < total else ""
+    console.print(f"{total} stages: {len(computed)} computed for this run, in {seconds:.0f} s all told{others}.")
     console.print(f"record   {folder / RECORD}", soft_wrap=True)
     console.print(f"metrics  {folder / 'metrics.csv'}", soft_wrap=True)
     console.print(f"models   {folder / 'store'}/iteration_*-policy, iteration_*-reward", soft_wrap=True)
