@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from launch import progress
 from launch.sweep import Sweep
 from mt.config.run import RunConfig
+from mt.door.mirror import mirrored
 from mt.door.record import Record, State
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.workflow.plan import Plan
 from mt.workflow.store import Store
+from mt.workflow.work import Observer
 
 PLANNER = "launch.runs:PlannedRun"
 
@@ -27,6 +31,13 @@ class PlannedRun:
     def plan(self) -> Plan:
         """The run's stages."""
         return self.blueprint.plan
+
+    @contextmanager
+    def mirrored(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
+        """Track the run while the block lasts; yields who watches its stages."""
+        record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name)
+        with mirrored(record, print) as observers:
+            yield observers
 
     def record(self, folder: Path, sweep: Sweep, run: str, state: State, error: Exception | None = None) -> None:
         """Write the run's record as the store and the jobs' journals have it."""

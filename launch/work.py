@@ -11,7 +11,8 @@ import importlib
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from mt.workflow.execute import execute, require
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
+from mt.workflow.work import Observer
 
 
 class Planned(Protocol):
@@ -34,6 +36,10 @@ class Planned(Protocol):
     @property
     def plan(self) -> Plan:
         """The run's stages."""
+        ...
+
+    def mirrored(self, sweep: Sweep, run: str) -> AbstractContextManager[list[Observer]]:
+        """Track the run while the block lasts; yields who watches its stages."""
         ...
 
     def record(self, folder: Path, sweep: Sweep, run: str, state: Any, error: Exception | None = None) -> None:
@@ -68,31 +74,37 @@ def main(arguments: list[str]) -> int:
 def run(folder: Path, name: str, reporter: progress.Reporter) -> None:
     """Compute the job's stages that are missing, then write the records of the runs that it completes.
 
-    Where that fails, the records of all runs that needed the job say so, and why.
+    Where that fails, the records of all runs that needed the job say so, and why. A run is tracked live by the job
+    that completes it alone; runs that a job completes together are tracked once their records are there.
     """
     sweep = load(folder)
     job = sweep.job[name]
     plans = {run: plan_run(sweep, folder, run) for run in job.records or job.runs[:1]}
     if len(job.runs) == 1 and not sweep.is_recorded(job.runs[0]):
         plan_run(sweep, folder, job.runs[0]).record(folder, sweep, job.runs[0], "running")
-    try:
-        check_progress(folder, sweep, name)
-        compute(sweep, job, next(iter(plans.values())).plan, reporter)
-    except Exception as error:
-        for run in job.runs:
-            plan_run(sweep, folder, run).record(folder, sweep, run, "failed", error)
-        raise
-    for run in job.records:
-        plans[run].record(folder, sweep, run, "finished")
+    own = job.runs[0] if job.records == job.runs and len(job.runs) == 1 else None
+    with plans[own].mirrored(sweep, own) if own else nullcontext([]) as watching:
+        try:
+            check_progress(folder, sweep, name)
+            compute(sweep, job, next(iter(plans.values())).plan, [reporter, *watching])
+        except Exception as error:
+            for run in job.runs:
+                plan_run(sweep, folder, run).record(folder, sweep, run, "failed", error)
+            raise
+        for run in job.records:
+            plans[run].record(folder, sweep, run, "finished")
+    for run in job.records if own is None else ():
+        with plans[run].mirrored(sweep, run):
+            pass  # everything is there: it is told when the block ends
 
 
-def compute(sweep: Sweep, job: JobEntry, whole: Plan, reporter: progress.Reporter) -> None:
+def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observer]) -> None:
     """Compute the job's stages that are missing, after checking that everything it needs is there."""
     store = Store(Path(sweep.store))
     check_store(store.root, sweep.store_id)
     stages = _select(sweep, job, whole)
     require(_upstream(stages), store)
-    execute(plan(stages), store, Chorus([reporter, Logger(dict(whole.labels))]))
+    execute(plan(stages), store, Chorus([*watching, Logger(dict(whole.labels))]))
 
 
 def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
