@@ -70,9 +70,7 @@ def report(scorer: LocalScorer, items: list[Item], options: argparse.Namespace) 
     for name, speed in speeds.items():
         print(f"{name:28}{speed:>10.0f} tokens/s{speed / ideal:>8.1%}")
     if scorer.model.device.type == "cuda":
-        print(
-            f"{'of the matrix-product ceiling':28}{utilisation(scorer, rows, speeds['scored, from texts']):>26.1%}"
-        )
+        print(f"{'of the matrix-product ceiling':28}{utilisation(scorer, rows, speeds['scored, from texts']):>26.1%}")
 
 
 def best_speed(
