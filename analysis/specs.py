@@ -83,6 +83,13 @@ class TableSpec:
 _MT = {"method.name": "mutual_taught", "rm_data.name": "both", "rounds": 1, "iterations": 2}
 _MT_DPO = {**_MT, "objective.name": "dpo"}
 _ITERATIVE = {"method.name": "iterative", "iterations": 3}
+# Runs of the related work are iterative too, and some with this objective: by other pairs, or with smoothed labels.
+_ITERATIVE_DPO = {
+    **_ITERATIVE,
+    "objective.name": "dpo",
+    "objective.label_smoothing": 0,
+    "selection.name": "length_controlled",
+}
 _ANY = {"method.name": ("mutual_taught", "offline", "iterative", "meta_rewarding")}
 
 
@@ -123,7 +130,7 @@ TABLE1 = TableSpec(
         *(Row(title, _offline(title.lower()), 1, "Offline") for title in ("SimPO", "IPO", "DPO")),
         *_iterations("Meta-rewarding", {"method.name": "meta_rewarding", "iterations": 3}, 3, "Iterative"),
         *_iterations("SPPO", {**_ITERATIVE, "objective.name": "sppo"}, 3, "Iterative"),
-        *_iterations("DPO", {**_ITERATIVE, "objective.name": "dpo"}, 3, "Iterative"),
+        *_iterations("DPO", _ITERATIVE_DPO, 3, "Iterative"),
         *_iterations("Mutual-Taught", _MT_DPO, 2, "Mutual-Taught"),
     ),
     (*_ALPACA, *_ARENA, *_GOLD),

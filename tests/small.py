@@ -20,6 +20,7 @@ SMALL = [
     "sampling.max_new_tokens=6",
     "eval.held_out.prompts=12",
     "eval.alpaca_eval.prompts=10",
+    "eval.alpaca_eval.resamples=20",
     "eval.held_out.decoding.samples=2",
     "trainer.threads=1",
     "generator.threads=1",

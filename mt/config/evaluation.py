@@ -34,6 +34,8 @@ class AlpacaEvalEval(Config):
     """The baseline's answers in alpaca_eval's format (instruction, output): a file; null in the world."""
     gamed: str | None
     """`df_gamed.csv`: a file; null goes without length control, but in the world, which makes its own."""
+    resamples: Annotated[int, Field(ge=20)]
+    """Bootstrap resamples behind the interval of the length-controlled win rate."""
 
 
 class ArenaHardEval(Config):

@@ -29,7 +29,7 @@ def alpaca_eval(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     baseline = steps.add(steps.source.baseline("alpaca_eval", settings.prompts, settings.outputs, "standard"))
     model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
     judgments = judge(steps, outcome, baseline, model, "preference", "coin")
-    yield "policy", AlpacaEval(baseline, model, judgments, _gamed(steps, outcome, baseline))
+    yield "policy", AlpacaEval(baseline, model, judgments, _gamed(steps, outcome, baseline), settings.resamples)
 
 
 def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:

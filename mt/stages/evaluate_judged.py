@@ -25,6 +25,7 @@ class AlpacaEval(Stage):
     judgments: Stage
     gamed: Stage | None
     """`df_gamed.csv`; without it there is no length-controlled rate."""
+    resamples: int
 
     def run(self, work: Work) -> None:
         """Compute the rates, and write `annotations.json` as alpaca_eval does."""
@@ -39,7 +40,8 @@ class AlpacaEval(Stage):
             path = work.path(self.gamed)
             path = path / GAMED if path.is_dir() else path
             with path.open(newline="") as file:
-                controlled = length_controlled(annotations, read_gamed(list(csv.DictReader(file)), str(path)))
+                gamed = read_gamed(list(csv.DictReader(file)), str(path))
+            controlled = length_controlled(annotations, gamed, rounds=self.resamples)
         write_json(work.folder / "annotations.json", annotation_records(annotations))
         work.write_metrics(alpaca_eval_metrics(win_rate(annotations), controlled))
 

@@ -46,7 +46,7 @@ def test_offline_samples_each_part_as_iteration_one_does() -> None:
     assert same(tables[0], first.selected)
     assert {sample.policy.key for sample in of(one, Sample)} == {one.outcome.base.policy.key}
     assert {score.reward.key for score in of(one, Score)} == {one.outcome.base.reward.key}
-    policy = only([stage for stage in of(one, TrainPolicy)])
+    policy = only(of(one, TrainPolicy))
     assert same(policy, one.outcome.final.policy) and same(policy.policy, one.outcome.base.policy)
     assert isinstance(policy.reference, ReferenceLogProbs)
     assert same(policy.reference.policy, one.outcome.base.policy)

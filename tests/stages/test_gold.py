@@ -1,0 +1,112 @@
+"""Evaluation by gold rewards that are written by hand, and by the world's own judge."""
+
+from __future__ import annotations
+
+import pytest
+
+from mt.stages.evaluate_diagnostics import RELIABILITY, Calibration, RewardDiagnostics
+from mt.stages.evaluate_gold import GoldPolicy, GoldReward, LabelAccuracy
+from mt.stages.evaluate_proxy import ProxyReward
+from mt.stages.world import GoldLabels
+from mt.types import Pair, Rewards
+from mt.world.gold import gold
+from mt.world.prompts import prompts
+from mt.world.world import build_world
+from tests.stages.bench import Bench, Given, given, pair, samples, world
+
+LANGUAGE = world().language
+
+
+def rewards(*rows: tuple[float, ...]) -> Given:
+    return given(*(Rewards(name, list(row)) for name, row in zip("abc", rows, strict=False)))
+
+
+def table() -> Given:
+    return given(samples("a", "one two", "one", section="Chat"), samples("b", "one", "one", section="Chat Hard"))
+
+
+def test_the_base_policy_against_itself_wins_half(bench: Bench) -> None:
+    own = rewards((0.0, 1.0), (0.5, 0.5))
+    assert bench.metrics(GoldPolicy(table(), own, own))["gold/win_rate"] == 0.5
+
+
+def test_every_response_meets_every_response_of_the_base_policy(bench: Bench) -> None:
+    metrics = bench.metrics(GoldPolicy(table(), rewards((0.9, 0.2), (0.5, 0.5)), rewards((0.2, 0.1), (0.5, 0.6))))
+    # a: .9 beats both, .2 ties one and beats one → 3.5/4; b: two ties → 1/4.
+    assert metrics["gold/win_rate"] == pytest.approx((3.5 / 4 + 1 / 4) / 2)
+    assert metrics["gold/mean_reward"] == pytest.approx((0.55 + 0.5) / 2)
+    assert metrics["gold/length"] == pytest.approx((1.5 + 1) / 2)
+    assert metrics["gold/mean_reward_chat_hard"] == pytest.approx(0.5)
+
+
+def test_a_reward_models_order_is_compared_with_golds_where_gold_tells_apart(bench: Bench) -> None:
+    margin = LANGUAGE.gold_margin
+    gold_rewards = rewards((0.9, 0.1), (0.5, 0.5 + margin / 2))
+    right = bench.metrics(GoldReward(table(), gold_rewards, rewards((3.0, -3.0), (9.0, 1.0)), LANGUAGE, "gold"))
+    assert right["gold/accuracy"] == 1.0, "the second prompt's responses are equal by gold"
+    assert right["gold/best_of_k"] == pytest.approx((0.9 + 0.5) / 2)
+    assert right["gold/oracle_of_k"] == pytest.approx((0.9 + 0.5 + margin / 2) / 2)
+    wrong = bench.metrics(GoldReward(table(), gold_rewards, rewards((0.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
+    assert wrong["gold/accuracy"] == 0.0
+    tied = bench.metrics(GoldReward(table(), gold_rewards, rewards((1.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
+    assert tied["gold/accuracy"] == 0.5
+
+
+def contested() -> tuple[str, str, str]:
+    """A prompt of the world with a good and a bad answer."""
+    built = build_world(0, LANGUAGE)
+    row = next(row for row in prompts(built, "eval", 50) if row.section == "Reasoning")
+    words = [str(i) for i in range(10)]
+    asked = row.messages[-1]["content"]
+    good = max(
+        (" ".join(words[i:j]) for i in range(9) for j in range(i + 1, 10)), key=lambda t: gold(built, row.messages, t)
+    )
+    assert gold(built, row.messages, good) > 0.3
+    return asked, good, "fox"
+
+
+def test_labels_are_right_where_gold_agrees_and_judge_pairs_are_no_labels(bench: Bench) -> None:
+    asked, good, bad = contested()
+    pairs = given(
+        pair("a", good, bad, asked),
+        pair("b", bad, good, asked),
+        pair("c", good, bad, asked),
+        pair("d", bad, "owl", asked),
+        pair("e", "good score 4", "poor score 1", f"judge {asked} answer {good}", source="judge"),
+    )
+    metrics = bench.metrics(LabelAccuracy(pairs, 0, LANGUAGE, "selected"))
+    assert metrics == {"labels/selected_accuracy": pytest.approx(2 / 3), "labels/selected_pairs": 4}
+
+
+def test_gold_labels_turn_wrong_pairs_round_and_drop_equal_ones(bench: Bench) -> None:
+    asked, good, bad = contested()
+    stage = GoldLabels(
+        given(pair("a", good, bad, asked), pair("b", bad, good, asked), pair("c", bad, "owl", asked)), 0, LANGUAGE
+    )
+    assert [(row.prompt_id, row.chosen.text) for row in bench.rows(stage, Pair)] == [("a", good), ("b", good)]
+    assert bench.counts(stage) == {"pairs": 2, "turned": 1, "dropped_equal": 1}
+
+
+def test_proxy_rewards_are_named_after_their_reward_model(bench: Bench) -> None:
+    scores = (table(), rewards((3.0, 1.0), (0.0, 0.0)), rewards((0.0, 2.0), (0.0, 0.0)))
+    base, current = bench.metrics(ProxyReward(*scores, "base")), bench.metrics(ProxyReward(*scores, "current"))
+    assert base["proxy/mean_reward_base"] == current["proxy/mean_reward"] == 1.0
+    assert base["proxy/win_rate_base"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert base["proxy/length"] == pytest.approx((5 + 3) / 2), "in characters, each prompt's mean: (7 + 3)/2 and 3"
+    assert "proxy/length" not in current
+
+
+def test_a_reward_model_agrees_with_itself(bench: Bench) -> None:
+    own, turned = rewards((1.0, 2.0), (3.0, 1.0)), rewards((2.0, 1.0), (3.0, 1.0))
+    assert bench.metrics(RewardDiagnostics(own, own))["diagnostics/agreement_order"] == 1.0
+    assert bench.metrics(RewardDiagnostics(own, turned))["diagnostics/agreement_order"] == 0.5
+
+
+def test_calibration_needs_pairs_that_gold_tells_apart(bench: Bench) -> None:
+    sure = Calibration(rewards((0.9, 0.1), (0.1, 0.9)), rewards((50.0, 0.0), (0.0, 50.0)), LANGUAGE)
+    metrics = bench.metrics(sure)
+    assert metrics["diagnostics/calibration_error"] == pytest.approx(0.0, abs=1e-9)
+    assert metrics["diagnostics/brier_score"] == pytest.approx(0.0, abs=1e-9)
+    assert (bench.run(sure) / RELIABILITY).is_file()
+    assert bench.metrics(Calibration(rewards((0.5, 0.5)), rewards((1.0, 0.0)), LANGUAGE)) == {}
+    assert any("calibration cannot be told" in text for text in bench.notes.texts)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from mt.config.selection import BestOfK, LengthControlled
+from mt.errors import DataError
+from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
+from mt.stages.implicit import MixedPairs
+from mt.stages.judge import BestResponse
+from mt.stages.select import ContrastPairs, SelectDemonstrations, SelectPairs, Union
+from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
+from tests.stages.bench import Bench, demonstration, given, pair, samples
+
+RULE = LengthControlled(name="length_controlled", score_scale=1.0)
+
+
+def texts(rows: list[Pair]) -> list[tuple[str, str, str]]:
+    return [(row.prompt_id, row.chosen.text, row.rejected.text) for row in rows]
+
+
+def test_pairs_follow_the_rule_and_say_what_they_are_for(bench: Bench) -> None:
+    table = given(samples("a", "one two three", "four", "five six"), samples("b", "same", "same"))
+    rewards = given(Rewards("a", [3.0, 2.0, -4.0]), Rewards("b", [1.0, 1.0]))
+    stage = SelectPairs(table, rewards, RULE, "self_training", 0)
+    (row,) = bench.rows(stage, Pair)
+    assert texts([row]) == [("a", "four", "five six")]
+    assert (row.source, row.chosen_reward, row.rejected_reward) == ("self_training", 2.0, -4.0)
+    counts = bench.counts(stage)
+    assert (counts["prompts"], counts["kept"], counts["dropped_too_few_distinct"]) == (2, 1, 1)
+
+
+def test_no_pair_at_all_is_an_error_that_says_why(bench: Bench) -> None:
+    table, rewards = given(samples("a", "x", "y")), given(Rewards("a", [1.0, 1.0]))
+    with pytest.raises(DataError, match=r"pairs=0: no prompt gave any \(prompts 1, .*dropped_equal_rewards 1"):
+        bench.run(SelectPairs(table, rewards, RULE, "policy", 0))
+
+
+def test_demonstrations_are_the_best_responses(bench: Bench) -> None:
+    table, rewards = given(samples("a", "x", "y")), given(Rewards("a", [1.0, 2.0]))
+    (row,) = bench.rows(SelectDemonstrations(table, rewards, BestOfK(name="best_of_k")), Demonstration)
+    assert row.response.text == "y"
+
+
+def test_best_response_is_the_first_of_equals(bench: Bench) -> None:
+    table = given(samples("a", "x", "y", "z"))
+    (row,) = bench.rows(BestResponse(table, given(Rewards("a", [1.0, 2.0, 2.0]))), Samples)
+    assert [one.text for one in row.responses] == ["y"]
+
+
+def test_contrast_chooses_the_new_response_and_rejects_the_old(bench: Bench) -> None:
+    new = given(samples("a", "new"), samples("b", "same"))
+    old = given(samples("b", "same"), samples("a", "old"))
+    stage = ContrastPairs(new, old, 0)
+    rows = bench.rows(stage, Pair)
+    assert texts(rows) == [("a", "new", "old")]
+    assert rows[0].source == "contrast"
+    assert bench.counts(stage)["dropped_identical"] == 1
+
+
+def test_union_puts_tables_one_after_another(bench: Bench) -> None:
+    stage = Union((given(pair("a", "x", "y")), given(pair("b", "x", "y"), pair("c", "x", "y"))), "pairs")
+    assert [row.prompt_id for row in bench.rows(stage, Pair)] == ["a", "b", "c"]
+    assert bench.counts(stage) == {"pairs": 3}
+    shown = Union((given(demonstration("a", "x")), given(demonstration("b", "y"))), "demonstrations")
+    assert [row.prompt_id for row in bench.rows(shown, Demonstration)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("share", "extra"), [(0.0, 0), (0.2, 2), (0.5, 6)])
+def test_a_mixture_keeps_all_pairs_and_adds_a_share_of_others(bench: Bench, share: float, extra: int) -> None:
+    own = given(*(pair(f"own{i}", "x", "y") for i in range(8)))
+    others = given(*(pair(f"other{i}", "x", "y") for i in range(6)))
+    stage = MixedPairs(own, others, share, 0)
+    ids = [row.prompt_id for row in bench.rows(stage, Pair)]
+    assert [name for name in ids if name.startswith("own")] == [f"own{i}" for i in range(8)]
+    assert len(ids) == len(set(ids)) == 8 + extra
+    assert bench.counts(stage)["extra"] == extra
+
+
+def test_spin_prefers_the_demonstration_and_uses_no_more_prompts_than_asked(bench: Bench) -> None:
+    shown = given(demonstration("a", "gold"), demonstration("b", "same"), demonstration("c", "unused"))
+    assert [row.prompt_id for row in bench.rows(DemonstrationPrompts(shown, 2), Prompt)] == ["a", "b"]
+    own = given(samples("a", "own", "own"), samples("b", "same", "same"))
+    stage = SpinPairs(own, shown, 0)
+    rows = bench.rows(stage, Pair)
+    assert texts(rows) == [("a", "gold", "own")]
+    assert rows[0].source == "spin"
+    assert bench.counts(stage)["dropped_identical"] == 1
