@@ -13,6 +13,9 @@ from rich.console import Console
 from launch.sweep import Sweep, find, load, names
 from mt.errors import LaunchError, MutualTaughtError, describe, nearest
 
+_FILE_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe."""
+
 
 def parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with the options of every command."""
@@ -68,7 +71,8 @@ def _members(sweep: Sweep) -> list[str]:
 def main(command: Callable[[argparse.Namespace, Console], int], arguments: argparse.Namespace) -> int:
     """Run a command; an error is one line and status 2."""
     try:
-        return command(arguments, Console())
+        console = Console()
+        return command(arguments, console if console.is_terminal else Console(width=_FILE_WIDTH))
     except MutualTaughtError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2

@@ -139,7 +139,7 @@ def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> l
         with _outside_any_job():
             jobs = executor.submit_array([RunJob(str(folder), name) for name in request.names])
     except FailedJobError as error:
-        raise Refused(refusal(str(error), config)) from error
+        raise Refused(refusal(str(error), config, request.gpu)) from error
     return [job.job_id for job in jobs]
 
 
@@ -152,23 +152,20 @@ def check_commands() -> None:
             raise LaunchError(describe("launch", "slurm", problem, allowed="inline, local", mend=mend))
 
 
-def refusal(said: str, config: SlurmConfig) -> str:
+def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
     """Put SLURM's refusal in one line, with the setting that it is about where it says so."""
     words = " ".join(line.removeprefix("sbatch: error: ").strip() for line in said.splitlines() if line.strip())
+    own = not gpu and config.cpu.partition is not None
     about = {
-        "partition": ("launch.partition", config.partition),
         "account": ("launch.account", config.account),
+        "partition": ("launch.cpu.partition", config.cpu.partition) if own else ("launch.partition", config.partition),
         "qos": ("launch.qos", config.qos),
-        "time limit": ("launch.time_min", config.time_min),
-        "constraint": ("launch.constraint", config.constraint),
+        "time limit": ("launch.time_min", config.time_min) if gpu else ("launch.cpu.time_min", config.cpu.time_min),
         "feature": ("launch.constraint", config.constraint),
-        "node configuration": ("launch.gpus", config.gpus),
+        "node configuration": ("launch.gpus", config.gpus) if gpu else ("launch.cpu.cpus", config.cpu.cpus),
     }
-    field, value = next(
-        (pair for word, pair in about.items() if word in words.lower()),
-        ("launch", "slurm"),
-    )
-    allowed = f"the partitions {', '.join(_partitions())}" if field == "launch.partition" else ""
+    field, value = next((pair for word, pair in about.items() if word in words.lower()), ("launch", "slurm"))
+    allowed = f"the partitions {', '.join(_partitions())}" if field.endswith("partition") else ""
     return describe(field, value, f"SLURM refused the submission: {words.rstrip('.')}", allowed=allowed)
 
 

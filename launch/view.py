@@ -74,26 +74,23 @@ def duration(seconds: float | None) -> str:
 
 
 def _jobs_table(jobs: list[JobStatus]) -> Table:
-    table = Table("job", "state", title="jobs", title_justify="left", header_style="bold")
+    table = Table(title="jobs", title_justify="left", header_style="bold")
+    table.add_column("job", overflow="fold")
+    table.add_column("state", no_wrap=True)
     for title in ("runs", "stages", "try"):
-        table.add_column(title, justify="right")
-    for title in ("now", "id", "node", "elapsed", "left", "why"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title in ("now", "where", "time", "why"):
         table.add_column(title, overflow="fold")
     for job in jobs:
-        table.add_row(
-            job.name,
-            _state(job.state),
-            str(len(job.runs)),
-            f"{job.done}/{job.total}",
-            str(job.attempt or ""),
-            _now(job),
-            job.id,
-            job.node,
-            duration(job.elapsed_s),
-            duration(job.left_s),
-            Text(job.why),
-        )
+        runs, stages, attempt = str(len(job.runs)), f"{job.done}/{job.total}", str(job.attempt or "")
+        where = "@".join(word for word in (job.id, job.node) if word)
+        table.add_row(job.name, _state(job.state), runs, stages, attempt, _now(job), where, _time(job), Text(job.why))
     return table
+
+
+def _time(job: JobStatus) -> str:
+    left = f" + ~{duration(job.left_s)}" if job.left_s is not None else ""
+    return f"{duration(job.elapsed_s)}{left}"
 
 
 def _now(job: JobStatus) -> Text:
@@ -102,8 +99,10 @@ def _now(job: JobStatus) -> Text:
 
 
 def _runs_table(runs: list[RunStatus]) -> Table:
-    table = Table("run", "state", title="runs", title_justify="left", header_style="bold")
-    table.add_column("stages", justify="right")
+    table = Table(title="runs", title_justify="left", header_style="bold")
+    table.add_column("run", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("stages", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for run in runs:
         table.add_row(run.name, _state(run.state), f"{run.done}/{run.total}", Text(run.why))

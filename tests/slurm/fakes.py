@@ -2,7 +2,7 @@
 
 A file `<label>.<command>` in the control folder makes the stage of that label misbehave:
 `fail` raises, `die` kills its own process, `stick` goes on without ever finishing or leaving progress.
-Every start and every completed stage leaves a line in `<label>.log`.
+Every start and every completed stage leaves a line in `<label>.log` and in `all.log`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from mt.types import Metric
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store, write_json
-from mt.workflow.work import Work, read_metrics
+from mt.workflow.work import Observer, Work, read_metrics
 
 PLANNER = "tests.slurm.fakes:FakeRun"
 STEP_S = 0.2
@@ -65,8 +66,9 @@ class Sleep(Stage):
             time.sleep(STEP_S)
 
     def _log(self, event: str) -> None:
-        with (Path(self.control) / f"{self.label}.log").open("a") as lines:
-            lines.write(f"{event} {os.environ.get('SLURM_JOB_ID', '')}\n")
+        for name in (self.label, "all"):
+            with (Path(self.control) / f"{name}.log").open("a") as lines:
+                lines.write(f"{event} {self.label}\n")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,10 @@ class FakeRun:
         for label, seconds, inputs, kind in values["stages"]:
             made[label] = KINDS[kind](label, tuple(made[name] for name in inputs), seconds, values["control"])
         self.plan: Plan = plan(made.values(), {stage.key: f"step {label}" for label, stage in made.items()})
+
+    @contextmanager
+    def mirrored(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
+        yield []
 
     def record(self, folder: Path, sweep: Sweep, run: str, state: str, error: Exception | None = None) -> None:
         store = Store(Path(sweep.store))
@@ -141,6 +147,15 @@ def events(control: Path, label: str) -> list[str]:
     """Return what a stage logged: "start" and "done" in order."""
     file = control / f"{label}.log"
     return [line.split()[0] for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def most_at_once(control: Path) -> int:
+    """Return how many stages ran at the same time at most."""
+    running, most = 0, 0
+    for event in events(control, "all"):
+        running += 1 if event == "start" else -1
+        most = max(most, running)
+    return most
 
 
 def _number(label: str, before: list[float]) -> float:

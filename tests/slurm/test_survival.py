@@ -14,8 +14,9 @@ import pytest
 
 from launch import attempts
 from launch.sweep import load
-from tests.slurm.conftest import PROJECT, Cluster, Launched
+from tests.slurm.cluster import Cluster
 from tests.slurm.fakes import grid
+from tests.slurm.launched import PROJECT, Launched
 
 pytestmark = pytest.mark.slurm
 
@@ -155,7 +156,7 @@ def test_killed_submission_leaves_nothing_running_and_can_be_resumed(
         "from pathlib import Path\n"
         "from launch import slurm\n"
         "from mt.workflow.store import Store\n"
-        "from tests.slurm.conftest import Launched\n"
+        "from tests.slurm.launched import Launched\n"
         "from tests.slurm.fakes import grid\n"
         "made, submit = [], slurm.submit\n"
         "def dying(*arguments):\n"

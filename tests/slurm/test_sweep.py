@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.slurm.conftest import Cluster, Launched
+from tests.slurm.cluster import Cluster
 from tests.slurm.fakes import grid
+from tests.slurm.launched import Launched
 
 pytestmark = pytest.mark.slurm
 ACCOUNTING = pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True, ids=["", "bare"])

@@ -1,0 +1,117 @@
+"""`launch=local`: N jobs at a time on this machine, through submitit's local executor."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from launch import local
+from launch.sweep import FILE, driver
+from tests.slurm import fakes
+from tests.slurm.launched import PROJECT, Launched
+
+Make = Callable[..., Launched]
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Launch sweeps in processes of their own, as a shell does; what still runs at the end is interrupted."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(one: Launched, **changes: object) -> subprocess.Popen[bytes]:
+        started.append(_start(one, **changes))
+        while not (one.folder / FILE).exists():
+            assert started[-1].poll() is None
+            time.sleep(0.1)
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _start(one: Launched, **changes: object) -> subprocess.Popen[bytes]:
+    script = (
+        "from pathlib import Path; from mt.workflow.store import Store; from tests.slurm.launched import Launched\n"
+        f"Launched(Path({str(one.folder)!r}), Path({str(one.control)!r}), Store(Path({str(one.store.root)!r})), "
+        f"{one.runs!r}).submit('local', **{changes!r})"
+    )
+    return subprocess.Popen([sys.executable, "-c", script], cwd=PROJECT, stderr=subprocess.DEVNULL)
+
+
+def test_shared_stages_are_computed_once_and_no_more_jobs_run_than_allowed(sweep: Make) -> None:
+    one = sweep(fakes.grid(["dpo"], ["both", "contrast"], seconds=0.2))
+    one.submit("local", max_running=1)
+    assert one.status.finished
+    one.check_results()
+    assert fakes.most_at_once(one.control) == 1
+
+
+def test_a_failed_stage_stops_its_dependants_only_and_resume_runs_the_rest(sweep: Make) -> None:
+    one = sweep(fakes.grid(["dpo", "ipo"], ["both"], seconds=0.2))
+    broken = one.tell("train-ipo", "fail")
+    one.submit("local")
+    assert {run.name: run.state for run in one.status.runs} == {"dpo-both": "done", "ipo-both": "failed"}
+    assert "told to fail" in one.job("ipo-both").why
+    before = one.events("train-dpo")
+    broken.unlink()
+    one.resume()
+    assert one.status.finished
+    one.check_results()
+    assert one.events("train-dpo") == before
+
+
+def test_an_interrupted_sweep_stops_its_processes_and_goes_on_where_it_was(sweep: Make, start: Start) -> None:
+    one = sweep({"run": [["first", 0.2, [], "gpu"], ["second", 60.0, ["first"], "gpu"]]})
+    process = start(one)
+    one.wait_for_start("second")
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    assert not one.status.active
+    assert "done" not in one.events("second")
+    assert one.events("first") == ["start", "done"]
+
+
+def test_cancel_from_another_shell_ends_the_command_and_its_processes(sweep: Make, start: Start) -> None:
+    one = sweep({"run": [["first", 60.0, [], "gpu"]], "other": [["second", 60.0, [], "gpu"]]})
+    process = start(one, max_running=1)
+    one.wait_for_start("first")
+    assert driver(one.folder) == process.pid
+    done = one.command("cancel", "sweep")
+    assert done.returncode == 0, done.stderr
+    process.wait(timeout=60)
+    assert [job.state for job in one.status.jobs] == ["cancelled", "cancelled"]
+    assert one.events("second") == []
+
+
+def test_a_killed_worker_is_started_again(sweep: Make, start: Start) -> None:
+    one = sweep({"run": [["only", 0.4, [], "gpu"]]})
+    killer = one.tell("only", "die")
+    process = start(one, max_attempts=50)
+    one.wait(lambda status: status.jobs[0].attempt >= 2, "a second attempt")
+    killer.unlink()
+    process.wait(timeout=60)
+    assert one.status.finished
+    one.check_results()
+
+
+@pytest.mark.parametrize(
+    ("visible", "width", "expected"),
+    [
+        ("0,1,2,3", 2, [[0, 2], [1, 3]]),
+        ("4,5", 3, [[4], [5], [4]]),
+        ("", 2, [[], []]),
+    ],
+)
+def test_slots_share_the_gpus(
+    visible: str, width: int, expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [local.devices(slot, width) for slot in range(width)] == expected

@@ -1,0 +1,123 @@
+"""Judging jobs: artifacts first, then heartbeats, then attempts and the scheduler's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from launch import attempts, progress, states
+from launch.slurm import Seen, Watcher
+from launch.states import JobStatus
+from launch.sweep import Submission, load, write_cancelled, write_submitted
+from tests.slurm import fakes
+from tests.slurm.launched import Launched
+
+Make = Callable[..., Launched]
+
+
+@pytest.fixture
+def one(sweep: Make, monkeypatch: pytest.MonkeyPatch) -> Launched:
+    """Two jobs, submitted as 1 and 2; the second waits for the first."""
+    made = sweep({"run": [["train", 0.2, [], "gpu"], ["judge", 0.2, ["train"], "network"]]})
+    made.write()
+    here = {name: Submission.now(job_id) for name, job_id in (("run", "1"), ("run-judge", "2"))}
+    write_submitted(made.folder, here)
+    says(monkeypatch, {})
+    return made
+
+
+def says(monkeypatch: pytest.MonkeyPatch, told: Mapping[str, Seen]) -> None:
+    monkeypatch.setattr(states.slurm, "states", lambda ids: dict(told))
+
+
+def judged(one: Launched) -> list[tuple[str, str]]:
+    return [(job.state, job.why) for job in one.status.jobs]
+
+
+def test_what_waits_says_for_what(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    says(monkeypatch, {"1": Seen("PENDING", "Resources"), "2": Seen("PENDING", "Dependency")})
+    assert judged(one) == [("queued", "Resources"), ("waiting", "for run")]
+
+
+def test_a_submission_that_was_interrupted_is_held(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    says(monkeypatch, {"1": Seen("PENDING", "JobHeldUser"), "2": Seen("PENDING", "JobHeldUser")})
+    assert [state for state, _ in judged(one)] == ["held", "held"]
+
+
+def test_a_heartbeat_counts_more_than_the_scheduler(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress.Reporter(one.folder, "run").close()
+    says(monkeypatch, {"1": Seen("NODE_FAIL"), "2": Seen("PENDING", "Dependency")})
+    assert judged(one)[0] == ("running", "")
+
+
+def test_artifacts_count_more_than_anything_else(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in load(one.folder).stages:
+        file = one.store.root / entry.address / "artifact.json"
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
+    says(monkeypatch, {"1": Seen("FAILED"), "2": Seen("FAILED")})
+    assert [state for state, _ in judged(one)] == ["done", "failed"], "the run's record is still missing"
+    (one.folder / "run").mkdir()
+    (one.folder / "run" / "record.json").write_text('{"state": "finished"}')
+    assert judged(one) == [("done", ""), ("done", "")]
+    assert one.status.finished
+
+
+def test_a_failure_is_told_by_the_attempt_and_blocks_what_follows(
+    one: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = attempts.file_of(one.folder, "run")
+    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "failed", "disk full")
+    for told in ({}, {"1": Seen("FAILED"), "2": Seen("CANCELLED")}):
+        says(monkeypatch, told)
+        assert judged(one) == [("failed", "disk full"), ("blocked", "run failed")]
+    assert one.status.runs[0].state == "failed"
+    assert one.status.runs[0].why == "disk full"
+
+
+def test_what_nobody_knows_any_more_is_lost(one: Launched) -> None:
+    assert judged(one)[0][0] == "lost"
+    assert not one.status.active
+
+
+def test_a_queued_again_job_says_why(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = attempts.file_of(one.folder, "run")
+    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "stopped", "preempted")
+    says(monkeypatch, {"1": Seen("PENDING", "BeginTime"), "2": Seen("PENDING", "Dependency")})
+    assert judged(one)[0] == ("queued", "again: preempted")
+
+
+def test_a_cancelled_job_is_cancelled_until_it_is_submitted_again(
+    one: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cancelled(one.folder, ["run"])
+    assert judged(one)[0] == ("cancelled", "")
+    write_submitted(one.folder, {"run": Submission.now("7")})
+    says(monkeypatch, {"7": Seen("PENDING", "Priority")})
+    assert judged(one)[0] == ("queued", "Priority")
+
+
+def test_progress_of_the_running_stage_is_shown(one: Launched) -> None:
+    entry = next(stage for stage in load(one.folder).stages if stage.label == "step train")
+    reporter = progress.Reporter(one.folder, "run")
+    stage = fakes.FakeRun({"stages": one.runs["run"], "control": str(one.control)}).plan.order[0]
+    assert stage.key == entry.key
+    reporter.started(stage)
+    reporter.progress(stage, 0, 4, "steps", {})
+    reporter.progress(stage, 4, 4, "steps", {})
+    reporter.close()
+    job: JobStatus = one.status.jobs[0]
+    assert (job.stage, job.fraction) == ("step train · sleep_on_gpu", 1.0)
+
+
+def test_squeue_and_sacct_are_read_alike() -> None:
+    watcher = Watcher()
+    for job in ("7", "8_0", "8_1", "9_3"):
+        watcher.register_job(job)
+    watcher._take(
+        watcher.read_info("JobID|State|NodeList|Reason|Elapsed\n7|RUNNING|n1|None|0:10\n8|CANCELLED||None|0:00")
+    )
+    watcher._take(watcher.read_info("JobID|State|NodeList\n9_3|FAILED|n2"))
+    found = {job: watcher.get_info(job, mode="cache").get("State") for job in ("7", "8_0", "8_1", "9_3", "5")}
+    assert found == {"7": "RUNNING", "8_0": "CANCELLED", "8_1": "CANCELLED", "9_3": "FAILED", "5": None}

@@ -1,0 +1,103 @@
+"""A private SLURM cluster, and what the tests do to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+NODES = 3
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster."""
+
+    folder: Path
+    port: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its commands need in the environment."""
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return {"SLURM_CONF": str(self.folder / "etc/slurm.conf"), "PATH": path}
+
+    def run(self, *command: str) -> str:
+        """Run one of SLURM's commands and return its output."""
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def state(self, job_id: str) -> str:
+        """Return SLURM's own word for a job (an array that never began is told of as a whole)."""
+        base = job_id.split("_")[0]
+        lines = self.run("squeue", "-h", "-r", "-t", "all", "-j", base, "-o", "%i %T").splitlines()
+        found = dict(line.split() for line in lines)
+        return found.get(job_id) or found[base]
+
+    def final_state(self, job_id: str) -> str:
+        """Return SLURM's own word once the job's processes are gone."""
+        deadline = time.monotonic() + 60
+        while (state := self.state(job_id)) in ("PENDING", "RUNNING", "COMPLETING") and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return state
+
+    def node_of(self, job_id: str) -> str:
+        """Return the node that a job runs on."""
+        return self.run("squeue", "-h", "-r", "-j", job_id, "-o", "%N").strip()
+
+    def kill_node(self, node: str) -> None:
+        """End a node as a power cut would: its daemon, its jobs' supervisors, and everything they run."""
+        jobs = self.run("squeue", "-h", "-w", node, "-o", "%A").split()
+        steps = [pid for job in jobs for pid in _processes_called(f"slurmstepd: [{job}.")]
+        work = _processes_in(SLURMD_NODENAME=node, SLURM_CONF=self.environment["SLURM_CONF"])
+        for pid in [int((self.folder / f"run/slurmd.{node}.pid").read_text()), *steps, *work]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+
+    def start_node(self, node: str) -> None:
+        """Bring a node back."""
+        conf = self.environment["SLURM_CONF"]
+        subprocess.run(["slurmd", "-N", node, "-f", conf], env={**os.environ, **self.environment}, check=True)
+        deadline = time.monotonic() + 60
+        while (state := self.run("sinfo", "-h", "-n", node, "-p", "low", "-o", "%T").strip()) != "idle":
+            assert time.monotonic() < deadline, f"{node} does not come back: {state}"
+            time.sleep(0.5)
+            resume = ["scontrol", "update", f"nodename={node}", "state=resume"]  # refused until it has registered
+            subprocess.run(resume, env={**os.environ, **self.environment}, capture_output=True)
+
+
+def _processes_called(title: str) -> list[int]:
+    found = psutil.process_iter(["cmdline"])
+    return [one.pid for one in found if " ".join(one.info["cmdline"] or []).startswith(title)]
+
+
+def _processes_in(**variables: str) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if variables.items() <= process.environ().items():
+                found.append(process.pid)
+    return found
+
+
+def free_port() -> int:
+    """Return a port whose followers, one per node, are free as well."""
+    for base in range(21000, 29000, 20):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(base, base + NODES + 1):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base
+    raise RuntimeError("no free ports between 21000 and 29000")

@@ -1,0 +1,71 @@
+"""Bad input on a real cluster: SLURM's own words in one line, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from launch.sweep import load
+from mt.errors import LaunchError
+from tests.slurm.cluster import Cluster
+from tests.slurm.fakes import grid
+from tests.slurm.launched import Launched
+
+pytestmark = pytest.mark.slurm
+Make = Callable[..., Launched]
+
+
+def test_unknown_partition(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(grid(["dpo"], ["both"]))
+    with pytest.raises(LaunchError, match=r"launch\.partition=gpus: .*invalid partition specified: gpus.*low, high"):
+        one.submit(partition="gpus")
+    assert cluster.run("squeue", "-h") == ""
+
+
+def test_rejected_submission_cancels_what_was_submitted_before_it(cluster: Cluster, sweep: Make) -> None:
+    """The GPU job is taken, the judge's job is not: neither may start."""
+    one = sweep(grid(["dpo"], ["both"]))
+    cpu = {"partition": "nowhere", "cpus": 1, "mem_gb": None, "time_min": 10}
+    with pytest.raises(LaunchError, match=r"launch\.cpu\.partition=nowhere: .*invalid partition"):
+        one.submit(cpu=cpu)
+    assert cluster.run("squeue", "-h") == ""
+    assert one.events("sample") == []
+
+
+def test_what_slurm_accepts_but_cannot_run_says_why_it_waits(cluster: Cluster, sweep: Make) -> None:
+    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
+    one.submit(gpus=99)
+    status = one.wait(lambda status: bool(status.jobs[0].why), "a reason")
+    assert (status.jobs[0].state, status.jobs[0].why) == ("queued", "BadConstraints")
+    assert one.command("cancel", "sweep").returncode == 0
+
+
+def test_a_store_that_the_node_does_not_see_is_said_by_the_first_job(cluster: Cluster, sweep: Make) -> None:
+    """The setup line hides the store's mark, as a node does that has another file system at this path."""
+    one = sweep(grid(["dpo"], ["both"]))
+    one.submit(setup=[f"rm {one.store.root}/.mark"])
+    status = one.wait_until_over()
+    assert "does not see the store of the machine that submitted" in status.jobs[0].why
+    assert "store=DIR" in status.jobs[0].why
+    assert [job.state for job in status.jobs] == ["failed", "blocked"]
+    assert one.events("sample") == []
+
+
+def test_resume_with_other_settings(cluster: Cluster, sweep: Make) -> None:
+    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
+    broken = one.tell("only", "fail")
+    one.submit()
+    assert one.wait_until_over().jobs[0].state == "failed"
+    broken.unlink()
+    refused = one.command("resume", "sweep", "launch.partition=gpus")
+    assert refused.returncode == 2
+    assert "invalid partition specified: gpus" in refused.stderr
+    unknown = one.command("resume", "sweep", "launch.partitoin=high")
+    assert "launch.partitoin" in unknown.stderr
+    other = one.command("resume", "sweep", "objective=ipo")
+    assert "only launch.KEY=VALUE can change" in other.stderr
+    done = one.command("resume", "sweep", "launch.partition=high")
+    assert done.returncode == 0, done.stderr
+    assert one.wait_until_over().finished
+    assert load(one.folder).launch.partition == "high"  # type: ignore[union-attr]
