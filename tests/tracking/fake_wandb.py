@@ -274,7 +274,7 @@ def _handler(server: FakeWandb) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self._note()
-            if self._fails():
+            if self._fails() or not body:  # nothing arrives from a client that was cut off
                 return
             sent = json.loads(body)
             with server.lock:
