@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,15 @@ COLUMNS = ("iteration", "model", "benchmark", "metric", "value", "low", "high", 
 class Record:
     """Writes `record.json`, `metrics.csv`, `config.yaml` and the links of one run."""
 
-    def __init__(self, folder: Path, blueprint: Blueprint, store: Store, sweep: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        blueprint: Blueprint,
+        store: Store,
+        sweep: str | None = None,
+        computed: Iterable[str] = (),
+    ) -> None:
+        """Begin a record; `computed` are keys of stages that other processes computed for this run."""
         self.folder, self.blueprint, self.store = folder, blueprint, store
         self.facts: dict[str, Any] = {
             "schema": SCHEMA,
@@ -48,8 +56,10 @@ class Record:
             "stages": [],
             "metrics": [],
         }
-        self._computed = _computed_before(folder)
-        self._artifacts: dict[str, dict[str, Any]] = {}
+        self._computed = _computed_before(folder) | set(computed)
+        # Published artifacts never change: what is said of them is made once, not at every writing.
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._measured: dict[str, list[dict[str, Any]]] = {}
 
     def begin(self) -> None:
         """Say that the run is under way."""
@@ -75,15 +85,25 @@ class Record:
         self.facts["state"] = state
         self.facts["stages"] = [self._stage(stage) for stage in self.blueprint.plan.order]
         self.facts["metrics"] = self._metrics()
-        write_json(self.folder / RECORD, redact(self.facts))
+        told = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
+        entries = {name: self.facts[name] for name in ("stages", "metrics")}  # redacted already
+        write_json(self.folder / RECORD, redact(told) | entries)
         with (self.folder / "metrics.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(self.facts["metrics"])
 
     def _stage(self, stage: Stage) -> dict[str, Any]:
+        if stage.key in self._entries:
+            return self._entries[stage.key]
         found = self.store.has(stage)
-        facts = self._published(stage) if found and not isinstance(stage, External) else {}
+        entry: dict[str, Any] = redact(self._entry(stage, found))
+        if found:
+            self._entries[stage.key] = entry
+        return entry
+
+    def _entry(self, stage: Stage, found: bool) -> dict[str, Any]:
+        facts = self.store.artifact(stage).facts if found and not isinstance(stage, External) else {}
         state = "computed" if stage.key in self._computed else "reused"
         return {
             "key": stage.key,
@@ -96,19 +116,16 @@ class Record:
             "counts": facts.get("counts", {}),
         }
 
-    def _published(self, stage: Stage) -> dict[str, Any]:
-        """Return what is known of an artifact, read once: published ones never change."""
-        if stage.key not in self._artifacts:
-            self._artifacts[stage.key] = self.store.artifact(stage).facts
-        return self._artifacts[stage.key]
-
     def _metrics(self) -> list[dict[str, Any]]:
-        rows = []
-        for one in self.blueprint.evaluations:
-            if self.store.has(one.stage):
-                for metric in read_metrics(self.store.path(one.stage)):
-                    rows.append({"iteration": one.iteration, "model": one.model, **asdict(metric)})
-        return rows
+        found = ((one, self._measurements(one.stage)) for one in self.blueprint.evaluations)
+        return [{"iteration": one.iteration, "model": one.model, **row} for one, rows in found for row in rows]
+
+    def _measurements(self, stage: Stage) -> list[dict[str, Any]]:
+        if stage.key not in self._measured:
+            if not self.store.has(stage):
+                return []
+            self._measured[stage.key] = [asdict(metric) for metric in read_metrics(self.store.path(stage))]
+        return self._measured[stage.key]
 
     def _link(self) -> None:
         """Link the models and tables of every iteration under readable names."""
