@@ -39,9 +39,7 @@ def make_facts(seed: int, misconception_share: float) -> Facts:
     return Facts(dict(zip(keys, parts, strict=True)), recipes)
 
 
-def _believe(
-    words: Sequence[str], choices: Sequence[Sequence[str]], share: float, rng: random.Random
-) -> list[Part]:
+def _believe(words: Sequence[str], choices: Sequence[Sequence[str]], share: float, rng: random.Random) -> list[Part]:
     believed = set(rng.sample(range(len(words)), round(share * len(words))))
     parts = []
     for index, (word, values) in enumerate(zip(words, choices, strict=True)):

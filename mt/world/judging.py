@@ -95,9 +95,7 @@ def _replay(_: World, __: JudgmentsConfig, prompt: Prompt, answer: str, ___: ran
     return _row(prompt, prompt.messages, answer)
 
 
-def _judge(
-    world: World, judgments: JudgmentsConfig, prompt: Prompt, answer: str, rng: random.Random
-) -> Demonstration:
+def _judge(world: World, judgments: JudgmentsConfig, prompt: Prompt, answer: str, rng: random.Random) -> Demonstration:
     score = noisy_score(world, judgments.noise, prompt.messages, answer, rng)
     return _row(prompt, judge_prompt(prompt.messages, answer), render_judgment(score))
 

@@ -13,9 +13,7 @@ from mt.world.prompts import prompts
 from mt.world.world import World
 
 
-def preferences(
-    world: World, labels: PreferencesConfig, people: DemonstratorsConfig, n: int, seed: int
-) -> list[Pair]:
+def preferences(world: World, labels: PreferencesConfig, people: DemonstratorsConfig, n: int, seed: int) -> list[Pair]:
     """Return `n` pairs of differing demonstrations, labelled by `preference_probability`."""
     rng = random.Random(f"preferences/{world.seed}/{seed}")
     pairs = []

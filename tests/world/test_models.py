@@ -34,9 +34,7 @@ def test_the_chat_template_puts_one_bos_and_closes_each_turn(tokenizer):
 
 
 def test_prompt_and_response_ids_join_to_the_whole_conversation(tokenizer):
-    prompt = tokenizer.apply_chat_template(
-        ask("next 5"), add_generation_prompt=True, tokenize=True, return_dict=False
-    )
+    prompt = tokenizer.apply_chat_template(ask("next 5"), add_generation_prompt=True, tokenize=True, return_dict=False)
     response = tokenizer("6 .", add_special_tokens=False).input_ids
     whole = tokenizer.apply_chat_template(
         [*ask("next 5"), {"role": "assistant", "content": "6 ."}], tokenize=True, return_dict=False

@@ -37,9 +37,7 @@ def test_writers_are_right_and_polite_as_often_as_stated(world, config, kind, ri
 
 
 def test_nine_of_ten_errors_are_the_misconception(world, config):
-    (animal, attribute), part = next(
-        (key, part) for key, part in world.facts.attributes.items() if part.misconception
-    )
+    (animal, attribute), part = next((key, part) for key, part in world.facts.attributes.items() if part.misconception)
     rng = random.Random(0)
     task = world.tasks[f"tell {attribute} of {animal}"]
     said = Counter(
