@@ -40,16 +40,16 @@ class PlannedRun:
             yield observers
 
     def record(self, folder: Path, sweep: Sweep, run: str, state: State, error: Exception | None = None) -> None:
-        """Write the run's record as the store and the jobs' journals have it."""
-        record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name)
+        """Write the run's record as the store and the jobs' journals have it.
+
+        What a job computed for several runs counts as computed by the first of them, and as reused by the others.
+        """
+        own = [one.key for job in sweep.jobs if job.runs[0] == run for one in progress.computed(folder, job.name)]
+        record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name, own)
         record.facts["command"] = shlex.join(sweep.command)
         record.begin()
         record.facts["started"] = sweep.created
         if state in ("planned", "running"):
             record.write(state)
-            return
-        own = {one.key for job in sweep.jobs if job.runs[0] == run for one in progress.computed(folder, job.name)}
-        for stage in self.plan.order:
-            if stage.key in own:
-                record.computed(stage)
-        record.end(state, error)
+        else:
+            record.end(state, error)
