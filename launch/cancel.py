@@ -46,7 +46,7 @@ def _cancel(arguments: argparse.Namespace, console: Console) -> int:
 def cancel(folder: Path, sweep: Sweep, name: str | None) -> list[str]:
     """Cancel the active jobs of a sweep, or those that serve one run alone, and return their names."""
     names = affected(sweep, name)
-    status = survey(folder, sweep)
+    status = survey(folder, sweep, strict=True)
     active = {job.name: job.id for job in status.jobs if job.name in names and job.state in ACTIVE}
     write_cancelled(folder, active)
     ids = [job_id for job_id in active.values() if job_id]

@@ -250,7 +250,8 @@ def _run(command: list[str], allow: Sequence[str] = ()) -> str:
     except subprocess.TimeoutExpired:
         raise LaunchError(f"{command[0]}: SLURM did not answer within {_TIMEOUT_S} s; try again later") from None
     if done.returncode and not any(words in done.stderr for words in allow):
-        raise LaunchError(f"{command[0]}: {' '.join(done.stderr.split())}")
+        words = done.stderr.removeprefix(f"{command[0]}: ").removeprefix("error: ")
+        raise LaunchError(f"{command[0]}: {' '.join(words.split())}")
     return done.stdout
 
 

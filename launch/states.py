@@ -16,9 +16,13 @@ from launch.progress import Computed, Progress
 from launch.slurm import Seen
 from launch.sweep import JobEntry, RunEntry, Sweep, driver
 from mt.door.estimate import Estimates
+from mt.errors import LaunchError
 
-State = Literal["done", "running", "queued", "waiting", "held", "failed", "blocked", "cancelled", "lost", "new"]
-"""queued: for a node; waiting: for other jobs; blocked: another job failed; lost: nobody knows it any more."""
+State = Literal[
+    "done", "running", "queued", "waiting", "held", "failed", "blocked", "cancelled", "lost", "new", "unknown"
+]  # fmt: skip
+"""queued: for a node; waiting: for other jobs; blocked: another job failed; lost: nobody knows it any more;
+unknown: the scheduler could not be asked."""
 
 Verdict = tuple[State, str]
 """A state and the reason for it."""
@@ -26,7 +30,7 @@ Verdict = tuple[State, str]
 ACTIVE: frozenset[State] = frozenset({"running", "queued", "waiting", "held"})
 _ENDED_BADLY: frozenset[State] = frozenset({"failed", "blocked", "cancelled", "lost"})
 _WORST_FIRST: tuple[State, ...] = (
-    "failed", "lost", "blocked", "cancelled", "running", "held", "queued", "waiting", "new",
+    "failed", "lost", "blocked", "cancelled", "running", "unknown", "held", "queued", "waiting", "new",
 )  # fmt: skip
 _QUEUED = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD"}
 _RUNNING = {"RUNNING", "CONFIGURING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING"}
@@ -76,6 +80,8 @@ class SweepStatus:
     folder: str
     jobs: list[JobStatus]
     runs: list[RunStatus]
+    note: str
+    """Why the scheduler could not be asked, where it could not."""
 
     @property
     def active(self) -> bool:
@@ -88,15 +94,28 @@ class SweepStatus:
         return all(job.state == "done" for job in self.jobs)
 
 
-def survey(folder: Path, sweep: Sweep) -> SweepStatus:
-    """Find out how a sweep stands: one question to the scheduler for all jobs, the rest from files."""
+def survey(folder: Path, sweep: Sweep, *, strict: bool = False) -> SweepStatus:
+    """Find out how a sweep stands: one question to the scheduler for all jobs, the rest from files.
+
+    Where the scheduler cannot be asked, files say what they can; `strict` raises LaunchError instead.
+    """
     published = {key for key in sweep.stage if sweep.artifact(key).is_file()}
     complete = {job.name for job in sweep.jobs if published.issuperset(job.stages) and sweep.is_done(job.name)}
-    seen = scheduler_states(sweep, (job for job in sweep.jobs if job.name not in complete))
+    seen, note = _ask(sweep, [job for job in sweep.jobs if job.name not in complete], strict)
     found = _Survey(folder, sweep, published, complete, seen)
     for job in sweep.jobs:
         found.jobs[job.name] = found.describe(job)
-    return SweepStatus(sweep.name, str(folder), list(found.jobs.values()), [found.run(one) for one in sweep.runs])
+    runs = [found.run(one) for one in sweep.runs]
+    return SweepStatus(sweep.name, str(folder), list(found.jobs.values()), runs, note)
+
+
+def _ask(sweep: Sweep, jobs: list[JobEntry], strict: bool) -> tuple[Mapping[str, Seen] | None, str]:
+    try:
+        return scheduler_states(sweep, jobs), ""
+    except LaunchError as error:
+        if strict:
+            raise
+        return None, f"the scheduler could not be asked ({error})"
 
 
 def computed(folder: Path, sweep: Sweep) -> list[Computed]:
@@ -120,7 +139,8 @@ class _Survey:
     sweep: Sweep
     published: set[str]
     complete: set[str]
-    seen: Mapping[str, Seen]
+    seen: Mapping[str, Seen] | None
+    """By id; None where the scheduler could not be asked."""
     jobs: dict[str, JobStatus] = field(default_factory=dict)
 
     def describe(self, job: JobEntry) -> JobStatus:
@@ -131,7 +151,7 @@ class _Survey:
         running = state == "running"
         now = progress.read(progress.file_of(self.folder, job.name)) if running else Progress()
         absent = [key for key in job.stages if key not in self.published]
-        told = self.seen.get(job.id or "")
+        told = self._told(job)
         return JobStatus(
             name=job.name,
             runs=job.runs,
@@ -165,7 +185,7 @@ class _Survey:
             waiting = progress.read(file).waiting
             return "running", f"waits for {waiting}" if waiting else ""
         last = past[-1] if past and past[-1].id == job.id else None
-        told = self.seen.get(job.id or "")
+        told = self._told(job)
         if told is not None and told.state in _QUEUED:
             return self._queued(told, job, last)
         if told is not None and told.state in _RUNNING:
@@ -193,11 +213,16 @@ class _Survey:
         if job.id is None:
             driven = driver(self.folder) is not None
             return ("waiting", "to be started") if driven else ("new", "not submitted yet: python -m launch.resume")
+        if self.seen is None:
+            return "unknown", "the scheduler could not be asked"
         if told is None:
             return "lost", "it is gone without a word: python -m launch.resume"
         if told.state == "CANCELLED":
             return "cancelled", "by the scheduler or by hand"
         return "failed", f"SLURM says {told.state}" + (f" ({told.reason})" if told.reason else "")
+
+    def _told(self, job: JobEntry) -> Seen | None:
+        return (self.seen or {}).get(job.id or "")
 
     def _before(self, job: JobEntry, wanted: Callable[[State], bool]) -> list[str]:
         return [name for name in job.after if wanted(self.jobs[name].state)]

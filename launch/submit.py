@@ -49,7 +49,7 @@ def dispatch(folder: Path, console: Console) -> int:
     sweep = load(folder)
     if sweep.launch.name == "slurm":
         slurm.cancel(sorted(set(slurm.tagged(sweep.tag)) - {job.id for job in sweep.jobs if job.id}))
-    status = survey(folder, sweep)
+    status = survey(folder, sweep, strict=True)
     jobs, width = due(sweep, status)
     _forget_failures(folder, sweep, jobs)
     if sweep.launch.name == "slurm":

@@ -28,6 +28,7 @@ _COLOURS = {
     "cancelled": "red",
     "lost": "red",
     "new": "dim",
+    "unknown": "magenta",
 }
 _REFRESH_S = 1.0
 
@@ -46,7 +47,8 @@ def summary(status: SweepStatus) -> str:
     """Return one line: how many runs and jobs are in which state."""
     jobs = ", ".join(_counts(job.state for job in status.jobs))
     runs = ", ".join(_counts(run.state for run in status.runs))
-    return f"{status.name}: runs {runs}; jobs {jobs}"
+    note = f"\n{status.note}" if status.note else ""
+    return f"{status.name}: runs {runs}; jobs {jobs}{note}"
 
 
 def as_data(status: SweepStatus) -> dict[str, Any]:

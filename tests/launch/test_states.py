@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from launch import attempts, progress, states
 from launch.slurm import Seen, Watcher
 from launch.states import JobStatus
 from launch.sweep import Submission, load, write_cancelled, write_submitted
+from mt.errors import LaunchError
 from tests.slurm import fakes
 from tests.slurm.launched import Launched
 
@@ -79,6 +81,21 @@ def test_a_failure_is_told_by_the_attempt_and_blocks_what_follows(
 def test_what_nobody_knows_any_more_is_lost(one: Launched) -> None:
     assert judged(one)[0][0] == "lost"
     assert not one.status.active
+
+
+def test_files_still_speak_where_the_scheduler_cannot_be_asked(
+    one: Launched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    file = attempts.file_of(one.folder, "run")
+    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "failed", "disk full")
+    assert judged(one) == [("failed", "disk full"), ("blocked", "run failed")]
+    assert "squeue" in one.status.note
+    attempts.begin(file, "1", (0, 0.0))
+    assert judged(one)[0] == ("unknown", "the scheduler could not be asked")
+    with pytest.raises(LaunchError, match="squeue: not on the path"):
+        states.survey(one.folder, load(one.folder), strict=True)
 
 
 def test_a_queued_again_job_says_why(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
