@@ -43,19 +43,13 @@ def _grouped(jobs: Sequence[Job], lanes: Sequence[int | None], width: int) -> li
 
 
 def _lanes(jobs: Sequence[Job], width: int) -> list[int]:
-    """Deal the jobs of every level to lanes in equal shares, those that wait for the same side by side.
-
-    A level is what could run at the same time. Neighbours in one lane with the same dependencies make one array, so
-    that the number of submissions stays near the number of different dependencies.
-    """
-    depth: dict[str, int] = {}
-    levels: dict[int, dict[tuple[bool, tuple[str, ...]], list[str]]] = {}
+    """Deal every job to the lane where it can start first, and among several to the one that idles least."""
+    free = [0.0] * width
+    ends: dict[str, float] = {}
+    dealt = []
     for job in jobs:
-        depth[job.name] = 1 + max((depth.get(name, -1) for name in job.after), default=-1)
-        alike = levels.setdefault(depth[job.name], {})
-        alike.setdefault((job.resource == "gpu", job.after), []).append(job.name)
-    lane: dict[str, int] = {}
-    for alike in levels.values():
-        row = [name for names in alike.values() for name in names]
-        lane |= {name: place * width // max(len(row), width) for place, name in enumerate(row)}
-    return [lane[job.name] for job in jobs]
+        ready = max((ends.get(name, 0.0) for name in job.after), default=0.0)
+        lane = min(range(width), key=lambda one: (max(free[one], ready), -free[one]))
+        ends[job.name] = free[lane] = max(free[lane], ready) + job.cost
+        dealt.append(lane)
+    return dealt

@@ -134,4 +134,5 @@ def _job_entry(job: Job) -> JobEntry:
         runs=list(job.runs),
         after=list(job.after),
         records=list(job.records),
+        cost=job.cost,
     )

@@ -42,6 +42,8 @@ class Job:
     """The jobs that must succeed before this one starts (without those that follow from others)."""
     records: tuple[str, ...] = ()
     """The runs that are complete when this job ends: it writes their records."""
+    cost: float = 1.0
+    """How long it takes, roughly: 1 for each stage that needs a GPU or the network, little for the others."""
 
 
 def cut(runs: Mapping[str, Sequence[Node]], *, share: bool) -> list[Job]:
@@ -64,7 +66,8 @@ def ancestors(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
 
 
 def _whole(name: str, stages: Sequence[Node]) -> Job:
-    return Job(name, _resource(stages), tuple(stage.key for stage in stages), (name,), records=(name,))
+    keys = tuple(stage.key for stage in stages)
+    return Job(name, _resource(stages), keys, (name,), records=(name,), cost=_cost(stages))
 
 
 def _resource(stages: Iterable[Node]) -> Resource:
@@ -72,6 +75,10 @@ def _resource(stages: Iterable[Node]) -> Resource:
     if "gpu" in needs:
         return "gpu"
     return "network" if "network" in needs else "cpu"
+
+
+def _cost(stages: Iterable[Node]) -> float:
+    return sum((0.05 if stage.NEEDS == "cpu" else 1.0 for stage in stages), start=0.1)
 
 
 _Group = tuple[tuple[str, ...], bool, int]
@@ -102,6 +109,7 @@ def _shared(runs: Mapping[str, Sequence[Node]]) -> list[Job]:
             stages=tuple(node.key for node in stages),
             runs=group[0],
             after=tuple(names[other] for other in after[group]),
+            cost=_cost(stages),
         )
         for group, stages in members.items()
     ]
@@ -162,7 +170,7 @@ def _with_records(jobs: list[Job], runs: Iterable[str]) -> list[Job]:
             closing.setdefault(last, []).append(run)
     jobs = [replace(job, records=tuple(records.get(job.name, ()))) for job in jobs]
     ends = [
-        Job(f"#end{index}", "cpu", (), tuple(names), after, tuple(names))
+        Job(f"#end{index}", "cpu", (), tuple(names), after, tuple(names), cost=_cost(()))
         for index, (after, names) in enumerate(closing.items())
     ]
     return jobs + ends

@@ -84,6 +84,7 @@ class JobEntry(Config):
     runs: list[str]
     after: list[str]
     records: list[str]
+    cost: float
     submissions: list[Submission] = Field(default_factory=list)
     """From `events.jsonl`."""
     cancelled: bool = False
@@ -103,6 +104,7 @@ class JobEntry(Config):
             runs=tuple(self.runs),
             after=tuple(self.after),
             records=tuple(self.records),
+            cost=self.cost,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,15 @@ def test_several_arrays_share_the_limit_by_lanes() -> None:
     made = batches(jobs, width=2)
     assert {batch.lane for batch in made} == {0, 1}
     assert all(batch.width == 1 for batch in made)
+
+
+def test_a_lane_is_not_kept_waiting_while_another_is_free() -> None:
+    """Two chains of unequal length on two lanes: what is ready first starts first."""
+    short = [replace(job("a"), cost=1.0), replace(job("a2", "a"), cost=1.0)]
+    long = [replace(job("b"), cost=10.0), replace(job("b2", "b"), cost=1.0)]
+    made = batches([short[0], long[0], short[1], long[1]], width=2)
+    lane = {one.name: batch.lane for batch in made for one in batch.jobs}
+    assert lane["a"] == lane["a2"] != lane["b"]
 
 
 @given(graphs(), st.integers(1, 14))

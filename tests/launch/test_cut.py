@@ -85,7 +85,7 @@ def test_cpu_stages_stay_with_the_gpu_stages_around_them() -> None:
 def test_a_run_that_ends_in_two_jobs_gets_a_closing_one() -> None:
     one, two = Fake("one"), Fake("two", NEEDS="network")
     jobs = by_name(cut({"run": [one, two]}, share=True))
-    assert jobs["run-record"] == Job("run-record", "cpu", (), ("run",), ("run", "run-judge"), ("run",))
+    assert jobs["run-record"] == Job("run-record", "cpu", (), ("run",), ("run", "run-judge"), ("run",), 0.1)
 
 
 def test_runs_with_nothing_missing_are_recorded_by_one_job() -> None:

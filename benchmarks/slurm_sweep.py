@@ -1,0 +1,170 @@
+"""Sweeps on a real SLURM cluster on loopback: what sharing saves, what disturbances cost, how fast the commands are.
+
+python -m benchmarks.slurm_sweep [--folder DIR] [--quick] [-- OVERRIDE …]
+
+Prints the status table of the 6-run sweep while it runs, with one preempted and one killed job, and at its end; how
+many stages it computed against the plan; its stage seconds against those of six independent runs; and the seconds
+that planning, submitting and looking at 100 runs take. `--quick` takes small models. Needs SLURM's Debian packages
+(`make test-slurm` installs them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from launch.states import JobStatus, computed, survey
+from launch.sweep import Sweep, load, read_configs
+from launch.work import planner
+from mt.workflow.stage import External
+from mt.workflow.store import Store
+from tests.slurm.cluster import Cluster, free_port
+from tests.small import SMALL
+
+SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
+SIX = ["objective=dpo,ipo,simpo", "rm_data=both,contrast"]
+HUNDRED = ["objective=dpo,ipo,simpo,slic,hinge", "rm_data=both,contrast", "seed=0,1,2,3,4,5,6,7,8,9"]
+SLURM = ["launch=slurm", "launch.max_running=2", "launch.cpus=1", "launch.cpu.cpus=1"]
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where stores and records go (default: a temporary folder)")
+    parser.add_argument("--quick", action="store_true", help="small models: minutes instead of half an hour")
+    parser.add_argument("--only", choices=["six", "hundred"], help="one of the two parts")
+    parser.add_argument("overrides", nargs="*", help="further overrides of both sweeps")
+    given = parser.parse_args()
+    overrides = [*(SMALL if given.quick else []), *given.overrides]
+    with tempfile.TemporaryDirectory() as temporary, cluster() as running:
+        folder = (given.folder or Path(temporary)).absolute()
+        if given.only != "six":
+            hundred_runs(running, folder, overrides)
+        if given.only != "hundred":
+            six_runs(running, folder, overrides)
+    return 0
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Start a cluster, put its commands into the environment, and stop it at the end."""
+    made = Cluster(Path(tempfile.mkdtemp(prefix="mt-slurm-")), free_port())
+    try:
+        subprocess.run([str(SCRIPTS / "start_cluster.sh"), str(made.folder), str(made.port)], check=True)
+        os.environ.update(made.environment)
+        yield made
+    finally:
+        subprocess.run([str(SCRIPTS / "stop_cluster.sh"), str(made.folder)], check=True)
+
+
+def hundred_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
+    """Time the commands on 100 runs; drained nodes keep the runs from starting."""
+    running.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=benchmark")
+    submitted = timed(submit_command("hundred", folder, [*HUNDRED, *overrides]))
+    looked = timed(command("status", folder, "hundred", "--json"))
+    sweep = load(folder / "runs" / "hundred")
+    timed(command("cancel", folder, "hundred"))
+    running.run("scontrol", "update", "nodename=ALL", "state=resume")
+    print(f"\n| {len(sweep.runs)} runs, {len(sweep.stages)} stages, {len(sweep.jobs)} jobs | seconds |\n|---|---|")
+    print(f"| plan and submit | {submitted:.1f} |\n| status | {looked:.1f} |")
+
+
+def six_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
+    """Run the sweep with disturbances, and count."""
+    timed(submit_command("six", folder, [*SIX, *overrides]))
+    sweep_folder = folder / "runs" / "six"
+    disturb(running, sweep_folder)
+    subprocess.run(command("watch", folder, "six", "--json"), stdout=subprocess.DEVNULL, check=True)
+    print("\nat the end", flush=True)
+    subprocess.run(command("status", folder, "six"), check=True)
+    print(report(sweep_folder, load(sweep_folder)))
+
+
+def disturb(running: Cluster, folder: Path) -> None:
+    """Preempt one job and kill the worker of another, then show the table."""
+    first = wait_for_job(folder, lambda job: job.state == "running" and job.fraction is not None)
+    kill_worker(folder, first.name)
+    second = wait_for_job(folder, lambda job: job.state == "running" and job.name != first.name and bool(job.stage))
+    node = running.node_of(second.id)
+    wrap = ["--wrap", "sleep 5"]
+    running.run("sbatch", "-p", "high", "-w", node, "--exclusive", "-t", "2", "-o", "/dev/null", *wrap)
+    wait_for_job(folder, lambda job: job.name == second.name and job.state == "queued")
+    print(f"\nwhile it runs: the worker of {first.name} was killed, {second.name} was preempted", flush=True)
+    subprocess.run(command("status", folder.parents[1], folder.name), check=True)
+
+
+def report(folder: Path, sweep: Sweep) -> str:
+    """Return what was computed against the plan, and the seconds against independent runs."""
+    store, plan = Store(Path(sweep.store)), planner(sweep.planner)
+    own = computed(folder, sweep)
+    seconds: dict[str, float] = {}
+    alone = 0.0
+    for values in read_configs(folder).values():
+        for stage in plan(values).plan.order:
+            if not isinstance(stage, External):
+                seconds[stage.key] = float(store.artifact(stage).facts["seconds"])
+                alone += seconds[stage.key]
+    shared = sum(seconds.values())
+    return (
+        f"\n| {len(sweep.runs)} runs | |\n|---|---|\n"
+        f"| stages in the merged plan | {len(sweep.stages)} |\n"
+        f"| stages computed (distinct) | {len(own)} ({len({one.key for one in own})}) |\n"
+        f"| stages of independent runs | {sum(run.total for run in sweep.runs)} |\n"
+        f"| stage seconds of the sweep | {shared:.0f} |\n"
+        f"| stage seconds of independent runs | {alone:.0f} |\n"
+        f"| share | {shared / alone:.0%} |"
+    )
+
+
+def wait_for_job(folder: Path, wanted: Any) -> JobStatus:
+    """Return the first job that fulfils a condition, as soon as there is one."""
+    while True:
+        status = survey(folder, load(folder))
+        for job in status.jobs:
+            if wanted(job):
+                return job
+        if not status.active:
+            raise RuntimeError("the sweep ended before it could be disturbed")
+        time.sleep(0.3)
+
+
+def kill_worker(folder: Path, job: str) -> None:
+    """Kill the process that does a job's work."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.cmdline()[-2:] == [str(folder), job]:
+                process.kill()
+
+
+def submit_command(name: str, folder: Path, overrides: list[str]) -> list[str]:
+    """Return the command that submits a sweep."""
+    places = [f"sweep={name}", f"runs={folder}/runs", f"store={folder}/store"]
+    return [sys.executable, "-m", "mt.run", "-m", *SLURM, *places, *overrides]
+
+
+def command(name: str, folder: Path, *arguments: str) -> list[str]:
+    """Return a command that looks after sweeps."""
+    return [sys.executable, "-m", f"launch.{name}", "--runs", str(folder / "runs"), *arguments]
+
+
+def timed(line: list[str]) -> float:
+    """Run a command and return its seconds."""
+    begun = time.perf_counter()
+    done = subprocess.run(line, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{line}: {done.stdout}{done.stderr}")
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    sys.exit(main())
