@@ -20,7 +20,7 @@ from submitit.helpers import DelayedSubmission
 
 from launch import attempts, processes, progress
 from launch.attempts import Attempt, Mark
-from launch.sweep import JobEntry, Sweep, load, log_file
+from launch.sweep import JobEntry, Sweep, last_words, load, log_file
 from mt.errors import LaunchError
 
 STOPPED = 75
@@ -109,14 +109,10 @@ class RunJob:
             reason = f"job {self.name}: its work ended without publishing {sweep.stage[absent[0]].address}"
         else:
             said = progress.read(self._progress_file).error
-            reason = said or f"job {self.name}: its work exited with code {code}: {self._last_words()}"
+            last = last_words(log_file(Path(self.folder), _job_id()))
+            reason = said or f"job {self.name}: its work exited with code {code}: {last}"
         self._end("failed", reason)
         raise LaunchError(reason)
-
-    def _last_words(self) -> str:
-        log = log_file(Path(self.folder), _job_id())
-        lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
 
     def _end(self, outcome: attempts.Outcome, reason: str = "") -> None:
         if self._attempt is not None:

@@ -14,7 +14,7 @@ from launch import attempts, local, progress, slurm
 from launch.attempts import Attempt
 from launch.progress import Computed, Progress
 from launch.slurm import Seen
-from launch.sweep import JobEntry, RunEntry, Sweep, driver
+from launch.sweep import JobEntry, RunEntry, Sweep, driver, last_words, log_file
 from mt.door.estimate import Estimates
 from mt.errors import LaunchError
 
@@ -219,7 +219,8 @@ class _Survey:
             return "lost", "it is gone without a word: python -m launch.resume"
         if told.state == "CANCELLED":
             return "cancelled", "by the scheduler or by hand"
-        return "failed", f"SLURM says {told.state}" + (f" ({told.reason})" if told.reason else "")
+        last_line = last_words(log_file(self.folder, job.id))
+        return "failed", f"SLURM says {told.state}, and the log ends: {last_line}"
 
     def _told(self, job: JobEntry) -> Seen | None:
         return (self.seen or {}).get(job.id or "")

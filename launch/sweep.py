@@ -275,3 +275,10 @@ def logs(folder: Path) -> Path:
 def log_file(folder: Path, job_id: str) -> Path:
     """Return the output of a job; every attempt appends to it."""
     return logs(folder) / f"{job_id}_0_log.out"
+
+
+def last_words(log: Path) -> str:
+    """Return the last line that a job printed, without srun's remark that it ended."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    said = (line.strip() for line in reversed(lines) if not line.startswith("srun: "))
+    return next((line for line in said if line), "it printed nothing")

@@ -26,7 +26,7 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """What its commands need in the environment."""
-        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"])
         return {"SLURM_CONF": str(self.folder / "etc/slurm.conf"), "PATH": path}
 
     def run(self, *command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,8 @@ TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol"
 @pytest.fixture(scope="session")
 def clusters() -> Iterator[Callable[[str, str], Cluster]]:
     """Start a cluster of a variant (accounting, user signal) at its first use; stop all at the end."""
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # where Debian puts the daemons
+    missing = [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
     if missing:
         pytest.skip(f"SLURM is not installed here ({', '.join(missing)} missing): make test-slurm installs it")
     started: dict[tuple[str, str], Cluster] = {}

@@ -16,6 +16,7 @@ folder=$1 port=$2 accounting=${3:-shim} user_signal=${4:-yes}
 nodes=${MT_SLURM_NODES:-3} cpus=16 gpus=8
 here=$(cd "$(dirname "$0")" && pwd)
 export SLURM_CONF=$folder/etc/slurm.conf
+export PATH=$PATH:/usr/sbin:/sbin # where Debian puts the daemons
 
 fail() { echo "start_cluster: $*" >&2; exit 1; }
 
