@@ -94,13 +94,13 @@ class Record:
             writer.writerows(self.facts["metrics"])
 
     def _stage(self, stage: Stage) -> dict[str, Any]:
-        if stage.key in self._entries:
-            return self._entries[stage.key]
+        known = self._entries.get(stage.key)
+        if known is not None and known["state"] != "missing":
+            return known
         found = self.store.has(stage)
-        entry: dict[str, Any] = redact(self._entry(stage, found))
-        if found:
-            self._entries[stage.key] = entry
-        return entry
+        if known is None or found:
+            known = self._entries[stage.key] = redact(self._entry(stage, found))
+        return known
 
     def _entry(self, stage: Stage, found: bool) -> dict[str, Any]:
         facts = self.store.artifact(stage).facts if found and not isinstance(stage, External) else {}
