@@ -31,9 +31,10 @@ class AlpacaEvalEval(Config):
     decoding: DecodingConfig
     """How the policies answer, once per prompt."""
     outputs: str | None
-    """The baseline's answers in alpaca_eval's format (instruction, output): a file; null in the world."""
+    """The baseline's answers in alpaca_eval's format (instruction, output): a file, or one on the hub by
+    OWNER/NAME@COMMIT:FILE. The world has its own baseline."""
     gamed: str | None
-    """`df_gamed.csv`: a file; null goes without length control, but in the world, which makes its own."""
+    """`df_gamed.csv`, named likewise; null goes without length control. The world makes its own."""
     resamples: Annotated[int, Field(ge=20)]
     """Bootstrap resamples behind the interval of the length-controlled win rate."""
 
@@ -45,15 +46,20 @@ class ArenaHardEval(Config):
     """Questions; the original has 500. In the world so many are drawn."""
     decoding: DecodingConfig
     """How the policies answer, once per question."""
+    questions: str | None
+    """The questions (question_id or uid, turns or prompt): a file, or one on the hub by OWNER/NAME@COMMIT:FILE; null
+    reads them from `outputs`. The world has its own."""
     outputs: str | None
-    """Questions with the baseline's answers (JSONL: question_id, messages or prompt, answer): a file."""
+    """The baseline's answers (question_id or uid, choices or messages), named likewise; without `questions`, rows of a
+    question (turns, messages or prompt) with its answer."""
 
 
 class RewardBenchEval(Config):
     """RewardBench: pairs that a reward model should order, by section."""
 
     pairs: str | None
-    """The pairs (subset, prompt, chosen, rejected): a file; null in the world."""
+    """The pairs (subset, prompt, chosen, rejected): a file, or one on the hub by OWNER/NAME@COMMIT:FILE. The world has
+    its own."""
 
 
 class InDistributionEval(Config):
@@ -73,3 +79,8 @@ class EvalConfig(Config):
     reward_bench: RewardBenchEval | None = None
     in_distribution: InDistributionEval | None = None
     pairwise: PairwiseEval | None = None
+
+    @property
+    def judged(self) -> list[str]:
+        """The benchmarks that ask the run's judge."""
+        return [name for name in ("alpaca_eval", "arena_hard", "in_distribution") if getattr(self, name) is not None]

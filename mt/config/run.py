@@ -135,6 +135,19 @@ class RunConfig(Config):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _judge_exists(self) -> RunConfig:
+        if self.judge.name == "gold" and self.data.name != "world" and self.eval.judged:
+            asking = ", ".join(self.eval.judged)
+            _refuse(
+                "judge",
+                "gold",
+                f"it exists only in the world, and data={self.data.name} needs a judge for {asking}",
+                allowed="openai, reward_model, transformers, vllm",
+                mend="Add judge=NAME, or leave these benchmarks out of eval=[…]",
+            )
+        return self
+
 
 def _refuse(field: str, value: Any, problem: str, *, allowed: str, mend: str) -> None:
     raise ConfigError(describe(field, value, problem, allowed=allowed, mend=mend))

@@ -52,6 +52,9 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
             console.print(_sentence(title, found[key]))
     if found["missing"]["stages"] < found["total"]["stages"]:
         console.print(_sentence("still missing", found["missing"]))
+    if found["total"]["calls"] and not found["total"]["usd"]:
+        price = "judge.usd_per_million_input=… judge.usd_per_million_output=…"
+        console.print(f"The judge's price is not known; set {price}", style="dim")
     use = found["hardware"]["utilization"]
     listed = {**found["assumptions"], **{f"{name} share of peak": share for name, share in use.items()}}
     told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in listed.items())

@@ -104,6 +104,11 @@ def _outputs(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
     return replace(_prompts(stage.limit, assumed), responses=1)
 
 
+def _eft(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
+    asked = assumed.judge_prompt_tokens + assumed.prompt_tokens + assumed.response_tokens
+    return Volume(1630, 1, asked, assumed.judge_answer_tokens)  # Yuan et al. 2024, §3.1
+
+
 def _judged(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
     model = found[stage.model.key]
     texts = model.prompt_tokens + 2 * model.response_tokens + assumed.judge_prompt_tokens
@@ -136,6 +141,8 @@ _RULES: dict[str, Rule] = {
     "world_benchmark": lambda stage, found, assumed: replace(_prompts(16 * stage.size, assumed), responses=2),
     "world_baseline": lambda stage, found, assumed: replace(found[stage.prompts.key], responses=1),
     "load_outputs": _outputs,
+    "load_answered_questions": _outputs,
+    "load_judgments": _eft,
     "load_reward_pairs": lambda stage, found, assumed: replace(_prompts(2985, assumed), responses=2),
     "part": _part,
     "sample": _sample,

@@ -7,7 +7,8 @@ what is missing. Weights are safetensors, data are Parquet, JSON or CSV; pickles
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja",
 """What a model folder may hold: weights without pickles, descriptions, tokenizers; no code."""
 _SUFFIXES = (*ENDINGS, *(f"{ending}.gz" for ending, kind in ENDINGS.items() if kind != "parquet"))
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_FILE = re.compile(rf"({_NAME.pattern})(?:@([^:]*))?:([^:]+)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ERRORS = {"model": ModelError, "dataset": DataError}
 
@@ -54,18 +56,43 @@ def fetch(kind: Kind, name: str, revision: str, patterns: Sequence[str], field: 
 
     Raises ModelError or DataError, with one line that names the setting, the hub name and the way to a local path.
     """
-    from huggingface_hub import errors, snapshot_download
-
-    mishaps = (OSError, ValueError, RuntimeError, errors.HTTPError, errors.XetDownloadError)
+    from huggingface_hub import snapshot_download
 
     ignored = ["original/*", "*/original/*", "onnx/*", "consolidated*"]
-    try:
-        folder = snapshot_download(
+    asked = _Asked(kind, f"{name}@{revision[:12]}", revision, f"{field}.path", "DIR", f"Set {field}.revision to")
+    return _loaded(
+        asked,
+        lambda: snapshot_download(
             name, repo_type=kind, revision=revision, allow_patterns=list(patterns), ignore_patterns=ignored
-        )
-    except mishaps as error:
-        raise _told(error, kind, name, revision, field) from error
-    return Path(folder)
+        ),
+    )
+
+
+def file_name(option: str, text: str) -> tuple[str, str, str] | None:
+    """Return name, revision and file of a data set's file OWNER/NAME@COMMIT:FILE; None for what is not of this form.
+
+    Raises ConfigError naming the setting `option` where the revision is not pinned.
+    """
+    found = _FILE.fullmatch(text)
+    if found is None:
+        return None
+    name, revision, file = found.groups()
+    if revision is None or not _COMMIT.fullmatch(revision):
+        problem = f"no local file, and on the hub the revision of '{name}' has to be pinned"
+        mend = f"Set {option}={name}@COMMIT:{file} with a commit of its hub page, or {option}=FILE"
+        raise ConfigError(describe(option, text, problem, allowed="40 hex digits as COMMIT", mend=mend))
+    return name, revision, file
+
+
+def fetch_file(name: str, revision: str, file: str, option: str) -> Path:
+    """Bring one file of a data set into the local cache unless it is there.
+
+    Raises DataError with one line that names the file, its hub name and the setting `option` for a local one.
+    """
+    from huggingface_hub import hf_hub_download
+
+    asked = _Asked("dataset", f"{name}@{revision[:12]}:{file}", revision, option, "FILE", f"Give {option}")
+    return _loaded(asked, lambda: hf_hub_download(name, file, repo_type="dataset", revision=revision))
 
 
 def data_patterns(split: str | None, subset: str | None, files: str | None) -> list[str]:
@@ -101,28 +128,51 @@ def _check_shards(folder: Path, names: Sequence[str]) -> None:
                     raise DataError(describe("data.path", folder / part, "a part of the split is missing", mend=mend))
 
 
-def _told(error: Exception, kind: Kind, name: str, revision: str, field: str) -> MutualTaughtError:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is fetched, in the words of errors: for which setting, and what may stand there instead."""
+
+    kind: Kind
+    value: str
+    revision: str
+    option: str
+    local: str
+    repin: str
+
+
+def _loaded(asked: _Asked, load: Callable[[], str]) -> Path:
+    from huggingface_hub import errors
+
+    try:
+        return Path(load())
+    except (OSError, ValueError, RuntimeError, errors.HTTPError, errors.XetDownloadError) as error:
+        raise _told(error, asked) from error
+
+
+def _told(error: Exception, asked: _Asked) -> MutualTaughtError:
     """Put whatever the hub's client raised in one line."""
     from huggingface_hub import errors
 
-    local = f"or download it elsewhere and set {field}.path=DIR"
-    told = _ERRORS[kind]
+    local = f"or download it elsewhere and set {asked.option}={asked.local}"
+    told = _ERRORS[asked.kind]
     if isinstance(error, errors.GatedRepoError):
         problem = "its owner has to grant you access, and a token to prove it"
         mend = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
     elif isinstance(error, errors.RevisionNotFoundError):
-        problem, mend = f"has no revision {revision}", f"Set {field}.revision to a commit of its hub page"
+        problem, mend = f"has no revision {asked.revision}", f"{asked.repin} a commit of its hub page"
     elif isinstance(error, errors.RepositoryNotFoundError) or _status(error) == 401:
-        problem = f"no such {kind} on the hub, or a private one"
+        problem = f"no such {asked.kind} on the hub, or a private one"
         mend = f"Check the name, run 'hf auth login' or set HF_TOKEN for a private one, {local}"
     elif isinstance(error, errors.LocalEntryNotFoundError):
         problem = "not wholly in the local cache, and the hub cannot be reached"
         mend = f"Check the network (and that HF_HUB_OFFLINE is not set), {local}"
+    elif isinstance(error, errors.EntryNotFoundError):
+        problem, mend = "this revision has no such file", f"Check the file's name on its hub page, {local}"
     else:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         problem = f"the download was interrupted ({reason})"
         mend = f"Run the same command again to continue, {local}"
-    return told(describe(f"{field}.path", f"{name}@{revision[:12]}", problem, mend=mend))
+    return told(describe(asked.option, asked.value, problem, mend=mend))
 
 
 def _status(error: Exception) -> int | None:

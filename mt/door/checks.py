@@ -10,7 +10,8 @@ from mt.errors import ConfigError, StoreError, describe
 from mt.methods.blueprint import Blueprint
 from mt.objectives.registry import OBJECTIVES
 from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
-from mt.stages.models import ModelFolder
+from mt.stages.files import NotGiven
+from mt.stages.models import HubModel, ModelFolder
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 
@@ -45,11 +46,14 @@ def _check_objective(blueprint: Blueprint) -> None:
 
 
 def _check_stages(blueprint: Blueprint) -> None:
-    """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first."""
+    """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first.
+
+    A file that is not given is told before anything is downloaded, and models, the largest downloads, come last.
+    """
     plan, store = blueprint.plan, Store(Path(blueprint.config.store))
     missing = plan.missing(store)
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
-    for stage in plan.order:
+    for stage in sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel)):
         if stage.key in asked and (isinstance(stage, External) or not store.has(stage)):
             stage.check()
 

@@ -26,7 +26,7 @@ def alpaca_eval(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     settings = steps.config.eval.alpaca_eval
     if settings is None:
         return
-    baseline = steps.add(steps.source.baseline("alpaca_eval", settings.prompts, settings.outputs, "standard"))
+    baseline = steps.add(steps.source.baseline(settings, "standard"))
     model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
     judgments = judge(steps, outcome, baseline, model, "preference", "coin")
     yield "policy", AlpacaEval(baseline, model, judgments, _gamed(steps, outcome, baseline), settings.resamples)
@@ -37,7 +37,7 @@ def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     settings = steps.config.eval.arena_hard
     if settings is None:
         return
-    baseline = steps.add(steps.source.baseline("arena_hard", settings.prompts, settings.outputs, "standard"))
+    baseline = steps.add(steps.source.baseline(settings, "standard"))
     model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
     yield "policy", ArenaHard(model, judge(steps, outcome, baseline, model, "verdict", "both"))
 
@@ -65,7 +65,7 @@ def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Fou
 def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     """Figure 5: this iteration's responses against those of every earlier one, by r_0."""
     settings = _needs(steps, "pairwise", "alpaca_eval")
-    baseline = steps.add(steps.source.baseline("alpaca_eval", settings.prompts, settings.outputs, "standard"))
+    baseline = steps.add(steps.source.baseline(settings, "standard"))
     prompts = steps.add(PromptsOf(baseline))
     scorer = steps.config.scorer
     by_reward = RewardModelJudge(name="reward_model", path=None, revision=None, scorer=scorer)
@@ -101,10 +101,6 @@ def judge(
         return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, template, seed))
     oracle = None
     if isinstance(settings, GoldJudge):
-        if not steps.source.has_gold:
-            problem = f"data={steps.config.data.name} has no gold judge"
-            allowed = "openai, reward_model, transformers, vllm"
-            raise ConfigError(describe("judge", "gold", problem, allowed=allowed, mend="Add judge=NAME"))
         world, data = steps.source.world(), steps.config.data
         if isinstance(data, WorldData):
             oracle = Oracle(*world, data.judge)
@@ -127,17 +123,13 @@ def judge_template(settings: JudgeConfig, style: Literal["preference", "verdict"
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:
-    """The length control's anchors: the user's file, or the world's own, judged by the same judge."""
+    """The length control's anchors: of the file that is named, or the world's own, judged by the same judge."""
     settings = steps.config.eval.alpaca_eval
     if settings is None:
         return None
-    if settings.gamed is not None:
-        return named_file(steps.config, settings.gamed, "eval.alpaca_eval.gamed")
     if not steps.source.has_gold:
-        return None
-    variants = tuple(
-        steps.add(steps.source.baseline("alpaca_eval", settings.prompts, None, style))
-        for style in ("verbose", "concise")
-    )
+        name = settings.gamed
+        return named_file(steps.config, name, "eval.alpaca_eval.gamed") if name is not None else None
+    variants = tuple(steps.add(steps.source.baseline(settings, style)) for style in ("verbose", "concise"))
     judgments = tuple(judge(steps, outcome, baseline, one, "preference", "coin") for one in variants)
     return steps.add(GamedBaseline(baseline, variants, judgments))

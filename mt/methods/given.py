@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from mt.config.run import RunConfig
-from mt.data.hub import check_name, snapshot_folder
+from mt.data.hub import check_name, file_name, snapshot_folder
 from mt.errors import DataError, describe
+from mt.stages.files import HubFile
 from mt.stages.models import HubModel, ModelFolder
 from mt.workflow.fingerprint import file_fingerprint, folder_fingerprint
 from mt.workflow.stage import External, Stage
@@ -31,9 +32,17 @@ def named_model(config: RunConfig, kind: Literal["policy", "reward"], name: str,
     return HubModel(f"{name}@{revision}", snapshot_folder("model", name, revision), kind)
 
 
-def named_file(config: RunConfig, name: str, field: str) -> Stage:
-    """Return a file of the user's; raises DataError naming `field` where there is none."""
+def named_file(config: RunConfig, name: str, field: str) -> External:
+    """Return a local file by its content, or a hub data set's by its pinned revision (OWNER/NAME@COMMIT:FILE).
+
+    Raises DataError naming the setting `field` where there is no such file, ConfigError where the revision is missing.
+    """
     path = Path(name).expanduser()
-    if not path.is_file():
-        raise DataError(describe(field, name, "no such file", mend="Check the path"))
-    return External(file_fingerprint(path, Path(config.store)), path.resolve())
+    if path.is_file():
+        return External(file_fingerprint(path, Path(config.store)), path.resolve())
+    on_hub = file_name(field, name)
+    if on_hub is None:
+        allowed = "a local file, or OWNER/NAME@COMMIT:FILE of a hub data set"
+        raise DataError(describe(field, name, "no such file", allowed=allowed, mend="Check the path"))
+    repository, revision, file = on_hub
+    return HubFile(name, snapshot_folder("dataset", repository, revision) / file, field)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal, Protocol
 
+from mt.config.evaluation import AlpacaEvalEval, ArenaHardEval
 from mt.config.run import RunConfig
 from mt.config.world import LanguageConfig, TinyModelConfig, WorldData
 from mt.methods.given import given_model
@@ -22,6 +23,8 @@ from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
 
 Style = Literal["standard", "verbose", "concise"]
+Judged = AlpacaEvalEval | ArenaHardEval
+"""Settings of the benchmarks that compare with a baseline."""
 
 
 class Source(Protocol):
@@ -77,8 +80,8 @@ class Source(Protocol):
         """Another base policy (Table 3)."""
         ...
 
-    def baseline(self, name: str, size: int, outputs: str | None, style: Style) -> Stage:
-        """The answers of a judged benchmark's baseline: of the file `outputs`, or of the world's own baseline."""
+    def baseline(self, settings: Judged, style: Style) -> Stage:
+        """The answers of a judged benchmark's baseline: of the files that its settings name, or the world's own."""
         ...
 
     def reward_bench(self, pairs: str | None) -> Stage:
@@ -109,9 +112,9 @@ class WorldSource:
         """Prompts of any split."""
         return WorldPrompts(*self.world(), name, size)
 
-    def baseline(self, name: str, size: int, outputs: str | None, style: Style) -> Stage:
+    def baseline(self, settings: Judged, style: Style) -> Stage:
         """Answers of the world's baseline: to evaluation prompts (alpaca_eval), or to harder ones (arena_hard)."""
-        prompts = self.split("harder" if name == "arena_hard" else "eval", size)
+        prompts = self.split("harder" if isinstance(settings, ArenaHardEval) else "eval", settings.prompts)
         data, misconception = self.data, self.data.demonstrators.misconception
         return WorldBaseline(prompts, *self.world(), data.baseline, misconception, style)
 

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from mt.config.data import FileData, HubData
+from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.config.world import LanguageConfig
 from mt.data.files import format_of
 from mt.data.hub import check_name, data_files, data_patterns, snapshot_folder
 from mt.errors import ConfigError, DataError, describe
-from mt.methods.given import given_model
-from mt.methods.sources import Style
+from mt.methods.given import given_model, named_file
+from mt.methods.sources import Judged, Style
+from mt.stages.files import NotGiven
 from mt.stages.load import HubPrompts, LoadPrompts, PromptFile, Prompts
-from mt.stages.load_benchmarks import LoadOutputs, LoadRewardPairs
+from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
+from mt.stages.load_judgments import LoadJudgments
 from mt.workflow.fingerprint import file_fingerprint
 from mt.workflow.stage import Stage
 
@@ -53,17 +56,22 @@ class UserSource:
         """Raise ConfigError: there is no gold judge."""
         self._lacks("a gold judge")
 
-    def baseline(self, name: str, size: int, outputs: str | None, style: Style) -> Stage:
+    def baseline(self, settings: Judged, style: Style) -> Stage:
         """The answers in the file that `eval.<benchmark>.outputs` names."""
-        if outputs is None:
-            self._needs_file(f"eval.{name}.outputs", "the baseline's answers")
-        return LoadOutputs(self._file(outputs, f"eval.{name}.outputs"), size)
+        field = "eval.arena_hard.outputs" if isinstance(settings, ArenaHardEval) else "eval.alpaca_eval.outputs"
+        if settings.outputs is None:
+            self._needs_file(field, "the baseline's answers")
+        outputs = named_file(self.config, settings.outputs, field)
+        if isinstance(settings, ArenaHardEval) and settings.questions is not None:
+            questions = named_file(self.config, settings.questions, "eval.arena_hard.questions")
+            return LoadAnsweredQuestions(questions, outputs, settings.prompts)
+        return LoadOutputs(outputs, settings.prompts)
 
     def reward_bench(self, pairs: str | None) -> Stage:
         """The pairs in the file that `eval.reward_bench.pairs` names."""
         if pairs is None:
             self._needs_file("eval.reward_bench.pairs", "the pairs (subset, prompt, chosen, rejected)")
-        return LoadRewardPairs(self._file(pairs, "eval.reward_bench.pairs"))
+        return LoadRewardPairs(named_file(self.config, pairs, "eval.reward_bench.pairs"))
 
     @property
     def rubric(self) -> str:
@@ -83,10 +91,11 @@ class UserSource:
         self._lacks("preference pairs")
 
     def judgments(self) -> Stage:
-        """Raise ConfigError: prompts come without judgments."""
+        """A file that the user has yet to name: prompts come without judgments."""
         problem = f"data={self.data.name} comes without judgments to learn from"
         mend = "Add method.eft=FILE (JSONL: messages, response, judgment)"
-        raise ConfigError(describe("method.eft", None, problem, mend=mend))
+        absent = NotGiven("method.eft", Path("method.eft"), describe("method.eft", None, problem, mend=mend))
+        return LoadJudgments(absent, self.rubric)
 
     def transfer_policy(self) -> Stage:
         """Raise ConfigError: there is one policy, and Table 3 is about another."""

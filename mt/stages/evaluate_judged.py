@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from mt.errors import DataError
+from mt.errors import DataError, describe
 from mt.stages.judge import aligned
+from mt.stages.load_benchmarks import LoadOutputs
 from mt.types import Comparison, Judgment, Metric, Samples
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.store import write_json
 from mt.workflow.work import Work
+
+if TYPE_CHECKING:
+    from mt.evaluation.gamed import GamedRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +32,21 @@ class AlpacaEval(Stage):
     """`df_gamed.csv`; without it there is no length-controlled rate."""
     resamples: int
 
+    def check(self) -> None:
+        """Refuse anchors of another benchmark: difficulties are looked up by position."""
+        if isinstance(self.gamed, External) and isinstance(self.baseline, LoadOutputs):
+            from mt.evaluation.files import read_records
+
+            known = len({row.index for row in _gamed_rows(self.gamed.location)})
+            answered = len(read_records(self.baseline.source.location))
+            if known != answered:
+                problem = f"its difficulties are of {known} instructions, and the baseline answers {answered}"
+                mend = "Give the benchmark's own file, or go without length control by eval.alpaca_eval.gamed=null"
+                raise DataError(describe("eval.alpaca_eval.gamed", self.gamed.location, problem, mend=mend))
+
     def run(self, work: Work) -> None:
         """Compute the rates, and write `annotations.json` as alpaca_eval does."""
         from mt.evaluation.alpaca_eval import annotation_records, win_rate
-        from mt.evaluation.gamed import read_gamed
         from mt.evaluation.length_control import length_controlled
         from mt.evaluation.metrics import alpaca_eval_metrics
 
@@ -38,9 +54,7 @@ class AlpacaEval(Stage):
         controlled = None
         if self.gamed is not None:
             path = work.path(self.gamed)
-            path = path / GAMED if path.is_dir() else path
-            with path.open(newline="") as file:
-                gamed = read_gamed(list(csv.DictReader(file)), str(path))
+            gamed = _gamed_rows(path / GAMED if path.is_dir() else path)
             controlled = length_controlled(annotations, gamed, rounds=self.resamples)
         write_json(work.folder / "annotations.json", annotation_records(annotations))
         work.write_metrics(alpaca_eval_metrics(win_rate(annotations), controlled))
@@ -115,6 +129,13 @@ class WinTieLose(Stage):
         preferences = merge_orders((judgment.prompt_id, judgment.preference) for judgment in judgments)
         metrics = win_tie_lose_metrics(win_tie_lose(list(preferences.values())), self.benchmark)
         work.write_metrics([Metric(m.benchmark, m.metric + self.against, m.value, m.low, m.high, m.n) for m in metrics])
+
+
+def _gamed_rows(path: Path) -> list[GamedRow]:
+    from mt.evaluation.gamed import read_gamed
+
+    with path.open(newline="") as file:
+        return read_gamed(list(csv.DictReader(file)), str(path))
 
 
 def _annotations(work: Work, baseline: Stage, model: Stage, judgments: Stage, name: str) -> list:

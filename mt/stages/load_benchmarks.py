@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mt.errors import DataError
 from mt.types import Messages, Response, Samples
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
+
+_IDS = ("question_id", "uid", "prompt_id")
+_ASKED = ("messages", "instruction", "prompt", "turns")
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,20 +21,66 @@ class LoadOutputs(Stage):
     """A baseline's answers in their file's order: alpaca_eval's format, or questions with answers (Arena-Hard)."""
 
     VERSION: ClassVar[int] = 1
-    source: Stage
+    source: External
+    """One file: a prompt (instruction, messages, prompt or turns) with its answer (output or answer) in each row."""
     limit: int
 
     def run(self, work: Work) -> None:
         """Read one response per prompt; its length in tokens is unknown and 0."""
-        from mt.evaluation.files import read_records
-
-        path = work.path(self.source)
-        rows = [
-            _samples(record, f"{path} row {number} (from 0)", number)
-            for number, record in enumerate(read_records(path)[: self.limit])
-        ]
+        rows = self.samples(work.path(self.source))
         work.count(prompts=len(rows))
         work.write(rows, Samples)
+
+    def check(self) -> None:
+        """Read the file once, so that a malformed row is told before anything heavy starts."""
+        self.samples(self.source.location)
+
+    def samples(self, path: Path) -> list[Samples]:
+        """Return the file's rows, at most `limit`; raises DataError naming the row that lacks a field."""
+        found = []
+        for number, record, where in _records(path, self.limit):
+            asked = conversation(required(record, _ASKED, where), where)
+            answer = str(required(record, ("output", "answer"), where))
+            found.append(Samples(str(_first(record, _IDS, number)), asked, None, [Response(answer, 0)]))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class LoadAnsweredQuestions(Stage):
+    """Arena-Hard's two files: its questions in their order, each with the baseline's answer."""
+
+    VERSION: ClassVar[int] = 1
+    questions: External
+    """question_id (or uid), and turns or prompt."""
+    answers: External
+    """question_id (or uid), and choices[0].turns[0].content or messages, the last of them the answer."""
+    limit: int
+
+    def run(self, work: Work) -> None:
+        """Join the files by id; an answer's length in tokens is unknown and 0."""
+        rows = self.samples(work.path(self.questions), work.path(self.answers))
+        work.count(prompts=len(rows))
+        work.write(rows, Samples)
+
+    def check(self) -> None:
+        """Join the files once, so that what is missing is told before anything heavy starts."""
+        self.samples(self.questions.location, self.answers.location)
+
+    def samples(self, questions: Path, answers: Path) -> list[Samples]:
+        """Return the questions, at most `limit`; raises DataError naming the row that lacks a field or an answer."""
+        answered: dict[Any, str] = {}
+        for _, record, where in _records(answers):
+            name = required(record, _IDS, where)
+            if answered.setdefault(name, _answer(record, where)) != _answer(record, where):
+                raise DataError(f"{where}: question '{name}' is answered a second time, and otherwise.")
+        found = []
+        for _, record, where in _records(questions, self.limit):
+            name = required(record, _IDS, where)
+            if name not in answered:
+                raise DataError(f"{where}: question '{name}' has no answer in {answers}. Each question needs one.")
+            asked = conversation(required(record, _ASKED, where), where)
+            found.append(Samples(str(name), asked, None, [Response(answered[name], 0)]))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,28 +88,27 @@ class LoadRewardPairs(Stage):
     """RewardBench's pairs: subset, prompt, chosen, rejected."""
 
     VERSION: ClassVar[int] = 1
-    source: Stage
+    source: External
 
     def run(self, work: Work) -> None:
         """Read the pairs, chosen first."""
-        from mt.evaluation.files import read_records
-
-        path, rows = work.path(self.source), []
-        for number, record in enumerate(read_records(path)):
-            where = f"{path} row {number} (from 0)"
-            name = f"{required(record, ('subset',), where)}/{record.get('id', number)}"
-            answers = [Response(str(required(record, (side,), where)), 0) for side in ("chosen", "rejected")]
-            asked = conversation(required(record, ("messages", "prompt"), where), where)
-            rows.append(Samples(name, asked, None, answers))
+        rows = self.samples(work.path(self.source))
         work.count(pairs=len(rows))
         work.write(rows, Samples)
 
+    def check(self) -> None:
+        """Read the file once, so that a malformed row is told before anything heavy starts."""
+        self.samples(self.source.location)
 
-def _samples(record: Any, where: str, number: int) -> Samples:
-    asked = required(record, ("messages", "instruction", "prompt", "turns"), where)
-    answer = required(record, ("output", "answer"), where)
-    name = str(record.get("question_id", record.get("prompt_id", number)))
-    return Samples(name, conversation(asked, where), None, [Response(str(answer), 0)])
+    def samples(self, path: Path) -> list[Samples]:
+        """Return the file's pairs; raises DataError naming the row that lacks a field."""
+        found = []
+        for number, record, where in _records(path):
+            name = f"{required(record, ('subset',), where)}/{record.get('id', number)}"
+            answers = [Response(str(required(record, (side,), where)), 0) for side in ("chosen", "rejected")]
+            asked = conversation(required(record, ("messages", "prompt"), where), where)
+            found.append(Samples(name, asked, None, answers))
+        return found
 
 
 def conversation(asked: Any, where: str) -> Messages:
@@ -75,7 +124,32 @@ def required(record: Any, names: tuple[str, ...], where: str) -> Any:
     """Return the first field that the record has; raises DataError where it has none of them."""
     if not isinstance(record, Mapping):
         raise DataError(f"{where}: a {type(record).__name__} where an object belongs.")
-    for name in names:
-        if record.get(name) is not None:
-            return record[name]
-    raise DataError(f"{where}: field '{names[0]}' is missing. Allowed: {', '.join(names)}.")
+    found = _first(record, names, None)
+    if found is None:
+        raise DataError(f"{where}: field '{names[0]}' is missing. Allowed: {', '.join(names)}.")
+    return found
+
+
+def _first(record: Mapping[str, Any], names: tuple[str, ...], otherwise: Any) -> Any:
+    return next((record[name] for name in names if record.get(name) is not None), otherwise)
+
+
+def _records(path: Path, limit: int | None = None) -> Iterator[tuple[int, Any, str]]:
+    """Yield each row's number, the row, and how errors name it."""
+    from mt.evaluation.files import read_records
+
+    for number, record in enumerate(read_records(path)[:limit]):
+        yield number, record, f"{path} row {number} (from 0)"
+
+
+def _answer(record: Any, where: str) -> str:
+    """Return the answer in a row of a model's answers, of the older format (choices) or the newer (messages)."""
+    try:
+        turn = record["messages"][-1] if "messages" in record else record["choices"][0]["turns"][0]
+        if turn.get("role", "assistant") != "assistant":
+            raise ValueError(f"the last message is the {turn['role']}'s")
+        content = turn["content"]
+        return str(content["answer"] if isinstance(content, Mapping) else content)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        allowed = "choices[0].turns[0].content, or messages that end with the answer"
+        raise DataError(f"{where}: no answer is found ({type(error).__name__}: {error}). Allowed: {allowed}.") from None

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mt.data.hub import MODEL_FILES, check_name, data_files, data_patterns, fetch, snapshot_folder
+from mt.data.hub import MODEL_FILES, check_name, data_files, data_patterns, fetch, fetch_file, snapshot_folder
 from mt.errors import ConfigError, DataError, ModelError
 from tests.data.hub_cache import COMMIT, add_snapshot
 
@@ -203,6 +203,30 @@ def test_an_interrupted_download_is_told_and_continued(hub: type[Hub], monkeypat
     hub.broken = False
     folder = get()
     assert {name: (folder / name).read_bytes() for name in TRAIN} == {name: Hub.files[name] for name in TRAIN}
+
+
+def test_one_file_is_loaded_and_only_once(hub: type[Hub]) -> None:
+    path = fetch_file(NAME, COMMIT, TRAIN[0], "eval.outputs")
+    assert path == snapshot_folder("dataset", NAME, COMMIT) / TRAIN[0]
+    assert path.read_bytes() == Hub.files[TRAIN[0]]
+    hub.asked.clear()
+    assert fetch_file(NAME, COMMIT, TRAIN[0], "eval.outputs") == path
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("EntryNotFound", r"eval\.outputs=owner/prompts@0123456789ab:x\.json: this revision has no such file.*=FILE"),
+        ("RevisionNotFound", r"has no revision 0123456789abcdef.*Give eval\.outputs a commit"),
+        ("GatedRepo", r"its owner has to grant you access.*eval\.outputs=FILE"),
+    ],
+)
+def test_a_file_that_is_refused_is_told_with_its_setting(hub: type[Hub], code: str, said: str) -> None:
+    hub.status, hub.code = 403 if code == "GatedRepo" else 404, code
+    with pytest.raises(DataError, match=said) as error:
+        fetch_file(NAME, COMMIT, "x.json", "eval.outputs")
+    assert "\n" not in str(error.value)
 
 
 def test_an_unreachable_hub_is_told(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
+from mt.door.checks import check
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
 from mt.stages.implicit import MixedPairs
@@ -107,6 +108,8 @@ def test_judgments_of_the_users_own_replace_the_worlds(tmp_path: Path) -> None:
         drawn(*META, "method.eft=missing.jsonl")
 
 
-def test_at_paper_scale_judgments_have_to_be_given() -> None:
-    with pytest.raises(ConfigError, match=r"method\.eft=None: data=ultrafeedback comes without judgments"):
-        blueprint(compose_runs(["scale=llama3_8b", "method=meta_rewarding"])[0].config)
+def test_at_paper_scale_judgments_have_to_be_given_before_anything_is_fetched(tmp_path: Path) -> None:
+    lines = ["scale=llama3_8b", "method=meta_rewarding", f"store={tmp_path}/store"]
+    planned = blueprint(compose_runs(lines)[0].config)  # its cost can be asked for
+    with pytest.raises(ConfigError, match=r"method\.eft=None: data=ultrafeedback comes without judgments.*eft=FILE"):
+        check(planned)

@@ -1,0 +1,40 @@
+"""Files that a run reads from outside the store: by their hub name, or not given yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mt.errors import ConfigError
+from mt.workflow.stage import External
+
+
+@dataclass(frozen=True, eq=False)
+class HubFile(External):
+    """A file of a hub data set; its fingerprint is "owner/name@revision:file", its place the local hub cache."""
+
+    option: str
+    """The setting that names it, and can name a local file instead."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "option"})
+
+    def check(self) -> None:
+        """Bring the file into the local cache unless it is there."""
+        from mt.data.hub import fetch_file
+
+        if not self.location.is_file():
+            repository, _, file = self.fingerprint.partition(":")
+            name, _, revision = repository.partition("@")
+            fetch_file(name, revision, file, self.option)
+
+
+@dataclass(frozen=True, eq=False)
+class NotGiven(External):
+    """A file that the user has yet to name: such a run can be planned and its cost be estimated, but not started."""
+
+    problem: str
+    """What is said when a run is to start: one line with the setting that names the file."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "problem"})
+
+    def check(self) -> None:
+        """Raise ConfigError."""
+        raise ConfigError(self.problem)

@@ -1,0 +1,114 @@
+"""The paper's benchmarks at the paper's scale: a judge that exists, files by hub name, and no network to plan them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mt.config.compose import compose_runs
+from mt.costing.report import estimate, print_estimate
+from mt.errors import ConfigError, DataError
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.stages.files import HubFile
+from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs
+
+EXPERIMENTS = "table1,table2,table3,table4,table5,figure3,figure4,figure5"
+PAPER = ["scale=llama3_8b", "eval=[held_out,alpaca_eval,arena_hard,reward_bench]", "judge=openai"]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(autouse=True)
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan with an empty hub cache; reaching for the hub would raise."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+def drawn(*overrides: str) -> Blueprint:
+    return blueprint(compose_runs([*PAPER, *overrides])[0].config)
+
+
+def test_the_gold_judge_is_refused_outside_the_world() -> None:
+    said = (
+        r"judge=gold: it exists only in the world, and data=ultrafeedback needs a judge for alpaca_eval, arena_hard, "
+        r"in_distribution\. Allowed: openai, reward_model, transformers, vllm\. Add judge=NAME"
+    )
+    with pytest.raises(ConfigError, match=said) as error:
+        compose_runs(["experiment=table1", "scale=llama3_8b"], multirun=True)
+    assert "\n" not in str(error.value)
+
+
+def test_what_needs_no_judge_needs_no_other_judge() -> None:
+    config = compose_runs(["scale=llama3_8b", "eval=[held_out,reward_bench]"])[0].config
+    assert config.judge.name == "gold"
+    assert config.eval.judged == []
+
+
+def test_all_experiments_of_the_paper_are_planned_and_priced_offline(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    lines = [f"experiment={EXPERIMENTS}", "scale=llama3_8b", "judge=openai"]
+    prices = ["judge.usd_per_million_input=10", "judge.usd_per_million_output=30"]
+    runs = [blueprint(one.config) for one in compose_runs([*lines, *prices], multirun=True)]
+    total = estimate(runs)["total"]
+    assert total["calls"] > 805
+    assert total["usd"] > 10 * total["calls"] * 1000 / 1e6  # a call reads two answers
+    unpriced = estimate([blueprint(compose_runs(PAPER)[0].config)])
+    print_estimate(unpriced, Console(width=200))
+    text = capsys.readouterr().out
+    assert f"{unpriced['total']['calls']:,.0f} judge calls" in text
+    assert "set judge.usd_per_million_input=" in text
+
+
+def test_benchmarks_come_by_their_pinned_hub_names() -> None:
+    found = {stage.option: stage.fingerprint for stage in drawn().plan.order if isinstance(stage, HubFile)}
+    assert sorted(found) == [
+        "eval.alpaca_eval.gamed",
+        "eval.alpaca_eval.outputs",
+        "eval.arena_hard.outputs",
+        "eval.arena_hard.questions",
+        "eval.reward_bench.pairs",
+    ]
+    assert found["eval.alpaca_eval.gamed"].startswith("tatsu-lab/alpaca_eval@")
+
+
+def test_the_world_has_its_own_benchmarks() -> None:
+    lines = ["eval=[held_out,alpaca_eval,arena_hard,reward_bench]"]
+    order = blueprint(compose_runs(lines)[0].config).plan.order
+    assert not any(isinstance(stage, HubFile | LoadOutputs | LoadAnsweredQuestions) for stage in order)
+
+
+def test_local_files_replace_hub_names(tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    path.write_text('{"question_id": "a", "prompt": "b", "answer": "c"}\n')
+    local = drawn(f"eval.arena_hard.outputs={path}", "eval.arena_hard.questions=null")
+    loads = [stage for stage in local.plan.order if isinstance(stage, LoadOutputs) and stage.limit == 500]
+    assert [load.source.location for load in loads] == [path]
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "said"),
+    [
+        (
+            "eval.reward_bench.pairs=allenai/reward-bench:data/x.parquet",
+            ConfigError,
+            r"eval\.reward_bench\.pairs=allenai/reward-bench:data/x\.parquet: .*has to be pinned\. Allowed: 40 hex "
+            r"digits.*Set eval\.reward_bench\.pairs=allenai/reward-bench@COMMIT:data/x\.parquet .*or .*pairs=FILE",
+        ),
+        ("eval.alpaca_eval.gamed=a/b@main:c.csv", ConfigError, r"gamed=a/b@main:c\.csv: .*has to be pinned"),
+        ("eval.arena_hard.questions=gone.jsonl", DataError, r"arena_hard\.questions=gone\.jsonl: no such file"),
+        ("eval.arena_hard.outputs=null", ConfigError, r"eval\.arena_hard\.outputs=None: .*Add eval\.arena_hard"),
+    ],
+)
+def test_what_names_no_file_is_refused(override: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        drawn(override)
+
+
+def test_a_hub_file_can_be_named_on_the_command_line() -> None:
+    given = drawn(f"eval.reward_bench.pairs=a/b@{COMMIT}:data/filtered-00000-of-00001.parquet").plan.order
+    names = [stage.fingerprint for stage in given if isinstance(stage, HubFile)]
+    assert f"a/b@{COMMIT}:data/filtered-00000-of-00001.parquet" in names

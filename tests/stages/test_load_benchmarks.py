@@ -1,0 +1,179 @@
+"""Benchmarks from files: the formats that are read, the rows that are refused, and files by their hub name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from mt.errors import DataError
+from mt.evaluation.gamed import GAMED_FIELDS
+from mt.stages.evaluate_judged import AlpacaEval
+from mt.stages.files import HubFile
+from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
+from mt.types import Samples
+from mt.workflow.stage import External
+from tests.data.hub_cache import COMMIT, add_snapshot
+from tests.stages.bench import Bench, given, samples
+
+QUESTION = {"uid": "q1", "category": "v0.1", "prompt": "Why?"}
+ANSWER = {"uid": "q1", "model": "m", "messages": [{"role": "user", "content": "Why?"}]}
+ANSWERED = {**ANSWER, "messages": [*ANSWER["messages"], {"role": "assistant", "content": {"answer": "So."}}]}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def written(path: Path, *rows: Any) -> External:
+    """A file of the user's, as JSON lines or Parquet."""
+    if path.suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return External(path.name, path)
+
+
+def plain(rows: Sequence[Samples]) -> list[tuple[str, list[str], list[str]]]:
+    return [
+        (row.prompt_id, [turn["content"] for turn in row.messages], [one.text for one in row.responses]) for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"instruction": "a", "output": "b", "generator": "g"}, ("0", ["a"], ["b"])),
+        ({"prompt_id": "x", "prompt": "a", "answer": ""}, ("x", ["a"], [""])),
+        ({"question_id": 7, "turns": [{"content": "a"}], "answer": "b"}, ("7", ["a"], ["b"])),
+        ({"uid": "u", "messages": [{"role": "user", "content": "a"}], "output": "b"}, ("u", ["a"], ["b"])),
+    ],
+)
+def test_outputs_of_every_format(bench: Bench, tmp_path: Path, row: Any, expected: Any) -> None:
+    stage = LoadOutputs(written(tmp_path / "outputs.jsonl", row, row), 1)
+    stage.check()
+    assert plain(bench.rows(stage, Samples)) == [expected]
+    assert bench.counts(stage) == {"prompts": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"instruction": "a"}, r"outputs\.jsonl row 1 \(from 0\): field 'output' is missing\. Allowed: output, answer"),
+        ({"output": "b"}, r"row 1 \(from 0\): field 'messages' is missing\. Allowed: messages, instruction, prompt"),
+        ({"turns": 3, "output": "b"}, r"row 1 \(from 0\): the prompt is a int\. Allowed: a text, or a list"),
+        (["a"], r"row 1 \(from 0\): a list where an object belongs"),
+    ],
+)
+def test_a_row_that_lacks_a_field_is_told_before_the_run(tmp_path: Path, row: Any, said: str) -> None:
+    stage = LoadOutputs(written(tmp_path / "outputs.jsonl", {"instruction": "a", "output": "b"}, row), 805)
+    with pytest.raises(DataError, match=said):
+        stage.check()
+
+
+@pytest.mark.parametrize("question", [QUESTION, {"question_id": "q1", "turns": [{"content": "Why?"}]}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ANSWERED,
+        {"uid": "q1", "messages": [{"role": "assistant", "content": "So."}]},
+        {"question_id": "q1", "choices": [{"index": 0, "turns": [{"content": "So.", "token_len": 2}]}]},
+        {"question_id": "q1", "choices": [{"turns": [{"content": {"answer": "So."}}]}]},
+    ],
+)
+def test_questions_are_joined_with_answers_of_both_generations(
+    bench: Bench, tmp_path: Path, question: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    id_field = next(iter(answer))
+    other, second = {**answer, id_field: "q0"}, {**question, next(iter(question)): "q0"}
+    questions = written(tmp_path / "question.jsonl", question, second)
+    stage = LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", other, answer), 500)
+    stage.check()
+    assert plain(bench.rows(stage, Samples)) == [("q1", ["Why?"], ["So."]), ("q0", ["Why?"], ["So."])]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([{**ANSWERED, "uid": "q2"}], r"question\.jsonl row 0 \(from 0\): question 'q1' has no answer in .*gpt\.jsonl"),
+        (
+            [{"messages": []}],
+            r"gpt\.jsonl row 0 \(from 0\): field 'question_id' is missing\. Allowed: question_id, uid",
+        ),
+        ([{"uid": "q1"}], r"gpt\.jsonl row 0 \(from 0\): no answer is found \(KeyError.*Allowed: choices\[0\]\.turns"),
+        ([{"uid": "q1", "choices": []}], r"row 0 \(from 0\): no answer is found \(IndexError"),
+        ([{"uid": "q1", "choices": [{"turns": ["So."]}]}], r"row 0 \(from 0\): no answer is found \(AttributeError"),
+        ([ANSWER], r"row 0 \(from 0\): no answer is found \(ValueError: the last message is the user's"),
+        (
+            [ANSWERED, {"uid": "q1", "choices": [{"turns": [{"content": "No."}]}]}],
+            r"row 1 \(from 0\): question 'q1' is answered a second time, and otherwise",
+        ),
+    ],
+)
+def test_a_question_without_its_answer_is_told_before_the_run(tmp_path: Path, answers: list[Any], said: str) -> None:
+    questions = written(tmp_path / "question.jsonl", QUESTION)
+    with pytest.raises(DataError, match=said):
+        LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", *answers), 500).check()
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
+def test_reward_pairs(bench: Bench, tmp_path: Path, name: str) -> None:
+    pair = {"prompt": "a", "chosen": "good", "rejected": "bad", "subset": "hep-go", "id": 3}
+    stage = LoadRewardPairs(written(tmp_path / name, pair))
+    stage.check()
+    assert plain(bench.rows(stage, Samples)) == [("hep-go/3", ["a"], ["good", "bad"])]
+    lacking = LoadRewardPairs(written(tmp_path / "lacking.jsonl", pair, {**pair, "rejected": None}))
+    with pytest.raises(DataError, match=r"lacking\.jsonl row 1 \(from 0\): field 'rejected' is missing"):
+        lacking.check()
+
+
+def gamed(path: Path, instructions: int) -> External:
+    rows = [("concise", 0.5, index, 0.1, 0.0, False) for index in range(instructions)]
+    path.write_text("\n".join(",".join(map(str, row)) for row in [GAMED_FIELDS, *rows]))
+    return External(path.name, path)
+
+
+def test_the_length_controls_anchors_have_to_be_the_benchmarks_own(tmp_path: Path) -> None:
+    outputs = LoadOutputs(written(tmp_path / "o.jsonl", *[{"instruction": "a", "output": "b"}] * 3), 2)
+    others = given(samples("0", "x")), given(samples("0", "y"))
+    AlpacaEval(outputs, *others, gamed(tmp_path / "own.csv", 3), 20).check()
+    said = r"eval\.alpaca_eval\.gamed=.*of 5 instructions, and the baseline answers 3.*gamed=null"
+    with pytest.raises(DataError, match=said):
+        AlpacaEval(outputs, *others, gamed(tmp_path / "other.csv", 5), 20).check()
+
+
+def on_hub(cache: Path, file: str) -> HubFile:
+    folder = cache / "datasets--owner--bench" / "snapshots" / COMMIT
+    return HubFile(f"owner/bench@{COMMIT}:{file}", folder / file, "eval.alpaca_eval.outputs")
+
+
+def test_a_hub_file_is_read_from_the_local_cache_without_a_network(cache: Path, bench: Bench) -> None:
+    add_snapshot(cache, "dataset", "owner/bench", {"data/o.jsonl": b'{"instruction": "a", "output": "b"}\n'})
+    source = on_hub(cache, "data/o.jsonl")
+    source.check()
+    assert plain(bench.rows(LoadOutputs(source, 5), Samples)) == [("0", ["a"], ["b"])]
+
+
+def test_a_hub_file_out_of_reach_names_itself_its_hub_name_and_the_setting(cache: Path) -> None:
+    said = (
+        r"eval\.alpaca_eval\.outputs=owner/bench@0123456789ab:data/o\.jsonl: .*the hub cannot be reached"
+        r".*or download it elsewhere and set eval\.alpaca_eval\.outputs=FILE"
+    )
+    with pytest.raises(DataError, match=said) as error:
+        on_hub(cache, "data/o.jsonl").check()
+    assert "\n" not in str(error.value)
+
+
+def test_a_hub_files_key_is_its_revision_not_its_place(cache: Path, tmp_path: Path) -> None:
+    one, two = on_hub(cache, "o.jsonl"), on_hub(tmp_path / "elsewhere", "o.jsonl")
+    assert one.key == two.key != on_hub(cache, "p.jsonl").key
