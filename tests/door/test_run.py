@@ -20,10 +20,6 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted((folder / "runs").rglob("record.json"))]
 
 
-def command(folder: Path, *overrides: str) -> list[str]:
-    return [sys.executable, "-m", "mt.run", *small(folder, *overrides)]
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
@@ -90,9 +86,24 @@ def test_a_sweep_computes_each_shared_stage_once(finished: Path) -> None:
     assert all(stage["state"] != "missing" for record in swept for stage in record["stages"])
 
 
+BRIEF = ["iterations=1", "eval=[held_out]", "eval.held_out.diagnostics=false"]
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("brief")
+    assert main(brief_run(folder)) == 0
+    return folder
+
+
+def brief_run(folder: Path) -> list[str]:
+    return [one for one in small(folder, *BRIEF) if not one.startswith("eval.alpaca_eval")]
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_killed_run_continues_to_the_same_numbers(finished: Path, tmp_path: Path, how: signal.Signals) -> None:
-    child = subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def test_a_killed_run_continues_to_the_same_numbers(brief: Path, tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "-m", "mt.run", *brief_run(tmp_path)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert child.stdout is not None
     for line in child.stdout:
         if "iteration 1 · E-step · sample" in line:
@@ -106,9 +117,9 @@ def test_a_killed_run_continues_to_the_same_numbers(finished: Path, tmp_path: Pa
     assert stopped["state"] == states[how.name]
     done = [stage["key"] for stage in stopped["stages"] if stage["state"] == "computed"]
     before = {key: mtime(tmp_path, key) for key in done}
-    assert main(small(tmp_path)) == 0
+    assert main(brief_run(tmp_path)) == 0
     assert {key: mtime(tmp_path, key) for key in done} == before
-    (resumed,), (whole,) = records(tmp_path), [r for r in records(finished) if r["sweep"] is None]
+    (resumed,), (whole,) = records(tmp_path), records(brief)
     assert resumed["metrics"] == whole["metrics"]
 
 
@@ -151,6 +162,6 @@ def test_bad_input_is_said_in_one_line(
 
 
 def test_rounds_restart_from_base_and_learn_from_the_round_before(tmp_path: Path) -> None:
-    assert main(small(tmp_path, "rounds=2", "iterations=1")) == 0
+    assert main([*brief_run(tmp_path), "rounds=2"]) == 0
     (record,) = records(tmp_path)
     assert {metric["iteration"] for metric in record["metrics"]} == {0, 1, 2}
