@@ -1,8 +1,8 @@
 """The plan of a run or a sweep: which stages it has, which are shared, done or missing. Computes nothing.
 
 python -m mt.plan -m objective=dpo,ipo,simpo rm_data=both,contrast
-python -m mt.plan -m experiment=table1 scale=llama3_8b --cost          hours, memory, disk, judge calls
-python -m mt.plan --json                                               for machines
+python -m mt.plan -m experiment=table1 scale=llama3_8b judge=openai --cost      hours, memory, disk, judge calls
+python -m mt.plan --json                                                        for machines
 """
 
 from __future__ import annotations

@@ -68,18 +68,18 @@ class LoadAnsweredQuestions(Stage):
 
     def samples(self, questions: Path, answers: Path) -> list[Samples]:
         """Return the questions, at most `limit`; raises DataError naming the row that lacks a field or an answer."""
-        answered: dict[Any, str] = {}
+        answered: dict[str, str] = {}
         for _, record, where in _records(answers):
-            name = required(record, _IDS, where)
+            name = str(required(record, _IDS, where))
             if answered.setdefault(name, _answer(record, where)) != _answer(record, where):
                 raise DataError(f"{where}: question '{name}' is answered a second time, and otherwise.")
         found = []
         for _, record, where in _records(questions, self.limit):
-            name = required(record, _IDS, where)
+            name = str(required(record, _IDS, where))
             if name not in answered:
                 raise DataError(f"{where}: question '{name}' has no answer in {answers}. Each question needs one.")
             asked = conversation(required(record, _ASKED, where), where)
-            found.append(Samples(str(name), asked, None, [Response(answered[name], 0)]))
+            found.append(Samples(name, asked, None, [Response(answered[name], 0)]))
         return found
 
 
