@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mt.config.judge import JudgeConfig
+from mt.config.judge import JudgeConfig, OpenAIJudge
 from mt.config.world import GoldJudgeConfig, LanguageConfig
-from mt.errors import DataError, describe
+from mt.errors import ConfigError, DataError, describe
 from mt.types import Comparison, Judgment, Messages, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
@@ -94,6 +94,11 @@ class JudgeOverNetwork(Judge):
     """The same by a judge behind an endpoint: it needs a network and no GPU."""
 
     NEEDS: ClassVar[str] = "network"
+
+    def check(self) -> None:
+        """Refuse a judge without a name before there is anything to judge."""
+        if isinstance(self.judge, OpenAIJudge) and self.judge.model is None:
+            raise ConfigError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,15 @@ def test_the_gold_judge_is_refused_outside_the_world() -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_judge_without_a_name_is_planned_and_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_MODEL", raising=False)
+    asked = [stage for stage in drawn().plan.order if stage.name == "judge_over_network"]
+    with pytest.raises(ConfigError, match=r"judge\.model=None: .*Export OPENAI_MODEL"):
+        asked[0].check()
+    monkeypatch.setenv("OPENAI_MODEL", "a-judge")
+    next(stage for stage in drawn().plan.order if stage.name == "judge_over_network").check()
+
+
 def test_what_needs_no_judge_needs_no_other_judge() -> None:
     config = compose_runs(["scale=llama3_8b", "eval=[held_out,reward_bench]"])[0].config
     assert config.judge.name == "gold"
