@@ -118,6 +118,8 @@ class Store:
         write_json(output / ARTIFACT, facts)
         target = self.path(stage)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir() and not self.has(stage):
+            shutil.rmtree(target)  # what a removal that was cut short left behind
         try:
             output.rename(target)
         except OSError:
