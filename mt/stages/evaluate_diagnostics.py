@@ -46,9 +46,9 @@ class PolicyDiagnostics(Stage):
         metrics = [
             Metric("diagnostics", name, value, n=len(flat)) for name, value in found.items() if value is not None
         ]
-        work.write_metrics([self._kl(work, samples), *metrics])
+        work.write_metrics([*self._kl(work, samples), *metrics])
 
-    def _kl(self, work: Work, samples: list[Samples]) -> Metric:
+    def _kl(self, work: Work, samples: list[Samples]) -> list[Metric]:
         from mt.engines.scoring.logprobs import response_logprobs
         from mt.evaluation.diagnostics import kl_from_samples
 
@@ -60,10 +60,13 @@ class PolicyDiagnostics(Stage):
                 found[index] = logp
             logps.append(found)
         kept = [(own, base) for own, base in zip(*logps, strict=True) if own == own and base == base]
+        if not kept:
+            work.note("every response is empty or too long: its distance from the base policy cannot be told")
+            return []
         divergence = kl_from_samples([own for own, _ in kept], [base for _, base in kept])
         interval = divergence.interval
         low, high = (interval.low, interval.high) if interval else (None, None)
-        return Metric("diagnostics", "kl", divergence.kl, low, high, divergence.n)
+        return [Metric("diagnostics", "kl", divergence.kl, low, high, divergence.n)]
 
 
 @dataclass(frozen=True, eq=False)
