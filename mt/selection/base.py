@@ -76,14 +76,10 @@ def check_aligned(row: Samples, scored: Rewards) -> None:
     """Raise DataError unless the rewards are finite, one for each response of the same prompt."""
     where = f"rewards of prompt {row.prompt_id}"
     if row.prompt_id != scored.prompt_id:
-        raise DataError(
-            describe(where, scored.prompt_id, "they belong to another prompt", allowed="the same order")
-        )
+        raise DataError(describe(where, scored.prompt_id, "they belong to another prompt", allowed="the same order"))
     if len(row.responses) != len(scored.rewards):
         problem = f"the prompt has {len(row.responses)} responses"
         raise DataError(describe(where, f"{len(scored.rewards)} numbers", problem, allowed="one reward each"))
     for reward in scored.rewards:
         if not math.isfinite(reward):
-            raise DataError(
-                describe(where, reward, "not a finite number", mend="Check the reward model and its dtype")
-            )
+            raise DataError(describe(where, reward, "not a finite number", mend="Check the reward model and its dtype"))

@@ -113,9 +113,7 @@ def _scored(samples: Sequence[Samples], rewards: Sequence[Rewards] | None) -> li
     scored = [by_prompt.get(row.prompt_id, Rewards(row.prompt_id, [])) for row in samples]
     for row, given in zip(samples, scored, strict=True):
         check_aligned(row, given)
-    return [
-        list(zip(row.responses, given.rewards, strict=True)) for row, given in zip(samples, scored, strict=True)
-    ]
+    return [list(zip(row.responses, given.rewards, strict=True)) for row, given in zip(samples, scored, strict=True)]
 
 
 def _log_sigmoid(x: float) -> float:

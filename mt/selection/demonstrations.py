@@ -62,8 +62,7 @@ def with_demonstrations(
         problem = f"there are {len(demonstrations)} demonstrations"
         raise DataError(describe("demonstration_rewards", len(demonstration_rewards), problem))
     gold = {
-        row.prompt_id: (row.response, reward)
-        for row, reward in zip(demonstrations, demonstration_rewards, strict=True)
+        row.prompt_id: (row.response, reward) for row, reward in zip(demonstrations, demonstration_rewards, strict=True)
     }
     grown, scored = list[Samples](), list[Rewards]()
     for row, given in zip(samples, rewards, strict=True):

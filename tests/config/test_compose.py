@@ -8,7 +8,6 @@ from mt.config.compose import CONF, compose_runs, groups, options
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
 
-
 NEED_MORE = {("judge", "transformers"), ("judge", "vllm")}
 """Choices that say by themselves which setting the user has to add."""
 

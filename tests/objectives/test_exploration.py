@@ -35,6 +35,4 @@ def test_the_bonus_lowers_the_likelihood_of_what_was_sampled(objective: Any) -> 
 @pytest.mark.parametrize("objective", [selm, xpo])
 def test_without_optimism_it_is_dpo(objective: Any) -> None:
     pairs = random_pairs(8)
-    torch.testing.assert_close(
-        objective(pairs, beta=0.3, alpha=0.0)[0], dpo(pairs, beta=0.3, label_smoothing=0.0)[0]
-    )
+    torch.testing.assert_close(objective(pairs, beta=0.3, alpha=0.0)[0], dpo(pairs, beta=0.3, label_smoothing=0.0)[0])

@@ -40,9 +40,7 @@ def test_a_reward_equal_to_the_mean_is_not_above_it() -> None:
 
 def test_equally_short_responses_are_told_apart_by_reward_and_then_by_order() -> None:
     assert texts(select("length_controlled", [("a", 4), ("b", 4), ("c", 1)], [2, 3, 0])) == [("b", "c")]
-    assert texts(select("length_controlled", [("a", 4), ("b", 4), ("c", 1), ("d", 1)], [3, 3, 0, 0])) == [
-        ("a", "c")
-    ]
+    assert texts(select("length_controlled", [("a", 4), ("b", 4), ("c", 1), ("d", 1)], [3, 3, 0, 0])) == [("a", "c")]
 
 
 def test_rewards_that_differ_in_their_last_bits_still_give_the_higher_over_the_lower() -> None:
@@ -136,9 +134,7 @@ def test_the_chosen_reward_is_higher(rule: str, rows: list[tuple[int, float]], s
 
 @pytest.mark.parametrize("rule", [rule for rule in PAIR_RULES if rule != "rejection"])
 @given(rows=candidates, order=st.randoms(use_true_random=False))
-def test_the_order_of_responses_does_not_matter(
-    rule: str, rows: list[tuple[int, float]], order: random.Random
-) -> None:
+def test_the_order_of_responses_does_not_matter(rule: str, rows: list[tuple[int, float]], order: random.Random) -> None:
     shuffled = list(rows)
     order.shuffle(shuffled)
     found = []
@@ -172,9 +168,7 @@ def test_a_prompt_does_not_depend_on_its_neighbours(rule: str) -> None:
     rewards = [Rewards(one.prompt_id, [rng.gauss(0, 1) for _ in FIVE]) for one in samples]
     facts: dict[str, Any] = {"seed": 3, "source": "test", "score_scale": 1.0, **SETTINGS[rule]}
     whole = select_pairs(rule, samples, rewards, **facts).rows
-    assert whole == [
-        pair for i in range(20) for pair in select_pairs(rule, [samples[i]], [rewards[i]], **facts).rows
-    ]
+    assert whole == [pair for i in range(20) for pair in select_pairs(rule, [samples[i]], [rewards[i]], **facts).rows]
     assert whole[::-1] != whole == select_pairs(rule, samples, rewards, **facts).rows
 
 

@@ -30,9 +30,7 @@ class Count(Silent):
 
 def test_two_that_want_the_same_stage_compute_it_once(tmp_path: Path) -> None:
     target, counts = Sum((Number(1),), seconds=0.6), [Count(), Count()]
-    workers = [
-        threading.Thread(target=execute, args=(plan([target]), Store(tmp_path), count)) for count in counts
-    ]
+    workers = [threading.Thread(target=execute, args=(plan([target]), Store(tmp_path), count)) for count in counts]
     for worker in workers:
         worker.start()
     for worker in workers:
