@@ -92,7 +92,7 @@ def publish(work: Work, selected: Selection[Any], row_type: type[Any]) -> None:
     work.count(**selected.counts)
     if not selected.rows:
         why = ", ".join(f"{name} {number}" for name, number in selected.counts.items())
-        mend = "Raise sampling.samples or sampling.temperature, or give more prompts"
+        mend = "Raise sampling.samples or sampling.temperature, give more prompts, or ask less of a pair (selection)"
         raise DataError(
             describe(
                 "pairs",
