@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import shutil
@@ -136,7 +137,7 @@ def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> l
     executor._throttling = 0.0
     executor.update_parameters(**_parameters(config, request))
     try:
-        with _outside_any_job():
+        with _outside_any_job(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
             jobs = executor.submit_array([RunJob(str(folder), name) for name in request.names])
     except FailedJobError as error:
         raise Refused(refusal(str(error), config, request.gpu)) from error
@@ -154,7 +155,7 @@ def check_commands() -> None:
 
 def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
     """Put SLURM's refusal in one line, with the setting that it is about where it says so."""
-    words = " ".join(line.removeprefix("sbatch: error: ").strip() for line in said.splitlines() if line.strip())
+    words = "; ".join(line.removeprefix("sbatch: error: ").strip() for line in said.splitlines() if line.strip())
     own = not gpu and config.cpu.partition is not None
     about = {
         "account": ("launch.account", config.account),

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 NODES = 3
+UP = ("idle", "mixed", "allocated", "completing")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Cluster:
         conf = self.environment["SLURM_CONF"]
         subprocess.run(["slurmd", "-N", node, "-f", conf], env={**os.environ, **self.environment}, check=True)
         deadline = time.monotonic() + 60
-        while (state := self.run("sinfo", "-h", "-n", node, "-p", "low", "-o", "%T").strip()) != "idle":
+        while (state := self.run("sinfo", "-h", "-n", node, "-p", "low", "-o", "%T").strip()) not in UP:
             assert time.monotonic() < deadline, f"{node} does not come back: {state}"
             time.sleep(0.5)
             resume = ["scontrol", "update", f"nodename={node}", "state=resume"]  # refused until it has registered

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from launch.cancel import cancel
 from launch.sweep import load
 from mt.errors import LaunchError
 from tests.slurm.cluster import Cluster
 from tests.slurm.fakes import grid
 from tests.slurm.launched import Launched
+from tests.small import small
 
 pytestmark = pytest.mark.slurm
 Make = Callable[..., Launched]
+
+
+def check_nothing_is_left(cluster: Cluster, one: Launched) -> None:
+    assert load(one.folder).tag not in cluster.run("squeue", "-h", "-o", "%k").split()
 
 
 def test_unknown_partition(cluster: Cluster, sweep: Make) -> None:
     one = sweep(grid(["dpo"], ["both"]))
     with pytest.raises(LaunchError, match=r"launch\.partition=gpus: .*invalid partition specified: gpus.*low, high"):
         one.submit(partition="gpus")
-    assert cluster.run("squeue", "-h") == ""
+    check_nothing_is_left(cluster, one)
 
 
 def test_rejected_submission_cancels_what_was_submitted_before_it(cluster: Cluster, sweep: Make) -> None:
@@ -29,8 +38,28 @@ def test_rejected_submission_cancels_what_was_submitted_before_it(cluster: Clust
     cpu = {"partition": "nowhere", "cpus": 1, "mem_gb": None, "time_min": 10}
     with pytest.raises(LaunchError, match=r"launch\.cpu\.partition=nowhere: .*invalid partition"):
         one.submit(cpu=cpu)
-    assert cluster.run("squeue", "-h") == ""
+    check_nothing_is_left(cluster, one)
     assert one.events("sample") == []
+
+
+def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) -> None:
+    """Through the door: one line, status 2, and no sweep that would be in the way of the mended command."""
+    line = [sys.executable, "-m", "mt.run", *small(tmp_path), "launch=slurm", "name=mine"]
+    refused = subprocess.run([*line, "launch.partition=gpus"], capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "launch.partition=gpus: SLURM refused the submission" in refused.stderr
+    cluster.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=test")
+    try:
+        mended = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        assert mended.returncode == 0, mended.stderr
+        assert "1 job(s) submitted to SLURM" in mended.stdout
+        again = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        assert "sweep=mine: it was submitted already and is not finished" in again.stderr
+        cancelled = cancel(tmp_path / "runs" / "mine", load(tmp_path / "runs" / "mine"), None)
+        assert cancelled == ["mine"]
+    finally:
+        cluster.run("scontrol", "update", "nodename=ALL", "state=resume")
 
 
 def test_what_slurm_accepts_but_cannot_run_says_why_it_waits(cluster: Cluster, sweep: Make) -> None:
