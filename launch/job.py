@@ -52,7 +52,7 @@ class RunJob:
     def checkpoint(self) -> DelayedSubmission:
         """Stop the work (time limit, preemption); submitit then queues this job again."""
         self._stop_child()
-        self._end("stopped", "time limit or preemption: queued again")
+        self._end("stopped", "time limit or preemption")
         return DelayedSubmission(RunJob(self.folder, self.name))
 
     def _finished(self) -> bool:
