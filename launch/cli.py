@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from launch.sweep import Sweep, find, load, names
+from mt.door.execution import Interrupted
 from mt.errors import LaunchError, MutualTaughtError, describe, nearest
 
 _FILE_WIDTH = 160
@@ -76,7 +77,8 @@ def main(command: Callable[[argparse.Namespace, Console], int], arguments: argpa
     except MutualTaughtError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted) as stopped:
+        Console(stderr=True).print(str(stopped), style="red", markup=False, highlight=False, soft_wrap=True)
         return 130
 
 

@@ -215,6 +215,8 @@ class _Survey:
             return ("waiting", "to be started") if driven else ("new", "not submitted yet: python -m launch.resume")
         if self.seen is None:
             return "unknown", "the scheduler could not be asked"
+        if told is None and last is not None and last.outcome == "stopped":
+            return "cancelled", last.reason
         if told is None:
             return "lost", "it is gone without a word: python -m launch.resume"
         if told.state == "CANCELLED":

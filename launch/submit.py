@@ -20,8 +20,9 @@ from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.door.checks import check
+from mt.door.execution import Interrupted
 from mt.door.naming import run_folder, run_name
-from mt.errors import LaunchError
+from mt.errors import ConfigError, LaunchError, describe
 from mt.methods.blueprint import blueprint
 from mt.workflow.store import Store
 
@@ -31,6 +32,7 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
     first = runs[0].config
     launch = first.launch
     assert isinstance(launch, DetachedConfig)
+    _refuse_differences(runs)
     if launch.name == "slurm":
         slurm.check_commands()
     folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
@@ -56,8 +58,12 @@ def dispatch(folder: Path, console: Console) -> int:
         _submit_to_slurm(folder, sweep, status, jobs, width)
         _announce(folder, len(jobs), console)
         return 0
-    with live(folder, console) as tick:
-        local.run(folder, [job.name for job in jobs], width, tick)
+    try:
+        with live(folder, console) as tick:
+            local.run(folder, [job.name for job in jobs], width, tick)
+    except KeyboardInterrupt:
+        mend = f"python -m launch.resume {folder.name} goes on where it was"
+        raise Interrupted(f"interrupted; nothing is lost. {mend}") from None
     ended = survey(folder, load(folder))
     print_status(ended, console)
     return 0 if ended.finished else 1
@@ -74,6 +80,16 @@ def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
     ]
     assert isinstance(sweep.launch, DetachedConfig)
     return jobs, max(1, sweep.launch.max_running - len(active))
+
+
+def _refuse_differences(runs: Sequence[Composed]) -> None:
+    """A sweep is launched in one way, into one store."""
+    first = runs[0].config
+    for field in ("launch", "store", "runs"):
+        for run in runs:
+            if getattr(run.config, field) != getattr(first, field):
+                mend = f"Launch the runs with another {field} by a command of their own"
+                raise ConfigError(describe(field, "…", "it differs between the runs of a sweep", mend=mend))
 
 
 def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:

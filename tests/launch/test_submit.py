@@ -1,0 +1,84 @@
+"""From composed runs to jobs, with the methods and judges of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from launch import local, submit
+from launch.sweep import load, read_configs
+from launch.work import plan_run
+from mt.config.compose import compose_runs
+from mt.door.execution import Interrupted
+from mt.errors import ConfigError
+from tests.small import small
+
+
+@pytest.fixture
+def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Launch a command line as far as to the processes of its jobs, which are not started."""
+
+    def stop_here(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "run", stop_here)
+
+    def launch(overrides: Sequence[str], sweep: str | None = "sweep") -> Path:
+        runs = compose_runs(small(tmp_path, "launch=local", *overrides), multirun=sweep is not None)
+        with pytest.raises(Interrupted, match=r"nothing is lost\. python -m launch\.resume"):
+            submit.submit(runs, sweep, Console(quiet=True))
+        (folder,) = (tmp_path / "runs").iterdir()
+        return folder
+
+    return launch
+
+
+def test_a_sweep_shares_what_its_runs_have_in_common(launched: Any) -> None:
+    sweep = load(launched(["objective=dpo,ipo", "rm_data=both,contrast"]))
+    runs = {run.name: run for run in sweep.runs}
+    shared = sweep.jobs[0]
+    assert shared.runs == list(runs)
+    assert shared.after == []
+    own = [job for job in sweep.jobs if len(job.runs) == 1]
+    assert sorted(job.runs[0] for job in own) == sorted(runs)
+    assert all(job.after and job.records == job.runs for job in own)
+    assert len(sweep.stages) == sum(len(job.stages) for job in sweep.jobs)
+    assert len(sweep.stages) < 0.7 * sum(run.total for run in runs.values())
+
+
+def test_a_job_rebuilds_the_stages_that_were_planned(launched: Any) -> None:
+    folder = launched(["objective=dpo,simpo"])
+    sweep = load(folder)
+    for job in sweep.jobs:
+        for run in job.runs:
+            assert {stage.key for stage in plan_run(sweep, folder, run).plan.order}.issuperset(job.stages)
+
+
+def test_a_single_run_is_a_sweep_of_one_in_its_own_folder(launched: Any) -> None:
+    folder = launched(["name=mine"], None)
+    sweep = load(folder)
+    assert folder.name == "mine"
+    assert sweep.folder == {"mine": folder}
+    assert [job.name for job in sweep.jobs] == ["mine"]
+    assert read_configs(folder)["mine"]["name"] == "mine"
+
+
+def test_judging_over_the_network_holds_no_gpus(launched: Any) -> None:
+    sweep = load(launched(["judge=openai", "judge.model=judge"], None))
+    network = [job for job in sweep.jobs if job.resource == "network"]
+    assert network
+    assert all(job.name.endswith("-judge") or "-judge-" in job.name for job in network)
+    assert {sweep.stage[key].kind for job in network for key in job.stages} == {"judge_over_network"}
+
+
+def test_runs_that_are_launched_differently_are_refused(tmp_path: Path) -> None:
+    runs = compose_runs(small(tmp_path, "launch=local", "launch.max_running=1,2"), multirun=True)
+    assert len(runs) == 1, "how a run is launched does not make it another run"
+    runs = compose_runs(small(tmp_path, "launch=local", "seed=0,1"), multirun=True)
+    other = runs[1].config.model_copy(update={"store": "elsewhere"})
+    with pytest.raises(ConfigError, match="store=…: it differs between the runs of a sweep"):
+        submit.submit([runs[0], type(runs[1])(runs[1].overrides, other)], "sweep", Console(quiet=True))
