@@ -40,7 +40,12 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 (hex) of the canonical JSON of `value`."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return digest_canonical(canonical(value))
+
+
+def digest_canonical(value: Any) -> str:
+    """Return the SHA-256 (hex) of what is in canonical form already."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

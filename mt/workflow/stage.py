@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mt.workflow.keys import Keyed, canonical, digest
+from mt.workflow.keys import Keyed, canonical, digest_canonical
 
 if TYPE_CHECKING:
     from mt.workflow.work import Work
@@ -48,7 +48,7 @@ class Stage(Keyed):
     @cached_property
     def key(self) -> str:
         """The SHA-256 (hex) of the stage's identity."""
-        return digest(self.identity)
+        return digest_canonical(self.identity)
 
     @property
     def address(self) -> str:
