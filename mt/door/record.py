@@ -18,7 +18,7 @@ from mt.methods.blueprint import Blueprint
 from mt.tracking.redact import redact
 from mt.workflow import provenance
 from mt.workflow.stage import External, Stage
-from mt.workflow.store import Store, write_json
+from mt.workflow.store import Store, write_text
 from mt.workflow.work import read_metrics
 
 SCHEMA = 1
@@ -87,7 +87,7 @@ class Record:
         self.facts["metrics"] = self._metrics()
         told = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
         entries = {name: self.facts[name] for name in ("stages", "metrics")}  # redacted already
-        write_json(self.folder / RECORD, redact(told) | entries)
+        write_text(self.folder / RECORD, _laid_out(redact(told) | entries))
         with (self.folder / "metrics.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -160,6 +160,17 @@ def _named(blueprint: Blueprint) -> Mapping[str, Stage]:
             if (stage := getattr(one, kind)) is not None:
                 found[f"iteration_{one.index}-{kind}"] = stage
     return found
+
+
+def _laid_out(facts: Mapping[str, Any]) -> str:
+    """Return JSON with a line for every fact, stage and metric: written often, it has to be quick."""
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {_value(value)}" for name, value in facts.items()) + "\n}\n"
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, list) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    return "[\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value) + "\n ]"
 
 
 def _computed_before(folder: Path) -> set[str]:

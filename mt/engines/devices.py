@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
+_MANY = 100_000  # objects: more than a model has, fewer than the libraries
 _WATCH_S = 0.1  # long enough for the kernel's 10 ms ticks to tell a busy core from an idle one
 
 
@@ -66,8 +67,8 @@ def release() -> None:
     import torch
 
     gc.collect()
-    if not gc.get_freeze_count():  # again after training, which thaws what it froze
-        gc.freeze()  # the half million objects of imported libraries, which cost every collection 0.4 s
+    if len(gc.get_objects()) > _MANY:  # at first, and again after training, which thaws what it froze
+        gc.freeze()  # imported libraries' half million objects, which cost every collection 0.4 s
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
