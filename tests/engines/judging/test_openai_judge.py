@@ -290,7 +290,7 @@ from pathlib import Path
 from mt.engines.judging import open_judge
 from tests.engines.judging.settings import comparisons, openai_config
 with open_judge(openai_config(concurrency=4, timeout_s=0.4), "preference", cache=Path(sys.argv[1])) as judge:
-    for row in judge.judge(comparisons(60)):
+    for row in judge.judge(comparisons(300)):
         print(row.prompt_id, flush=True)
 """
 
@@ -314,10 +314,10 @@ def test_nothing_is_paid_twice_after_a_kill(endpoint, tmp_path, how):
     kept = sum(answer.calls for answer in cached.values())
     # Only what was on its way at the very moment of a hard kill is unknown to the client.
     assert kept <= paid <= kept + (4 if how == signal.SIGKILL else 0)
-    assert 20 <= len(cached) < 60
+    assert 20 <= len(cached) < 300  # so many that a busy machine cannot be done before the kill
 
-    _, counts = judged(comparisons(60), tmp_path, timeout_s=0.4)
-    assert (counts["judgments"], counts["cached"]) == (60, len(cached))
+    _, counts = judged(comparisons(300), tmp_path, timeout_s=0.4)
+    assert (counts["judgments"], counts["cached"]) == (300, len(cached))
     assert sum(endpoint.delivered.values()) == paid + counts["calls"]
     assert math.isclose(counts["missing"], sum(answer.problem is not None for answer in all_answers(tmp_path)))
 
