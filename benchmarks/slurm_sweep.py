@@ -19,16 +19,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
-
-from launch.states import JobStatus, computed, survey
+from launch.states import computed
 from launch.sweep import Sweep, load, read_configs
 from launch.work import planner
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 from tests.slurm.cluster import Cluster, free_port
+from tests.slurm.disturb import preempt, wait_for_job, work_process
 from tests.small import SMALL
 
 SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
@@ -93,11 +91,9 @@ def six_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
 def disturb(running: Cluster, folder: Path) -> None:
     """Preempt one job and kill the worker of another, then show the table."""
     first = wait_for_job(folder, lambda job: job.state == "running" and job.fraction is not None)
-    kill_worker(folder, first.name)
+    work_process(folder, first.name).kill()
     second = wait_for_job(folder, lambda job: job.state == "running" and job.name != first.name and bool(job.stage))
-    node = running.node_of(second.id)
-    wrap = ["--wrap", "sleep 5"]
-    running.run("sbatch", "-p", "high", "-w", node, "--exclusive", "-t", "2", "-o", "/dev/null", *wrap)
+    preempt(running)
     wait_for_job(folder, lambda job: job.name == second.name and job.state == "queued")
     print(f"\nwhile it runs: the worker of {first.name} was killed, {second.name} was preempted", flush=True)
     subprocess.run(command("status", folder.parents[1], folder.name), check=True)
@@ -124,26 +120,6 @@ def report(folder: Path, sweep: Sweep) -> str:
         f"| stage seconds of independent runs | {alone:.0f} |\n"
         f"| share | {shared / alone:.0%} |"
     )
-
-
-def wait_for_job(folder: Path, wanted: Any) -> JobStatus:
-    """Return the first job that fulfils a condition, as soon as there is one."""
-    while True:
-        status = survey(folder, load(folder))
-        for job in status.jobs:
-            if wanted(job):
-                return job
-        if not status.active:
-            raise RuntimeError("the sweep ended before it could be disturbed")
-        time.sleep(0.3)
-
-
-def kill_worker(folder: Path, job: str) -> None:
-    """Kill the process that does a job's work."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.cmdline()[-2:] == [str(folder), job]:
-                process.kill()
 
 
 def submit_command(name: str, folder: Path, overrides: list[str]) -> list[str]:

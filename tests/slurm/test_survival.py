@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from launch import attempts
 from launch.sweep import load
 from tests.slurm.cluster import Cluster
+from tests.slurm.disturb import preempt, work_process
 from tests.slurm.fakes import grid
 from tests.slurm.launched import PROJECT, Launched
 
@@ -31,12 +31,6 @@ def one_run(seconds: float = 5.0) -> dict[str, list[list[object]]]:
         ["third", 0.4, ["second"], "gpu"],
     ]
     return {"run": stages}
-
-
-def preempt(cluster: Cluster, tmp_path: Path) -> None:
-    """Take every node for a short job of the partition that goes first."""
-    wrap = ["--wrap", "sleep 1"]
-    cluster.run("sbatch", "-p", "high", "-N", "3", "--exclusive", "-t", "5", "-o", "/dev/null", *wrap)
 
 
 def outcomes(one: Launched, job: str = "run") -> list[str]:
@@ -56,25 +50,13 @@ def resumed(one: Launched, label: str) -> None:
     one.check_results()
 
 
-def work_process(one: Launched, job: str = "run") -> psutil.Process:
-    """Return the process that does a job's work."""
-    for process in psutil.process_iter():
-        try:
-            line = process.cmdline()
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if "launch.work" in line and line[-2:] == [str(one.folder), job]:
-            return process
-    raise AssertionError(f"no process works on {job}")
-
-
 @pytest.mark.parametrize("cluster", [("shim", "yes"), ("shim", "no"), ("none", "no")], indirect=True)
-def test_preemption(cluster: Cluster, sweep: Make, tmp_path: Path) -> None:
+def test_preemption(cluster: Cluster, sweep: Make) -> None:
     """With a user signal the job queues itself again; without one SLURM does, and the store says where to go on."""
     one = sweep(one_run())
     one.submit()
     one.wait_for_start("second")
-    preempt(cluster, tmp_path)
+    preempt(cluster)
     assert one.wait_until_over(180).finished
     check_outcomes(one, "stopped", "finished")
     resumed(one, "second")
@@ -121,7 +103,7 @@ def test_killed_worker_is_started_again_in_the_same_job(cluster: Cluster, sweep:
     one = sweep(one_run())
     one.submit()
     one.wait_for_start("second")
-    work_process(one).kill()
+    work_process(one.folder, "run").kill()
     assert one.wait_until_over().finished
     check_outcomes(one, "killed", "finished")
     resumed(one, "second")
@@ -133,7 +115,7 @@ def test_killed_supervisor_is_a_failure_that_resume_mends(cluster: Cluster, swee
     one = sweep(one_run())
     one.submit()
     one.wait_for_start("second")
-    worker = work_process(one)
+    worker = work_process(one.folder, "run")
     supervisor = worker.parent()
     assert supervisor is not None
     supervisor.kill()

@@ -1,0 +1,42 @@
+"""What clusters do to jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from launch.states import JobStatus, survey
+from launch.sweep import load
+from tests.slurm.cluster import NODES, Cluster
+
+
+def preempt(cluster: Cluster) -> None:
+    """Take every node for a short job of the partition that goes first."""
+    place = ["-p", "high", "-N", str(NODES), "--exclusive", "-t", "5", "-o", "/dev/null"]
+    cluster.run("sbatch", *place, "--wrap", "sleep 1")
+
+
+def work_process(folder: Path, job: str) -> psutil.Process:
+    """Return the process that does a job's work."""
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if "launch.work" in line and line[-2:] == [str(folder), job]:
+            return process
+    raise AssertionError(f"no process works on {job}")
+
+
+def wait_for_job(folder: Path, wanted: Callable[[JobStatus], bool]) -> JobStatus:
+    """Return the first job that fulfils a condition, as soon as there is one."""
+    while True:
+        status = survey(folder, load(folder))
+        for job in status.jobs:
+            if wanted(job):
+                return job
+        assert status.active, "the sweep ended before it could be disturbed"
+        time.sleep(0.3)
