@@ -21,7 +21,7 @@ PRIMARY = """
 defaults: [_self_, {{selection: length_controlled}}, {{objective: dpo}}]
 scale: {{name: {scale}, family: {family}}}
 sampling: {{max_length: 2048}}
-policy: {{training: {{}}}}
+policy: {{path: null, training: {{}}}}
 hydra: {{searchpath: ["file://{conf}"]}}
 """
 SCALES = {"laptop": "world", "llama3_8b": "paper", "mistral_7b": "paper"}
