@@ -21,7 +21,7 @@ Unkeyed = Annotated[T, NOT_KEYED]
 class Config(BaseModel):
     """A strict and immutable group of settings; values come from conf/, so that fields carry no defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def identity(self) -> dict[str, Any]:
         """Return the fields that identify a result: without unkeyed fields and without those that are None."""

@@ -93,6 +93,33 @@ MethodConfig = Annotated[
 ]
 
 
+class Filter(Config):
+    """Keep the contrast pairs whose new response the labeler prefers too."""
+
+    name: Literal["filter"]
+    margin: Annotated[float, Field(allow_inf_nan=False)]
+    """By how much of its reward, at least."""
+
+    def settings(self) -> dict[str, float]:
+        """Return what the rule takes."""
+        return {"margin": self.margin}
+
+
+class Weigh(Config):
+    """Weigh contrast pairs by the probability that the labeler gives to the new response."""
+
+    name: Literal["weigh"]
+    score_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Scale > 0 of rewards inside that probability."""
+
+    def settings(self) -> dict[str, float]:
+        """Return what the rule takes."""
+        return {"score_scale": self.score_scale}
+
+
+DoubtConfig = Annotated[Filter | Weigh, Field(discriminator="name")]
+
+
 class RewardDataConfig(Config):
     """What an M-step retrains the reward model on (§5.3); with neither kind of pairs it stays the base model."""
 
@@ -104,3 +131,7 @@ class RewardDataConfig(Config):
     """Use D(PM_new, PM_old): a response of the new policy over one of the old policy."""
     labels: Literal["reward", "gold"]
     """Who orders the pairs: the method itself, or the world's gold judge (the positive control)."""
+    doubt: DoubtConfig | None
+    """What becomes of contrast pairs that the labeler doubts; null believes that new is better than old (Eq. 5)."""
+    replay: Annotated[float, Field(ge=0, lt=1)]
+    """Share, in [0, 1), of older preferences in what the reward model is retrained on: the base one's own."""

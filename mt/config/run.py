@@ -130,7 +130,7 @@ class RunConfig(Config):
                     "rm_data",
                     self.rm_data.name,
                     f"data={self.data.name} has no gold judge",
-                    allowed="both, pm, contrast, frozen",
+                    allowed="every other choice",
                     mend="Gold labels exist in the synthetic world only",
                 )
         return self

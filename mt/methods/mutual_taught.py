@@ -41,16 +41,17 @@ def reward_data(
 ) -> tuple[Stage | None, Stage | None]:
     """Return D(PM) and D(PM_new, PM_old), each None where the run does without (§5.3)."""
     config, base_reward = steps.config, steps.base_reward()
+    labeler = reward if config.reward.labeler == "current" else base_reward
     self_training = contrast = None
     if config.rm_data.self_training:
-        labeler = reward if config.reward.labeler == "current" else base_reward
         self_training = steps.self_training_pairs(steps.sample(new_policy, prompts), labeler)
     if config.rm_data.contrast:
-        contrast = steps.contrast_pairs(steps.sample(new_policy, prompts), steps.sample(old_policy, prompts))
+        new, old = steps.sample(new_policy, prompts), steps.sample(old_policy, prompts)
+        contrast = steps.contrast_pairs(new, old, labeler)
     return self_training, contrast
 
 
 def retrain(steps: Steps, initial: Stage, *tables: Stage | None) -> Stage | None:
     """Return the reward model retrained on the union of the tables, or None where there are none."""
     given = [table for table in tables if table is not None]
-    return steps.train_reward(initial, steps.union(*given)) if given else None
+    return steps.train_reward(initial, steps.replayed(steps.union(*given))) if given else None

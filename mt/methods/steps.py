@@ -14,6 +14,7 @@ from mt.config.selection import DemonstrationSelection
 from mt.errors import ConfigError, describe
 from mt.methods.sources import Source, source_of
 from mt.objectives.registry import OBJECTIVES
+from mt.stages.implicit import MixedPairs
 from mt.stages.prompts import Part
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
@@ -109,6 +110,13 @@ class Steps:
             logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation))
         return self.add(TrainPolicy(policy, selected, logps, config.objective, training, trainer, seed))
 
+    def replayed(self, pairs: Stage) -> Stage:
+        """The pairs, mixed with the base reward model's own preferences (or without, as in the paper)."""
+        share = self.config.rm_data.replay
+        if not share:
+            return pairs
+        return self.add(MixedPairs(pairs, self.add(self.source.preferences()), share, self.seed("replay")))
+
     def train_reward(self, initial: Stage, pairs: Stage) -> Stage:
         """r_t from `initial` by the Bradley-Terry loss."""
         config, seed = self.config, self.seed("train_reward")
@@ -126,9 +134,11 @@ class Steps:
             raise ConfigError(describe("reward.selection", None, problem, mend=mend))
         return self.add(SelectPairs(samples, rewards, selection, "self_training", self.seed("select")))
 
-    def contrast_pairs(self, new: Stage, old: Stage) -> Stage:
+    def contrast_pairs(self, new: Stage, old: Stage, labeler: Stage) -> Stage:
         """D(PM_new, PM_old): the new policy's response over the old one's (or ordered by gold, as a control)."""
-        pairs = self.add(ContrastPairs(new, old, self.seed("contrast")))
+        doubt = self.config.rm_data.doubt
+        rewards = (self.score(labeler, new), self.score(labeler, old)) if doubt else ()
+        pairs = self.add(ContrastPairs(new, old, self.seed("contrast"), doubt, *rewards))
         if self.config.rm_data.labels == "gold":
             return self.add(GoldLabels(pairs, *self.source.world()))
         return pairs

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from mt.config.method import DoubtConfig
 from mt.config.selection import DemonstrationSelection, PairSelection
 from mt.errors import DataError, describe
 from mt.types import Demonstration, Pair, Rewards, Samples
@@ -63,12 +64,24 @@ class ContrastPairs(Stage):
     new: Stage
     old: Stage
     seed: int
+    doubt: DoubtConfig | None = None
+    """What becomes of pairs whose label is in doubt; None believes them all."""
+    new_rewards: Stage | None = None
+    """A reward model's rewards of the samples, by which to doubt."""
+    old_rewards: Stage | None = None
 
     def run(self, work: Work) -> None:
         """Pair the responses; identical texts give no pair."""
-        from mt.selection import contrast
+        from mt.selection import contrast, keep_credible, weigh_by_credibility
 
-        publish(work, contrast(work.rows(Samples, self.new), work.rows(Samples, self.old), seed=self.seed), Pair)
+        rewards = [work.rows(Rewards, stage) if stage else None for stage in (self.new_rewards, self.old_rewards)]
+        new, old = work.rows(Samples, self.new), work.rows(Samples, self.old)
+        selected = contrast(new, old, seed=self.seed, new_rewards=rewards[0], old_rewards=rewards[1])
+        if self.doubt is not None:
+            rule = {"filter": keep_credible, "weigh": weigh_by_credibility}[self.doubt.name]
+            doubted = rule(selected.rows, **self.doubt.settings())
+            selected = replace(doubted, counts=doubted.counts | selected.counts | {"kept": len(doubted.rows)})
+        publish(work, selected, Pair)
 
 
 @dataclass(frozen=True, eq=False)

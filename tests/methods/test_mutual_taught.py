@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from mt.stages.implicit import MixedPairs
 from mt.stages.prompts import Part
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
@@ -115,6 +116,28 @@ def test_gold_labels_the_same_pairs_by_the_gold_judge_alone() -> None:
         assert same(the(SelectPairs, control.self_training).samples, the(SelectPairs, plain.self_training).samples)
         assert isinstance(the(SelectPairs, control.self_training).rewards, GoldRewards)
         assert isinstance(the(SelectPairs, control.selected).rewards, Score), "gold must never train the policy"
+
+
+@pytest.mark.parametrize("rm_data", ["credible", "weighted"])
+def test_doubt_scores_both_sides_of_the_contrast_pairs_by_the_labeler(rm_data: str) -> None:
+    both, doubting = drawn(), drawn(f"rm_data={rm_data}")
+    plain, now = the(ContrastPairs, both.outcome.iterations[1].contrast), doubting.outcome.iterations[1]
+    contrast = the(ContrastPairs, now.contrast)
+    assert same(contrast.new, plain.new) and same(contrast.old, plain.old) and contrast.seed == plain.seed
+    new, old = the(Score, contrast.new_rewards), the(Score, contrast.old_rewards)
+    assert same(new.samples, contrast.new) and same(old.samples, contrast.old)
+    assert same(new.reward, doubting.outcome.base.reward) and same(old.reward, doubting.outcome.base.reward)
+    assert same(new, the(SelectPairs, now.self_training).rewards), "the labeler scores the new responses once"
+    later = the(ContrastPairs, doubting.outcome.iterations[2].contrast)
+    assert same(the(Score, later.old_rewards).reward, now.reward)
+
+
+def test_replay_mixes_the_preferences_of_the_base_reward_model_into_those_of_both() -> None:
+    outcome, both = drawn("rm_data=replay").outcome, drawn().outcome
+    mixed = the(MixedPairs, the(TrainReward, outcome.iterations[1].reward).pairs)
+    assert same(mixed.pairs, the(TrainReward, both.iterations[1].reward).pairs)
+    assert same(mixed.extra, the(TrainReward, outcome.base.reward).pairs)
+    assert mixed.share == 0.5
 
 
 def test_frozen_is_iterative_optimization_on_the_same_parts() -> None:

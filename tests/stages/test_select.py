@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from mt.config.method import Filter, Weigh
 from mt.config.selection import BestOfK, LengthControlled
 from mt.errors import DataError
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
@@ -55,6 +58,28 @@ def test_contrast_chooses_the_new_response_and_rejects_the_old(bench: Bench) -> 
     assert texts(rows) == [("a", "new", "old")]
     assert rows[0].source == "contrast"
     assert bench.counts(stage)["dropped_identical"] == 1
+
+
+DOUBTED = {
+    "new": given(samples("a", "new"), samples("b", "new"), samples("c", "new")),
+    "old": given(samples("a", "old"), samples("b", "old"), samples("c", "new")),
+    "new_rewards": given(Rewards("a", [1.0]), Rewards("b", [0.0]), Rewards("c", [0.0])),
+    "old_rewards": given(Rewards("a", [0.0]), Rewards("b", [1.0]), Rewards("c", [0.0])),
+}
+
+
+def test_doubt_drops_contrast_pairs_whose_gain_the_labeler_does_not_see(bench: Bench) -> None:
+    stage = ContrastPairs(seed=0, doubt=Filter(name="filter", margin=0.0), **DOUBTED)
+    assert texts(bench.rows(stage, Pair)) == [("a", "new", "old")]
+    wanted = {"prompts": 3, "kept": 1, "agreeing": 1, "dropped_identical": 1, "dropped_small_gain": 1}
+    assert bench.counts(stage).items() >= wanted.items()
+
+
+def test_doubt_weighs_contrast_pairs_by_the_labelers_probability(bench: Bench) -> None:
+    stage = ContrastPairs(seed=0, doubt=Weigh(name="weigh", score_scale=1.0), **DOUBTED)
+    first, second = bench.rows(stage, Pair)
+    assert first.weight / second.weight == pytest.approx(math.e), "σ(1)/σ(−1)"
+    assert first.weight + second.weight == pytest.approx(2)
 
 
 def test_union_puts_tables_one_after_another(bench: Bench) -> None:
