@@ -53,6 +53,7 @@ class OpenAIJudge(_Prompted):
     preference_by: Literal["logprobs", "text"]
     """Weighted preferences from token log-probabilities, or 1 and 2 from the text, for endpoints without them."""
     temperature: Annotated[float, Field(ge=0)]
+    """Softmax temperature of the judge; 0 decodes greedily."""
     top_logprobs: Annotated[int, Field(ge=2, le=20)]
     """Alternatives asked for at the answer's token."""
     concurrency: Unkeyed[Count]
@@ -68,8 +69,9 @@ class OpenAIJudge(_Prompted):
     prove_within: Unkeyed[Count]
     """Comparisons at the beginning, all without a usable answer, after which the settings count as wrong."""
     usd_per_million_input: Unkeyed[Usd | None]
+    """Price of a million tokens asked, for the estimate and the limit; null where unknown."""
     usd_per_million_output: Unkeyed[Usd | None]
-    """Prices, for the estimate and the limit; null where unknown."""
+    """Price of a million tokens answered, likewise."""
     limit_usd: Unkeyed[Usd | None]
     """Most that one stage may spend on new judgments; null sets no limit."""
 

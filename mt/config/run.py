@@ -112,6 +112,7 @@ class RunConfig(Config):
     hardware: Unkeyed[HardwareConfig]
     assumptions: Unkeyed[AssumptionsConfig]
     experiment: Unkeyed[ExperimentConfig | None]
+    """A table or figure of the paper, or a study; only for -m."""
 
     @model_validator(mode="after")
     def _models_are_named(self) -> RunConfig:

@@ -18,13 +18,20 @@ class Arguments:
 
 
 def parse(arguments: Sequence[str], program: str) -> Arguments | None:
-    """Return the overrides, or None after Hydra itself answered (--help, --cfg job, --info, completion)."""
+    """Return the overrides, or None where --help was answered, or by Hydra itself --cfg job, --info or completion."""
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
     parser.prog = program
     given = parser.parse_args(list(arguments))
-    if given.help or given.hydra_help or given.cfg or given.info or given.shell_completion:
+    if given.help:
+        from rich.console import Console
+
+        from mt.door.help import print_help
+
+        print_help(program, list(given.overrides), Console())
+        return None
+    if given.hydra_help or given.cfg or given.info or given.shell_completion:
         _answer_by_hydra(program, arguments)
         return None
     return Arguments(list(given.overrides), bool(given.multirun))

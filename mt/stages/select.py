@@ -78,7 +78,7 @@ class ContrastPairs(Stage):
         new, old = work.rows(Samples, self.new), work.rows(Samples, self.old)
         selected = contrast(new, old, seed=self.seed, new_rewards=rewards[0], old_rewards=rewards[1])
         if self.doubt is not None:
-            rule = {"filter": keep_credible, "weigh": weigh_by_credibility}[self.doubt.name]
+            rule = keep_credible if self.doubt.name == "filter" else weigh_by_credibility
             doubted = rule(selected.rows, **self.doubt.settings())
             selected = replace(doubted, counts=doubted.counts | selected.counts | {"kept": len(doubted.rows)})
         publish(work, selected, Pair)

@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mt.config.world import BaselineConfig, DemonstratorsConfig
+from mt.config.world import BaselineConfig
 from mt.types import Pair, Prompt, Response
 from mt.world.corruptions import SUBSETS, Subset
-from mt.world.demonstrators import choose_writer, compose, to_response, write
+from mt.world.demonstrators import compose, to_response, write
 from mt.world.gold import gold_prefers
 from mt.world.language import CLOSERS, OPENERS
-from mt.world.prompts import draw_section, stream, to_prompt
+from mt.world.prompts import draw_section, to_prompt
 from mt.world.world import World
 
 
@@ -35,22 +35,6 @@ def benchmark_pairs(world: World, pairs_per_subset: int, seed: int = 0) -> list[
     for subset in SUBSETS:
         made = _pairs_of(world, subset, random.Random(f"benchmark/{world.seed}/{subset.name}/{seed}"))
         pairs += [next(made) for _ in range(pairs_per_subset)]
-    return pairs
-
-
-def in_distribution_pairs(world: World, people: DemonstratorsConfig, n: int, seed: int = 0) -> list[Pair]:
-    """Return pairs of demonstrations on held-out prompts, labelled by gold; what gold cannot tell is redrawn."""
-    rng = random.Random(f"in_distribution/{world.seed}/{seed}")
-    pairs: list[Pair] = []
-    for section, task in stream(world, "in_distribution", seed=seed):
-        if len(pairs) == n:
-            break
-        prompt = to_prompt(section, task, f"in_distribution-{seed}-{len(pairs):05d}")
-        answers = [write(task, choose_writer(people, rng), people.misconception, rng) for _ in range(2)]
-        better = gold_prefers(world, prompt.messages, *answers)
-        if better is not None:
-            chosen, rejected = answers if better else answers[::-1]
-            pairs.append(_pair(prompt, chosen, rejected, source="in_distribution"))
     return pairs
 
 

@@ -7,7 +7,7 @@ from statistics import mean
 
 import pytest
 
-from mt.world.benchmark import baseline_answers, benchmark_pairs, in_distribution_pairs
+from mt.world.benchmark import baseline_answers, benchmark_pairs
 from mt.world.demonstrators import demonstrations, write
 from mt.world.gold import gold, gold_prefers
 from mt.world.language import CLOSERS, OPENERS, SECTIONS
@@ -109,13 +109,6 @@ def test_styles_do_not_give_the_better_answer_away_but_where_they_should_mislead
             assert pair.chosen.text.endswith(" .")
         else:
             assert pair.chosen.text.split()[-1] == pair.rejected.text.split()[-1]
-
-
-def test_in_distribution_pairs_are_labelled_by_gold(world, config):
-    pairs = in_distribution_pairs(world, config.demonstrators, 200)
-    assert len(pairs) == 200
-    assert all(gold_prefers(world, pair.messages, pair.chosen.text, pair.rejected.text) for pair in pairs)
-    assert pairs[:50] == in_distribution_pairs(world, config.demonstrators, 50)
 
 
 def test_the_baseline_says_one_thing_in_three_lengths(world, config):

@@ -1,0 +1,41 @@
+"""Every choice and every setting explains itself on the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from mt.config.compose import groups, options
+from mt.config.explain import choices, settings
+from mt.run import main
+
+
+def test_every_choice_says_what_it_is() -> None:
+    found = choices()
+    assert {group: sorted(names) for group, names in found.items()} == {group: options(group) for group in groups()}
+    assert [f"{group}={name}" for group, names in found.items() for name, text in names.items() if not text] == []
+
+
+@pytest.mark.parametrize("group", sorted(set(groups()) - {"eval", "experiment"}))
+def test_every_setting_says_what_it_means(group: str) -> None:
+    for name in options(group):
+        assert [one.path for one in settings([], [f"{group}={name}"]) if not one.meaning] == [], name
+
+
+def test_help_lists_the_choices_and_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for wanted in ("objective=ipo", "Identity preference", "world_seed", "--cfg job"):
+        assert wanted in printed
+
+
+def test_help_explains_a_choice_with_its_settings_and_the_values_they_take(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help", "policy.reference", "objective=ipo"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for wanted in ("objective.tau", "Eq. 17", "[previous | base]"):
+        assert wanted in printed
+    assert "sampling.top_p" not in printed and "objective.beta" not in printed
+
+
+def test_help_names_the_nearest_setting_of_a_mistyped_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help", "smapling"]) != 0
+    assert "--help=smapling: no such setting. Did you mean 'sampling'?" in capsys.readouterr().err
