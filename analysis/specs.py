@@ -1,4 +1,4 @@
-"""The paper's tables and figures as data: which runs are a row, which metric is a column, how it is printed."""
+"""The paper's tables and figures, and the world study, as data: which runs are a row, which metrics its columns."""
 
 from __future__ import annotations
 
@@ -234,4 +234,44 @@ FIGURE5 = TableSpec(
     ),
     judge="the base reward model r_0",
 )
-SPECS = {spec.name: spec for spec in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, FIGURE3, FIGURE4, FIGURE5)}
+_UPDATED = {
+    "both": "Mutual-Taught (both)",
+    "pm": "self-training pairs only",
+    "contrast": "contrast pairs only",
+    "gold": "both, labelled by gold",
+    "credible": "both, credible contrast",
+    "weighted": "both, weighted contrast",
+    "replay": "both, with replay",
+}
+STUDY = TableSpec(
+    "study",
+    "The world study: does updating the reward model help the policy?",
+    (
+        Row("π_0", _MT_DPO, 0, "Base"),
+        *_iterations("iteration", _ITERATIVE_DPO, 3, "Frozen reward model"),
+        Row("offline, all prompts", _offline("dpo"), 1, "Frozen reward model"),
+        *(
+            Row(title, {**_MT_DPO, "rm_data.name": name}, 2, "Updated reward model, iteration 2")
+            for name, title in _UPDATED.items()
+        ),
+    ),
+    (
+        *_GOLD,
+        Column("length", ("gold", "length"), "tokens", format="{:.2f}", better=""),
+        Column("reward", ("proxy", "mean_reward_base"), "r_0", format="{:.3f}", better=""),
+        Column("right", ("labels", "selected_accuracy"), "E-step pairs", scale=100),
+        Column("right", ("labels", "contrast_accuracy"), "contrast pairs", scale=100, optional=True),
+        Column("own responses", ("gold", "accuracy"), "reward model", "reward", scale=100),
+        Column("sections", ("gold", "section_average"), "reward model", "reward", scale=100),
+    ),
+    against="iteration 2",
+    comparisons=(
+        ("Mutual-Taught (both)", "iteration 3", "equal data"),
+        ("Mutual-Taught (both)", "offline, all prompts", "offline on equal data"),
+        ("both, labelled by gold", "Mutual-Taught (both)", "better labels, same pairs"),
+        ("both, credible contrast", "Mutual-Taught (both)", "fewer pairs, same labels"),
+        ("both, with replay", "Mutual-Taught (both)", "more pairs, same labels"),
+    ),
+    judge="the world's gold judge, without noise",
+)
+SPECS = {spec.name: spec for spec in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, FIGURE3, FIGURE4, FIGURE5, STUDY)}

@@ -66,6 +66,13 @@ class PromptData(Config):
     held_out: Annotated[float, Field(gt=0)]
     """Prompts that only evaluation uses: a whole number, or a share below 1. Chosen by a hash of their content."""
     decontamination: DecontaminationConfig
+    """Which prompts evaluation keeps to itself."""
+    demonstrations: str | None
+    """Answers to imitate (method=spin): a file of prompt and response, or of messages with the answer last; on the hub
+    by OWNER/NAME@COMMIT:FILE."""
+    preferences: str | None
+    """Offline preference pairs (method=sail, rm_data=replay): a file of chosen and rejected, texts beside a prompt or
+    chats with the answer last; named likewise."""
 
     @field_validator("held_out")
     @classmethod

@@ -77,6 +77,11 @@ def _pairs(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
     return replace(_like_first_input(stage, found, assumed), responses=2)
 
 
+def _mixed(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
+    pairs = found[stage.pairs.key]
+    return replace(pairs, rows=pairs.rows / (1 - stage.share), responses=2)
+
+
 def _union(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
     tables = [found[table.key] for table in stage.tables]
     return replace(tables[0], rows=sum(table.rows for table in tables))
@@ -143,13 +148,14 @@ _RULES: dict[str, Rule] = {
     "load_outputs": _outputs,
     "load_answered_questions": _outputs,
     "load_judgments": _eft,
+    "load_answers": lambda stage, found, assumed: replace(_prompts(assumed.prompts, assumed), responses=2),
     "load_reward_pairs": lambda stage, found, assumed: replace(_prompts(2985, assumed), responses=2),
     "part": _part,
     "sample": _sample,
     "select_pairs": _pairs,
     "contrast_pairs": _pairs,
     "spin_pairs": _pairs,
-    "mixed_pairs": _pairs,
+    "mixed_pairs": _mixed,
     "union": _union,
     "judgment_prompts": _each_response,
     "varied_judgments": _one_of,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from mt.data.prompts import content_hash, user_text
-from mt.types import Prompt
+from mt.types import Demonstration, Pair, Prompt
+
+Asked = TypeVar("Asked", Prompt, Demonstration, Pair)
+"""Rows that hold a prompt."""
 
 _WORDS = re.compile(r"\w+")
 
@@ -47,9 +51,9 @@ def normalised(text: str) -> tuple[str, ...]:
 
 
 def decontaminate(
-    prompts: Iterable[Prompt], evaluation: Iterable[Prompt], ngram: int | None
-) -> tuple[list[Prompt], dict[str, int]]:
-    """Return the prompts that share nothing with evaluation, and how many were taken out and why.
+    prompts: Iterable[Asked], evaluation: Iterable[Prompt], ngram: int | None
+) -> tuple[list[Asked], dict[str, int]]:
+    """Return the rows whose prompts share nothing with evaluation, and how many were taken out and why.
 
     `ngram` is the number of words in a row that counts as an overlap; None compares whole prompts only. Only the
     user's turns are compared.

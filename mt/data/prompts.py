@@ -11,7 +11,7 @@ from typing import Any
 from mt.config.data import FieldsConfig
 from mt.data.files import Row
 from mt.errors import DataError, describe, nearest
-from mt.types import Messages, Prompt
+from mt.types import Demonstration, Messages, Pair, Prompt
 
 ROLES = ("system", "user", "assistant")
 _TEXT_OR_CHAT = 'text, or a list of {"role", "content"}'
@@ -55,7 +55,7 @@ def content_hash(messages: Messages) -> str:
     return hashlib.sha256(json.dumps(turns, ensure_ascii=False).encode()).hexdigest()
 
 
-def user_text(prompt: Prompt) -> str:
+def user_text(prompt: Prompt | Demonstration | Pair) -> str:
     """Return a prompt's user turns as one text."""
     return "\n".join(message["content"] for message in prompt.messages if message["role"] == "user")
 
@@ -69,7 +69,7 @@ def _messages(row: Row, fields: FieldsConfig) -> Messages:
         value = row.values.get(name)
         if isinstance(value, str) and name == fields.messages:
             value = _json_messages(value, row, name)
-        if messages := _conversation(value, row, name):
+        if messages := conversation(value, row, name):
             return messages
     return []
 
@@ -79,31 +79,32 @@ def _json_messages(text: str, row: Row, name: str) -> Any:
     try:
         return json.loads(text) if text.strip() else None
     except (json.JSONDecodeError, RecursionError) as error:
-        raise _refusal(row, name, text, f"not valid JSON ({error})", "a JSON list of messages") from error
+        raise refusal(row, name, text, f"not valid JSON ({error})", "a JSON list of messages") from error
 
 
-def _conversation(value: Any, row: Row, name: str) -> Messages:
+def conversation(value: Any, row: Row, name: str) -> Messages:
+    """Return a field's text or chat as messages that end with the user's turn; empty where it has none."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return []
     if isinstance(value, str):
         return [{"role": "user", "content": _text(value, row, name)}]
     if not isinstance(value, list):
-        raise _refusal(row, name, value, "neither text nor a chat", _TEXT_OR_CHAT)
-    messages = [_message(item, row, f"{name}[{index}]") for index, item in enumerate(value)]
+        raise refusal(row, name, value, "neither text nor a chat", _TEXT_OR_CHAT)
+    messages = [message(item, row, f"{name}[{index}]") for index, item in enumerate(value)]
     if not messages or not messages[-1]["content"].strip():
         return []
     _check_order(messages, row, name)
     return messages
 
 
-def _message(item: Any, row: Row, name: str) -> dict[str, str]:
-    """Return a message with its role and its content only, or refuse it."""
+def message(item: Any, row: Row, name: str) -> dict[str, str]:
+    """Return a message with its role and its content only; raises DataError where it is none."""
     if not isinstance(item, dict) or not {"role", "content"} <= set(item):
-        raise _refusal(row, name, item, "not a message", 'an object with "role" and "content"')
+        raise refusal(row, name, item, "not a message", 'an object with "role" and "content"')
     if item["role"] not in ROLES:
-        raise _refusal(row, f"{name}.role", item["role"], "unknown role", ", ".join(ROLES))
+        raise refusal(row, f"{name}.role", item["role"], "unknown role", ", ".join(ROLES))
     if not isinstance(item["content"], str):
-        raise _refusal(row, f"{name}.content", item["content"], "not text", "text")
+        raise refusal(row, f"{name}.content", item["content"], "not text", "text")
     return {"role": item["role"], "content": _text(item["content"], row, f"{name}.content")}
 
 
@@ -111,10 +112,10 @@ def _check_order(messages: Messages, row: Row, name: str) -> None:
     roles = [message["role"] for message in messages]
     if roles[-1] != "user":
         mend = "Leave the answer out, or set data.fields.messages=null"
-        raise _refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", mend)
+        raise refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", mend)
     if "system" in roles[1:]:
         problem = "a system message after the first turn"
-        raise _refusal(row, name, "system", problem, "at most one, and it comes first")
+        raise refusal(row, name, "system", problem, "at most one, and it comes first")
 
 
 def _text(value: str, row: Row, name: str) -> str:
@@ -122,7 +123,7 @@ def _text(value: str, row: Row, name: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         problem = f"half a surrogate pair at character {error.start}, which is no text"
-        raise _refusal(row, name, ascii(value), problem, "complete characters") from error
+        raise refusal(row, name, ascii(value), problem, "complete characters") from error
     return value
 
 
@@ -131,7 +132,7 @@ def _id(row: Row, name: str | None) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _refusal(row, str(name), value, "no name of a prompt", "text or a whole number")
+        raise refusal(row, str(name), value, "no name of a prompt", "text or a whole number")
     return _text(str(value), row, str(name))
 
 
@@ -140,7 +141,7 @@ def _section(row: Row, name: str | None) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise _refusal(row, str(name), value, "no label", "text")
+        raise refusal(row, str(name), value, "no label", "text")
     return _text(value, row, str(name))
 
 
@@ -149,7 +150,7 @@ def _refuse_shared_id(prompt: Prompt, row: Row, name: str | None, places: dict[s
     if first != row.place:
         mend = "Make the ids unique, or set data.fields.id=null"
         problem = f"another prompt has this id already ({first})"
-        raise _refusal(row, str(name), prompt.prompt_id, problem, "one prompt per id", mend)
+        raise refusal(row, str(name), prompt.prompt_id, problem, "one prompt per id", mend)
 
 
 def _no_field(row: Row, names: list[str]) -> DataError:
@@ -159,7 +160,8 @@ def _no_field(row: Row, names: list[str]) -> DataError:
     return DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")
 
 
-def _refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Mend the row") -> DataError:
+def refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Mend the row") -> DataError:
+    """Return the error that names a row's place, its field and value, what is allowed and how to mend it."""
     shown = str(value)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
     line = describe(f"{row.place}, {name}", shown, problem, allowed=allowed, mend=mend)

@@ -60,8 +60,8 @@ class Source(Protocol):
         """The name of the rubric by which a policy judges."""
         ...
 
-    def size(self) -> int:
-        """How many prompts a method may use."""
+    def size(self) -> int | None:
+        """How many prompts a method may use at most; None for all that there are."""
         ...
 
     def demonstrations(self) -> Stage:

@@ -16,10 +16,11 @@ from mt.methods.given import given_model, named_file
 from mt.methods.sources import Judged, Style
 from mt.stages.files import NotGiven
 from mt.stages.load import HubPrompts, LoadPrompts, PromptFile, Prompts
+from mt.stages.load_answers import LoadAnswers
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
 from mt.stages.load_judgments import LoadJudgments
 from mt.workflow.fingerprint import file_fingerprint
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 
 
 class UserSource:
@@ -78,17 +79,17 @@ class UserSource:
         """Plain English."""
         return "english"
 
-    def size(self) -> int:
-        """Raise ConfigError: prompts come without answers, which is what a size is asked for."""
-        self._lacks("demonstrations")
+    def size(self) -> int | None:
+        """As many as the user allows."""
+        return self.data.limit
 
     def demonstrations(self) -> Stage:
-        """Raise ConfigError: prompts come without answers."""
-        self._lacks("demonstrations")
+        """The answers in the file that `data.demonstrations` names."""
+        return self._answers("demonstrations", self.data.demonstrations, "prompt, response")
 
     def preferences(self) -> Stage:
-        """Raise ConfigError: prompts come without pairs."""
-        self._lacks("preference pairs")
+        """The pairs in the file that `data.preferences` names."""
+        return self._answers("preferences", self.data.preferences, "prompt, chosen, rejected")
 
     def judgments(self) -> Stage:
         """A file that the user has yet to name: prompts come without judgments."""
@@ -101,6 +102,17 @@ class UserSource:
         """Raise ConfigError: there is one policy, and Table 3 is about another."""
         problem = f"data={self.data.name} comes without a second policy"
         raise ConfigError(describe("method.policy", None, problem, mend="Add method.policy=DIR"))
+
+    def _answers(self, rows: Literal["demonstrations", "preferences"], name: str | None, fields: str) -> Stage:
+        option = f"data.{rows}"
+        source: External
+        if name is None:
+            problem = f"{rows} are needed, and data={self.data.name} comes with prompts only"
+            mend = f"Add {option}=FILE (JSONL, CSV or Parquet: {fields})"
+            source = NotGiven(option, Path(option), describe(option, None, problem, mend=mend))
+        else:
+            source = named_file(self.config, name, option)
+        return LoadAnswers(source, rows, self._load("held_out"), self._evaluation, self.data.decontamination)
 
     def _needs_file(self, field: str, what: str) -> NoReturn:
         problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"

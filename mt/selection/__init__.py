@@ -7,7 +7,7 @@ from typing import Literal
 
 from mt.selection.base import Selection, distinct
 from mt.selection.contrast import against_demonstrations, contrast, gains, keep_credible, mix, weigh_by_credibility
-from mt.selection.demonstrations import DEMONSTRATION_RULES, select_demonstrations, with_demonstrations
+from mt.selection.demonstrations import DEMONSTRATION_RULES, select_demonstrations
 from mt.selection.elo import elo
 from mt.selection.meta_rewarding import (
     Verdict,
@@ -41,7 +41,6 @@ __all__ = [
     "select_pairs",
     "weigh_by_credibility",
     "win_probabilities",
-    "with_demonstrations",
 ]
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from mt.errors import DataError, describe
 from mt.selection.base import Candidates, Selection, candidates
 from mt.types import Demonstration, Rewards, Samples
 
@@ -46,27 +44,3 @@ def reward_weighted(prompt: Candidates, *, temperature: float) -> list[tuple[int
 
 
 DEMONSTRATION_RULES: dict[str, Weigh] = {"best_of_k": best_of_k, "reward_weighted": reward_weighted}
-
-
-def with_demonstrations(
-    samples: Sequence[Samples],
-    rewards: Sequence[Rewards],
-    demonstrations: Sequence[Demonstration],
-    demonstration_rewards: Sequence[float],
-) -> tuple[list[Samples], list[Rewards]]:
-    """Add each prompt's demonstration to its candidates, as DNO does with the teacher's response.
-
-    `demonstration_rewards` is aligned with `demonstrations`; prompts without one stay as they are.
-    """
-    if len(demonstrations) != len(demonstration_rewards):
-        problem = f"there are {len(demonstrations)} demonstrations"
-        raise DataError(describe("demonstration_rewards", len(demonstration_rewards), problem))
-    gold = {
-        row.prompt_id: (row.response, reward) for row, reward in zip(demonstrations, demonstration_rewards, strict=True)
-    }
-    grown, scored = list[Samples](), list[Rewards]()
-    for row, given in zip(samples, rewards, strict=True):
-        added = [gold[row.prompt_id]] if row.prompt_id in gold else []
-        grown.append(replace(row, responses=row.responses + [response for response, _ in added]))
-        scored.append(replace(given, rewards=given.rewards + [reward for _, reward in added]))
-    return grown, scored

@@ -17,10 +17,10 @@ class DemonstrationPrompts(Stage):
 
     VERSION: ClassVar[int] = 1
     demonstrations: Stage
-    size: int
+    size: int | None
 
     def run(self, work: Work) -> None:
-        """Take at most `size` prompts."""
+        """Take at most `size` prompts; None takes all."""
         rows = work.rows(Demonstration, self.demonstrations)[: self.size]
         work.count(prompts=len(rows))
         work.write([Prompt(row.prompt_id, row.messages, row.section) for row in rows], Prompt)

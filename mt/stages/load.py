@@ -107,6 +107,11 @@ File = tuple[Path, str, str]
 """Where a file lies, its format, and the fingerprint of what holds it."""
 
 
+def evaluation_prompts(files: tuple[PromptFile, ...], how: DecontaminationConfig) -> list[Prompt]:
+    """Return the prompts of the files that training may not see."""
+    return _read(_files(files), how.fields).prompts
+
+
 def _files(sources: tuple[Prompts, ...]) -> tuple[File, ...]:
     return tuple((path, one.format, one.fingerprint) for one in sources for path in one.files())
 

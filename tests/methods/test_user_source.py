@@ -17,11 +17,14 @@ from mt.door.execution import run
 from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.stages.load import LoadPrompts
+from mt.stages.load_answers import LoadAnswers
 from mt.stages.models import HubModel
-from mt.types import Prompt
+from mt.types import Pair, Prompt
 from mt.workflow import tables
+from mt.workflow.execute import execute
+from mt.workflow.plan import plan
 from mt.workflow.store import Store
-from mt.workflow.work import TABLE
+from mt.workflow.work import TABLE, Silent
 from tests.data.hub_cache import COMMIT, add_snapshot
 from tests.engines.tiny import tiny_policy, tiny_reward
 
@@ -110,10 +113,42 @@ def test_a_policy_in_the_reward_models_place_is_refused(own: list[str], models: 
         check(drawn([*own, f"reward.path={models}/policy"]))
 
 
-@pytest.mark.parametrize("method", ["spin", "sail"])
-def test_methods_that_need_more_than_prompts_are_refused(own: list[str], method: str) -> None:
-    with pytest.raises(ConfigError, match=r"data=jsonl: (demonstrations|preference pairs) were asked for"):
-        drawn([*own, f"method={method}"])
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("method=spin", "data.demonstrations"),
+        ("method=sail", "data.preferences"),
+        ("rm_data=replay", "data.preferences"),
+    ],
+)
+def test_what_needs_more_than_prompts_can_be_planned_and_says_which_file_it_needs(
+    own: list[str], method: str, option: str
+) -> None:
+    one = drawn([*own, method])
+    with pytest.raises(ConfigError, match=rf"{option}=None: .*comes with prompts only\. Add {option}=FILE"):
+        check(one)
+
+
+def test_a_malformed_answer_is_named_before_anything_heavy(own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "shown.jsonl").write_text('{"prompt": "why", "response": "because"}\n{"prompt": "why"}\n')
+    with pytest.raises(DataError, match=r"shown\.jsonl, line 2, messages=None: no answer"):
+        check(drawn([*own, "method=spin", f"data.demonstrations={tmp_path}/shown.jsonl"]))
+
+
+def test_answers_to_held_out_prompts_train_nothing(own: list[str], tmp_path: Path) -> None:
+    asked = [json.loads(line)["prompt"] for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
+    lines = [json.dumps({"prompt": text, "chosen": "yes", "rejected": "no"}) for text in asked]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    one = drawn([*own, "method=sail", f"data.preferences={tmp_path}/pairs.jsonl"])
+    check(one)
+    store = Store(Path(one.config.store))
+    stages = [stage for stage in one.plan.order if isinstance(stage, LoadAnswers)]
+    assert len(stages) == 1
+    execute(plan([*stages, stages[0].held_out]), store, Silent())
+    held_out = tables.read(store.path(stages[0].held_out) / TABLE, Prompt)
+    pairs = tables.read(store.path(stages[0]) / TABLE, Pair)
+    assert (len(held_out), len(pairs)) == (4, 36)
+    assert not {row.messages[0]["content"] for row in held_out} & {pair.messages[0]["content"] for pair in pairs}
 
 
 def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) -> None:

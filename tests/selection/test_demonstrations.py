@@ -3,9 +3,9 @@ import math
 import pytest
 
 from mt.errors import DataError
-from mt.selection import select_demonstrations, select_pairs, with_demonstrations
-from mt.types import Demonstration, Response, Rewards
-from tests.selection.example import MESSAGES, row
+from mt.selection import select_demonstrations
+from mt.types import Rewards
+from tests.selection.example import row
 
 THREE = row([("a", 1), ("b", 2), ("b", 2), ("c", 3)])
 
@@ -36,17 +36,3 @@ def test_the_ends_of_the_temperature() -> None:
 def test_rewards_that_are_not_finite_are_refused(rule: str, settings: dict[str, float]) -> None:
     with pytest.raises(DataError, match="rewards of prompt p0=nan"):
         select_demonstrations(rule, [THREE], [Rewards("p0", [0, 1, math.nan, 1])], **settings)
-
-
-def test_demonstrations_join_the_candidates_of_their_prompt() -> None:
-    shown = [Demonstration("p0", MESSAGES, None, Response("gold", 2))]
-    samples, rewards = (
-        [THREE, row([("x", 1), ("y", 1)], "p1")],
-        [Rewards("p0", [0, 1, 1, 2]), Rewards("p1", [0, 1])],
-    )
-    grown, scored = with_demonstrations(samples, rewards, shown, [9.0])
-    assert [len(one.responses) for one in grown] == [5, 2] and len(THREE.responses) == 4
-    pairs = select_pairs("best_worst", grown, scored, seed=0, source="dno", score_scale=1.0).rows
-    assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("gold", "a"), ("y", "x")]
-    with pytest.raises(DataError, match="there are 1 demonstrations"):
-        with_demonstrations(samples, rewards, shown, [])

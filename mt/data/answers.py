@@ -1,0 +1,64 @@
+"""Rows with answers: demonstrations, and preference pairs, in the shapes in which data sets publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mt.data.files import Row
+from mt.data.prompts import content_hash, conversation, message, refusal
+from mt.types import Demonstration, Messages, Pair, Response
+
+_CHAT = "a chat that ends with the assistant's turn"
+
+
+def load_demonstrations(rows: Iterable[Row]) -> list[Demonstration]:
+    """Return the first demonstration of each prompt: `prompt` and `response`, or `messages` with the answer last.
+
+    Answers' lengths in tokens are unknown here and 0. Raises DataError naming place and field of a malformed row.
+    """
+    found: dict[str, Demonstration] = {}
+    for row in rows:
+        asked, answer = _answered(row, "response" if "response" in row.values else "messages")
+        name = content_hash(asked)[:16]
+        found.setdefault(name, Demonstration(name, asked, None, Response(answer, 0)))
+    return list(found.values())
+
+
+def load_preferences(rows: Iterable[Row]) -> list[Pair]:
+    """Return the pairs of `chosen` and `rejected`: texts beside a `prompt`, or chats with the answer last.
+
+    Equal answers give no pair. Raises DataError naming place and field of a malformed row.
+    """
+    pairs = []
+    for number, row in enumerate(rows):
+        asked, chosen = _answered(row, "chosen")
+        other, rejected = _answered(row, "rejected")
+        if other != asked:
+            raise refusal(row, "rejected", other[-1]["content"], "its prompt is not that of 'chosen'", "the same chat")
+        if chosen != rejected:
+            answers = Response(chosen, 0), Response(rejected, 0)
+            pairs.append(Pair(f"{content_hash(asked)[:16]}-{number}", asked, None, *answers, source="offline"))
+    return pairs
+
+
+def _answered(row: Row, name: str) -> tuple[Messages, str]:
+    """Return the prompt and the answer of a field: a text beside the row's prompt, or a chat of both."""
+    value = row.values.get(name)
+    if isinstance(value, str) and value.strip():
+        asked = conversation(row.values.get("prompt"), row, "prompt")
+        if not asked:
+            raise refusal(row, "prompt", row.values.get("prompt"), "there is none", "a text, or a list of messages")
+        return asked, value
+    if not isinstance(value, list) or len(value) < 2:
+        raise refusal(row, name, value, "no answer", f"a text, or {_CHAT}")
+    *before, last = (message(item, row, f"{name}[{index}]") for index, item in enumerate(value))
+    if last["role"] != "assistant":
+        raise refusal(row, f"{name}.role", last["role"], "the last turn is not the assistant's", _CHAT)
+    return _prompt(before, row, name), last["content"]
+
+
+def _prompt(messages: Messages, row: Row, name: str) -> Messages:
+    asked = conversation(messages, row, name)
+    if not asked:
+        raise refusal(row, name, "", "there is no prompt before the answer", _CHAT)
+    return asked

@@ -1,0 +1,54 @@
+"""Demonstrations and preference pairs from a file of the user's, for the methods that need more than prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from mt.config.data import DecontaminationConfig
+from mt.data.answers import load_demonstrations, load_preferences
+from mt.data.clean import decontaminate
+from mt.data.files import read_rows
+from mt.errors import DataError, describe
+from mt.stages.load import PromptFile, evaluation_prompts
+from mt.types import Demonstration, Pair, Prompt
+from mt.workflow.stage import External, Stage
+from mt.workflow.work import Work
+
+_READ: dict[str, Any] = {"demonstrations": load_demonstrations, "preferences": load_preferences}
+
+
+@dataclass(frozen=True, eq=False)
+class LoadAnswers(Stage):
+    """The file's rows, without those whose prompts only evaluation may use."""
+
+    VERSION: ClassVar[int] = 1
+    source: External
+    rows: Literal["demonstrations", "preferences"]
+    held_out: Stage
+    """Prompts that train nothing."""
+    evaluation: tuple[PromptFile, ...]
+    """Files of further evaluation prompts."""
+    decontamination: DecontaminationConfig
+
+    def run(self, work: Work) -> None:
+        """Write the rows; what was taken out is counted."""
+        found = self.read(work.path(self.source))
+        kept, counts = decontaminate(found, work.rows(Prompt, self.held_out), None)
+        forbidden = evaluation_prompts(self.evaluation, self.decontamination)
+        kept, more = decontaminate(kept, forbidden, self.decontamination.ngram)
+        taken_out = counts["contaminated_equal"]
+        work.count(rows=len(found), held_out=taken_out, **more, kept=len(kept))
+        work.write(kept, Demonstration if self.rows == "demonstrations" else Pair)
+
+    def check(self) -> None:
+        """Read the file once, so that a malformed line is told before anything heavy starts."""
+        self.read(self.source.location)
+
+    def read(self, path: Path) -> list[Any]:
+        """Return all rows of the file; raises DataError for a malformed one, or none."""
+        found: list[Any] = _READ[self.rows](read_rows(path))
+        if not found:
+            raise DataError(describe(f"data.{self.rows}", path, "it holds none", mend="Give a file with rows"))
+        return found

@@ -1,0 +1,70 @@
+"""Demonstrations and preference pairs, in the shapes in which data sets publish them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mt.data.answers import load_demonstrations, load_preferences
+from mt.data.files import Row
+from mt.errors import DataError
+
+ASKED = [{"role": "user", "content": "why"}]
+SAID = [*ASKED, {"role": "assistant", "content": "because"}]
+DENIED = [*ASKED, {"role": "assistant", "content": "no"}]
+
+
+def rows(*values: dict[str, Any]) -> list[Row]:
+    return [Row(f"file, line {number}", value) for number, value in enumerate(values, start=1)]
+
+
+@pytest.mark.parametrize(
+    "value", [{"prompt": "why", "response": "because"}, {"prompt": ASKED, "response": "because"}, {"messages": SAID}]
+)
+def test_a_demonstration_is_a_prompt_with_its_answer(value: dict[str, Any]) -> None:
+    (one,) = load_demonstrations(rows(value))
+    assert (one.messages, one.response.text) == (ASKED, "because")
+
+
+def test_a_prompt_has_one_demonstration() -> None:
+    found = load_demonstrations(rows({"prompt": "a", "response": "x"}, {"prompt": "a", "response": "y"}))
+    assert [one.response.text for one in found] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "value", [{"prompt": "why", "chosen": "because", "rejected": "no"}, {"chosen": SAID, "rejected": DENIED}]
+)
+def test_a_preference_is_two_answers_to_one_prompt(value: dict[str, Any]) -> None:
+    (pair,) = load_preferences(rows(value))
+    assert (pair.messages, pair.chosen.text, pair.rejected.text) == (ASKED, "because", "no")
+
+
+def test_equal_answers_are_no_preference() -> None:
+    assert not load_preferences(rows({"prompt": "why", "chosen": "same", "rejected": "same"}))
+
+
+def test_pairs_of_one_prompt_have_names_of_their_own() -> None:
+    again = {"prompt": "why", "chosen": "a", "rejected": "b"}
+    assert len({pair.prompt_id for pair in load_preferences(rows(again, again))}) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"prompt": "why"}, r"line 1, messages=None: no answer.*chat that ends with the assistant's turn"),
+        ({"response": "because"}, "line 1, prompt=None: there is none"),
+        ({"messages": ASKED * 2}, r"messages\.role=user: the last turn is not the assistant's"),
+        ({"messages": [{"role": "user"}, SAID[1]]}, r"messages\[0\].*not a message"),
+        ({"messages": [SAID[1], SAID[1]]}, "the last turn is not the user's"),
+    ],
+)
+def test_a_malformed_demonstration_is_named(value: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        load_demonstrations(rows(value))
+
+
+def test_chosen_and_rejected_must_answer_the_same_prompt() -> None:
+    other = [{"role": "user", "content": "when"}, DENIED[1]]
+    with pytest.raises(DataError, match="line 1, rejected=when: its prompt is not that of 'chosen'"):
+        load_preferences(rows({"chosen": SAID, "rejected": other}))
