@@ -1,14 +1,15 @@
-"""Figures 3, 4 and 5 of the paper, drawn from the same reports that the tables print."""
+"""Figures 3, 4 and 5 of the paper, and that of the world study, drawn from the same reports that the tables print."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.cells import Cell, Report
-from analysis.specs import Column
+from analysis.specs import Column, Row, TableSpec
 from analysis.tables import table
 from mt.errors import DataError, describe
 
@@ -17,7 +18,7 @@ _LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "margin": {"t": 70,
 
 
 def figure(name: str, frame: pd.DataFrame) -> go.Figure:
-    """Return figure3, figure4 or figure5 from a frame (`analysis.load`)."""
+    """Return figure3, figure4, figure5 or study from a frame (`analysis.load`)."""
     return draw(table(name, frame))
 
 
@@ -64,16 +65,47 @@ def _pairwise(report: Report) -> go.Figure:
     return drawn.update_layout(barmode="group", yaxis={"title": "win rate (%)", "range": [0, 100]})
 
 
-_DRAWN: dict[str, Callable[[Report], go.Figure]] = {"figure3": _shares, "figure4": _scores, "figure5": _pairwise}
+def _over_optimization(report: Report) -> go.Figure:
+    """Return gold beside what the base reward model believes, by iteration: a line while it stays, else marks."""
+    from plotly.subplots import make_subplots
+
+    shown = (("gold", "mean_reward"), ("proxy", "mean_reward_base"))
+    columns = [column for column in report.columns if column.key in shown]
+    drawn = make_subplots(rows=1, cols=len(columns), subplot_titles=[column.full_title for column in columns])
+    for index, column in enumerate(columns, start=1):
+        for title, rows in _curves(report.spec).items():
+            cells = [report.cells[row.title, column.name] for row in rows]
+            curve = go.Scatter(x=[row.iteration for row in rows], y=[_mean(cell) for cell in cells], name=title)
+            curve.update(mode="lines+markers", legendgroup=title, showlegend=index == 1, error_y=_errors(cells))
+            drawn.add_trace(curve, row=1, col=index)
+    return drawn.update_xaxes(title="iteration", dtick=1)
+
+
+def _curves(spec: TableSpec) -> dict[str, list[Row]]:
+    """Return the rows of each run: those of the frozen reward model belong together, from the base policy on."""
+    base, *rows = spec.rows
+    frozen = [row for row in rows if row.select == spec.row(spec.against or "").select]
+    return {"frozen reward model": [base, *frozen], **{row.title: [row] for row in rows if row not in frozen}}
+
+
+_DRAWN: dict[str, Callable[[Report], go.Figure]] = {
+    "figure3": _shares,
+    "figure4": _scores,
+    "figure5": _pairwise,
+    "study": _over_optimization,
+}
 
 
 def _bars(report: Report, rows: Sequence[str], column: Column) -> go.Bar:
     """Return a column's means as bars with their 95% intervals."""
     cells = [report.cells[row, column.name] for row in rows]
-    up = [_side(cell, high=True) for cell in cells]
-    down = [_side(cell, high=False) for cell in cells]
-    error = {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
-    return go.Bar(x=list(rows), y=[_mean(cell) for cell in cells], name=column.title, error_y=error)
+    return go.Bar(x=list(rows), y=[_mean(cell) for cell in cells], name=column.title, error_y=_errors(cells))
+
+
+def _errors(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the 95% intervals of cells as error bars."""
+    up, down = ([_side(cell, high=high) for cell in cells] for high in (True, False))
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
 
 
 def _paper(report: Report, rows: Sequence[str], column: Column, *, legend: bool) -> go.Scatter:

@@ -78,6 +78,19 @@ def measured(iterations: int, start: float, gain: float, seed: int) -> Iterator[
             yield row(t, "policy", "pairwise", f"win_rate_vs_{earlier}", 50 + 5 * (t - earlier) + seed)
 
 
+def measured_by_gold(iterations: int, gain: float, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield what held-out prompts tell of each iteration in the world."""
+    for t in range(iterations + 1):
+        level = 0.5 + 0.01 * seed + 0.01 * (gain + seed) * t
+        for benchmark, metric in (("gold", "win_rate"), ("gold", "mean_reward"), ("proxy", "mean_reward_base")):
+            yield row(t, "policy", benchmark, metric, level, 0.02)
+        yield row(t, "policy", "gold", "length", 4.0 - 0.1 * t)
+        for kind in ("selected", "contrast") if t else ():
+            yield row(t, "policy", "labels", f"{kind}_accuracy", 0.9 - 0.1 * t, 0.02)
+        for metric in ("accuracy", "section_average"):
+            yield row(t, "reward", "gold", metric, 0.8 - 0.05 * t, 0.02)
+
+
 def runs_of(spec: TableSpec, seeds: range = range(3)) -> Iterator[dict[str, Any]]:
     """Yield a record for every run that a table needs; each experiment gains differently."""
     rows = [one for one in spec.rows if one.select and one.iteration]
@@ -88,6 +101,8 @@ def runs_of(spec: TableSpec, seeds: range = range(3)) -> Iterator[dict[str, Any]
             iterations = max(one.iteration for one in spec.rows if one.select == select)
             name = f"{spec.name}-{number}-s{seed}"
             metrics = list(measured(max(iterations, 1), 50, 1 + number, seed))
+            if spec.name == "study":
+                metrics += measured_by_gold(max(iterations, 1), 1 + number, seed)
             yield record(name, settings, metrics)
 
 
