@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -53,10 +54,15 @@ def median(command: list[str], repeats: int) -> float:
     return statistics.median(measure(command).seconds for _ in range(repeats))
 
 
-def bookkeeping(record: Path, seconds: float) -> float:
-    """Return the share of a run's wall time that its stages did not take: start, keys, checksums, records, display."""
-    stages = json.loads(record.read_text())["stages"]
-    return 1 - sum(stage["seconds"] for stage in stages) / seconds
+def outside_of_stages(path: Path, seconds: float) -> tuple[float, float]:
+    """Return the shares of a run's wall time that its stages did not take: while it ran, and in all.
+
+    While it ran: keys, checksums, locks, records, display. In all: starting, composing and the report page too.
+    """
+    record = json.loads(path.read_text())
+    begun, ended = (datetime.fromisoformat(record[name]) for name in ("started", "finished"))
+    computing = sum(stage["seconds"] for stage in record["stages"])
+    return ((ended - begun).total_seconds() - computing) / seconds, 1 - computing / seconds
 
 
 def main() -> None:
@@ -76,7 +82,9 @@ def main() -> None:
     (record,) = (folder / "runs").glob("*/record.json")
     print(f"| first `python -m mt.run`, empty store | {first.seconds:.0f} s | at most 240 s |")
     print(f"| peak memory | {first.peak_mib:,.0f} MiB | under 2,000 MB |")
-    print(f"| outside of stages, of that run | {bookkeeping(record, first.seconds):.1%} | bookkeeping under 2% |")
+    running, in_all = outside_of_stages(record, first.seconds)
+    print(f"| of that, keys, checksums, locks, records, display | {running:.1%} | under 2% |")
+    print(f"| of that, with starting, composing and the report page | {in_all:.1%} | |")
     print(f"| the same command again | {median([*python, 'mt.run', *where], given.repeats):.2f} s | at most 5 s |")
     for name, command in (("--cfg job", ["mt.run", "--cfg", "job"]), ("plan", ["mt.plan", *where])):
         print(f"| `{name}` | {median([*python, *command], given.repeats):.2f} s | at most 1 s |")
