@@ -37,6 +37,8 @@ class HardwareConfig(Config):
     utilization: UtilizationConfig
     stage_seconds: Annotated[float, Field(ge=0)]
     """Fixed seconds per stage: starting processes, loading weights, compiling."""
+    overhead_gib: Annotated[float, Field(ge=0)]
+    """Memory of each that no model gets: the device's context, communication buffers."""
 
 
 class AssumptionsConfig(Config):
@@ -52,3 +54,7 @@ class AssumptionsConfig(Config):
     """Tokens of a judge's prompt beside the texts that it compares."""
     judge_answer_tokens: Positive
     """Mean tokens of a judge's answer where a verdict text is asked for."""
+    judge_call_seconds: Positive
+    """Seconds that one call of a judge over the network takes; `judge.concurrency` are under way at a time."""
+    text_bytes_per_token: Positive
+    """Bytes that a token of text takes in a compressed table."""

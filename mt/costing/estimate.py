@@ -4,36 +4,64 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mt.config.hardware import HardwareConfig
 from mt.config.judge import OpenAIJudge
 from mt.config.run import RunConfig
-from mt.costing.memory import Memory, serving, training
+from mt.costing.memory import Memory, inference, training
+from mt.costing.shapes import Shape
 from mt.costing.volumes import Volume, volumes
 from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 
 Kind = Literal["generate", "score", "train", "network", "cpu"]
-_BYTES_PER_TOKEN = 4.5  # of text in a Parquet table, compressed
+CHECKPOINTS_KEPT = 2  # at a time (mt/engines/training/checkpoints.py)
+_CPU_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One stage's cost; `seconds` on the whole node."""
+    """One stage's cost; `seconds` of the whole node, `scratch_bytes` while it runs."""
 
     stage: Stage
     kind: Kind
     tokens: float = 0.0
     flops: float = 0.0
-    seconds: float = 0.0
+    seconds: float = _CPU_SECONDS
     disk_bytes: float = 0.0
+    scratch_bytes: float = 0.0
     memory: Memory | None = None
     calls: float = 0.0
     usd: float = 0.0
     measured: bool = False
+
+
+@dataclass(frozen=True)
+class _Use:
+    """How a stage uses a model: its fields that name model, table and engine, and the setting of the engine."""
+
+    kind: Literal["generate", "score", "train"]
+    model: str
+    table: str
+    engine: str
+    setting: str
+    passes: int = 1
+
+
+_USES = {
+    "sample": _Use("generate", "policy", "", "generator", "generator"),
+    "score": _Use("score", "reward", "samples", "scorer", "scorer"),
+    "judge": _Use("score", "judge_model", "", "judge", "judge"),
+    "reference_log_probs": _Use("score", "policy", "pairs", "engine", "logprobs"),
+    "policy_diagnostics": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
+    "implicit_rewards": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
+    "train_policy": _Use("train", "policy", "selected", "trainer", "policy.training"),
+    "train_reward": _Use("train", "initial", "pairs", "trainer", "reward.training"),
+    "finetune": _Use("train", "policy", "demonstrations", "trainer", "policy.training"),
+}
 
 
 def costs(plan: Plan, config: RunConfig, store: Store) -> list[Cost]:
@@ -44,68 +72,64 @@ def costs(plan: Plan, config: RunConfig, store: Store) -> list[Cost]:
 
 
 def _cost(stage: Any, found: Mapping[str, Volume], config: RunConfig) -> Cost:
-    out, hardware = found[stage.key], config.hardware
-    disk = out.rows * (out.prompt_tokens + out.responses * out.response_tokens) * _BYTES_PER_TOKEN
-    if stage.name in ("judge_over_network",):
+    out = found[stage.key]
+    disk = out.stored_tokens * config.assumptions.text_bytes_per_token
+    if stage.NEEDS == "network":
         return _network(stage, out, config, disk)
-    model = _model(stage, found)
-    if model is None or model.shape is None:
-        return Cost(stage, "cpu", disk_bytes=disk, seconds=0.1)
-    shape = model.shape
-    if stage.name in ("train_policy", "train_reward", "finetune"):
-        rows = found[_table(stage).key]
-        sequences = max(rows.responses, 1)
-        tokens = rows.rows * sequences * (rows.prompt_tokens + rows.response_tokens) * stage.training.epochs
-        memory = training(shape, stage.training, stage.trainer, hardware)
-        disk = shape.parameters * shape.bytes_per_weight
-        return _timed(stage, "train", tokens, 3 * tokens * shape.flops_per_token, hardware, disk, memory)
-    if stage.name == "sample":
-        prompts = found[stage.prompts.key]
-        tokens = out.rows * (prompts.prompt_tokens + out.responses * out.response_tokens)
-        memory = serving(shape, stage.decoding.max_length, stage.generator, hardware)
-        return _timed(stage, "generate", tokens, tokens * shape.flops_per_token, hardware, disk, memory)
-    table = _table(stage)
-    passes = 2 if stage.name in ("policy_diagnostics", "implicit_rewards") else 1
-    tokens = passes * found[table.key].tokens
-    memory = serving(shape, config.sampling.max_length, config.scorer, hardware)
-    return _timed(stage, "score", tokens, tokens * shape.flops_per_token, hardware, 8 * out.rows, memory)
+    use = _USES.get(stage.name)
+    model = getattr(stage, use.model) if use else None
+    shape = found[model.key].shape if model is not None else None
+    if use is None or shape is None:
+        return Cost(stage, "cpu", disk_bytes=disk)
+    if use.kind == "train":
+        return _training(stage, found[getattr(stage, use.table).key].tokens, shape, config.hardware)
+    tokens = use.passes * found[getattr(stage, use.table).key].tokens if use.table else out.stored_tokens
+    return _inference(stage, use, tokens, shape, config.hardware, disk)
 
 
-def _timed(
-    stage: Stage, kind: Literal["generate", "score", "train"], tokens: float, flops: float,
-    hardware: HardwareConfig, disk: float, memory: Memory,
-) -> Cost:  # fmt: skip
-    rate = hardware.devices * hardware.tflops * 1e12 * getattr(hardware.utilization, kind)
-    return Cost(stage, kind, tokens, flops, hardware.stage_seconds + flops / rate, disk, memory)
+def _training(stage: Any, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
+    tokens *= stage.training.epochs
+    flops = 3 * tokens * shape.flops_per_token
+    seconds = _seconds(flops, stage.trainer, "train", hardware)
+    disk = shape.parameters * shape.bytes_per_weight
+    checkpoint = 14 * shape.parameters  # half-precision weights, fp32 master weights and two moments
+    memory = training(shape, stage.training, stage.trainer, hardware)
+    return Cost(stage, "train", tokens, flops, seconds, disk, CHECKPOINTS_KEPT * checkpoint, memory)
+
+
+def _inference(stage: Any, use: _Use, tokens: float, shape: Shape, hardware: HardwareConfig, disk: float) -> Cost:
+    engine, setting = getattr(stage, use.engine), use.setting
+    sequence: int = getattr(stage, "max_length", 0) or getattr(engine, "max_length", 0)
+    if use.kind == "generate":
+        sequence = stage.decoding.max_length * (1 if engine.name == "vllm" else stage.decoding.samples)
+    elif stage.name == "judge":
+        part = "scorer" if hasattr(engine, "scorer") else "generator"
+        engine, setting = getattr(engine, part), f"judge.{part}"
+        sequence = sequence or engine.max_length
+    flops = tokens * shape.flops_per_token
+    caches = setting.endswith("generator")
+    memory = inference(shape, engine, setting, sequence, hardware, caches=caches)
+    return Cost(stage, use.kind, tokens, flops, _seconds(flops, engine, use.kind, hardware), disk, memory=memory)
+
+
+def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig) -> float:
+    """Return the seconds that an engine takes: vLLM and torchrun use every device, the others one."""
+    devices = 1
+    if getattr(engine, "name", None) in ("vllm", "torchrun"):
+        wanted = (engine.processes or hardware.devices) * getattr(engine, "tensor_parallel", 1)
+        devices = min(wanted, hardware.devices)
+    rate = devices * hardware.tflops * 1e12 * getattr(hardware.utilization, kind)
+    return hardware.stage_seconds + flops / rate
 
 
 def _network(stage: Any, out: Volume, config: RunConfig, disk: float) -> Cost:
-    judge = stage.judge
-    usd = 0.0
+    judge, usd, at_once = stage.judge, 0.0, 1
     if isinstance(judge, OpenAIJudge):
         price_in, price_out = judge.usd_per_million_input or 0.0, judge.usd_per_million_output or 0.0
         usd = out.rows * (out.prompt_tokens * price_in + out.response_tokens * price_out) / 1e6
-    return Cost(stage, "network", out.tokens, calls=out.rows, usd=usd, disk_bytes=disk, seconds=out.rows * 0.2)
-
-
-def _model(stage: Any, found: Mapping[str, Volume]) -> Volume | None:
-    """Return the model that a stage runs, or None where it runs none."""
-    names = {
-        "score": "reward", "train_reward": "initial", "judge": "judge_model",
-        **dict.fromkeys(("sample", "train_policy", "finetune", "reference_log_probs", "policy_diagnostics"), "policy"),
-        "implicit_rewards": "policy",
-    }  # fmt: skip
-    model = getattr(stage, names[stage.name], None) if stage.name in names else None
-    return found[model.key] if model is not None else None
-
-
-def _table(stage: Any) -> Stage:
-    """Return the table that a stage's model reads."""
-    for name in ("selected", "pairs", "demonstrations", "samples", "model"):
-        if isinstance(getattr(stage, name, None), Stage):
-            found: Stage = getattr(stage, name)
-            return found
-    raise TypeError(f"{stage.name} reads no table")
+        at_once = judge.concurrency
+    seconds = out.rows * config.assumptions.judge_call_seconds / at_once
+    return Cost(stage, "network", out.tokens, calls=out.rows, usd=usd, disk_bytes=disk, seconds=seconds)
 
 
 def _calibrated(estimated: list[Cost], store: Store) -> list[Cost]:
@@ -120,8 +144,8 @@ def _calibrated(estimated: list[Cost], store: Store) -> list[Cost]:
             thought[cost.stage.name] += cost.seconds
     scaled = []
     for cost in estimated:
-        name, key = cost.stage.name, cost.stage.key
+        name = cost.stage.name
         factor = took[name] / thought[name] if thought[name] else 1.0
-        seconds = actual.get(key, cost.seconds * factor)
-        scaled.append(Cost(**{**vars(cost), "seconds": seconds, "measured": bool(thought[name])}))
+        seconds = actual.get(cost.stage.key, cost.seconds * factor)
+        scaled.append(replace(cost, seconds=seconds, measured=bool(thought[name])))
     return scaled

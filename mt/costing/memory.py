@@ -1,22 +1,27 @@
-"""Peak memory per device of training and serving, and what to change where it does not fit."""
+"""Peak memory per device of training and inference, and the settings that would make it fit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mt.config.engines import GeneratorConfig, ScorerConfig
 from mt.config.hardware import HardwareConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.costing.shapes import Shape
 
 GIB = 2.0**30
-_OVERHEAD_GIB = 2.0  # CUDA context, communication buffers, fragmentation
+_USABLE = 0.95  # of a device: the rest is lost to fragmentation
 _LOGIT_CHUNK = 1024  # response positions whose logits exist at once (mt/engines/logprobs.py)
+_LORA_SHARE = 0.01  # of the weights that adapters train, about
+_NOTHING = "no setting makes it fit: take larger devices, or a smaller model"
+
+Change = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Peak per device in GiB, whether it fits, and which setting would make it fit."""
+    """Peak per device in GiB, whether it fits, and which settings would make it fit."""
 
     gib: float
     fits: bool
@@ -24,60 +29,108 @@ class Memory:
 
 
 def training(shape: Shape, training: TrainingConfig, trainer: TrainerConfig, hardware: HardwareConfig) -> Memory:
-    """Estimate training: weights, gradients and AdamW in mixed precision, sharded by ZeRO, and activations.
+    """Estimate a training; what would make it fit is tried, one setting at a time, then several."""
+    limit = _USABLE * hardware.memory_gib
+    longest = 2 * training.max_length  # tokens of one pair: a micro-batch cannot be smaller
+    changes: list[Change] = [{"gradient_checkpointing": True}, {"micro_batch_tokens": longest}]
+    if trainer.name == "torchrun" or hardware.devices > 1:
+        # LoRA's adapters cannot be merged into weights that are spread
+        sharded: Change = {"zero_stage": 2 if training.lora else 3, "gradient_checkpointing": True}
+        choice = {} if trainer.name == "torchrun" else {"name": "torchrun"}
+        changes += [{**choice, **sharded}, {**choice, **sharded, "offload_optimizer": True}]
+    if trainer.dtype == "float32":
+        changes.append({"dtype": "bfloat16"})
 
-    Per weight 2 bytes of bf16 and 2 of gradient, 12 of fp32 master weight and moments (ZeRO paper, §3.1); plain
-    fp32 takes 16. LoRA trains about 1% of the weights.
+    def gib(settings: Change) -> float:
+        return _training_bytes(shape, training, settings, hardware.devices) / GIB + hardware.overhead_gib
+
+    return _verdict(gib, trainer.model_dump(), changes, limit, "trainer")
+
+
+def _training_bytes(shape: Shape, training: TrainingConfig, trainer: Change, devices: int) -> float:
+    """Return weights, gradients, optimizer and activations of one device.
+
+    DeepSpeed in bf16: 2 bytes of weight and 2 of gradient, 12 of fp32 master weight and moments (ZeRO paper,
+    §3.1), each sharded from its stage on. Otherwise fp32 weights, gradients and moments: 16 bytes.
     """
-    zero = getattr(trainer, "zero_stage", 0)
-    devices = hardware.devices if trainer.name == "torchrun" else 1
-    mixed = trainer.dtype == "bfloat16"
-    trained = shape.parameters * (0.01 if training.lora else 1.0)
-    weights = shape.parameters * (2 if mixed and zero else 4)
-    gradients, state = trained * (2 if mixed and zero else 4), trained * (12 if mixed and zero else 8)
-    weights /= devices if zero >= 3 else 1
-    gradients /= devices if zero >= 2 else 1
-    state /= devices if zero >= 1 else 1
-    if getattr(trainer, "offload_optimizer", False):
-        state = 0.0
-    total = (weights + gradients + state + _activations(shape, trainer)) / GIB + _overhead(hardware)
-    return _verdict(total, hardware, _advice(trainer, zero))
+    zero = trainer.get("zero_stage", 0)
+    devices = (trainer.get("processes") or devices) if trainer["name"] == "torchrun" else 1
+    trained = shape.parameters * (_LORA_SHARE if training.lora else 1)
+    moments = 1 if training.optimizer == "rmsprop" else 2
+    lean = trainer["dtype"] == "bfloat16" and zero > 0
+    weight, state = (2, 4 + 4 * moments) if lean else (4, 4 * moments)
+    state = 0 if trainer.get("offload_optimizer") else state
+    parts = (shape.parameters * weight, 3), (trained * weight, 2), (trained * state, 1)
+    kept = sum(size / (devices if zero >= stage else 1) for size, stage in parts)
+    return kept + _activations(shape, trainer)
 
 
-def serving(shape: Shape, max_length: int, engine: GeneratorConfig | ScorerConfig, hardware: HardwareConfig) -> Memory:
-    """Estimate inference: weights on each device (or spread over `tensor_parallel`), and one full-length cache."""
-    spread = getattr(engine, "tensor_parallel", 1)
-    width = 4 if engine.dtype == "float32" else 2
-    cache = 2 * shape.layers * shape.key_value_heads * (shape.hidden / shape.heads) * max_length * width * 8
-    total = (shape.parameters * width + cache) / spread / GIB + _overhead(hardware)
-    return _verdict(total, hardware, "generator.tensor_parallel=2 spreads the weights over two devices")
-
-
-def _activations(shape: Shape, trainer: TrainerConfig) -> float:
+def _activations(shape: Shape, trainer: Change) -> float:
     """One checkpoint per layer and one layer in full, or every layer in full; and a chunk of fp32 logits."""
-    tokens = trainer.micro_batch_tokens
+    tokens = trainer["micro_batch_tokens"]
     layer = tokens * (34 * shape.hidden + 6 * shape.feed_forward)  # Korthikanti et al. 2022, §4, with gated MLPs
-    if trainer.gradient_checkpointing:
-        layers = shape.layers * tokens * shape.hidden * 2 + layer
+    checkpointed = shape.layers * tokens * shape.hidden * 2 + layer
+    return (checkpointed if trainer["gradient_checkpointing"] else shape.layers * layer) + 2 * _logits(shape, tokens)
+
+
+def inference(
+    shape: Shape, engine: Any, field: str, sequence: int, hardware: HardwareConfig, *, caches: bool
+) -> Memory:
+    """Estimate sampling (with a key-value cache) or scoring; `sequence` tokens at least have to fit at once.
+
+    vLLM fills what it is given: counted is what it cannot do without. Batches of transformers are halved where
+    memory runs out: counted is the full batch.
+    """
+    spread = getattr(engine, "tensor_parallel", None)
+    if spread is None:
+        limit, changes = _USABLE * hardware.memory_gib, _smaller_batches(engine.batch_tokens, sequence)
     else:
-        layers = shape.layers * layer
-    return layers + 2.0 * 4 * shape.vocabulary * min(tokens, _LOGIT_CHUNK)
+        limit = engine.gpu_memory * hardware.memory_gib
+        changes = [{"tensor_parallel": 2**power} for power in range(1, 8) if spread < 2**power <= hardware.devices]
+    if engine.dtype == "float32":
+        changes.append({"dtype": "bfloat16"})
+
+    def gib(settings: Change) -> float:
+        width = 4 if settings["dtype"] == "float32" else 2
+        tokens = settings.get("batch_tokens", sequence)
+        token = shape.cache_values if caches else 4 * shape.hidden + 3 * shape.feed_forward
+        held = (shape.parameters + tokens * token) * width + (0 if caches else _logits(shape, tokens))
+        return held / settings.get("tensor_parallel", 1) / GIB + hardware.overhead_gib
+
+    return _verdict(gib, engine.model_dump(), changes, limit, field)
 
 
-def _overhead(hardware: HardwareConfig) -> float:
-    return _OVERHEAD_GIB if hardware.name != "laptop" else 0.5
+def _smaller_batches(tokens: int, least: int) -> list[Change]:
+    sizes = [max(tokens >> power, least) for power in range(1, 12)]
+    return [{"batch_tokens": size} for size in dict.fromkeys(sizes) if size < tokens]
 
 
-def _verdict(gib: float, hardware: HardwareConfig, advice: str) -> Memory:
-    fits = gib <= 0.95 * hardware.memory_gib
-    return Memory(gib, fits, "" if fits else advice)
+def _logits(shape: Shape, tokens: int) -> float:
+    return 0 if shape.rewards else 4.0 * shape.vocabulary * min(tokens, _LOGIT_CHUNK)
 
 
-def _advice(trainer: TrainerConfig, zero: int) -> str:
-    if trainer.name != "torchrun":
-        return "trainer=torchrun shards the optimizer over the devices"
-    if zero < 3:
-        return "trainer.zero_stage=3 shards weights, gradients and optimizer"
-    if not trainer.gradient_checkpointing:
-        return "trainer.gradient_checkpointing=true keeps one activation per layer"
-    return "a smaller trainer.micro_batch_tokens, trainer.offload_optimizer=true, or policy.training.lora"
+def _verdict(
+    gib: Callable[[Change], float], settings: Change, changes: Sequence[Change], limit: float, field: str
+) -> Memory:
+    """Compare with the limit; the advice is the first change, or the shortest list of changes, that fits."""
+    now = gib(settings)
+    if now <= limit:
+        return Memory(now, True)
+    several = [_joined(changes[:count]) for count in range(2, len(changes) + 1)]
+    for change in (*changes, *several):
+        if (then := gib({**settings, **change})) <= limit:
+            return Memory(now, False, f"{_told(field, settings, change)} would take {then:.1f} GiB")
+    return Memory(now, False, _NOTHING)
+
+
+def _joined(changes: Sequence[Change]) -> Change:
+    return {name: value for change in changes for name, value in change.items()}
+
+
+def _told(field: str, settings: Change, change: Change) -> str:
+    """Return what to type: only what differs, the choice itself first."""
+    new = {name: value for name, value in change.items() if settings.get(name) != value}
+    choice = [f"{field}={new.pop('name')}"] if "name" in new else []
+    return " ".join(
+        [*choice, *(f"{field}.{name}={str(value).lower() if value is True else value}" for name, value in new.items())]
+    )

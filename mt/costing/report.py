@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,28 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
         table.add_row(name + measured, *_cells(row), verdict)
     console.print(table)
     several = found["runs"] > 1
-    for title, key in (("with sharing" if several else "total", "total"), ("without sharing", "without_sharing")):
-        if several or key == "total":
-            console.print(_sentence(title, found[key]))
+    console.print(_sentence("with sharing" if several else "total", found["total"]))
+    if several:
+        console.print(_sentence("without sharing", found["without_sharing"]))
     if found["missing"]["stages"] < found["total"]["stages"]:
         console.print(_sentence("still missing", found["missing"]))
+    if scratch := found["total"]["scratch_bytes"]:
+        console.print(f"while a model trains, up to {scratch / 1e9:,.1f} GB more for its checkpoints")
     if found["total"]["calls"] and not found["total"]["usd"]:
         price = "judge.usd_per_million_input=… judge.usd_per_million_output=…"
         console.print(f"The judge's price is not known; set {price}", style="dim")
-    use = found["hardware"]["utilization"]
-    listed = {**found["assumptions"], **{f"{name} share of peak": share for name, share in use.items()}}
-    told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in listed.items())
-    console.print(f"Assumed: {told}.", style="dim")
-    console.print("Override: hardware=… hardware.utilization.train=… assumptions.response_tokens=…", style="dim")
+    told = " ".join(f"{name}={value:g}" for name, value in _assumed(found))
+    console.print(f"Assumed, and to be overridden as written (or by hardware=…): {told}", style="dim")
+
+
+def _assumed(found: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield every number that the estimate rests on, by its setting."""
+    for group in ("assumptions", "hardware"):
+        for name, value in found[group].items():
+            parts = value.items() if isinstance(value, dict) else ()
+            yield from ((f"{group}.{name}.{part}", share) for part, share in parts)
+            if isinstance(value, int | float):
+                yield f"{group}.{name}", value
 
 
 def _by_name(found: Sequence[Cost], devices: int) -> dict[str, dict[str, Any]]:
@@ -100,6 +109,7 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
         "hours": sum(cost.seconds for cost in found) / 3600,
         "gpu_hours": devices * sum(cost.seconds for cost in on_gpu) / 3600,
         "disk_bytes": sum(cost.disk_bytes for cost in found),
+        "scratch_bytes": max((cost.scratch_bytes for cost in found), default=0.0),
         "calls": sum(cost.calls for cost in found),
         "usd": sum(cost.usd for cost in found),
         "fits": all(cost.memory.fits for cost in found if cost.memory),

@@ -28,6 +28,11 @@ class Volume:
         """Tokens of all responses, each with its prompt."""
         return self.rows * self.responses * (self.prompt_tokens + self.response_tokens)
 
+    @property
+    def stored_tokens(self) -> float:
+        """Tokens of all prompts and of all responses, each once: what is stored, and what sampling reads."""
+        return self.rows * (self.prompt_tokens + self.responses * self.response_tokens)
+
 
 Volumes = Mapping[str, Volume]
 Rule = Callable[[Any, Volumes, AssumptionsConfig], Volume]
@@ -134,7 +139,8 @@ def _model_folder(stage: ModelFolder, found: Volumes, assumed: AssumptionsConfig
 def _world_policy(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
     model = stage.model
     sizes = (model.hidden_size, model.layers, model.feed_forward, model.heads, model.key_value_heads)
-    return Volume(shape=Shape(*sizes, vocabulary=130, tied=True, bytes_per_weight=4))
+    width = model.hidden_size // model.heads
+    return Volume(shape=Shape(*sizes, width, vocabulary=130, tied=True, bytes_per_weight=4))
 
 
 _RULES: dict[str, Rule] = {

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.costing.estimate import costs
+from mt.costing.estimate import CHECKPOINTS_KEPT, costs
+from mt.costing.memory import Memory
 from mt.costing.report import estimate
 from mt.costing.shapes import KNOWN, shape_of_config
 from mt.methods.blueprint import blueprint
@@ -23,7 +24,14 @@ LLAMA = KNOWN["meta-llama/Meta-Llama-3-8B-Instruct"]
 def test_parameters_of_llama_3_8b() -> None:
     assert LLAMA.parameters == pytest.approx(8.03e9, rel=0.002)
     assert KNOWN["Qwen/Qwen2.5-0.5B-Instruct"].parameters == pytest.approx(0.494e9, rel=0.01)
-    assert LLAMA.flops_per_token == pytest.approx(2 * (LLAMA.parameters - 128256 * 4096))
+    assert LLAMA.flops_per_token == 2 * (LLAMA.parameters - 128256 * 4096)
+
+
+def test_a_reward_model_has_no_head_over_the_vocabulary() -> None:
+    reward = KNOWN["sfairXC/FsfairX-LLaMA3-RM-v0.1"]
+    assert reward.parameters == LLAMA.parameters - 128256 * 4096
+    assert reward.flops_per_token == LLAMA.flops_per_token - 2 * 128256 * 4096
+    assert KNOWN["Skywork/Skywork-Reward-V2-Qwen3-0.6B"].parameters == pytest.approx(0.596e9, rel=0.002)
 
 
 def test_a_config_tells_the_same_shape() -> None:
@@ -33,6 +41,8 @@ def test_a_config_tells_the_same_shape() -> None:
     }  # fmt: skip
     assert shape_of_config(config) == LLAMA
     assert shape_of_config({**config, "torch_dtype": "float32"}) == replace(LLAMA, bytes_per_weight=4)
+    assert shape_of_config({**config, "head_dim": 64}) == replace(LLAMA, head_size=64)
+    assert shape_of_config({**config, "architectures": ["LlamaForSequenceClassification"]}).rewards
 
 
 def at_scale(*overrides: str):
@@ -51,15 +61,72 @@ def test_sampling_a_third_of_ultrafeedback_by_hand(tmp_path: Path) -> None:
     assert first.seconds == pytest.approx(120 + tokens * LLAMA.flops_per_token / rate)
 
 
+@pytest.mark.parametrize("scale", ["laptop", "small_gpu", "llama3_8b", "mistral_7b"])
+def test_every_scale_is_priced_and_fits_its_hardware(scale: str, tmp_path: Path) -> None:
+    run = blueprint(compose_runs([f"scale={scale}", f"store={tmp_path}"])[0].config)
+    found = estimate([run])
+    assert found["total"]["fits"]
+    assert {"sample", "score", "reference_log_probs", "train_policy", "train_reward"} <= set(found["stages"])
+
+
+def train_memory(tmp_path: Path, *overrides: str) -> Memory:
+    (run,) = at_scale(f"store={tmp_path}", *overrides)
+    return next(c.memory for c in costs(run.plan, run.config, Store(tmp_path)) if c.stage.name == "train_policy")
+
+
 def test_eight_billion_fit_eight_a100s_with_zero_3_and_not_without(tmp_path: Path) -> None:
-    (sharded,) = at_scale(f"store={tmp_path}")
-    (plain,) = at_scale(f"store={tmp_path}", "trainer.zero_stage=0")
-    fits = [
-        {c.memory.fits for c in costs(run.plan, run.config, Store(tmp_path)) if c.kind == "train" and c.memory}
-        for run in (sharded, plain)
-    ]
-    assert fits == [{True}, {False}]
-    assert "zero_stage=3" in estimate([plain])["stages"]["train_policy"]["advice"]
+    sharded, plain = train_memory(tmp_path), train_memory(tmp_path, "trainer.zero_stage=0")
+    assert sharded.fits
+    assert not plain.fits
+    assert plain.advice == f"trainer.zero_stage=3 would take {sharded.gib:.1f} GiB"
+    assert plain.gib - sharded.gib > 7 / 8 * 12 * LLAMA.parameters / 2**30
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("trainer=inline",),
+        ("trainer.gradient_checkpointing=false", "hardware.memory_gib=40"),
+        ("trainer.micro_batch_tokens=131072", "hardware.memory_gib=48"),
+        ("hardware.memory_gib=16",),
+    ],
+)
+def test_advice_holds_what_it_promises(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    refused = train_memory(tmp_path, *overrides)
+    assert not refused.fits
+    settings, promised = refused.advice.split(" would take ")
+    mended = train_memory(tmp_path, *overrides, *settings.split())
+    assert mended.fits
+    assert f"{mended.gib:.1f} GiB" == promised
+
+
+def test_what_cannot_be_mended_is_said(tmp_path: Path) -> None:
+    refused = train_memory(tmp_path, "hardware.memory_gib=4")
+    assert (refused.fits, refused.advice[:10]) == (False, "no setting")
+
+
+def test_a_model_too_large_for_one_device_is_spread_by_vllm(tmp_path: Path) -> None:
+    found = estimate(at_scale(f"store={tmp_path}", "hardware.memory_gib=16"))["stages"]
+    assert found["sample"]["advice"].startswith("generator.tensor_parallel=2 would take")
+    assert found["score"]["advice"].startswith("scorer.tensor_parallel=2 would take")
+    local = estimate(at_scale(f"store={tmp_path}", "generator=transformers", "hardware.memory_gib=25"))["stages"]
+    assert local["sample"]["advice"].startswith("generator.batch_tokens=32768 would take")
+
+
+def test_engines_in_this_process_use_one_device(tmp_path: Path) -> None:
+    (run,) = at_scale(f"store={tmp_path}")
+    found = {c.stage.name: c for c in costs(run.plan, run.config, Store(tmp_path))}
+    use = run.config.hardware.utilization.score * 312e12
+    assert found["score"].seconds == pytest.approx(120 + found["score"].flops / use / 8)
+    assert found["reference_log_probs"].seconds == pytest.approx(120 + found["reference_log_probs"].flops / use)
+
+
+def test_checkpoints_are_counted_as_the_trainer_keeps_them(tmp_path: Path) -> None:
+    from mt.engines.training.checkpoints import KEPT
+
+    assert KEPT == CHECKPOINTS_KEPT
+    found = estimate(at_scale(f"store={tmp_path}"))
+    assert found["total"]["scratch_bytes"] == pytest.approx(KEPT * 14 * 8.03e9, rel=0.002)
 
 
 def test_sharing_saves_and_is_counted(tmp_path: Path) -> None:
@@ -95,5 +162,5 @@ def test_the_command_answers_without_torch(tmp_path: Path) -> None:
 def test_the_table_names_its_assumptions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scale=llama3_8b", "--cost", f"store={tmp_path}"]) == 0
     printed = capsys.readouterr().out
-    for word in ("GPU-hours", "fits", "a100x8", "response tokens 400", "Override"):
+    for word in ("GPU-hours", "fits", "a100x8", "assumptions.response_tokens=400", "hardware.utilization.train=0.4"):
         assert word in printed
