@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 
 from mt.engines.models import check_context
-from mt.errors import ConfigError, StoreError, describe
+from mt.errors import StoreError, describe
 from mt.methods.blueprint import Blueprint
-from mt.objectives.registry import OBJECTIVES
-from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
 from mt.workflow.stage import External
@@ -19,7 +17,6 @@ from mt.workflow.store import Store
 def check(blueprint: Blueprint) -> None:
     """Raise one clear error for a run that cannot succeed."""
     _check_writable(Path(blueprint.config.store))
-    _check_objective(blueprint)
     _check_stages(blueprint)
     _check_contexts(blueprint)
 
@@ -33,16 +30,6 @@ def _check_writable(store: Path) -> None:
         ) from error
     if not os.access(store, os.W_OK):
         raise StoreError(describe("store", store, "not writable", mend="Set store=DIR"))
-
-
-def _check_objective(blueprint: Blueprint) -> None:
-    config = blueprint.config
-    objective, made = OBJECTIVES[config.objective.name], makes(config.selection.name)
-    if objective.learns_from != made:
-        allowed = [rule for rule in (*PAIR_RULES, *DEMONSTRATION_RULES) if makes(rule) == objective.learns_from]
-        problem = f"it makes {made}, and objective={objective.name} learns from {objective.learns_from}"
-        field, value = "selection", config.selection.name
-        raise ConfigError(describe(field, value, problem, allowed=", ".join(allowed), mend="Add selection=NAME"))
 
 
 def _check_stages(blueprint: Blueprint) -> None:

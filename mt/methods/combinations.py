@@ -6,8 +6,11 @@ from mt.config.method import MetaRewarding
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
 from mt.objectives.registry import OBJECTIVES
+from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
 
 _TRAINS_ONCE = ("offline", "transfer")
+_IMITATING = ("best_of_k", "rest_em")
+"""The choices of objective= that learn from demonstrations; both are supervised fine-tuning."""
 _OWN_PAIRS = ("spin", "sail", "meta_rewarding", "self_rewarding")
 
 
@@ -19,18 +22,29 @@ def refuse_impossible(config: RunConfig) -> None:
     if config.iterations > 1 and method in _TRAINS_ONCE:
         _refuse("iterations", config.iterations, f"method={method} trains once", "1", "Drop iterations=")
     _refuse_objective(config)
+    _refuse_selection(config)
 
 
 def _refuse_objective(config: RunConfig) -> None:
     method, objective = config.method.name, OBJECTIVES[config.objective.name]
-    if method in _OWN_PAIRS and objective.learns_from == "demonstrations":
-        allowed = ", ".join(name for name, one in OBJECTIVES.items() if one.learns_from == "pairs")
+    on_pairs = {name: one for name, one in OBJECTIVES.items() if one.learns_from == "pairs"}
+    if method in _OWN_PAIRS and objective.name not in on_pairs:
         problem = f"it learns from demonstrations, and method={method} makes pairs"
-        _refuse("objective", objective.name, problem, allowed, "Choose another objective, or method=iterative")
+        value, mend = " or ".join(_IMITATING), "Choose another objective, or method=iterative"
+        _refuse("objective", value, problem, ", ".join(on_pairs), mend)
     if objective.needs_win_probabilities and _lacks_win_probabilities(config):
-        allowed = ", ".join(name for name, one in OBJECTIVES.items() if not one.needs_win_probabilities)
+        allowed = ", ".join(name for name, one in on_pairs.items() if not one.needs_win_probabilities)
         problem = f"it needs win probabilities over K responses, which not all pairs of method={method} have"
         _refuse("objective", objective.name, problem, allowed, "Choose another objective, or method=iterative")
+
+
+def _refuse_selection(config: RunConfig) -> None:
+    objective, made = OBJECTIVES[config.objective.name], makes(config.selection.name)
+    if objective.learns_from != made:
+        allowed = [rule for rule in (*PAIR_RULES, *DEMONSTRATION_RULES) if makes(rule) == objective.learns_from]
+        name = objective.name if objective.learns_from == "pairs" else " or ".join(_IMITATING)
+        problem = f"it makes {made}, and objective={name} learns from {objective.learns_from}"
+        _refuse("selection", config.selection.name, problem, ", ".join(allowed), "Add selection=NAME")
 
 
 def _lacks_win_probabilities(config: RunConfig) -> bool:

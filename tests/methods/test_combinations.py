@@ -19,9 +19,20 @@ from tests.methods.plans import drawn
         (("method=spin", "objective=sppo"), r"objective=sppo: it needs win probabilities .* method=spin"),
         (("method=sail", "objective=sppo"), r"objective=sppo: it needs win probabilities .* method=sail"),
         (("method=meta_rewarding", "objective=sppo"), r"objective=sppo: .*Choose another objective"),
-        (("method=spin", "objective=rest_em"), r"objective=sft: it learns from demonstrations.*Allowed: dpo"),
-        (("method=meta_rewarding", "objective=best_of_k"), r"objective=sft: .* method=meta_rewarding makes pairs"),
+        (
+            ("method=spin", "objective=rest_em"),
+            r"objective=best_of_k or rest_em: it learns.*Allowed: dpo",
+        ),
+        (
+            ("method=meta_rewarding", "objective=best_of_k"),
+            r"objective=best_of_k or rest_em: .* meta_rewarding makes pairs",
+        ),
         (("objective=rest_em", "reward.selection=null"), r"reward\.selection=None: self-training needs pairs"),
+        (
+            ("selection=best_of_k",),
+            r"selection=best_of_k: .* objective=dpo learns from pairs",
+        ),
+        (("objective=rest_em", "selection=tiers"), r"selection=tiers: it makes pairs.*Allowed: best_of_k, reward_"),
         (("eval=[in_distribution]",), r"eval=in_distribution: .*held_out.* Add held_out to eval="),
         (("eval=[held_out,pairwise]",), r"eval=pairwise: .* Add alpaca_eval to eval="),
     ],
