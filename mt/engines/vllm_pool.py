@@ -120,9 +120,7 @@ def device_groups(config: VllmGenerator | VllmScorer) -> list[list[str]]:
 
     Raises `ConfigError` where vLLM is not installed, or more GPUs are asked for than there are.
     """
-    if importlib.util.find_spec("vllm") is None:
-        mend = "Install the extra: pip install 'mutual-taught[cluster]', or use generator=transformers"
-        raise ConfigError(describe("engine", "vllm", "vLLM is not installed", mend=mend))
+    check_installed()
     devices, size = _visible_gpus(), config.tensor_parallel
     count = config.processes or max(1, len(devices) // size)
     if devices and count * size > len(devices):
@@ -131,6 +129,13 @@ def device_groups(config: VllmGenerator | VllmScorer) -> list[list[str]]:
     if not devices and size > 1:
         raise ConfigError(describe("tensor_parallel", size, "there is no GPU", allowed="1"))
     return [devices[i * size : (i + 1) * size] for i in range(count)]
+
+
+def check_installed() -> None:
+    """Raise `ConfigError` where vLLM is not installed."""
+    if importlib.util.find_spec("vllm") is None:
+        mend = "Install the extra: pip install 'mutual-taught[cluster]', or use generator=transformers"
+        raise ConfigError(describe("engine", "vllm", "vLLM is not installed", mend=mend))
 
 
 def engine_settings(config: VllmGenerator | VllmScorer) -> dict[str, Any]:

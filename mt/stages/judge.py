@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from mt.config.judge import JudgeConfig, OpenAIJudge
 from mt.config.world import GoldJudgeConfig, LanguageConfig
 from mt.errors import ConfigError, DataError, describe
+from mt.stages.engines import check_engine
 from mt.types import Comparison, Judgment, Messages, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
@@ -55,6 +56,12 @@ class Judge(Stage):
     template: str | None
     """Digest of the judge's prompt: a file of the user's is known by its content, not by its name."""
     seed: int
+
+    def check(self) -> None:
+        """Refuse an engine that is not installed."""
+        for part in ("generator", "scorer"):
+            if engine := getattr(self.judge, part, None):
+                check_engine(engine)
 
     def run(self, work: Work) -> None:
         """Judge every comparison; what was judged before an interruption comes from the cache."""

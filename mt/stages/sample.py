@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from mt.config.engines import DecodingConfig, GeneratorConfig
 from mt.errors import DataError, describe
+from mt.stages.engines import check_engine
 from mt.types import Prompt, Response, Samples
 from mt.workflow.journal import Journal
 from mt.workflow.keys import derive_seed
@@ -26,6 +27,10 @@ class Sample(Stage):
     decoding: DecodingConfig
     generator: GeneratorConfig
     seed: int
+
+    def check(self) -> None:
+        """Refuse an engine that is not installed."""
+        check_engine(self.generator)
 
     def run(self, work: Work) -> None:
         """Sample what an interrupted attempt left open; responses are written down as they come."""

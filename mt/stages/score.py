@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mt.config.engines import LogProbsConfig, ScorerConfig
+from mt.stages.engines import check_engine
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.journal import Journal
 from mt.workflow.stage import Stage
@@ -22,6 +23,10 @@ class Score(Stage):
     reward: Stage
     samples: Stage
     scorer: ScorerConfig
+
+    def check(self) -> None:
+        """Refuse an engine that is not installed."""
+        check_engine(self.scorer)
 
     def run(self, work: Work) -> None:
         """Score what an interrupted attempt left open."""

@@ -28,6 +28,10 @@ class TrainPolicy(Stage):
     trainer: TrainerConfig
     seed: int
 
+    def check(self) -> None:
+        """Refuse a trainer that cannot train so here."""
+        _check(self.trainer, self.training)
+
     def run(self, work: Work) -> None:
         """Train into the output folder."""
         references = [str(work.path(self.reference) / TABLE)] if self.reference else []
@@ -58,6 +62,10 @@ class TrainReward(Stage):
     strip_bos: bool
     seed: int
 
+    def check(self) -> None:
+        """Refuse a trainer that cannot train so here."""
+        _check(self.trainer, self.training)
+
     def run(self, work: Work) -> None:
         """Train into the output folder."""
         _train(
@@ -85,6 +93,10 @@ class Finetune(Stage):
     trainer: TrainerConfig
     seed: int
 
+    def check(self) -> None:
+        """Refuse a trainer that cannot train so here."""
+        _check(self.trainer, self.training)
+
     def run(self, work: Work) -> None:
         """Train into the output folder."""
         _train(
@@ -97,6 +109,12 @@ class Finetune(Stage):
             trainer=self.trainer,
             seed=self.seed,
         )
+
+
+def _check(trainer: TrainerConfig, training: TrainingConfig) -> None:
+    from mt.engines.training.checks import check_trainer
+
+    check_trainer(trainer, training)
 
 
 def _train(work: Work, **task: Any) -> None:

@@ -20,9 +20,10 @@ from mt.engines.models import check_context
 from mt.engines.text import load_tokenizer
 from mt.engines.training.build import Place, arguments, build
 from mt.engines.training.checkpoints import CHECKPOINTS, newest
+from mt.engines.training.checks import check_trainer
 from mt.engines.training.data import plan, read
 from mt.engines.training.examples import Examples
-from mt.engines.training.lora import adapt, check_lora, merge
+from mt.engines.training.lora import adapt, merge
 from mt.engines.training.meter import peak_memory_mib
 from mt.engines.training.models import load_for_training, publish
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
@@ -38,7 +39,7 @@ def train_here(task: TrainingTask, observe: Observe, place: Place) -> TrainingOu
     Raises `ConfigError`, `DataError` or `ModelError` before anything heavy, `EngineError` in training.
     """
     objective = objective_of(task)
-    check_lora(task)
+    check_trainer(task.trainer, task.training)
     check_context(Path(task.model), task.training.max_length, "training.max_length")
     tokenizer = load_tokenizer(task.model)
     data = read(task, tokenizer, objective)

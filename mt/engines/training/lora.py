@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import torch
 
-from mt.config.training import TorchrunTrainer
 from mt.engines.training.task import TrainingTask
-from mt.errors import ConfigError, EngineError, describe
+from mt.errors import ConfigError, describe
 
 ALL_LINEAR = "all-linear"
-
-
-def check_lora(task: TrainingTask) -> None:
-    """Refuse adapters that cannot be trained or merged here, before anything heavy."""
-    if task.training.lora is None:
-        return
-    if importlib.util.find_spec("peft") is None:
-        mend = "Install it (pip install peft), or set training.lora=null"
-        raise EngineError(describe("training.lora", task.training.lora.rank, "peft is not installed", mend=mend))
-    if isinstance(task.trainer, TorchrunTrainer) and task.trainer.zero_stage == 3:
-        problem = "adapters cannot be merged into weights that are spread over processes"
-        raise ConfigError(describe("trainer.zero_stage", 3, problem, allowed="0, 1, 2 with training.lora"))
 
 
 def adapt(model: Any, task: TrainingTask) -> None:

@@ -16,10 +16,10 @@ import mt
 from mt import errors
 from mt.config.training import TorchrunTrainer
 from mt.engines.devices import free_cores
-from mt.engines.training.lora import check_lora
+from mt.engines.training.checks import check_processes, check_trainer
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
 from mt.engines.training.worker import ERROR, OUTCOME, PROGRESS
-from mt.errors import ConfigError, EngineError, describe
+from mt.errors import EngineError, describe
 
 TASK, LOG = "task.json", "workers.log"
 _POLL_S, _PATIENCE_S = 0.2, 15.0
@@ -29,13 +29,11 @@ _TAIL_LINES = 5
 def train_in_processes(task: TrainingTask, observe: Observe) -> TrainingOutcome:
     """Run the task by torchrun and return its outcome; raises what the first failing process raised."""
     objective_of(task)
-    check_lora(task)
+    check_trainer(task.trainer, task.training)
     trainer = task.trainer
     assert isinstance(trainer, TorchrunTrainer)  # dispatched by name
     processes = trainer.processes or _gpus(trainer) or 1
-    if processes > task.training.batch_size:
-        problem = f"more than the {task.training.batch_size} rows of a batch"
-        raise ConfigError(describe("trainer.processes", processes, problem, mend="Start fewer"))
+    check_processes(processes, task.training)
     threads = trainer.threads or max(1, free_cores() // processes)
     folder = Path(task.scratch)
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from mt.config.training import TorchrunTrainer
 from mt.engines.training.task import TrainingTask
-from mt.errors import EngineError, describe
 
 
 def zero_config(task: TrainingTask) -> dict[str, Any] | None:
@@ -18,9 +16,6 @@ def zero_config(task: TrainingTask) -> dict[str, Any] | None:
     trainer = task.trainer
     if not isinstance(trainer, TorchrunTrainer) or trainer.zero_stage == 0:
         return None
-    if importlib.util.find_spec("deepspeed") is None:
-        mend = "Install it (pip install 'mutual-taught[cluster]'), or set trainer.zero_stage=0"
-        raise EngineError(describe("trainer.zero_stage", trainer.zero_stage, "DeepSpeed is not installed", mend=mend))
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,

@@ -97,10 +97,8 @@ def test_an_interrupt_leaves_no_process_behind(lab: Lab) -> None:
 
 def test_deepspeed_that_is_missing_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    from mt.engines.training.zero import zero_config
-
-    with pytest.raises(EngineError, match="zero_stage=2: DeepSpeed is not installed"):
-        zero_config(lab.task(trainer=changed(TWO, zero_stage=2)))
+    with pytest.raises(ConfigError, match="zero_stage=2: DeepSpeed is not installed"):
+        lab.train(lab.task(trainer=changed(TWO, zero_stage=2)))
 
 
 @pytest.mark.engines
