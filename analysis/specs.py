@@ -259,10 +259,10 @@ STUDY = TableSpec(
         *_GOLD,
         Column("length", ("gold", "length"), "tokens", format="{:.2f}", better=""),
         Column("reward", ("proxy", "mean_reward_base"), "r_0", format="{:.3f}", better=""),
-        Column("right", ("labels", "selected_accuracy"), "E-step pairs", scale=100, optional=True),
-        Column("right", ("labels", "contrast_accuracy"), "contrast pairs", scale=100, optional=True),
+        Column("right", ("labels", "selected_accuracy"), "E-step pairs", scale=100, better="", optional=True),
+        Column("right", ("labels", "contrast_accuracy"), "contrast pairs", scale=100, better="", optional=True),
         Column("own responses", ("gold", "accuracy"), "reward model", "reward", scale=100),
-        Column("sections", ("gold", "section_average"), "reward model", "reward", scale=100),
+        Column("sections", REWARD, "reward model", "reward"),
     ),
     against="iteration 2",
     comparisons=(
