@@ -19,7 +19,6 @@ class RunInfo:
     config: Mapping[str, Any]
     sweep: str | None = None
     job_type: str = "run"
-    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

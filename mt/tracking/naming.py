@@ -8,17 +8,26 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mt.tracking.base import MetricRow, TrackedStage
+from mt.tracking.base import MetricRow, RunInfo, TrackedStage
 
 UNTRACKED = frozenset({"tracking", "launch", "experiment", "runs", "store"})
 """Settings that say where and how a run is done: changing them continues the same run."""
+_TAGGED = ("method", "objective", "rm_data", "scale")
 
 
-def run_id(name: str, config: Mapping[str, Any]) -> str:
-    """Return the id of a run, the same whenever it is resumed: a hash of its name and its settings."""
-    kept = {key: value for key, value in config.items() if key not in UNTRACKED}
-    text = json.dumps([name, kept], sort_keys=True, default=str)
+def run_id(run: RunInfo) -> str:
+    """Return the id of a run, the same whenever it is resumed: a hash of its sweep, its name and its settings.
+
+    Two sweeps may hold a run of one name and of the same settings; each has a record, and a mirror, of its own.
+    """
+    kept = {key: value for key, value in run.config.items() if key not in UNTRACKED}
+    text = json.dumps([run.sweep, run.name, kept], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_tags(config: Mapping[str, Any], given: Iterable[str]) -> list[str]:
+    """Return a run's tags: those given, and its choices ("rm_data=both"), which tell the runs of a sweep apart."""
+    return sorted({*given, *(f"{group}={config[group]['name']}" for group in _TAGGED if config.get(group))})
 
 
 def metric_values(row: MetricRow) -> dict[str, float]:

@@ -21,11 +21,14 @@ _OWNER = "wandb/worker.json"
 
 
 class Uploader:
-    """A process that uploads an offline file as it grows; `on_line` hears what W&B says (from another thread)."""
+    """A process that uploads an offline file as it grows.
 
-    def __init__(self, file: Path, on_line: Callable[[str], None]) -> None:
+    From another thread, `on_line` hears what W&B says, and `on_end` whether all was uploaded when the process ended.
+    """
+
+    def __init__(self, file: Path, on_line: Callable[[str], None], on_end: Callable[[bool], None]) -> None:
         self.file = file
-        self._on_line = on_line
+        self._on_line, self._on_end = on_line, on_end
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mt.tracking.upload", *map(str, waiting(file.parents[2])), str(file)],
             stdin=subprocess.PIPE,
@@ -44,13 +47,15 @@ class Uploader:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join(1.0)
+        self._reader.join(1.0)  # W&B's own service may keep the pipe open for longer
         return marker(self.file).exists()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._on_line(line.rstrip())
+        self._process.wait()
+        self._on_end(marker(self.file).exists())
 
 
 def marker(file: Path) -> Path:

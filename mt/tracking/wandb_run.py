@@ -13,7 +13,7 @@ from typing import Any
 from mt.config.tracking import WandbTracking
 from mt.tracking.base import MetricRow, RunInfo, RunLink, SampleRow, TrackedStage
 from mt.tracking.channel import Channel
-from mt.tracking.naming import curve_axis, curve_values, metric_values, run_id
+from mt.tracking.naming import curve_axis, curve_values, metric_values, run_id, run_tags
 from mt.tracking.redact import redact
 
 _METRIC_COLUMNS = ["iteration", "model", "benchmark", "metric", "value", "low", "high", "n"]
@@ -52,11 +52,11 @@ class WandbTracker:
         self._folder = run.folder
         resumed = any(run.folder.glob("wandb/*run-*"))
         place = f"{config.entity or '-'}/{config.project}"
-        self.link = RunLink(place, run_id(run.name, run.config), run.name)
+        self.link = RunLink(place, run_id(run), run.name)
         introduction = {
             "id": self.link.run_id, "name": run.name, "project": config.project, "entity": config.entity,
             "config": redact(run.config), "group": run.sweep, "job_type": run.job_type,
-            "tags": sorted({*config.tags, *run.tags}), "dir": str(run.folder.resolve()),
+            "tags": run_tags(run.config, config.tags), "dir": str(run.folder.resolve()),
             "resume": "allow" if resumed else None,
         }  # fmt: skip
         try:

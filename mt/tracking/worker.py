@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -30,6 +31,8 @@ class Worker:
         self.run: Any = None
         self.uploader: Uploader | None = None
         self.finish_timeout_s = 0.0
+        self.started_at = time.monotonic()
+        self.reached = False
         self.troubled: set[str] = set()
         self.last_words = "W&B did not answer in time"
 
@@ -62,16 +65,22 @@ class Worker:
         for name in ("policy/*", "reward/*", "samples/*"):
             self.run.define_metric(name, step_metric="iteration")
         if online:
-            self.uploader = Uploader(Path(self.run.settings.sync_file), self.hear_upload)
+            self.uploader = Uploader(Path(self.run.settings.sync_file), self.hear_upload, self.hear_end)
 
     def hear_upload(self, line: str) -> None:
         """Take a line of W&B's upload: where the run is shown, and what goes wrong."""
         self.run_log(line)
         words = line.removeprefix("wandb: ").strip()
         if " View run " in line and "http" in line:
+            self.reached = True
             self.report(event="online", url=line[line.rindex("http") :].strip())
         elif any(mark in words.lower() for mark in ("error", "not authenticated", "fatal", "failed")):
             self.last_words = words
+
+    def hear_end(self, complete: bool) -> None:
+        """Take the end of the upload: one that gives up is told while the run may have days to go."""
+        if not complete:
+            self.trouble("upload", RuntimeError(self.last_words))
 
     def do_define(self, glob: str, step: str) -> None:
         """Plot a family of metrics over a step of its own."""
@@ -108,9 +117,14 @@ class Worker:
         """Close the run, and wait a bounded time for the rest of its upload."""
         self.give_up_later()
         self.run.finish(exit_code=exit_code)
-        if self.uploader is not None and not self.uploader.wait(self.finish_timeout_s):
-            self.trouble("upload", RuntimeError(self.last_words))
+        if self.uploader is not None:
+            self.hear_end(self.uploader.wait(self.patience_s()))
         self.report(event="finished")
+
+    def patience_s(self) -> float:
+        """Return how long the end waits for the upload; a server that never answered has had its time by then."""
+        passed_s = 0.0 if self.reached else time.monotonic() - self.started_at
+        return max(0.0, self.finish_timeout_s - passed_s)
 
     def give_up_later(self) -> None:
         """End this process for certain, even when W&B's client hangs."""

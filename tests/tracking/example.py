@@ -39,7 +39,7 @@ def settings(**changes: Any) -> WandbTracking:
 
 
 def info(folder: Path, **changes: Any) -> RunInfo:
-    return RunInfo("demo", folder, {**CONFIG, **changes}, "sweep-1", "mutual_taught", ("t2",))
+    return RunInfo("demo", folder, {**CONFIG, **changes}, "sweep-1", "mutual_taught")
 
 
 def record(folder: Path, state: str = "finished", **changes: Any) -> Path:

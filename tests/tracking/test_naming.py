@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from mt.tracking.base import MetricRow
-from mt.tracking.naming import curve_values, metric_values, run_id, tracked_stages
+from mt.tracking.base import MetricRow, RunInfo
+from mt.tracking.naming import curve_values, metric_values, run_id, run_tags, tracked_stages
 from mt.tracking.redact import redact
 from mt.types import Metric
 from tests.tracking.example import CONFIG, STAGE
 
+DEMO = RunInfo("demo", Path("runs/demo"), CONFIG)
+
 
 def test_a_run_keeps_its_id_however_it_is_launched_or_tracked() -> None:
     moved = CONFIG | {"tracking": {"name": "wandb", "mode": "online"}, "launch": {"name": "slurm"}, "store": "x"}
-    assert run_id("demo", CONFIG) == run_id("demo", moved)
+    assert run_id(DEMO) == run_id(replace(DEMO, config=moved, folder=Path("elsewhere")))
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"objective": {"name": "dpo", "beta": 0.2}}])
 def test_other_settings_are_another_run(change: dict[str, object]) -> None:
-    assert run_id("demo", CONFIG) != run_id("demo", CONFIG | change)
-    assert run_id("demo", CONFIG) != run_id("other", CONFIG)
+    assert run_id(DEMO) != run_id(replace(DEMO, config=CONFIG | change))
+    assert run_id(DEMO) != run_id(replace(DEMO, name="other"))
+
+
+def test_the_same_run_of_another_sweep_is_another_run() -> None:
+    assert len({run_id(replace(DEMO, sweep=sweep)) for sweep in (None, "table1", "table2")}) == 3
+
+
+def test_choices_are_tags() -> None:
+    config = CONFIG | {"rm_data": {"name": "pm", "replay": 0.0}, "scale": None}
+    assert run_tags(config, ["mine"]) == ["method=mutual_taught", "mine", "objective=dpo", "rm_data=pm"]
 
 
 def test_slugs_sort_as_the_iterations_happened() -> None:

@@ -59,7 +59,7 @@ def test_both_attempts_are_one_run(attempts: list[OfflineRun]) -> None:
 def test_the_run_introduces_itself(attempts: list[OfflineRun]) -> None:
     run = attempts[1]
     assert (run.name, run.project, run.group, run.job_type) == ("demo", "paper", "sweep-1", "mutual_taught")
-    assert run.tags == ["t1", "t2"]
+    assert run.tags == ["method=mutual_taught", "objective=dpo", "t1"]
     assert run.config["objective"] == CONFIG["objective"]
     assert run.config["stages"] == {STAGE.slug: STAGE.key}
 

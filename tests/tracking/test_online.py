@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mt.tracking import open_tracker
+from mt.tracking.worker import Worker
 from tests.tracking.example import STAGE, info, settings, tell
 from tests.tracking.fake_wandb import ENTITY, KEY, FakeWandb, wait_for
 from tests.tracking.wandb_files import read_offline
@@ -85,11 +86,18 @@ def test_a_server_that_breaks_later_is_said_once(server: FakeWandb, tmp_path: Pa
     assert not list(tmp_path.rglob("*.synced")), "it is left for a later upload"
 
 
-def test_a_missing_key_does_not_ask(server: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_said_while_the_run_goes_on(
+    server: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    (line,) = run_once(tmp_path / "run")
+    said: list[str] = []
+    tracker = open_tracker(settings(mode="online"), said.append)
+    tracker.start(info(tmp_path))
+    assert wait_for(lambda: bool(said), 60)
+    tell(tracker, tmp_path)
+    (line,) = said
     assert line.startswith("W&B failed (upload: ")
 
 
@@ -109,3 +117,17 @@ def test_a_full_queue_leaves_out_curve_points_only(tmp_path: Path) -> None:
     (run,) = read_offline(tmp_path)
     assert 0 < len(run.column(f"train/{STAGE.slug}/step")) < 5000
     assert run.column("policy/gold/win_rate") == [0.5, 0.61], "metrics are never left out"
+
+
+@pytest.mark.parametrize(("reached", "left_s"), [(False, 20), (True, 30)])
+def test_a_server_that_never_answered_is_not_waited_for_again(
+    monkeypatch: pytest.MonkeyPatch, reached: bool, left_s: float
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("mt.tracking.worker.time.monotonic", lambda: now[0])
+    worker = Worker(lambda **event: None)
+    worker.finish_timeout_s, worker.reached = 30.0, reached
+    now[0] += 10
+    assert worker.patience_s() == left_s
+    now[0] += 90
+    assert worker.patience_s() == (30 if reached else 0)
