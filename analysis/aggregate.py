@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,10 @@ Repetition = tuple[int, int]
 """(world seed, seed)."""
 Place = tuple[int, str, str, str]
 """(iteration, model, benchmark, metric)."""
+_ROW = frozenset(
+    {"experiment", "seed", "world_seed", "name", "sweep", "method", "objective", "rm_data", "iterations", "rounds"}
+)
+"""Settings that an experiment makes for each of its runs."""
 
 
 def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
@@ -45,7 +50,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         missing=_missing(spec, columns, cells),
         unmeasured=_unmeasured(columns, cells),
         short=_short(cells),
-        command=_command(spec, [seen.configs[run] for run in seen.used]),
+        command=_command(spec, [seen.configs[run] for run in seen.used], used["command"]),
         left_out=list(frame.attrs.get(NOTES, [])),
     )
 
@@ -205,14 +210,20 @@ def _short(cells: Mapping[tuple[str, str], Cell]) -> list[str]:
     return [f"{row} ({n} of {most})" for row, n in counts.items() if n < most]
 
 
-def _command(spec: TableSpec, configs: Sequence[Mapping[str, Any]]) -> str:
-    """Return the command that makes the whole table for the seeds at hand; what is there is reused."""
+def _command(spec: TableSpec, configs: Sequence[Mapping[str, Any]], commands: Iterable[str]) -> str:
+    """Return the command that makes the whole table like the runs at hand; what is there is reused."""
     seeds = sorted({config["seed"] for config in configs}) or [0, 1, 2]
     worlds = sorted({config["world_seed"] for config in configs})
-    scales = sorted({str(setting(config, "scale.name")) for config in configs} - {"laptop"})
-    parts = ["python -m mt.run -m", f"experiment={spec.name}", f"seed={','.join(map(str, seeds))}"]
+    parts = ["python", "-m", "mt.run", "-m", f"experiment={spec.name}", f"seed={','.join(map(str, seeds))}"]
     parts += [f"world_seed={','.join(map(str, worlds))}"] if worlds not in ([], [0]) else []
-    return " ".join([*parts, *(f"scale={scale}" for scale in scales)])
+    return shlex.join(parts + _shared_settings(commands))
+
+
+def _shared_settings(commands: Iterable[str]) -> list[str]:
+    """Return the settings that all commands name, but for those that tell the rows of a table apart."""
+    first, *others = [shlex.split(command) for command in dict.fromkeys(commands)] or [[]]
+    settings = [word for word in first if "=" in word and word.lstrip("+").partition("=")[0].split(".")[0] not in _ROW]
+    return [word for word in settings if all(word in other for other in others)]
 
 
 def _disagreement(row: Row, column: Column, one: Measured, other: Measured) -> DataError:

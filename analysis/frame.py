@@ -25,7 +25,7 @@ _OF_RUN: dict[str, str] = {
 }
 COLUMNS = (
     "run", "sweep", "state", *_OF_RUN, "judge", "iteration", "model", "benchmark", "metric",
-    "value", "low", "high", "n", "versions", "config",
+    "value", "low", "high", "n", "versions", "command", "config",
 )  # fmt: skip
 """The columns of the frame; `config` holds the run's configuration as JSON."""
 NOTES = "notes"
@@ -93,6 +93,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         **{column: setting(config, path) for column, path in _OF_RUN.items()},
         "judge": judge_of(config),
         "versions": _versions(record),
+        "command": record.get("command") or "",
         "config": json.dumps(config, sort_keys=True),
     }
     for metric in record.get("metrics", []):

@@ -111,9 +111,11 @@ def _reading(report: Report) -> Iterator[str]:
         yield "ours, one seed: value [95% interval over prompts] (1); one seed says nothing about training noise"
     tested = [cell.difference for cell in found if cell.difference]
     if any(one.significant is not None for one in tested):
-        yield f"Δ: paired over seeds ± 95% t-interval; {SIGNIFICANT} where it excludes zero"
+        yield f"Δ X: ours minus X, paired over seeds ± 95% t-interval; {SIGNIFICANT} where it excludes zero"
     elif tested:
-        yield "Δ: of one seed, not tested"
+        yield "Δ X: ours minus X, of one seed, not tested"
+    if any(cell.paper_gain for cell in report.cells.values()):
+        yield "(+) behind the paper's numbers: the same difference between its own"
 
 
 def _reported(cell: Cell, source: str) -> str:

@@ -6,11 +6,14 @@ import csv
 import html
 import io
 import json
+import math
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from analysis.cells import Cell, Report
 from analysis.grid import Line, comparison, header, lines, notes
+from analysis.specs import Column
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -19,25 +22,76 @@ _LATEX = {
 }  # fmt: skip
 
 
-def text(report: Report) -> str:
-    """Return a table for the terminal."""
-    body = list(lines(report))
-    rows = [[line.row, line.kind, *line.cells] for line in body]
-    titles = ["", "", *(header(column) for column in report.columns)]
-    groups = ["", "", *_spans([column.group for column in report.columns])]
-    widths = [max(len(row[i]) for row in [titles, *rows]) for i in range(len(titles))]
-    widths[0] += 2
-    heads = [groups, titles] if any(groups) else [titles]
-    out = [report.spec.title, "", *(_aligned(head, widths) for head in heads)]
-    previous = Line("", "", "", ())
-    for line, row in zip(body, rows, strict=True):
-        if line.group != previous.group:
-            out += ["", line.group]
-        row[0] = "" if line.row == previous.row else f"  {line.row}" if line.group else line.row
-        out.append(_aligned(row, widths))
-        previous = line
+def text(report: Report, width: int | None = None) -> str:
+    """Return a table for the terminal; where it is wider than `width` characters, it goes on below in panels."""
     extra = [comparison(one) for one in report.comparisons]
-    return "\n".join([*out, "", *extra, *([""] if extra else []), *notes(report)])
+    said = [_wrapped(item, width) for item in [*extra, *([""] if extra else []), *notes(report)]]
+    return "\n".join([report.spec.title, *_panels(report, width), "", *said])
+
+
+def _panels(report: Report, width: int | None) -> Iterator[str]:
+    """Yield the lines of as many panels as the columns need."""
+    body = list(lines(report))
+    columns = [_column(column, [line.cells[index] for line in body]) for index, column in enumerate(report.columns)]
+    label = len(_labels(body)[0])
+    start = 0
+    while start < len(columns):
+        end = start + 1
+        while end < len(columns) and _width(label, columns[start : end + 1]) <= (width or math.inf):
+            end += 1
+        yield ""
+        yield from _panel(body, _spans([one.group for one in report.columns[start:end]]), columns[start:end])
+        start = end
+
+
+def _panel(body: Sequence[Line], groups: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a panel of the lines that say something; a column holds its title, then a text for each line."""
+    kept = [index for index in range(len(body)) if any(column[index + 1].strip() for column in columns)]
+    head, *labels = _labels([body[index] for index in kept])
+    if any(groups):
+        over = [name.rjust(len(column[0])) for name, column in zip(groups, columns, strict=True)]
+        yield "  ".join([head, *over]).rstrip()
+    yield "  ".join([head, *(column[0] for column in columns)]).rstrip()
+    group = ""
+    for label, index in zip(labels, kept, strict=True):
+        if body[index].group != group:
+            group = body[index].group
+            yield from ("", group)
+        yield "  ".join([label, *(column[index + 1] for column in columns)]).rstrip()
+
+
+def _labels(body: Sequence[Line]) -> list[str]:
+    """Return what stands before the titles and before each line, equally wide: a new row's name, and the kind."""
+    rows = [f"  {line.row}" if line.group else line.row for line in body]
+    wide, kind = max(map(len, rows), default=0), max((len(line.kind) for line in body), default=0)
+    shown = [row if i == 0 or row != rows[i - 1] else "" for i, row in enumerate(rows)]
+    texts = [f"{row:<{wide}}  {line.kind:<{kind}}" for row, line in zip(shown, body, strict=True)]
+    return [" " * (wide + 2 + kind), *texts]
+
+
+def _column(column: Column, cells: Sequence[str]) -> list[str]:
+    """Return a column's title and texts, equally wide, their numbers below each other."""
+    parts = [cell.partition(" ") for cell in cells]
+    left, right = (max((len(part[side]) for part in parts), default=0) for side in (0, 2))
+    texts = [f"{value:>{left}} {rest:<{right}}" if right else value.rjust(left) for value, _, rest in parts]
+    wide = max(map(len, [header(column), column.group, *texts]))
+    return [one.rjust(wide) for one in (header(column), *texts)]
+
+
+def _width(label: int, columns: Sequence[Sequence[str]]) -> int:
+    return label + sum(2 + len(column[0]) for column in columns)
+
+
+def _spans(groups: Sequence[str]) -> list[str]:
+    """Return each group's name over its first column only."""
+    return [name if i == 0 or groups[i - 1] != name else "" for i, name in enumerate(groups)]
+
+
+def _wrapped(item: str, width: int | None) -> str:
+    """Return a note on lines of at most `width` characters; one with a command stays whole, to be copied."""
+    if width is None or "python -m" in item:
+        return item
+    return textwrap.fill(item, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def markdown(report: Report) -> str:
@@ -135,17 +189,6 @@ def _plain(report: Report) -> dict[str, Any]:
         "missing": report.missing, "unmeasured": report.unmeasured, "short": report.short,
         "command": report.command, "left_out": report.left_out,
     }  # fmt: skip
-
-
-def _spans(groups: Sequence[str]) -> list[str]:
-    """Return each group's name over its first column only."""
-    return [name if i == 0 or groups[i - 1] != name else "" for i, name in enumerate(groups)]
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    left = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
-    right = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
-    return "  ".join([*left, *right]).rstrip()
 
 
 def _piped(cells: Sequence[str]) -> str:

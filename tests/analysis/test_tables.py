@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from analysis.cells import Measured, estimate, paired
 from analysis.frame import load
+from analysis.grid import ours
 from analysis.render import as_json, csv_table, html_table, latex, markdown, text
 from analysis.specs import SPECS
 from analysis.tables import main, table
@@ -87,6 +89,35 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path, capsys: pytest.C
     out = capsys.readouterr().out
     assert "missing: SimPO, IPO, DPO, Meta-rewarding 1" in out
     assert "to make it: python -m mt.run -m experiment=table1 seed=0,1\n" in out
+
+
+def test_the_command_makes_the_rest_like_what_is_there(tmp_path: Path) -> None:
+    rows = SPECS["figure4"].rows
+    shared = ["judge=openai", "data.path=my prompts.jsonl", "eval=[held_out,alpaca_eval]"]
+    for number, own in enumerate((["rm_data=both", "tracking=wandb"], ["rm_data=pm"])):
+        command = shlex.join(["python", "-m", "mt.run", "-m", "experiment=figure4", *own, *shared, "seed=0,1"])
+        metrics = list(measured(2, 50, 1, 0))
+        write(tmp_path, record(f"r{number}", config(rows[number].select or {}), metrics, command=command))
+    assert table("figure4", load(tmp_path)).command == (
+        "python -m mt.run -m experiment=figure4 seed=0 judge=openai 'data.path=my prompts.jsonl' "
+        "'eval=[held_out,alpaca_eval]'"
+    )
+
+
+def test_a_narrow_terminal_gets_panels(runs: Path) -> None:
+    report = table("table1", load(runs))
+    whole, narrow = text(report), text(report, 80)
+    assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, whole.splitlines()))
+    assert whole.count("Meta-rewarding 3") == 1 and narrow.count("Meta-rewarding 3") == 2
+    assert all(ours(cell.column, cell.ours) in narrow for cell in report.cells.values())
+    assert text(report, 500) == whole
+
+
+def test_numbers_stand_below_each_other(runs: Path) -> None:
+    rows = text(table("table1", load(runs))).splitlines()
+    (first,) = [number for number, row in enumerate(rows) if "Mutual-Taught 2 " in row and "ours" in row]
+    points = [row.index(".") for row in rows[first : first + 4]]
+    assert len(set(points)) == 1, "ours, Δ, preprint, published"
 
 
 def test_a_column_that_was_not_measured_is_named(tmp_path: Path) -> None:
