@@ -6,6 +6,7 @@ python -m analysis.tables table1 [--runs DIR | --wandb ENTITY/PROJECT] [--where 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from analysis.aggregate import aggregate
 from analysis.cells import Report
 from analysis.frame import LeftOut, load
 from analysis.records import WANDB
-from analysis.render import FORMATS, as_json
+from analysis.render import FORMATS, as_json, text
+from analysis.report.library import library
 from analysis.specs import SPECS
 from mt.errors import DataError, MutualTaughtError, describe, nearest
 
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         print(as_json(reports))
         return 0
-    print("\n\n".join(_rendered(report, given.format) for report in reports))
+    print("\n\n".join([*_library(reports, given.format), *(_rendered(report, given.format) for report in reports)]))
     return 0
 
 
@@ -62,13 +64,23 @@ def _reports(given: argparse.Namespace) -> list[Report]:
     return [table(name, frame) for name in names]
 
 
-def _rendered(report: Report, form: str) -> str:
-    if form == "html" and report.spec.name.startswith("figure"):
-        from analysis.figures import draw
+def _is_drawn(report: Report, form: str) -> bool:
+    return form == "html" and report.spec.name.startswith("figure")
 
-        figure = draw(report).to_html(full_html=False, include_plotlyjs=True)
-        return f"{figure}\n{FORMATS[form](report)}"
-    return FORMATS[form](report)
+
+def _library(reports: Sequence[Report], form: str) -> list[str]:
+    """Return the script that all drawings of a page share."""
+    return [f"<script>{library()}</script>"] if any(_is_drawn(report, form) for report in reports) else []
+
+
+def _rendered(report: Report, form: str) -> str:
+    if form == "text" and sys.stdout.isatty():
+        return text(report, shutil.get_terminal_size().columns)
+    if not _is_drawn(report, form):
+        return FORMATS[form](report)
+    from analysis.figures import draw
+
+    return f"{draw(report).to_html(full_html=False, include_plotlyjs=False)}\n{FORMATS[form](report)}"
 
 
 def _filters(where: Sequence[str]) -> dict[str, list[str]]:

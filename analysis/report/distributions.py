@@ -13,7 +13,8 @@ from analysis.report.facts import signed
 from analysis.report.roles import Place
 from analysis.report.sets import SampleSet
 
-BINS = 40
+BINS = range(8, 41)
+"""The fewest bins of a histogram, up to the most."""
 _TAIL = 0.002
 """Share at each end that goes into the outermost bins, so that one outlier does not flatten the rest."""
 
@@ -66,7 +67,7 @@ def _series(by_policy: Mapping[Policy, list[np.ndarray]], whole: bool = False) -
     pooled = {policy: values for policy, values in pooled.items() if len(values)}
     if not pooled:
         return []
-    edges = bin_edges(np.concatenate(list(pooled.values())), whole)
+    edges = bin_edges(np.concatenate(list(pooled.values())), bin_count(min(map(len, pooled.values()))), whole)
     middles = rounded([float(x) for x in (edges[:-1] + edges[1:]) / 2])
     last = len(pooled) - 1
     return [
@@ -82,13 +83,18 @@ def _series(by_policy: Mapping[Policy, list[np.ndarray]], whole: bool = False) -
     ]
 
 
-def bin_edges(values: np.ndarray, whole: bool = False) -> np.ndarray:
-    """Return edges of at most `BINS` equal bins; `whole` gives bins of whole width, centred on whole numbers."""
+def bin_count(n: int) -> int:
+    """Return how many bins show n values without showing chance (Rice's rule, 2·∛n)."""
+    return min(max(round(2 * n ** (1 / 3)), BINS[0]), BINS[-1])
+
+
+def bin_edges(values: np.ndarray, bins: int, whole: bool = False) -> np.ndarray:
+    """Return edges of at most `bins` equal bins; `whole` gives bins of whole width, centred on whole numbers."""
     low, high = (float(x) for x in np.quantile(values, [_TAIL, 1 - _TAIL], method="nearest"))
     if whole:
-        width = max(1, int(np.ceil((high - low + 1) / BINS)))
+        width = max(1, int(np.ceil((high - low + 1) / bins)))
         return np.arange(low - 0.5, high + width + 0.5, width)
-    return np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+    return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
 
 def shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -27,7 +27,8 @@ _HIGHLIGHTS = (
     ("reward model", "reward.path"),
     ("judge", "judge.name"),
 )
-_MAX_COLUMNS = 7
+_MOST = {"policy": 4, "reward": 3}
+"""Columns of the comparison, by model."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,7 @@ def notes(runs: Sequence[Run], stages: Mapping[str, StageRow], browser: Mapping[
 def comparison(runs: Sequence[Run], variants: Sequence[str]) -> Comparison:
     """Return the variants at the last iteration that each run measured, averaged over the runs of a variant."""
     last = [_last_values(run) for run in runs]
-    measured = sorted({key for values in last for key in values}, key=order)
-    keys = [key for key in measured if _headline(fact(*key[1:]))]
-    shown = keys[:_MAX_COLUMNS]
+    shown = _headlines(dict.fromkeys(key for values in last for key in values))
     columns = [_column(*key) for key in shown]
     members = {name: [v for v, one in zip(last, variants, strict=True) if one == name] for name in variants}
     rows = [
@@ -122,7 +121,15 @@ def _column(model: str, benchmark: str, metric: str) -> Column:
     return Column(title(known, metric) + (f": {named}" if named else ""), heading(model, benchmark), known.better)
 
 
-def _headline(known: Fact) -> bool:
+def _headlines(measured: Iterable[Key]) -> list[Key]:
+    """Return what is compared: the first metrics of either model that have a better side; sections by their average."""
+    keys = [key for key in sorted(measured, key=order) if _is_headline(fact(*key[1:]))]
+    averaged = {key[:2] for key in keys if key[2] == "average"}
+    whole = [key for key in keys if key[2] == "average" or key[:2] not in averaged]
+    return [key for model, most in _MOST.items() for key in [one for one in whole if one[0] == model][:most]]
+
+
+def _is_headline(known: Fact) -> bool:
     return bool(known.better) and not known.minor
 
 

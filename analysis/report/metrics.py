@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.facts import SHARE, Fact, fact, heading, line, rank, said, signed, title
+from analysis.report.facts import ONE_DIGIT, SHARE, Fact, fact, heading, line, rank, said, signed, title
 from analysis.report.record import Run
 from mt.evaluation.statistics import t_interval
 
@@ -85,6 +85,8 @@ def number(value: float, known: Fact) -> str:
     """Return a measured number with the digits that can be read."""
     if known.format == SHARE:
         return signed(f"{value:.1%}")
+    if known.format == ONE_DIGIT:
+        return signed(f"{value:,.1f}")
     if math.isfinite(value) and value == int(value) and abs(value) >= 10:
         return signed(f"{value:,.0f}")
     return signed(f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}")

@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -31,11 +29,11 @@ from analysis.report import (
 )
 from analysis.report.charts import Chart
 from analysis.report.head import Head, common_facts, comparison, head, lookup, notes
+from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import Table
 
-ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")
 
@@ -100,7 +98,7 @@ def render(runs: Sequence[Run]) -> str:
         charts_data=packed([chart.data() for chart in gallery.charts]),
         samples_data=packed(browser),
         stages_data=packed(_stage_details(stages, heads)),
-        plotly_data=_plotly(),
+        plotly_data=_base64(packed_library()),
     )
 
 
@@ -121,14 +119,6 @@ def packed(value: Any) -> str:
     """Return JSON data, compressed, as text that is safe inside HTML whatever the data holds (base64)."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return _base64(gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0))
-
-
-@cache
-def _plotly() -> str:
-    """Return the library as its Python package brings it; the package itself is not imported, it is slow."""
-    (folder,) = find_spec("plotly").submodule_search_locations  # type: ignore[union-attr,misc]
-    library = Path(folder) / "package_data" / "plotly.min.js"
-    return _base64(gzip.compress(library.read_bytes(), 6, mtime=0))
 
 
 def _base64(data: bytes) -> str:

@@ -195,8 +195,9 @@ def _nodes(layers: _Layers, stages: Mapping[str, StageRow], n_runs: int, left: i
 
 
 def _detail(row: StageRow, n_runs: int) -> str:
-    time = f" · {row.seconds:,.1f} s" if row.seconds and row.seconds >= 0.05 else ""
-    runs = f" · {len(row.runs)} of {n_runs} runs" if n_runs > 1 else ""
+    digits = 1 if (row.seconds or 0) < 100 else 0
+    time = f" · {row.seconds:,.{digits}f} s" if row.seconds and row.seconds >= 0.05 else ""
+    runs = f" · {len(row.runs)}/{n_runs} runs" if n_runs > 1 else ""
     return f"{row.state}{time}{runs}"
 
 

@@ -86,4 +86,22 @@
       graphs.forEach((graph, index) => { graph.hidden = index !== Number(button.dataset.graph); });
     });
   }
+
+  // Of many runs, one is followed: the stages of the others step back.
+  const own = Report.byId("own");
+  const mark = async () => {
+    const stages = await Report.json("data-stages");
+    const { name } = Report.byId("run").selectedOptions[0].dataset;
+    const on = own.getAttribute("aria-pressed") === "true";
+    for (const node of document.querySelectorAll(".node")) {
+      node.classList.toggle("aside", on && !stages[node.dataset.key].runs.includes(name));
+    }
+  };
+  if (own) {
+    own.addEventListener("click", () => {
+      own.setAttribute("aria-pressed", String(own.getAttribute("aria-pressed") !== "true"));
+      mark();
+    });
+    Report.onRun(mark);
+  }
 })();

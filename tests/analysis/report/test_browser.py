@@ -276,6 +276,12 @@ def test_a_sweep_changes_runs(shared: Any, sweep_folder: Path, tmp_path: Path) -
     assert js(driver, "[...document.querySelectorAll('#training [data-run]')].map((one) => one.hidden)") == [
         True, True, False, True,
     ]  # fmt: skip
+    assert "Run: rm_data=pm seed=0" in text(driver, "#training [data-run='2']")
+    click(driver, "#own")
+    until(lambda: count(driver, ".node.aside"))
+    assert count(driver, ".node:not(.aside)") and not count(driver, ".node[aria-label*='4/4 runs'].aside")
+    click(driver, "#own")
+    until(lambda: not count(driver, ".node.aside"))
     draw_all(driver)
     assert console(driver) == []
 

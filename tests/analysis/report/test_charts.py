@@ -45,13 +45,13 @@ def test_lengths_are_counted_in_whole_bins(sets: list[SampleSet]) -> None:
 
 def test_one_outlier_does_not_flatten_a_histogram() -> None:
     values = np.concatenate([np.linspace(0, 1, 2000), [1e6]])
-    edges = distributions.bin_edges(values)
+    edges = distributions.bin_edges(values, 40)
     assert edges[-1] <= 1.0
     assert distributions.shares(values, edges).sum() == pytest.approx(1.0)
 
 
 def test_equal_values_have_a_bin() -> None:
-    edges = distributions.bin_edges(np.full(7, 3.0))
+    edges = distributions.bin_edges(np.full(7, 3.0), 8)
     assert distributions.shares(np.full(7, 3.0), edges).sum() == pytest.approx(1.0)
 
 
@@ -172,3 +172,8 @@ def test_training_curves_are_those_of_the_stages(stages: Stages) -> None:
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     steps, values = training.thin(list(range(5000)), list(range(5000)), points=100)
     assert len(steps) == 100 and (steps[0], steps[-1]) == (0, 4999) and steps == values
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1, 8), (64, 8), (1000, 20), (10**6, 40)])
+def test_few_values_get_few_bins(n: int, bins: int) -> None:
+    assert distributions.bin_count(n) == bins

@@ -57,3 +57,22 @@ def test_runs_that_end_at_different_iterations_are_uneven() -> None:
     first, second = run(), run(rounds=2)
     second.metrics[:] = fixture.metrics(iterations=1)
     assert comparison([first, second], ["a", "b"]).uneven
+
+
+def test_policy_and_reward_model_are_both_compared() -> None:
+    one = run()
+    sections = ("chat", "average", "safety")
+    one.metrics[:] = [
+        {"iteration": 1, "model": model, "benchmark": benchmark, "metric": metric, "value": 0.5}
+        for model, benchmark, metric in [
+            *(("policy", f"alpaca_eval_{i}", "win_rate") for i in range(6)),
+            *(("reward", "reward_bench", section) for section in sections),
+            ("reward", "gold", "accuracy"),
+        ]
+    ]
+    titles = [(column.where.partition(":")[0], column.title) for column in comparison([one, one], ["a", "b"]).columns]
+    assert titles == [
+        *[("Policy", "Win rate")] * 4,
+        ("Reward model", "Accuracy on the policy's own responses"),
+        ("Reward model", "Accuracy: average"),
+    ]
