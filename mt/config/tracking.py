@@ -30,7 +30,7 @@ class WandbTracking(Config):
     base_url: str | None
     """The address of a W&B server of one's own; null takes WANDB_BASE_URL, or the public server."""
     tags: list[Annotated[str, Field(min_length=1, max_length=64)]]
-    """Tags of the run, besides its own choices (method=…, objective=…, rm_data=…, scale=…)."""
+    """Tags of the run, besides its own choices (method=…, objective=…, scale=…, rm_data=…)."""
     sample_prompts: Annotated[int, Field(ge=0)]
     """Prompts per iteration whose sampled responses are shown in a table."""
     system_metrics: bool

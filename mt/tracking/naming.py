@@ -12,7 +12,7 @@ from mt.tracking.base import MetricRow, RunInfo, TrackedStage
 
 UNTRACKED = frozenset({"tracking", "launch", "experiment", "runs", "store"})
 """Settings that say where and how a run is done: changing them continues the same run."""
-_TAGGED = ("method", "objective", "rm_data", "scale")
+_TAGGED = ("method", "objective", "scale")
 
 
 def run_id(run: RunInfo) -> str:
@@ -27,7 +27,9 @@ def run_id(run: RunInfo) -> str:
 
 def run_tags(config: Mapping[str, Any], given: Iterable[str]) -> list[str]:
     """Return a run's tags: those given, and its choices ("rm_data=both"), which tell the runs of a sweep apart."""
-    return sorted({*given, *(f"{group}={config[group]['name']}" for group in _TAGGED if config.get(group))})
+    retrains = (config.get("method") or {}).get("name") == "mutual_taught"
+    groups = [*_TAGGED, *(["rm_data"] if retrains else [])]
+    return sorted({*given, *(f"{group}={config[group]['name']}" for group in groups if config.get(group))})
 
 
 def metric_values(row: MetricRow) -> dict[str, float]:

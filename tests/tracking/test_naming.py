@@ -34,6 +34,8 @@ def test_the_same_run_of_another_sweep_is_another_run() -> None:
 def test_choices_are_tags() -> None:
     config = CONFIG | {"rm_data": {"name": "pm", "replay": 0.0}, "scale": None}
     assert run_tags(config, ["mine"]) == ["method=mutual_taught", "mine", "objective=dpo", "rm_data=pm"]
+    config["method"] = {"name": "iterative"}
+    assert run_tags(config, []) == ["method=iterative", "objective=dpo"], "it retrains no reward model"
 
 
 def test_slugs_sort_as_the_iterations_happened() -> None:
