@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.cells import Cell, Report
-from analysis.specs import Column, Row, TableSpec
+from analysis.specs import Column, Row
 from analysis.tables import table
 from mt.errors import DataError, describe
 
@@ -66,25 +66,28 @@ def _pairwise(report: Report) -> go.Figure:
 
 
 def _over_optimization(report: Report) -> go.Figure:
-    """Return gold beside what the base reward model believes, by iteration: a line while it stays, else marks."""
+    """Return gold beside what the base reward model believes, by iteration; single iterations stand side by side."""
+    from plotly.colors import qualitative
     from plotly.subplots import make_subplots
 
     shown = (("gold", "mean_reward"), ("proxy", "mean_reward_base"))
     columns = [column for column in report.columns if column.key in shown]
     drawn = make_subplots(rows=1, cols=len(columns), subplot_titles=[column.full_title for column in columns])
-    for index, column in enumerate(columns, start=1):
-        for title, rows in _curves(report.spec).items():
+    for place, column in enumerate(columns, start=1):
+        for number, (title, rows) in enumerate(_curves(report).items()):
             cells = [report.cells[row.title, column.name] for row in rows]
-            curve = go.Scatter(x=[row.iteration for row in rows], y=[_mean(cell) for cell in cells], name=title)
-            curve.update(mode="lines+markers", legendgroup=title, showlegend=index == 1, error_y=_errors(cells))
-            drawn.add_trace(curve, row=1, col=index)
+            x = [row.iteration + (0.06 * number if len(rows) == 1 else 0) for row in rows]
+            curve = go.Scatter(x=x, y=[_mean(cell) for cell in cells], name=title, error_y=_errors(cells))
+            curve.update(mode="lines+markers", legendgroup=title, showlegend=place == 1)
+            drawn.add_trace(curve.update(marker_color=qualitative.D3[number % 10]), row=1, col=place)
     return drawn.update_xaxes(title="iteration", dtick=1)
 
 
-def _curves(spec: TableSpec) -> dict[str, list[Row]]:
-    """Return the rows of each run: those of the frozen reward model belong together, from the base policy on."""
-    base, *rows = spec.rows
-    frozen = [row for row in rows if row.select == spec.row(spec.against or "").select]
+def _curves(report: Report) -> dict[str, list[Row]]:
+    """Return the measured rows of each run: those of the frozen reward model belong together, from base on."""
+    base, *rows = report.spec.rows
+    rows = [row for row in rows if any(report.cells[row.title, column.name].ours for column in report.columns)]
+    frozen = [row for row in rows if row.select == report.spec.row(report.spec.against or "").select]
     return {"frozen reward model": [base, *frozen], **{row.title: [row] for row in rows if row not in frozen}}
 
 
