@@ -106,10 +106,14 @@ def _path_series(name: str, along: Sequence[tuple[str, Mean, Mean]]) -> Series:
 
 
 def _fall(series: Series) -> str:
-    """Say where gold fell while the proxy rose."""
-    labels = series.labels or []
-    steps = zip(labels[1:], series.x, series.x[1:], series.y, series.y[1:], strict=False)
-    fallen = [label for label, x0, x1, y0, y1 in steps if _above(x1, x0) and _above(y0, y1)]
+    """Say where gold fell while the proxy rose, and where that may be chance."""
+    x, y, labels = series.x, series.y, series.labels or []
+    low, high = series.low or [None] * len(y), series.high or [None] * len(y)
+    fallen = [
+        f"{labels[i]} (within the intervals)" if _above(high[i], low[i - 1]) else labels[i]
+        for i in range(1, len(labels))
+        if _above(x[i], x[i - 1]) and _above(y[i - 1], y[i])
+    ]
     return f"gold fell while the proxy rose at {', '.join(fallen)}" if fallen else ""
 
 

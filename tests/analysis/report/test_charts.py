@@ -103,6 +103,10 @@ def test_over_optimisation_is_said() -> None:
     assert chart.series[0].y == [40, 50, 45]
     assert chart.alert == "proxy r₀: gold fell while the proxy rose at iteration 2"
     assert over_optimisation.from_metrics(rows[:3]) == []
+    for row in rows:
+        row |= {"low": row["value"] - 3, "high": row["value"] + 3}
+    (chart,) = over_optimisation.from_metrics(rows)
+    assert chart.alert.endswith("iteration 2 (within the intervals)"), "the fall is 5, the intervals reach 3 either way"
 
 
 def test_families_of_metrics_share_a_chart(run: Run) -> None:
