@@ -1,13 +1,15 @@
 """How fast training is, against its own ideal and against TRL's trainers on the same rows.
 
     python -m benchmarks.training_throughput                           # a tiny model and short texts, on the CPU
-    python -m benchmarks.training_throughput --trl                     # TRL's trainers beside ours
+    python -m benchmarks.training_throughput --trl                     # TRL's trainers beside ours, loss by loss too
     python -m benchmarks.training_throughput --data PROMPTS ONE OTHER  # real texts: JSONL(.gz)
+    python -m benchmarks.training_throughput --data … --gpu --trl      # a Llama of 1.2B weights in bfloat16, on a GPU
 
 Prompt files hold `prompt_id` and `prompt`, the two output files `prompt_id` and `response`. Four ways to spend the
 same optimizer steps on the same model, in tokens (without padding) per second: ideal, one full batch of equal
 lengths again and again in a bare loop; bare, a bare loop over our micro-batches, made beforehand; ours, the engine
-with everything that it does per step; trl, TRL's trainer at its defaults (DPO with its reference model). Times are
+with everything that it does per step; trl, TRL's trainer at its defaults (DPO with its reference model; precision and
+gradient checkpointing as ours). DPO's reference log-probabilities are there beforehand for all but TRL. Times are
 CPU seconds of this process, wall seconds on a GPU. "of ceiling" is our floating-point rate (6 FLOPs per weight and
 token, recomputation not counted) over that of a large matrix product in the same precision.
 """
@@ -19,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,91 +30,18 @@ import torch
 from transformers import PrinterCallback
 from transformers.utils import logging
 
+from benchmarks.training_bench import KINDS, Bench, prepared, tokens_of
+from benchmarks.training_losses import compare, losses
 from benchmarks.training_rows import as_pairs, made_up, real, write_model
 from benchmarks.training_trl import trl_trainer
-from mt.config.training import InlineTrainer, TrainingConfig
-from mt.engines.text import load_tokenizer
-from mt.engines.training.build import Place, arguments, build
-from mt.engines.training.data import plan, read
 from mt.engines.training.examples import Example
 from mt.engines.training.forward import Loss
 from mt.engines.training.here import spared_collector
 from mt.engines.training.microbatch import MicroBatch, collate
-from mt.engines.training.models import load_for_training
-from mt.engines.training.task import TrainingTask, objective_of
 from mt.engines.training.trainer import BatchTrainer
-from mt.types import Demonstration, Pair, PairLogProbs
-from mt.workflow import tables
 
-KINDS = {"policy": "dpo", "reward": "bradley_terry", "sft": "sft"}
-DPO = {"beta": 0.1, "label_smoothing": 0.0, "nll_weight": 0.0}
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One model and one set of rows, in a folder."""
-
-    folder: Path
-    pairs: list[Pair]
-    options: argparse.Namespace
-
-    def task(self, kind: str) -> TrainingTask:
-        """Return the training of one kind of model."""
-        folder = self.folder / f"{kind}-{time.monotonic_ns()}"
-        folder.mkdir()
-        if kind == "sft":
-            demonstrations = [Demonstration(p.prompt_id, p.messages, None, p.chosen) for p in self.pairs]
-            tables.write(folder / "rows.parquet", demonstrations, Demonstration)
-        else:
-            tables.write(folder / "rows.parquet", self.pairs, Pair)
-        references = [PairLogProbs(p.prompt_id, -20.0, -20.0) for p in self.pairs]
-        tables.write(folder / "reference.parquet", references, PairLogProbs)
-        return TrainingTask(
-            kind=kind,  # type: ignore[arg-type]
-            model=str(self.folder / "model"),
-            tables=[str(folder / "rows.parquet")],
-            references=[str(folder / "reference.parquet")] if kind == "policy" else [],
-            objective=KINDS[kind],
-            hyperparameters=DPO if kind == "policy" else {},
-            training=training(self.options),
-            trainer=trainer(self.options),
-            seed=0,
-            output=str(folder / "output"),
-            scratch=str(folder / "scratch"),
-        )
-
-
-def training(options: argparse.Namespace) -> TrainingConfig:
-    """Return what is trained: constant but for the batch."""
-    return TrainingConfig(
-        learning_rate=1e-4,
-        batch_size=options.batch_size,
-        epochs=1,
-        optimizer="adamw",
-        schedule="cosine",
-        warmup_ratio=0.1,
-        weight_decay=0.0,
-        max_gradient_norm=1.0,
-        max_length=options.max_length,
-        truncation="drop",
-        length_buckets=options.length_buckets,
-        last_batch="drop",
-        lora=None,
-    )
-
-
-def trainer(options: argparse.Namespace) -> InlineTrainer:
-    """Return how it is trained."""
-    return InlineTrainer(
-        name="inline",
-        dtype=options.dtype,
-        micro_batch_tokens=options.micro_batch_tokens,
-        gradient_checkpointing=options.gradient_checkpointing,
-        checkpoint_minutes=60,
-        report_steps=5,
-        threads=options.threads,
-        device="auto",
-    )
+GPU = {"hidden": 2048, "layers": 18, "vocabulary": 32768, "rows": 800, "dtype": "bfloat16", "trl_batch": 8}
+"""A Llama of 1.1B weights, TRL's default batch per device."""
 
 
 def ideal(bench: Bench, kind: str) -> float:
@@ -152,18 +80,6 @@ def trl(bench: Bench, kind: str) -> float:
     size = bench.options.batch_size
     share = len(bench.pairs) // size * size / len(bench.pairs)  # ours leaves the last partial batch out
     return tokens_of(engine) / share / seconds
-
-
-def prepared(bench: Bench, kind: str) -> tuple[BatchTrainer, list[Example]]:
-    """Return a trainer ready to start, and its rows."""
-    task = bench.task(kind)
-    objective, tokenizer = objective_of(task), load_tokenizer(task.model)
-    data = read(task, tokenizer, objective)
-    batches = plan(task, data)
-    place = Place(rank=0, devices=1)
-    args = arguments(task, place)
-    engine = build(task, args, load_for_training(task), tokenizer, data, batches, objective, lambda *_: None, place)
-    return engine, data.examples
 
 
 def bare_loop(engine: BatchTrainer, steps: Sequence[tuple[list[MicroBatch], int]]) -> None:
@@ -227,12 +143,6 @@ def flops_per_token(engine: BatchTrainer) -> float:
     return 6 * layers + (attention + head * sum(count for _, count in sequences)) / tokens
 
 
-def tokens_of(engine: BatchTrainer) -> int:
-    """Return the tokens of a training, without padding."""
-    steps = engine.steps
-    return sum(len(ids) for rows in steps.batches for row in rows for ids, _ in steps.examples[row].sequences)
-
-
 def mean_row(examples: list[Example]) -> Example:
     """Return a row whose sequences all have the mean length, prompt and response."""
     sequences = [sequence for example in examples for sequence in example.sequences]
@@ -259,7 +169,12 @@ def options_of_user(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is printed")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--trl", action="store_true", help="measure TRL's trainers too")
+    parser.add_argument("--report-steps", type=int, default=5)
+    parser.add_argument("--trl", action="store_true", help="measure TRL's trainers too, and compare DPO's losses")
+    parser.add_argument("--trl-batch", type=int, help="pairs that TRL computes at once (default: a whole batch)")
+    parser.add_argument("--gpu", action="store_true", help=f"other defaults: {GPU}")
+    if parser.parse_known_args(arguments)[0].gpu:
+        parser.set_defaults(**GPU)
     return parser.parse_args(arguments)
 
 
@@ -275,23 +190,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bench = Bench(Path(folder), as_pairs(texts), options)
         write_model(bench.folder / "model", texts, options)
         top = ceiling(options)
-        print(f"{len(texts)} pairs; ceiling {top / 1e12:.3f} TFLOP/s; tokens per second:")
+        print(f"{len(texts)} pairs on {device_name()}; ceiling {top / 1e12:.3f} TFLOP/s; tokens per second:")
         columns = [*(way.__name__ for way in ways), "ours/ideal", "ours/bare", "of ceiling", "GPU MiB"]
+        columns += ["ours/trl", "TRL's MiB"] if options.trl else []
         print(f"{'':8}" + "".join(f"{column:>12}" for column in columns))
         for kind in options.kinds:
             print(f"{kind:8}" + "".join(f"{cell:>12}" for cell in cells(bench, kind, ways, top)), flush=True)
+        if options.trl and "policy" in options.kinds:
+            print("\n".join(compare(losses(bench))))
+
+
+def device_name() -> str:
+    """Return what computes."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU (no GPU here)"
 
 
 def cells(bench: Bench, kind: str, ways: list[Callable[[Bench, str], float]], top: float) -> list[str]:
     """Measure one kind of training; return its line of the table."""
-    best, peak = {}, 0.0
+    best, peaks = {}, {}
     for way in ways:
         best[way.__name__] = max(way(bench, kind) for _ in range(bench.options.repeats))
-        if way is ours and torch.cuda.is_available():
-            peak = torch.cuda.max_memory_allocated() / 2**20
+        peaks[way.__name__] = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
     share = best["ours"] * flops_per_token(prepared(bench, kind)[0]) / top
     shares = [best["ours"] / best["ideal"], best["ours"] / best["bare"], share]
-    return [*(f"{rate:,.0f}" for rate in best.values()), *(f"{s:.0%}" for s in shares), f"{peak:,.0f}"]
+    line = [*(f"{rate:,.0f}" for rate in best.values()), *(f"{s:.0%}" for s in shares), f"{peaks['ours']:,.0f}"]
+    return [*line, f"{best['ours'] / best['trl']:.2f}", f"{peaks['trl']:,.0f}"] if "trl" in best else line
 
 
 if __name__ == "__main__":

@@ -12,16 +12,20 @@ from mt.engines.text import load_tokenizer
 from mt.types import Pair
 
 
-def trl_trainer(folder: Path, pairs: list[Pair], kind: str, options: argparse.Namespace, *, use_cpu: bool) -> Any:
-    """Return TRL's trainer of that kind, its data prepared."""
+def trl_trainer(
+    folder: Path, pairs: list[Pair], kind: str, options: argparse.Namespace, *, use_cpu: bool, **changes: Any
+) -> Any:
+    """Return TRL's trainer of that kind, its data prepared; `changes` replace its settings."""
     from datasets import Dataset, disable_progress_bars
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
     disable_progress_bars()
+    at_once = options.trl_batch or options.batch_size
     settings: dict[str, Any] = {
         "output_dir": str(folder / "trl"),
-        "per_device_train_batch_size": options.batch_size,
+        "per_device_train_batch_size": at_once,
+        "gradient_accumulation_steps": options.batch_size // at_once,
         "max_length": options.max_length,
         "num_train_epochs": 1,
         "use_cpu": use_cpu,
@@ -31,6 +35,7 @@ def trl_trainer(folder: Path, pairs: list[Pair], kind: str, options: argparse.Na
         "report_to": "none",
         "disable_tqdm": True,
         "log_level": "error",
+        **changes,
     }
     path = str(folder / "model")
     auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM

@@ -1,0 +1,121 @@
+"""What the measurements of training share: one model, its rows, and trainers that are ready to start on them."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mt.config.engines import LogProbsConfig
+from mt.config.training import InlineTrainer, TrainingConfig
+from mt.engines.scoring.logprobs import response_logprobs
+from mt.engines.text import load_tokenizer
+from mt.engines.training.build import Place, arguments, build
+from mt.engines.training.data import plan, read
+from mt.engines.training.examples import Example
+from mt.engines.training.models import load_for_training
+from mt.engines.training.task import Observe, TrainingTask, objective_of
+from mt.engines.training.trainer import BatchTrainer
+from mt.types import Demonstration, Pair, PairLogProbs
+from mt.workflow import tables
+
+KINDS = {"policy": "dpo", "reward": "bradley_terry", "sft": "sft"}
+DPO = {"beta": 0.1, "label_smoothing": 0.0, "nll_weight": 0.0}
+
+
+@dataclass
+class Bench:
+    """One model and one set of rows, in a folder."""
+
+    folder: Path
+    pairs: list[Pair]
+    options: argparse.Namespace
+
+    @cached_property
+    def reference(self) -> Path:
+        """The table of the pairs' log-probabilities under the untrained model."""
+        path, options = self.folder / "reference.parquet", self.options
+        config = LogProbsConfig(
+            dtype=options.dtype, device="auto", threads=options.threads, batch_tokens=options.micro_batch_tokens
+        )
+        rows = [(pair.messages, response) for pair in self.pairs for response in (pair.chosen, pair.rejected)]
+        found = {i: logp for i, logp, _ in response_logprobs(config, self.folder / "model", rows, options.max_length)}
+        logps = [PairLogProbs(p.prompt_id, found[2 * i], found[2 * i + 1]) for i, p in enumerate(self.pairs)]
+        tables.write(path, logps, PairLogProbs)
+        return path
+
+    def task(self, kind: str) -> TrainingTask:
+        """Return the training of one kind of model."""
+        folder = self.folder / f"{kind}-{time.monotonic_ns()}"
+        folder.mkdir()
+        if kind == "sft":
+            demonstrations = [Demonstration(p.prompt_id, p.messages, None, p.chosen) for p in self.pairs]
+            tables.write(folder / "rows.parquet", demonstrations, Demonstration)
+        else:
+            tables.write(folder / "rows.parquet", self.pairs, Pair)
+        return TrainingTask(
+            kind=kind,  # type: ignore[arg-type]
+            model=str(self.folder / "model"),
+            tables=[str(folder / "rows.parquet")],
+            references=[str(self.reference)] if kind == "policy" else [],
+            objective=KINDS[kind],
+            hyperparameters=DPO if kind == "policy" else {},
+            training=training(self.options),
+            trainer=trainer(self.options),
+            seed=0,
+            output=str(folder / "output"),
+            scratch=str(folder / "scratch"),
+        )
+
+
+def training(options: argparse.Namespace) -> TrainingConfig:
+    """Return what is trained: constant but for the batch."""
+    return TrainingConfig(
+        learning_rate=1e-4,
+        batch_size=options.batch_size,
+        epochs=1,
+        optimizer="adamw",
+        schedule="cosine",
+        warmup_ratio=0.1,
+        weight_decay=0.0,
+        max_gradient_norm=1.0,
+        max_length=options.max_length,
+        truncation="drop",
+        length_buckets=options.length_buckets,
+        last_batch="drop",
+        lora=None,
+    )
+
+
+def trainer(options: argparse.Namespace) -> InlineTrainer:
+    """Return how it is trained."""
+    return InlineTrainer(
+        name="inline",
+        dtype=options.dtype,
+        micro_batch_tokens=options.micro_batch_tokens,
+        gradient_checkpointing=options.gradient_checkpointing,
+        checkpoint_minutes=60,
+        report_steps=options.report_steps,
+        threads=options.threads,
+        device="auto",
+    )
+
+
+def prepared(bench: Bench, kind: str, observe: Observe = lambda *_: None) -> tuple[BatchTrainer, list[Example]]:
+    """Return a trainer ready to start, and its rows."""
+    task = bench.task(kind)
+    objective, tokenizer = objective_of(task), load_tokenizer(task.model)
+    data = read(task, tokenizer, objective)
+    batches = plan(task, data)
+    place = Place(rank=0, devices=1)
+    args = arguments(task, place)
+    engine = build(task, args, load_for_training(task), tokenizer, data, batches, objective, observe, place)
+    return engine, data.examples
+
+
+def tokens_of(engine: BatchTrainer) -> int:
+    """Return the tokens of a training, without padding."""
+    steps = engine.steps
+    return sum(len(ids) for rows in steps.batches for row in rows for ids, _ in steps.examples[row].sequences)
