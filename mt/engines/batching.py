@@ -42,7 +42,7 @@ def run_halving(
         try:
             result = compute(batch)
         except RuntimeError as error:
-            _refuse(error, len(batch), field)
+            _refuse(error, [lengths[row] for row in batch], field)
         else:
             yield batch, result
             continue
@@ -51,13 +51,14 @@ def run_halving(
         waiting = deque(token_batches(lengths, half, [row for rest in (batch, *waiting) for row in rest]))
 
 
-def _refuse(error: RuntimeError, rows: int, field: str) -> None:
+def _refuse(error: RuntimeError, lengths: Sequence[int], field: str) -> None:
     """Raise every error but a lack of memory that fewer rows may avoid."""
     import torch
 
     lacks_memory = isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _CPU_ALLOCATOR)
     if not lacks_memory:
         raise error
-    if rows == 1:
-        mend = "Use a shorter max_length, a smaller dtype or a device with more memory"
-        raise EngineError(describe(field, rows, "one row alone does not fit into memory", mend=mend)) from error
+    if len(lengths) == 1:
+        problem = "one row alone, with all its samples, takes so many tokens, and they do not fit into memory"
+        mend = "Use fewer samples, a shorter max_length, a smaller dtype or a device with more memory"
+        raise EngineError(describe(field, lengths[0], problem, mend=mend)) from error

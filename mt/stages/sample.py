@@ -29,8 +29,11 @@ class Sample(Stage):
     seed: int
 
     def check(self) -> None:
-        """Refuse an engine that is not installed."""
+        """Refuse an engine that is not installed, and lengths that leave no prompt."""
+        from mt.engines.generation.prompts import longest_prompt
+
         check_engine(self.generator)
+        longest_prompt(self.generator.response_room, self.decoding)
 
     def run(self, work: Work) -> None:
         """Sample what an interrupted attempt left open; responses are written down as they come."""

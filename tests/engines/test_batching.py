@@ -43,5 +43,7 @@ def test_one_row_that_does_not_fit_names_the_setting() -> None:
     def compute(batch: list[int]) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    with pytest.raises(EngineError, match=r"scorer\.batch_tokens=1: one row alone does not fit"):
+    with pytest.raises(
+        EngineError, match=r"scorer\.batch_tokens=5: one row alone, with all its samples, .* do not fit"
+    ):
         list(run_halving([[0, 1]], [5, 5], compute, "scorer.batch_tokens"))
