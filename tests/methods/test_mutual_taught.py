@@ -137,7 +137,7 @@ def test_replay_mixes_the_preferences_of_the_base_reward_model_into_those_of_bot
     mixed = the(MixedPairs, the(TrainReward, outcome.iterations[1].reward).pairs)
     assert same(mixed.pairs, the(TrainReward, both.iterations[1].reward).pairs)
     assert same(mixed.extra, the(TrainReward, outcome.base.reward).pairs)
-    assert mixed.share == 0.5
+    assert mixed.share == 0.9
 
 
 def test_frozen_is_iterative_optimization_on_the_same_parts() -> None:
