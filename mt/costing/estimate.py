@@ -113,11 +113,11 @@ def _inference(stage: Any, use: _Use, tokens: float, shape: Shape, hardware: Har
 
 
 def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig) -> float:
-    """Return the seconds that an engine takes: vLLM and torchrun use every device, the others one."""
+    """Return the seconds that an engine takes: vLLM, torchrun and log-probabilities use every device, others one."""
     devices = 1
-    if getattr(engine, "name", None) in ("vllm", "torchrun"):
-        wanted = (engine.processes or hardware.devices) * getattr(engine, "tensor_parallel", 1)
-        devices = min(wanted, hardware.devices)
+    if getattr(engine, "name", None) not in ("transformers", "inline"):
+        processes = getattr(engine, "processes", None) or hardware.devices
+        devices = min(processes * getattr(engine, "tensor_parallel", 1), hardware.devices)
     rate = devices * hardware.tflops * 1e12 * getattr(hardware.utilization, kind)
     return hardware.stage_seconds + flops / rate
 

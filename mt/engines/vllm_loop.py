@@ -1,33 +1,17 @@
-"""Inside a vLLM worker: its request, the engine's loop, and the watch over the parent."""
+"""Inside a vLLM worker: the engine's loop."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ITEMS, RESULTS = "items.jsonl", "results.jsonl"
+from mt.engines.workers import RESULTS
+
 _QUEUE = 1024
 """Requests that wait inside the engine; the others stay in their file."""
-
-
-def read_request() -> tuple[dict[str, Any], Path]:
-    """Return the request named on the command line and its folder; from now on the process ends with its parent."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    path = Path(sys.argv[1])
-    return json.loads(path.read_text()), path.parent
-
-
-def read_items(folder: Path) -> Iterator[Any]:
-    """Yield the items of a worker's share."""
-    with (folder / ITEMS).open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
 
 
 def serve(engine: Any, prompts: Iterator[tuple[int, list[int], Any]], folder: Path, row: Callable[[Any], Any]) -> None:
@@ -45,10 +29,3 @@ def serve(engine: Any, prompts: Iterator[tuple[int, list[int], Any]], folder: Pa
                 if output.finished:
                     file.write(json.dumps([int(output.request_id), row(output)]) + "\n")
             file.flush()
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of standard input, which the parent holds open as long as it lives."""
-    while os.read(0, 1024):
-        pass
-    os.killpg(0, signal.SIGKILL)  # its own group: the parent started it in a session of its own

@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from mt.engines.vllm_loop import RESULTS, read_items, read_request
+from mt.engines.workers import RESULTS, read_items, read_request
 
 
 def main() -> None:

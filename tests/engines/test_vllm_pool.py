@@ -16,7 +16,7 @@ import pytest
 
 from mt.config.engines import VllmScorer
 from mt.engines import vllm_pool
-from mt.engines.vllm_pool import device_groups, run_workers
+from mt.engines.vllm_pool import device_groups, run_vllm
 from mt.errors import ConfigError, EngineError
 from tests.engines.settings import vllm_scorer_config
 
@@ -26,12 +26,12 @@ FAKE = "tests.engines.fake_worker"
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(vllm_pool, "_visible_gpus", list)
+    monkeypatch.setattr(vllm_pool, "visible_gpus", list)
 
 
 def run(act: str, items: list[int], **changes: object) -> Iterator[list[object]]:
     config: VllmScorer = vllm_scorer_config(**changes)
-    return run_workers(config, FAKE, {"act": act}, items)
+    return run_vllm(config, FAKE, {"act": act}, items)
 
 
 def test_every_item_is_answered_once_by_one_of_the_workers() -> None:
@@ -71,7 +71,7 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         "from mt.engines import vllm_pool as pool\n"
         "from tests.engines.test_vllm_pool import FAKE, vllm_scorer_config\n"
         "pool.device_groups = lambda config: [[]]\n"
-        "for _, pid, *_ in pool.run_workers(vllm_scorer_config(), FAKE, {'act': 'hang'}, [1, 2]):\n"
+        "for _, pid, *_ in pool.run_vllm(vllm_scorer_config(), FAKE, {'act': 'hang'}, [1, 2]):\n"
         "    print(pid, flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
@@ -98,7 +98,7 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 def test_gpus_are_shared_out(
     monkeypatch: pytest.MonkeyPatch, gpus: list[str], changes: dict[str, object], expected: list[list[str]]
 ) -> None:
-    monkeypatch.setattr(vllm_pool, "_visible_gpus", lambda: gpus)
+    monkeypatch.setattr(vllm_pool, "visible_gpus", lambda: gpus)
     assert device_groups(vllm_scorer_config(**changes)) == expected
 
 
@@ -113,13 +113,13 @@ def test_gpus_are_shared_out(
 def test_more_gpus_than_there_are_is_refused(
     monkeypatch: pytest.MonkeyPatch, gpus: list[str], changes: dict[str, object], problem: str
 ) -> None:
-    monkeypatch.setattr(vllm_pool, "_visible_gpus", lambda: gpus)
+    monkeypatch.setattr(vllm_pool, "visible_gpus", lambda: gpus)
     with pytest.raises(ConfigError, match=problem):
         device_groups(vllm_scorer_config(**changes))
 
 
 def test_a_worker_sees_its_gpus_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_pool, "_visible_gpus", lambda: ["6", "7"])
+    monkeypatch.setattr(vllm_pool, "visible_gpus", lambda: ["6", "7"])
     assert {devices for _, _, devices, _ in run("answer", [1, 2])} == {"6", "7"}
 
 

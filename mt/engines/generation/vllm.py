@@ -11,7 +11,7 @@ from mt.engines.generation.prompts import check_decoding, fit_prompts
 from mt.engines.generation.sampler import prompt_seed
 from mt.engines.models import check_model
 from mt.engines.text import load_tokenizer, stop_ids
-from mt.engines.vllm_pool import device_groups, run_workers
+from mt.engines.vllm_pool import device_groups, run_vllm
 from mt.types import Prompt, Response, Samples
 
 _WORKER = "mt.engines.generation.vllm_worker"
@@ -49,7 +49,7 @@ class VllmEngine:
             "top_p": decoding.top_p,
             "stop": self.stop,
         }
-        for number, rows in run_workers(self.config, _WORKER, request, items):
+        for number, rows in run_vllm(self.config, _WORKER, request, items):
             prompt = ready[number].prompt
             responses = [self._response(ids, reason) for ids, reason in rows] * (decoding.samples // copies)
             yield Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)

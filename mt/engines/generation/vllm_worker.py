@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mt.engines.vllm_loop import read_items, read_request, serve
+from mt.engines.vllm_loop import serve
+from mt.engines.workers import read_items, read_request
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite
-from mt.engines.scoring.windows import ahead, pad_right, windows
+from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
 from mt.engines.text import (
     Fitted,
     Truncation,
@@ -25,16 +26,20 @@ from mt.engines.text import (
     prompt_ids,
     response_ids,
 )
+from mt.engines.workers import run_workers, visible_gpus
 from mt.types import Messages, Response
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+Rows = Sequence[tuple[Messages, Response]]
+_WORKER = "mt.engines.scoring.logprobs_worker"
+
 
 def response_logprobs(
     config: LogProbsConfig,
     model: Path,
-    rows: Sequence[tuple[Messages, Response]],
+    rows: Rows,
     max_length: int,
     truncation: Truncation = "left",
 ) -> Iterator[tuple[int, float, int]]:
@@ -42,10 +47,30 @@ def response_logprobs(
 
     Sequences are formed exactly as in training (§5.1, Eq. 2): prompt, response, end-of-turn token where it
     finished, fitted into `max_length` by `truncation`. A row that training would drop yields (index, nan, 0).
-    Raises `EngineError` naming the row whose sum is not finite.
+    With device=auto the rows of several windows are shared among the GPUs. Raises `EngineError` where a sum is not
+    finite.
     """
     folder = Path(model)
     check_context(folder, max_length, "max_length")
+    gpus = visible_gpus()[: -(-len(rows) // WINDOW)] if config.device == "auto" else []
+    here = (config, folder, rows, max_length, truncation)
+    yield from _on_gpus(*here, gpus) if len(gpus) > 1 else _in_this_process(*here)
+
+
+def _on_gpus(
+    config: LogProbsConfig, folder: Path, rows: Rows, max_length: int, truncation: Truncation, gpus: Sequence[str]
+) -> Iterator[tuple[int, float, int]]:
+    """Share the rows among processes, one per GPU."""
+    settings = config.model_copy(update={"threads": config.threads or 1}).model_dump()
+    request = {"config": settings, "model": str(folder), "max_length": max_length, "truncation": truncation}
+    items = ([index, messages, asdict(response)] for index, (messages, response) in enumerate(rows))
+    found = run_workers(_WORKER, request, items, [[gpu] for gpu in gpus], {"HF_HUB_OFFLINE": "1"})
+    yield from ((index, value, tokens) for index, value, tokens in found)
+
+
+def _in_this_process(
+    config: LogProbsConfig, folder: Path, rows: Rows, max_length: int, truncation: Truncation
+) -> Iterator[tuple[int, float, int]]:
     with cpu_threads(config.threads):
         policy = _Policy(config, folder)
         try:

@@ -12,7 +12,7 @@ from mt.engines.models import check_context, check_model
 from mt.engines.scoring.conversations import finite, fit_items
 from mt.engines.scoring.windows import windows
 from mt.engines.text import load_tokenizer
-from mt.engines.vllm_pool import device_groups, run_workers
+from mt.engines.vllm_pool import device_groups, run_vllm
 
 if TYPE_CHECKING:
     from mt.engines.scoring import Item
@@ -36,7 +36,7 @@ class VllmRewards:
         """Yield (index, reward) as a worker finishes it."""
         # vLLM wants room for one token more than a conversation has, though it generates none
         request = {"model": str(self.folder), "max_length": self.config.max_length + 1}
-        for index, value in run_workers(self.config, _WORKER, request, self._rows(items, skip)):
+        for index, value in run_vllm(self.config, _WORKER, request, self._rows(items, skip)):
             yield index, finite(index, value)
 
     def _rows(self, items: Sequence[Item], skip: Collection[int]) -> Iterator[tuple[int, list[int]]]:

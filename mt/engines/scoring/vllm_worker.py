@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mt.engines.vllm_loop import read_items, read_request, serve
+from mt.engines.vllm_loop import serve
+from mt.engines.workers import read_items, read_request
 
 
 def main() -> None:

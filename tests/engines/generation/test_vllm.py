@@ -43,7 +43,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             yield number, [rows[k % 2] for k in range(request["copies"])]
 
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
-    monkeypatch.setattr(engine, "run_workers", workers)
+    monkeypatch.setattr(engine, "run_vllm", workers)
     return requests
 
 

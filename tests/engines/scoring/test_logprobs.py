@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
+from mt.engines.scoring import logprobs
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.text import load_tokenizer, prompt_ids
 from mt.errors import EngineError
@@ -52,6 +53,19 @@ def test_sums_equal_those_of_the_full_logits(policy: Path, batch_tokens: int) ->
     for i, row in enumerate(ROWS):
         value, n = by_full_logits(policy, row)
         assert found[i] == (pytest.approx(value, abs=1e-4), n)
+
+
+def test_processes_of_several_gpus_give_the_same_sums(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes on the CPU, each told of a GPU of its own; one row is too long for training."""
+    rows = [*ROWS, ([{"role": "user", "content": "red"}], Response("blue " * 70, 70, False))]
+    expected = sorted(response_logprobs(logprobs_config(), policy, rows, 64))
+    monkeypatch.setattr(logprobs, "visible_gpus", lambda: ["0", "1", "2"])
+    monkeypatch.setattr(logprobs, "WINDOW", 12)
+    found = sorted(response_logprobs(logprobs_config(device="auto"), policy, rows, 64))
+    assert [(i, n) for i, _, n in found] == [(i, n) for i, _, n in expected]
+    sums = [[value for _, value, _ in some] for some in (found, expected)]
+    assert sums[0] == pytest.approx(sums[1], abs=1e-5, nan_ok=True)
+    assert math.isnan(sums[0][-1])
 
 
 def test_long_prompts_are_cut_and_rows_that_training_drops_say_so(policy: Path) -> None:

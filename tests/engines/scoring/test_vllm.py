@@ -34,7 +34,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, value: float) -> list[Any]:
         yield from ((index, value + len(ids)) for index, ids in sent)
 
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
-    monkeypatch.setattr(engine, "run_workers", workers)
+    monkeypatch.setattr(engine, "run_vllm", workers)
     return sent
 
 

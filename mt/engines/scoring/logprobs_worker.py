@@ -1,0 +1,30 @@
+"""A process that sums log-probabilities on one GPU: `python -m mt.engines.scoring.logprobs_worker request.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mt.config.engines import LogProbsConfig
+from mt.engines.scoring.logprobs import response_logprobs
+from mt.engines.workers import RESULTS, read_items, read_request
+from mt.types import Response
+
+
+def main() -> None:
+    """Sum over the request's rows; each result is [index, log-probability (nan where dropped), tokens]."""
+    request, folder = read_request()
+    config, model = LogProbsConfig.model_validate(request["config"]), Path(request["model"])
+    indices, rows = [], []
+    for index, messages, response in read_items(folder):
+        indices.append(index)
+        rows.append((messages, Response(**response)))
+    sums = response_logprobs(config, model, rows, request["max_length"], request["truncation"])
+    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+        for at, value, tokens in sums:
+            file.write(json.dumps([indices[at], value, tokens]) + "\n")
+            file.flush()
+
+
+if __name__ == "__main__":
+    main()
