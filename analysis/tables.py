@@ -65,7 +65,7 @@ def _reports(given: argparse.Namespace) -> list[Report]:
 
 
 def _is_drawn(report: Report, form: str) -> bool:
-    return form == "html" and report.spec.name.startswith("figure")
+    return form == "html" and not report.spec.name.startswith("table")
 
 
 def _library(reports: Sequence[Report], form: str) -> list[str]:

@@ -1,22 +1,27 @@
-"""The library that draws: plotly.js's basic bundle (points, lines, bars), a quarter of the whole, as it is published.
-
-`assets/plotly-basic-4.1.1.min.js.gz` is `plotly.js-basic-dist-min` 4.1.1 (MIT licence, its notice inside), gzipped.
-"""
+"""The library that draws: plotly.js as the installed Python package brings it, so that a page needs no network."""
 
 from __future__ import annotations
 
 import gzip
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
-_FILE = ASSETS / "plotly-basic-4.1.1.min.js.gz"
 
 
+@cache
 def packed_library() -> bytes:
     """Return the library, gzipped."""
-    return _FILE.read_bytes()
+    return gzip.compress(_file().read_bytes(), 6, mtime=0)
 
 
 def library() -> str:
     """Return the library as a script."""
-    return gzip.decompress(packed_library()).decode("utf-8")
+    return _file().read_text("utf-8")
+
+
+def _file() -> Path:
+    """Return where it lies; the Python package itself is not imported, it is slow."""
+    (folder,) = find_spec("plotly").submodule_search_locations  # type: ignore[union-attr,misc]
+    return Path(folder) / "package_data" / "plotly.min.js"
