@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from mt.errors import StoreError
 from mt.methods.blueprint import Blueprint
 from mt.tracking.redact import redact
 from mt.workflow import provenance
@@ -136,20 +135,6 @@ class Record:
             if self.store.has(stage):
                 link.unlink(missing_ok=True)
                 link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return a run's record; raises StoreError where there is none, or one of another version."""
-    path = folder / RECORD
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise StoreError(f"{folder}: no run here ({RECORD} is missing)") from None
-    except json.JSONDecodeError as error:
-        raise StoreError(f"{path}: damaged ({error}); run its command again to write it anew") from None
-    if facts.get("schema") != SCHEMA:
-        raise StoreError(f"{path}: of version {facts.get('schema')}, this project reads {SCHEMA}; run it again")
-    return facts
 
 
 def _named(blueprint: Blueprint) -> Mapping[str, Stage]:

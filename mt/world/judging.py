@@ -8,7 +8,6 @@ JUDGMENT second JUDGMENT`; the reply is `first` or `second`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from typing import Literal
 
 from mt.config.world import DemonstratorsConfig, JudgmentsConfig
@@ -48,13 +47,6 @@ def parse_judgment(text: str) -> int | None:
         return None
     score = int(words[2])
     return score if words[0] == _grade(score) else None
-
-
-def parse_judgments(texts: Iterable[str]) -> tuple[list[int], int]:
-    """Return the scores of the readable judgments and the number of unreadable ones."""
-    scores = [parse_judgment(text) for text in texts]
-    readable = [score for score in scores if score is not None]
-    return readable, len(scores) - len(readable)
 
 
 def parse_comparison(text: str) -> Better | None:

@@ -9,7 +9,6 @@ from mt.world.judging import (
     noisy_score,
     parse_comparison,
     parse_judgment,
-    parse_judgments,
     render_judgment,
     true_score,
 )
@@ -38,10 +37,6 @@ def test_grades_follow_the_score():
 )
 def test_anything_else_is_unreadable(text):
     assert parse_judgment(text) is None
-
-
-def test_unreadable_judgments_are_counted():
-    assert parse_judgments(["good score 5", "good", "bad score 0"]) == ([5, 0], 1)
 
 
 def test_a_score_outside_the_rubric_is_refused():
