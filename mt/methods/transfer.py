@@ -24,14 +24,18 @@ def transfer(steps: Steps) -> Outcome:
     """
     settings = steps.settings(Transfer)
     steps.at("Mutual-Taught")
-    guide = Steps(guide_config(steps.config, settings))
-    rewards = [iteration.reward for iteration in mutual_taught(guide).iterations]
+    taught = mutual_taught(Steps(guide_config(steps.config, settings)))
+    rewards = [iteration.reward for iteration in taught.iterations]
     if settings.reward_iteration >= len(rewards):
         problem = f"the Mutual-Taught run has reward models 0 to {len(rewards) - 1}"
         raise ConfigError(describe("method.reward_iteration", settings.reward_iteration, problem))
     reward = steps.add(rewards[settings.reward_iteration])
     steps.at("base")
     base = Iteration(0, other_policy(steps, settings), rewards[0])
+    if base.policy.key == taught.base.policy.key:
+        problem = "the Mutual-Taught run taught this very policy: nothing is transferred"
+        mend = "Keep the scale of the Mutual-Taught run (scale=llama3_8b), or name a finished one by method.source=DIR"
+        raise ConfigError(describe("method.policy", settings.policy, problem, allowed="another policy", mend=mend))
     return train_once(steps, base, reward, settings.parts)
 
 
@@ -51,8 +55,13 @@ def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
     mend = "Run it first: python -m mt.run"
     if not record.is_file():
         raise ConfigError(describe("method.source", settings.source, "there is no run here", mend=mend))
-    facts = json.loads(record.read_text())
-    found = RunConfig.model_validate(facts["config"])
+    try:
+        facts = json.loads(record.read_text())
+        found = RunConfig.model_validate(facts["config"])
+    except (ValueError, KeyError, TypeError) as error:
+        why = " ".join(str(error).splitlines()[:2])  # pydantic says what and where in the first two of many lines
+        problem = f"its record cannot be read ({why})"
+        raise ConfigError(describe("method.source", settings.source, problem, mend="Run it again")) from error
     if facts["state"] != "finished" or found.method.name != "mutual_taught":
         problem = f"it is a {found.method.name} run in state '{facts['state']}'"
         allowed = "a finished mutual_taught run"

@@ -87,6 +87,18 @@ def test_a_missing_source_is_refused(tmp_path: Path) -> None:
         drawn("method=transfer", f"method.source={tmp_path}/none")
 
 
+def test_a_record_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    for name, facts in {"old": {"config": {"seed": 0}}, "cut": {"config": None}}.items():
+        with pytest.raises(ConfigError, match=r"its record cannot be read \(.*\)\. Run it again") as error:
+            drawn("method=transfer", record(tmp_path / name, drawn(), **facts))
+        assert "\n" not in str(error.value)
+
+
+def test_a_policy_that_taught_the_reward_models_itself_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mistralai/.*taught this very policy.*scale=llama3_8b"):
+        blueprint(compose_runs(["scale=mistral_7b", "method=transfer", "eval=[]"])[0].config)
+
+
 def test_at_paper_scale_mistral_learns_from_the_reward_models_of_llamas_run() -> None:
     one = blueprint(compose_runs(["scale=llama3_8b", "method=transfer", "eval=[]"])[0].config)
     assert isinstance(one.outcome.base.policy, HubModel)
