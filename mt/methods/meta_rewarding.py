@@ -8,10 +8,9 @@ from mt.config.selection import Tiers
 from mt.methods.given import named_file
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.stages.implicit import MixedPairs
 from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
 from mt.stages.load_judgments import LoadJudgments
-from mt.stages.select import SelectPairs
+from mt.stages.select import MixedPairs, SelectPairs
 from mt.stages.train import Finetune
 from mt.workflow.stage import Stage
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mt.config.method import Sail
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.stages.implicit import ImplicitRewards, MixedPairs
+from mt.stages.implicit import ImplicitRewards
+from mt.stages.select import MixedPairs
 
 
 def sail(steps: Steps) -> Outcome:

@@ -14,11 +14,10 @@ from mt.config.selection import DemonstrationSelection
 from mt.errors import ConfigError, describe
 from mt.methods.sources import Source, source_of
 from mt.objectives.registry import OBJECTIVES
-from mt.stages.implicit import MixedPairs
 from mt.stages.prompts import Part
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import ContrastPairs, SelectDemonstrations, SelectPairs, Union
+from mt.stages.select import ContrastPairs, MixedPairs, SelectDemonstrations, SelectPairs, Union
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.stages.world import GoldLabels, GoldRewards
 from mt.workflow.keys import derive_seed

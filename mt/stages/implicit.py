@@ -1,4 +1,4 @@
-"""A policy as its own labeller, and mixtures of pairs (SAIL)."""
+"""A policy as its own labeller (SAIL)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.config.engines import LogProbsConfig
-from mt.stages.select import publish
-from mt.types import Pair, Rewards, Samples
+from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 
@@ -41,21 +40,3 @@ class ImplicitRewards(Stage):
         values = iter(self.beta * ratio for ratio in ratios)
         work.count(responses=len(items))
         work.write([Rewards(row.prompt_id, [next(values) for _ in row.responses]) for row in samples], Rewards)
-
-
-@dataclass(frozen=True, eq=False)
-class MixedPairs(Stage):
-    """Pairs, and as many of others as make up a share of the result."""
-
-    VERSION: ClassVar[int] = 1
-    pairs: Stage
-    extra: Stage
-    share: float
-    seed: int
-
-    def run(self, work: Work) -> None:
-        """Draw from the extra pairs at random."""
-        from mt.selection import mix
-
-        pairs, extra = work.rows(Pair, self.pairs), work.rows(Pair, self.extra)
-        publish(work, mix(pairs, extra, share=self.share, seed=self.seed), Pair)

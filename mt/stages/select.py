@@ -100,6 +100,24 @@ class Union(Stage):
         work.write(found, row_type)
 
 
+@dataclass(frozen=True, eq=False)
+class MixedPairs(Stage):
+    """Pairs, and as many of others as make up a share of the result."""
+
+    VERSION: ClassVar[int] = 1
+    pairs: Stage
+    extra: Stage
+    share: float
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Draw from the extra pairs at random."""
+        from mt.selection import mix
+
+        pairs, extra = work.rows(Pair, self.pairs), work.rows(Pair, self.extra)
+        publish(work, mix(pairs, extra, share=self.share, seed=self.seed), Pair)
+
+
 def publish(work: Work, selected: Selection[Any], row_type: type[Any]) -> None:
     """Write the rows and their counts; raises DataError for none, which would only fail later and less clearly."""
     work.count(**selected.counts)

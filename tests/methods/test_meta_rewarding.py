@@ -11,12 +11,11 @@ from mt.config.compose import compose_runs
 from mt.door.checks import check
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
-from mt.stages.implicit import MixedPairs
 from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
 from mt.stages.load_judgments import LoadJudgments
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import SelectPairs
+from mt.stages.select import MixedPairs, SelectPairs
 from mt.stages.train import Finetune, TrainPolicy
 from mt.stages.world import WorldJudgments
 from tests.methods.plans import drawn, of, only, same

@@ -6,11 +6,10 @@ import itertools
 
 import pytest
 
-from mt.stages.implicit import MixedPairs
 from mt.stages.prompts import Part
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import ContrastPairs, SelectPairs, Union
+from mt.stages.select import ContrastPairs, MixedPairs, SelectPairs, Union
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.stages.world import GoldLabels, GoldRewards
 from mt.workflow.stage import Stage

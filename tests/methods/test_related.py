@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
-from mt.stages.implicit import ImplicitRewards, MixedPairs
+from mt.stages.implicit import ImplicitRewards
 from mt.stages.prompts import Part
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import SelectPairs
+from mt.stages.select import MixedPairs, SelectPairs
 from mt.stages.train import TrainPolicy
 from mt.stages.world import WorldDemonstrations, WorldPreferences
 from tests.methods.plans import drawn, of, only, same

@@ -8,9 +8,8 @@ from mt.config.method import Filter, Weigh
 from mt.config.selection import BestOfK, LengthControlled
 from mt.errors import DataError
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
-from mt.stages.implicit import MixedPairs
 from mt.stages.judge import BestResponse
-from mt.stages.select import ContrastPairs, SelectDemonstrations, SelectPairs, Union
+from mt.stages.select import ContrastPairs, MixedPairs, SelectDemonstrations, SelectPairs, Union
 from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
 from tests.stages.bench import Bench, demonstration, given, pair, samples
 
