@@ -31,7 +31,7 @@ def blueprint(config: RunConfig) -> Blueprint:
     """
     refuse_impossible(config)
     steps = Steps(config)
-    outcome = METHODS[config.method.name](steps)
+    outcome = METHODS[config.method.name].draw(steps)
     measured = evaluations(steps, outcome)
     targets: list[Stage] = []
     for one in outcome.iterations:  # each iteration is measured before the next begins

@@ -5,21 +5,21 @@ from __future__ import annotations
 from mt.config.method import MetaRewarding
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
+from mt.methods import METHODS
 from mt.objectives.registry import OBJECTIVES
 from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
 
-_TRAINS_ONCE = ("offline", "transfer")
 _IMITATING = ("best_of_k", "rest_em")
 """The choices of objective= that learn from demonstrations; both are supervised fine-tuning."""
-_OWN_PAIRS = ("spin", "sail", "meta_rewarding", "self_rewarding")
 
 
 def refuse_impossible(config: RunConfig) -> None:
     """Raise ConfigError for settings that the run's method would ignore or could not work with."""
-    method = config.method.name
-    if config.rounds > 1 and method != "mutual_taught":
-        _refuse("rounds", config.rounds, f"method={method} has no rounds", "1, or method=mutual_taught", "Drop rounds=")
-    if config.iterations > 1 and method in _TRAINS_ONCE:
+    method, facts = config.method.name, METHODS[config.method.name]
+    if config.rounds > 1 and not facts.has_rounds:
+        others = " or ".join(f"method={name}" for name, one in METHODS.items() if one.has_rounds)
+        _refuse("rounds", config.rounds, f"method={method} has no rounds", f"1, or {others}", "Drop rounds=")
+    if config.iterations > 1 and facts.trains_once:
         _refuse("iterations", config.iterations, f"method={method} trains once", "1", "Drop iterations=")
     _refuse_objective(config)
     _refuse_selection(config)
@@ -28,7 +28,7 @@ def refuse_impossible(config: RunConfig) -> None:
 def _refuse_objective(config: RunConfig) -> None:
     method, objective = config.method.name, OBJECTIVES[config.objective.name]
     on_pairs = {name: one for name, one in OBJECTIVES.items() if one.learns_from == "pairs"}
-    if method in _OWN_PAIRS and objective.name not in on_pairs:
+    if METHODS[method].makes_pairs and objective.name not in on_pairs:
         problem = f"it learns from demonstrations, and method={method} makes pairs"
         value, mend = " or ".join(_IMITATING), "Choose another objective, or method=iterative"
         _refuse("objective", value, problem, ", ".join(on_pairs), mend)
@@ -48,10 +48,10 @@ def _refuse_selection(config: RunConfig) -> None:
 
 
 def _lacks_win_probabilities(config: RunConfig) -> bool:
+    """Say whether some pairs compare other texts than the K responses of one prompt; actor pairs alone do not."""
     method = config.method
-    if isinstance(method, MetaRewarding):
-        return method.judge_iterations > 0
-    return method.name in ("spin", "sail")
+    actor_pairs_only = isinstance(method, MetaRewarding) and method.judge_iterations == 0
+    return METHODS[method.name].makes_pairs and not actor_pairs_only
 
 
 def _refuse(field: str, value: object, problem: str, allowed: str, mend: str) -> None:

@@ -25,7 +25,7 @@ from tests.methods.plans import drawn
         ),
         (
             ("method=meta_rewarding", "objective=best_of_k"),
-            r"objective=best_of_k or rest_em: .* meta_rewarding makes pairs",
+            r"objective=best_of_k or rest_em: .* method=meta_rewarding makes pairs",
         ),
         (("objective=rest_em", "reward.selection=null"), r"reward\.selection=None: self-training needs pairs"),
         (
