@@ -80,6 +80,9 @@ class MetaRewarding(Config):
     """Scale of scores inside the pairs' win probabilities."""
     judgment_tokens: Annotated[int, Field(ge=1)]
     """Longest judgment, in tokens."""
+    chosen_judgment_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Longest judgment that may be chosen in a judge pair, in tokens, as the meta-judge likes length; null sets no
+    limit."""
     judgment_length: Annotated[int, Field(ge=2)]
     """Longest judge's prompt with its judgment, in tokens: it holds a whole conversation, or two judgments of one."""
     eft: str | None
@@ -98,7 +101,7 @@ class Filter(Config):
 
     name: Literal["filter"]
     margin: Annotated[float, Field(allow_inf_nan=False)]
-    """By how much of its reward, at least."""
+    """Least gain in its reward, itself not enough: 0 keeps what the labeler prefers at all."""
 
     def settings(self) -> dict[str, float]:
         """Return what the rule takes."""

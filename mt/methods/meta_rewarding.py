@@ -59,7 +59,8 @@ def judge_pairs(steps: Steps, policy: Stage, judgments: Stage, settings: MetaRew
     varied = steps.add(VariedJudgments(judgments, steps.source.rubric))
     comparisons = steps.add(ComparisonPrompts(varied, steps.source.rubric))
     verdicts = steps.sample(policy, comparisons, decoding(steps, settings, 1))
-    return steps.add(JudgePairs(varied, comparisons, verdicts, steps.source.rubric, settings.judgment_tokens))
+    longest = settings.chosen_judgment_tokens or settings.judgment_tokens
+    return steps.add(JudgePairs(varied, comparisons, verdicts, steps.source.rubric, longest))
 
 
 def decoding(steps: Steps, settings: MetaRewarding, samples: int) -> DecodingConfig:

@@ -134,6 +134,7 @@ class JudgePairs(Stage):
     verdicts: Stage
     rubric: str
     max_tokens: int
+    """Longest judgment that may be chosen."""
 
     def run(self, work: Work) -> None:
         """Read the verdicts; an unreadable one counts as a tie."""

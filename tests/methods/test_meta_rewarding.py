@@ -81,6 +81,13 @@ def test_the_width_of_the_tiers_follows_its_schedule(overrides: tuple[str, ...],
     assert [pairs.selection.model_dump()["rho"] for pairs in actors(*META, *overrides)] == expected
 
 
+def test_winning_judgments_have_a_limit_below_what_is_generated() -> None:
+    paper = compose_runs(["scale=llama3_8b", *META, "eval=[]"])[0].config
+    pairs, samples = of(blueprint(paper), JudgePairs), of(blueprint(paper), Sample)
+    judgments = {stage.decoding.max_new_tokens for stage in samples if isinstance(stage.prompts, JudgmentPrompts)}
+    assert {pair.max_tokens for pair in pairs} == {384} and judgments == {512}
+
+
 def test_self_rewarding_has_no_meta_judge() -> None:
     one = drawn(*SELF)
     assert not of(one, JudgePairs) and not of(one, ComparisonPrompts) and not of(one, MixedPairs)
