@@ -26,6 +26,10 @@ class LengthControlled(_Pairs):
     """The shortest response above the prompt's mean reward over the lowest reward (Appendix A)."""
 
     name: Literal["length_controlled"]
+    shortest_in: Literal["characters"] | None = None
+    """What a length counts; null counts the tokens of the policy that gave the response."""
+    ties: Literal["order"] | None = None
+    """Which of equally short ones is chosen: the one sampled first; null chooses the higher reward."""
 
 
 class BestWorst(_Pairs):

@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mt.selection.base import Candidates, Selection, candidates, chance, counted
 from mt.types import Pair, Rewards, Samples
@@ -42,16 +42,24 @@ def select_pairs(
     return Selection(pairs, counts | {"duplicate_responses": duplicates})
 
 
-def length_controlled(prompt: Candidates, _rng: random.Random) -> Picks:
+def length_controlled(
+    prompt: Candidates,
+    _rng: random.Random,
+    *,
+    shortest_in: Literal["characters"] | None = None,
+    ties: Literal["order"] | None = None,
+) -> Picks:
     """Pick the shortest response above the mean reward over the lowest one (Appendix A).
 
-    Equally short ones: the higher reward, then the one sampled first (our choice); likewise the lowest rewards.
+    The paper names neither a unit nor an order of equally short ones: tokens, and the higher reward before the one
+    sampled first, unless `shortest_in` and `ties` say otherwise. Of the lowest rewards it is the one sampled first.
     """
     rewards = prompt.rewards
     low, high, mean = min(rewards), max(rewards), math.fsum(rewards) / len(rewards)
     # The extremes are compared by themselves: the mean of rewards that differ in their last bits may round to one.
     above = [index for index, reward in enumerate(rewards) if reward == high or (reward > mean and reward > low)]
-    chosen = min(above, key=lambda index: (prompt.responses[index].n_tokens, -rewards[index]))
+    length = [len(one.text) if shortest_in == "characters" else one.n_tokens for one in prompt.responses]
+    chosen = min(above, key=lambda index: (length[index], index if ties == "order" else -rewards[index]))
     return [(chosen, rewards.index(low))]
 
 

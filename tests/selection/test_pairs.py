@@ -43,6 +43,15 @@ def test_equally_short_responses_are_told_apart_by_reward_and_then_by_order() ->
     assert texts(select("length_controlled", [("a", 4), ("b", 4), ("c", 1), ("d", 1)], [3, 3, 0, 0])) == [("a", "c")]
 
 
+def test_length_can_count_characters_and_ties_can_go_by_order() -> None:
+    responses = [("aaaa", 1), ("bb", 3), ("c", 2), ("dd", 3)]
+    assert texts(select("length_controlled", responses, [3, 3, 0, 4])) == [("aaaa", "c")]
+    by_characters = select("length_controlled", responses, [3, 3, 0, 4], shortest_in="characters")
+    assert texts(by_characters) == [("dd", "c")]
+    by_order = select("length_controlled", responses, [3, 3, 0, 4], shortest_in="characters", ties="order")
+    assert texts(by_order) == [("bb", "c")]
+
+
 def test_rewards_that_differ_in_their_last_bits_still_give_the_higher_over_the_lower() -> None:
     low = 1.7724801555877414  # four of it and the next number have a mean that rounds to below it
     rewards = [low, low, low, low, math.nextafter(low, 2)]
