@@ -26,7 +26,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
 class ScaleConfig(Config):
     """How big the run is; per-scale values are looked up by name, then by family."""
 
-    name: Literal["laptop", "small_gpu", "llama3_8b", "mistral_7b"]
+    name: str
     """The choice's own name."""
     family: Literal["world", "paper"]
     """Which column of hyper-parameters applies: the small world's, or the paper's."""
