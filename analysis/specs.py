@@ -250,7 +250,7 @@ STUDY = TableSpec(
     (
         Row("π_0", _MT_DPO, 0, "Base"),
         *_iterations("iteration", _ITERATIVE_DPO, 3, "Frozen reward model"),
-        Row("iteration 2, r_0 trained longer", _LONGER, 2, "Frozen reward model"),
+        Row("iteration 2, r_0 trained 3 times as long", _LONGER, 2, "Frozen reward model"),
         Row("offline, all prompts", _offline("dpo"), 1, "Frozen reward model"),
         *(
             Row(title, {**_MT_DPO, "rm_data.name": name}, 2, "Updated reward model, iteration 2")
@@ -273,7 +273,7 @@ STUDY = TableSpec(
         ("both, labelled by gold", "Mutual-Taught (both)", "better labels, same pairs"),
         ("both, credible contrast", "Mutual-Taught (both)", "fewer pairs, same labels"),
         ("both, with replay", "Mutual-Taught (both)", "more pairs, same labels"),
-        ("both, with replay", "iteration 2, r_0 trained longer", "as much training on r_0's own preferences"),
+        ("both, with replay", "iteration 2, r_0 trained 3 times as long", "r_0's own preferences alone"),
     ),
     judge="the world's gold judge, without noise",
     same=("eval", "judge", "scale"),
