@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from mt.errors import EngineError, describe
+from mt.workflow.store import write_json
 
 CHECKPOINTS, LAYOUT, WHOLE = "checkpoints", "layout.json", "whole"
 KEPT = 2
@@ -33,7 +34,7 @@ def checkpoint_folder(scratch: Path, layout: dict[str, Any]) -> Path:
         problem = f"was {found.get(name)} when the training in {folder} was interrupted"
         mend = "Set it back, or remove that folder to start anew"
         raise EngineError(describe(name, layout[name], problem, mend=mend))
-    path.write_text(json.dumps(layout), "utf-8")
+    write_json(path, layout)  # in one step: every process writes it, and reads what another one wrote
     return folder
 
 

@@ -54,17 +54,8 @@ def _gpus(trainer: TorchrunTrainer) -> int:
 @contextmanager
 def _running(folder: Path, processes: int, threads: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start the workers in a session of their own, and leave none behind."""
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(
-            "--nproc-per-node",
-            str(processes),
-            "-m",
-            "mt.engines.training.worker",
-            str(folder / TASK),
-            str(processes),
-        ),
-    ]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*launcher, "-m", "mt.engines.training.worker", str(folder / TASK), str(processes)]
     root = str(Path(mt.__file__).parents[1])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {
