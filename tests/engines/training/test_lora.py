@@ -13,8 +13,8 @@ from mt.engines.training.checks import check_trainer
 from mt.engines.training.lora import adapt, merge
 from mt.engines.training.models import load_for_training
 from mt.errors import ConfigError
-from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed
-from tests.engines.training.test_torchrun import TWO
+from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
+from tests.engines.training.test_torchrun import SHARED, TWO, compare
 from tests.engines.training.test_train import assert_close, weights
 
 pytest.importorskip("peft")
@@ -71,6 +71,12 @@ def test_adapters_resume_to_the_bit(lab: Lab) -> None:
     lab.train(killed)
     assert_close(whole, killed, 0.0)
     AutoModelForCausalLM.from_pretrained(killed.output)
+
+
+@pytest.mark.engines
+def test_adapters_of_two_deepspeed_processes_equal_those_of_one(lab: Lab) -> None:
+    pytest.importorskip("deepspeed")
+    compare(lab, "policy", changed(SHARED, zero_stage=2), 1e-5, rows=make_pairs(21), training=ADAPTED)
 
 
 def test_layers_that_are_not_there_are_named(lab: Lab) -> None:

@@ -69,8 +69,8 @@ def test_errors_come_back_as_they_were(lab: Lab) -> None:
 
 @pytest.mark.engines
 def test_a_killed_worker_is_an_error_and_the_rest_resumes(lab: Lab) -> None:
-    trainer = changed(SHARED, checkpoint_minutes=0)
-    whole, killed = lab.task(trainer=trainer), lab.task(trainer=trainer)
+    trainer, longer = changed(SHARED, checkpoint_minutes=0), changed(TRAINING, epochs=5)
+    whole, killed = (lab.task(trainer=trainer, training=longer) for _ in range(2))
     lab.train(whole)
 
     def kill(step: int, total: int, metrics: dict[str, float]) -> None:
@@ -102,8 +102,7 @@ def test_deepspeed_that_is_missing_is_named(lab: Lab, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("kind", ["policy", "reward", "sft"])
-@pytest.mark.parametrize("stage", [1, 2, 3])
+@pytest.mark.parametrize(("kind", "stage"), [("policy", 1), ("reward", 2), ("policy", 3), ("reward", 3), ("sft", 3)])
 def test_deepspeed_equals_one_process(lab: Lab, kind: str, stage: int) -> None:
     pytest.importorskip("deepspeed")
     compare(lab, kind, changed(SHARED, zero_stage=stage), 1e-5, rows=make_pairs(21))
