@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_VALUE = 300
+
 
 class MutualTaughtError(Exception):
     """Root of every error that this project raises on purpose; its text is one line for the user."""
@@ -40,12 +42,18 @@ class LaunchError(MutualTaughtError, RuntimeError):
 
 def describe(field: str, value: object, problem: str, *, allowed: str = "", mend: str = "") -> str:
     """Return one line that names the field, its value, what is wrong, what is allowed and how to mend it."""
-    line = f"{field}={value}: {problem}."
+    line = f"{field}={_shown(value)}: {problem}."
     if allowed:
         line += f" Allowed: {allowed}."
     if mend:
         line += f" {mend}."
     return line
+
+
+def _shown(value: object) -> str:
+    """Return a value on one line, cut where a whole table stands in place of a cell."""
+    line = " ".join(str(value).splitlines())
+    return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}…"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

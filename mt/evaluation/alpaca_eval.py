@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mt.errors import DataError, describe
+from mt.evaluation.files import number
 from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_interval, standard_error
 
 DRAW = 1.5
@@ -138,24 +138,19 @@ def _text(record: Mapping[str, Any], field: str, where: str) -> str:
 def _preference(record: Mapping[str, Any], where: str) -> float | None:
     if "preference" not in record:
         raise DataError(f"{where}: field 'preference' is missing. Write null where there is no judgment.")
-    value = record["preference"]
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(describe(f"{where}: preference", repr(value), "not a number", allowed=_ALLOWED))
+    value = number(record["preference"], f"{where}: preference", _ALLOWED)
     if value == 0:  # the older notation of a draw
         return DRAW
-    if not 1 <= value <= 2:
-        raise DataError(describe(f"{where}: preference", value, "out of range", allowed=_ALLOWED))
-    return float(value)
+    if value is not None and not 1 <= value <= 2:
+        raise DataError(describe(f"{where}: preference", record["preference"], "out of range", allowed=_ALLOWED))
+    return value
 
 
 def _index(value: object, where: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0 or value < 0:
-        raise DataError(describe(f"{where}: index", repr(value), "not a position", allowed="0, 1, 2, …"))
-    return int(value)
+    position = number(value, f"{where}: index", "0, 1, 2, …")
+    if position is not None and (position % 1 != 0 or position < 0):
+        raise DataError(describe(f"{where}: index", value, "not a position", allowed="0, 1, 2, …"))
+    return None if position is None else int(position)
 
 
 def _require_one(source: str, field: str, values: set[Any], what: str) -> None:

@@ -1,4 +1,4 @@
-"""Reading anybody's judgment files: JSON, JSON lines, CSV and Parquet, compressed or not."""
+"""Reading anybody's judgment files: JSON, JSON lines, CSV and Parquet, compressed or not; and their numbers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import csv
 import gzip
 import io
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError
+from mt.errors import DataError, describe
+
+EMPTY = ("", "nan", "none", "null")
+"""How tables write that a cell holds nothing, in small letters."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -18,7 +22,8 @@ _GZIP_MAGIC = b"\x1f\x8b"
 def read_records(path: Path) -> list[Any]:
     """Return a file's rows: the items of a JSON list, each line of JSON lines, each row of a CSV or Parquet table.
 
-    A lone JSON object is one row. CSV values stay texts. gzip is recognised by content.
+    A lone JSON object is one row. CSV values stay texts, and a column without a name (an index that pandas wrote) is
+    left out. gzip is recognised by content.
 
     Raises:
         DataError: the file is absent, empty or not in its format.
@@ -32,6 +37,23 @@ def read_records(path: Path) -> list[Any]:
     if suffix in (".csv", ".tsv"):
         return _csv_rows(path, text, "\t" if suffix == ".tsv" else ",")
     return _json_rows(path, text)
+
+
+def number(value: object, where: str, allowed: str = "a number, or empty") -> float | None:
+    """Return the number in a cell, which may be a text; None where the cell is empty, null or NaN.
+
+    Raises:
+        DataError: the cell, which `where` names, holds anything else.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() in EMPTY):
+        return None
+    try:
+        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise DataError(describe(where, repr(value), "not a number", allowed=allowed))
+    return None if math.isnan(found) else found
 
 
 def _text(path: Path) -> str:
@@ -81,18 +103,18 @@ def _json_lines(path: Path, text: str) -> list[Any]:
 
 
 def _csv_rows(path: Path, text: str, delimiter: str) -> list[Any]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
         rows = list(reader)
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: {error}.") from None
     if not rows:
         raise DataError(f"{path}: a header without rows. Judgments are needed.")
-    ragged = [number for number, row in enumerate(rows) if "" in row or None in row.values()]
-    if ragged:
-        columns = len(reader.fieldnames or [])
-        raise DataError(f"{path} row {ragged[0]} (from 0): not {columns} columns as in the header.")
-    return rows
+    for position, row in enumerate(rows):
+        if None in row or None in row.values():  # csv's marks of cells too many and too few
+            raise DataError(f"{path} row {position} (from 0): not {len(reader.fieldnames)} columns as in the header.")
+    return [{name: value for name, value in row.items() if name} for row in rows]
 
 
 def _parquet_rows(path: Path) -> list[Any]:
@@ -100,6 +122,9 @@ def _parquet_rows(path: Path) -> list[Any]:
     import pyarrow.parquet
 
     try:
-        return list(pyarrow.parquet.read_table(path).to_pylist())
+        rows = list(pyarrow.parquet.read_table(path).to_pylist())
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}).") from None
+    if not rows:
+        raise DataError(f"{path}: a table without rows. Judgments are needed.")
+    return rows

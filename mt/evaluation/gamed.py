@@ -12,6 +12,7 @@ import numpy as np
 
 from mt.errors import DataError, describe
 from mt.evaluation.alpaca_eval import Annotation, length_differences
+from mt.evaluation.files import number
 from mt.evaluation.statistics import Array
 
 GAMED_FIELDS = ("model", "preference", "index", "std_delta_len", "instruction_difficulty", "not_gamed_baseline")
@@ -125,7 +126,7 @@ def _gamed_row(record: Mapping[str, object], where: str) -> GamedRow:
     if str(record.get("not_gamed_baseline", False)).strip().lower() not in ("false", "0", "0.0", ""):
         value = record["not_gamed_baseline"]
         raise DataError(describe(f"{where}: not_gamed_baseline", value, "not a gamed baseline", allowed="False"))
-    preference = _number(record["preference"], f"{where}: preference", empty=True)
+    preference = number(record["preference"], f"{where}: preference", "[0, 1], or empty")
     if preference is not None and not 0 <= preference <= 1:
         raise DataError(describe(f"{where}: preference", preference, "out of range", allowed="[0, 1], or empty"))
     index = _required(record["index"], f"{where}: index")
@@ -139,19 +140,7 @@ def _gamed_row(record: Mapping[str, object], where: str) -> GamedRow:
 
 
 def _required(value: object, where: str) -> float:
-    number = _number(value, where, empty=False)
-    if number is None:
+    found = number(value, where, "a number")
+    if found is None:
         raise DataError(describe(where, repr(value), "no number", allowed="a number"))
-    return number
-
-
-def _number(value: object, where: str, *, empty: bool) -> float | None:
-    """Return a number from a number or its text; None for an empty cell, which `empty` says is meant."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
-        return None
-    allowed = "a number, or empty" if empty else "a number"
-    try:
-        number = float(str(value))
-    except ValueError:
-        raise DataError(describe(where, repr(value), "not a number", allowed=allowed)) from None
-    return None if math.isnan(number) else number
+    return found

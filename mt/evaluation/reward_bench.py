@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mt.errors import DataError, describe, nearest
+from mt.evaluation.files import number
 from mt.evaluation.statistics import ROUNDS, Array, Interval, percentile_interval
 
 Convention = Literal["current", "rlhflow"]
@@ -140,8 +141,8 @@ def read_pairs(records: Iterable[Mapping[str, Any]], source: str) -> list[Scored
     pairs = []
     for position, record in enumerate(records):
         where = f"{source} row {position} (from 0)"
-        subset = record.get("subset")
-        if not isinstance(subset, str) or not subset:
+        subset = str(record.get("subset") or "").strip()
+        if not subset:
             raise DataError(f"{where}: field 'subset' is missing. Needed: subset, score_chosen, score_rejected.")
         pairs.append(ScoredPair(subset, _score(record, "score_chosen", where), _score(record, "score_rejected", where)))
     if not pairs:
@@ -152,13 +153,10 @@ def read_pairs(records: Iterable[Mapping[str, Any]], source: str) -> list[Scored
 def read_accuracies(values: Mapping[str, Any], source: str) -> dict[str, float]:
     """Check accuracies by subset and return them in [0, 1]; all are read as percent if one is above 1.
 
-    Fields whose value is a text (a leaderboard file names its model so) are left out.
+    Fields that are empty or hold a text (a leaderboard file names its model so) are left out.
     """
-    accuracies = {
-        name: _finite(value, f"{source}: {name}")
-        for name, value in values.items()
-        if not (isinstance(value, str) and _as_number(value) is None) and value is not None
-    }
+    read = {name.strip(): _accuracy(name.strip(), value, source) for name, value in values.items()}
+    accuracies = {name: value for name, value in read.items() if value is not None}
     if not accuracies:
         raise DataError(f"{source}: no accuracies. Subset names with a number each are needed.")
     scale = 100.0 if max(accuracies.values()) > 1 else 1.0
@@ -215,20 +213,20 @@ def _rounded(value: float | None, digits: int | None) -> float | None:
 def _score(record: Mapping[str, Any], field: str, where: str) -> float:
     if field not in record:
         raise DataError(f"{where}: field '{field}' is missing. Needed: subset, score_chosen, score_rejected.")
-    return _finite(record[field], f"{where}: {field}")
+    score = number(record[field], f"{where}: {field}", "a finite number")
+    if score is None or math.isinf(score):
+        mend = "Score the pair again, or leave its row out"
+        raise DataError(
+            describe(f"{where}: {field}", repr(record[field]), "no score", allowed="a finite number", mend=mend)
+        )
+    return score
 
 
-def _finite(value: object, where: str) -> float:
-    number = _as_number(value)
-    if number is None or not math.isfinite(number):
-        raise DataError(describe(where, repr(value), "not a number", allowed="a finite number"))
-    return number
-
-
-def _as_number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
+def _accuracy(name: str, value: object, source: str) -> float | None:
+    """Return an accuracy, or None where a field of another name than a subset's holds a text."""
     try:
-        return float(value)
-    except ValueError:
-        return None
+        return number(value, f"{source}: {name}", "[0, 1], or 0 to 100, or empty")
+    except DataError:
+        if isinstance(value, str) and not any(name in subsets for subsets in SECTIONS.values()):
+            return None
+        raise

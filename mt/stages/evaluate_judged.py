@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,10 +131,10 @@ class WinTieLose(Stage):
 
 
 def _gamed_rows(path: Path) -> list[GamedRow]:
+    from mt.evaluation.files import read_records
     from mt.evaluation.gamed import read_gamed
 
-    with path.open(newline="") as file:
-        return read_gamed(list(csv.DictReader(file)), str(path))
+    return read_gamed(read_records(path), str(path))
 
 
 def _annotations(work: Work, baseline: Stage, model: Stage, judgments: Stage, name: str) -> list:

@@ -67,7 +67,8 @@ def test_interval_covers_the_mean_and_repeats_by_seed():
     [
         ({"output_2": None}, "row 1 (from 0): output_2=None: not a text"),
         ({"output_1": 7}, "row 1 (from 0): output_1=7: not a text"),
-        ({"preference": "2"}, "row 1 (from 0): preference='2': not a number"),
+        ({"preference": "win"}, "row 1 (from 0): preference='win': not a number"),
+        ({"preference": [1.5]}, "row 1 (from 0): preference=[1.5]: not a number"),
         ({"preference": True}, "row 1 (from 0): preference=True: not a number"),
         ({"preference": 3}, "row 1 (from 0): preference=3: out of range"),
         ({"preference": 0.5}, "row 1 (from 0): preference=0.5: out of range"),
@@ -77,7 +78,7 @@ def test_interval_covers_the_mean_and_repeats_by_seed():
         ({"annotator": "gpt"}, "annotator names 2 judges"),
         ({"index": 4}, "'index' is missing"),
         ({"index": -1}, "row 1 (from 0): index=-1: not a position"),
-        ({"index": math.nan}, "row 1 (from 0): index=nan: not a position"),
+        ({"index": "1.5"}, "row 1 (from 0): index=1.5: not a position"),
     ],
 )
 def test_bad_values_are_named_with_row_and_field(changes, said):
@@ -93,6 +94,11 @@ def test_missing_fields_are_named(field):
     del row[field]
     with pytest.raises(DataError, match=rf"f\.json row 0 \(from 0\): field '{field}' is missing"):
         read_annotations([row], "f.json")
+
+
+def test_numbers_may_be_texts_as_in_a_table():
+    read = typed([annotation(preference=text, index=str(at)) for at, text in enumerate((" 1.25", "2", "", "NaN"))])
+    assert [(row.preference, row.index) for row in read] == [(1.25, 0), (2.0, 1), (None, 2), (None, 3)]
 
 
 def test_a_missing_judgment_is_null_or_nan_and_nothing_judged_is_an_error():

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mt.errors import DataError
-from mt.evaluation.files import read_records
+from mt.evaluation.files import number, read_records
 
 ROWS = [{"a": "ü\u2028x", "b": 1}, {"a": "", "b": None}]
 AS_JSON = json.dumps(ROWS, ensure_ascii=False)
@@ -36,6 +36,8 @@ def test_tables(tmp_path):
 
     (tmp_path / "f.csv").write_text('a,b\n"x, y",1\nz,\n')
     assert read_records(tmp_path / "f.csv") == [{"a": "x, y", "b": "1"}, {"a": "z", "b": ""}]
+    (tmp_path / "f.csv").write_bytes(b'\xef\xbb\xbf,a, b ,\r\n0,"x\r\ny",1,\r\n')
+    assert read_records(tmp_path / "f.csv") == [{"a": "x\r\ny", "b": "1"}]  # pandas' index has no name
     (tmp_path / "f.tsv").write_text("a\tb\n1\t2\n")
     assert read_records(tmp_path / "f.tsv") == [{"a": "1", "b": "2"}]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "f.parquet")
@@ -67,6 +69,28 @@ def test_damaged_files_are_said(tmp_path, name, data, said):
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_without_rows(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table({"a": pyarrow.array([], pyarrow.int64())}), tmp_path / "f.parquet")
+    with pytest.raises(DataError, match="without rows"):
+        read_records(tmp_path / "f.parquet")
+
+
+@pytest.mark.parametrize("empty", [None, "", " nan", "NULL", "None", float("nan")])
+def test_cells_that_hold_nothing(empty):
+    assert number(empty, "f") is None
+
+
+@pytest.mark.parametrize("wrong", ["x", True, [1], {}, b"1", 10**400])
+def test_cells_that_hold_no_number(wrong):
+    assert (number("-1e3", "f"), number(2, "f")) == (-1000.0, 2.0)
+    with pytest.raises(DataError, match=r"f row 3: a=.*not a number.*Allowed: a number, or empty") as caught:
+        number(wrong, "f row 3: a")
+    assert len(str(caught.value)) < 400
 
 
 def test_an_absent_file(tmp_path):

@@ -83,13 +83,14 @@ def test_own_sections():
 
 
 def test_percent_and_shares_are_told_apart_and_texts_left_out():
-    assert read_accuracies({"model": "m", "hep-go": 0.5, "hep-js": "1"}, "f") == {"hep-go": 0.5, "hep-js": 1.0}
+    read = read_accuracies({"model": "m", "hep-go": 0.5, " hep-js": "1", "hep-cpp": math.nan, "hep-rust": None}, "f")
+    assert read == {"hep-go": 0.5, "hep-js": 1.0}
     assert read_accuracies({"hep-go": 50, "hep-js": 100.0}, "f") == {"hep-go": 0.5, "hep-js": 1.0}
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
-    [({"hep-go": 120}, "not an accuracy"), ({"hep-go": -0.1}, "not an accuracy"), ({"hep-go": math.nan}, "finite")],
+    [({"hep-go": 120}, "not an accuracy"), ({"hep-go": -0.1}, "not an accuracy"), ({"hep-go": "high"}, "not a number")],
 )
 def test_bad_accuracies(values, said):
     with pytest.raises(DataError, match=said):
@@ -106,7 +107,8 @@ def test_an_unknown_subset_is_named_with_the_nearest():
     [
         ({"subset": None}, "'subset' is missing"),
         ({"score_chosen": "high"}, "score_chosen='high': not a number"),
-        ({"score_rejected": math.nan}, "score_rejected=nan: not a number"),
+        ({"score_rejected": math.nan}, "score_rejected=nan: no score"),
+        ({"score_chosen": ""}, "leave its row out"),
         ({"score_rejected": True}, "score_rejected=True: not a number"),
     ],
 )
