@@ -9,12 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from mt.errors import DataError, describe
+from mt.evaluation.files import EMPTY
 from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_ratios, percentile_interval
 from mt.verdicts import LABELS, extract_label
 
 Rule = Literal["2024", "head"]
 Resample = Literal["questions", "rows"]
 STRONG_ROWS = 3  # a verdict "significantly better" counts as three rows
+_ALLOWED = f"{', '.join(LABELS)}, or empty"
 _LEVEL = {"2024": 0.95, "head": 0.90}
 # Outcome for the assistant shown first: its score and the number of rows.
 _FIRST_SIDE = {
@@ -121,6 +123,12 @@ def question_rows(games: Games, rule: Rule = "2024") -> QuestionRows:
     return QuestionRows(games.question_id, won, tied, lost, outcomes.count(None))
 
 
+def unread_labels(games: Iterable[Games], rule: Rule = "2024") -> list[str]:
+    """Return the stored labels that the rule does not know, so that their games are dropped."""
+    stored = [label for question in games for label in (question.game_1, question.game_2) if label is not None]
+    return [label for label in stored if _outcome(label, rule) is None]
+
+
 def read_judgments(records: Iterable[Mapping[str, Any]], source: str) -> list[Games]:
     """Check rows of arena-hard-auto's judgment files, of both generations, or label pairs, and return their labels.
 
@@ -163,7 +171,7 @@ def _games(record: Mapping[str, Any], where: str) -> Games:
     if question_id is None:
         raise DataError(f"{where}: field 'question_id' is missing; every question needs it.")
     if "game1" in record and "game2" in record:
-        return Games(str(question_id), *(_label(record[name], f"{where}: {name}") for name in ("game1", "game2")))
+        return Games(str(question_id), *(_written(record[name], f"{where}: {name}") for name in ("game1", "game2")))
     games = record.get("games")
     if not isinstance(games, list) or len(games) != 2:
         held = f"{len(games)} games" if isinstance(games, list) else "no list of games"
@@ -193,9 +201,18 @@ def _game_label(game: object, where: str) -> str | None:
 
 
 def _label(value: object, where: str) -> str | None:
-    """Return a stored label without brackets; None where the cell is empty or not a number (NaN)."""
+    """Return a stored label without brackets, spaces and small letters; None where the cell is empty or NaN."""
     if value is None or value != value:
         return None
     if not isinstance(value, str):
-        raise DataError(describe(where, repr(value), "not a label", allowed=f"{', '.join(LABELS)}, or empty"))
-    return value.strip().removeprefix("[[").removesuffix("]]") or None
+        raise DataError(describe(where, repr(value), "not a label", allowed=_ALLOWED))
+    label = "".join(value.upper().split()).removeprefix("[[").removesuffix("]]")
+    return None if label.lower() in EMPTY else label
+
+
+def _written(value: object, where: str) -> str | None:
+    """Return a label pair's label: people write these, so that what is no label is a slip and no lost verdict."""
+    label = _label(value, where)
+    if label is not None and label not in LABELS and label not in _MIRRORED:
+        raise DataError(describe(where, repr(value), "not a label", allowed=_ALLOWED))
+    return label

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mt.errors import DataError
-from mt.evaluation.arena_hard import Games, arena_hard, read_judgments
+from mt.evaluation.arena_hard import Games, arena_hard, read_judgments, unread_labels
 from mt.verdicts import LABELS, extract_label
 
 GAMES = st.lists(st.tuples(st.sampled_from([*LABELS, None]), st.sampled_from(LABELS)), min_size=1, max_size=20)
@@ -100,7 +100,7 @@ def test_both_generations_of_the_format():
     old = {"question_id": "q", "model": "m", "judge": "j", "games": [{"judgment": "[[A>B]]"}, {"score": "B>A"}]}
     new = {"uid": "q", "model": "m", "judge": "j"}
     new["games"] = [{"score": "A>B", "judgment": {"answer": "ignored"}}, {"judgment": {"answer": "so [[B>A]]"}}]
-    pair = {"question_id": "q", "game1": " A>B ", "game2": "[[B>A]]"}
+    pair = {"question_id": "q", "game1": " a > b ", "game2": "[[B>A]]"}
     expected = [Games("q", "A>B", "B>A")]
     assert read_judgments([old], "f") == read_judgments([new], "f") == read_judgments([pair], "f") == expected
 
@@ -109,6 +109,13 @@ def test_games_without_a_label_are_none():
     row = {"question_id": 7, "games": [None, {"judgment": "[[A>B]] [[A=B]]", "score": None}]}
     assert read_judgments([row], "f") == [Games("7", None, None)]
     assert read_judgments([{"question_id": "q", "game1": "", "game2": "A=B"}], "f") == [Games("q", None, "A=B")]
+
+
+def test_stored_labels_that_the_rule_does_not_know_are_found():
+    row = {"question_id": "q", "games": [{"score": "error"}, {"score": "B<A"}]}
+    read = read_judgments([row, {"question_id": "r", "game1": "A>B", "game2": "none"}], "f")
+    assert unread_labels(read) == ["ERROR", "B<A"]
+    assert unread_labels(read, "head") == ["ERROR"]
 
 
 def test_a_label_outside_the_five_is_dropped_by_the_2024_rule_and_mirrored_by_the_newer():
@@ -127,6 +134,7 @@ def test_a_label_outside_the_five_is_dropped_by_the_2024_rule_and_mirrored_by_th
         ({"question_id": "q", "games": [{}, None]}, "neither 'score' nor 'judgment'"),
         ({"question_id": "q", "games": ["A>B", None]}, "games[0]='A>B': not a game"),
         ({"question_id": "q", "games": [{"score": 1}, None]}, "games[0].score=1: not a label"),
+        ({"question_id": "q", "game1": "tie", "game2": ""}, "game1='tie': not a label. Allowed: A>>B, "),
         ({"question_id": "q", "games": [{"judgment": 3}, None]}, "games[0].judgment=3: not a text"),
         ("text", "a str where an object"),
     ],
