@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,21 @@ from analysis.score_compare import compare
 from analysis.score_output import Scores, print_json, print_table, with_interval
 from mt.errors import DataError, MutualTaughtError
 from mt.evaluation.alpaca_eval import read_annotations, win_rate
-from mt.evaluation.arena_hard import arena_hard, read_judgments
+from mt.evaluation.arena_hard import Games, Rule, arena_hard, read_judgments, unread_labels
 from mt.evaluation.files import read_records
 from mt.evaluation.gamed import read_gamed
 from mt.evaluation.length_control import LC_ROUNDS, LengthControlled, length_controlled
 from mt.evaluation.metrics import slug
-from mt.evaluation.reward_bench import RewardBenchScore, read_accuracies, read_pairs, score_accuracies, score_pairs
+from mt.evaluation.reward_bench import (
+    SECTIONS,
+    RewardBenchScore,
+    read_accuracies,
+    read_pairs,
+    score_accuracies,
+    score_pairs,
+)
 from mt.evaluation.statistics import ROUNDS
+from mt.verdicts import LABELS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         scores: Scores = arguments.handler(arguments)
     except MutualTaughtError as error:
-        print(f"error: {error}", file=sys.stderr)
+        files = [str(value) for value in vars(arguments).values() if isinstance(value, Path)]
+        named = any(file in str(error) for file in files)
+        print(f"error: {error}" if named else f"error: {files[0]}: {error}", file=sys.stderr)
         return 2
     for note in scores.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -66,8 +77,9 @@ def score_alpaca_eval(arguments: argparse.Namespace) -> Scores:
 def score_arena_hard(arguments: argparse.Namespace) -> Scores:
     """Return the score of a judgment file."""
     records = read_records(arguments.file)
+    games = read_judgments(records, str(arguments.file))
     score = arena_hard(
-        read_judgments(records, str(arguments.file)),
+        games,
         rule=arguments.rule,
         resample=arguments.resample,
         rounds=arguments.rounds or ROUNDS,
@@ -87,7 +99,18 @@ def score_arena_hard(arguments: argparse.Namespace) -> Scores:
         "model": records[0].get("model"),
         "judge": records[0].get("judge"),
     }
-    return Scores("Arena-Hard", values, [])
+    return Scores("Arena-Hard", values, _game_notes(games, arguments.rule))
+
+
+def _game_notes(games: list[Games], rule: Rule) -> list[str]:
+    """Say what the originals count without a word: labels that are none, and questions judged repeatedly."""
+    notes = []
+    if unread := Counter(unread_labels(games, rule)):
+        shown = ", ".join(f"{label!r}" for label, _ in unread.most_common(4))
+        notes.append(f"{unread.total()} stored labels are none of {', '.join(LABELS)} and are dropped: {shown}.")
+    if repeated := len(games) - len({question.question_id for question in games}):
+        notes.append(f"{repeated} rows repeat a question_id; each counts, as in the original.")
+    return notes
 
 
 def score_reward_bench(arguments: argparse.Namespace) -> Scores:
@@ -99,9 +122,18 @@ def score_reward_bench(arguments: argparse.Namespace) -> Scores:
     values |= with_interval("average", score.average, score.average_interval)
     values |= {"ties": score.ties, "n": score.n, "convention": score.convention}
     values["subsets"] = {name: 100 * value for name, value in score.subsets.items()}
-    absent = score.missing_subsets
-    notes = [f"{len(absent)} of 23 subsets are missing: {', '.join(absent)}."] if absent else []
-    return Scores("RewardBench", values, notes)
+    return Scores("RewardBench", values, [_absence(score)] if score.missing_subsets else [])
+
+
+def _absence(score: RewardBenchScore) -> str:
+    """Say which subsets are missing, and which numbers lack them."""
+    absent = set(score.missing_subsets)
+    partial = [
+        slug(name) for name, value in score.sections.items() if value is not None and absent & set(SECTIONS[name])
+    ]
+    partial += ["average"] if score.average is not None else []
+    told = f" {', '.join(partial)} are told from the others." if partial else ""
+    return f"{len(absent)} of 23 subsets are missing: {', '.join(score.missing_subsets)}.{told}"
 
 
 def _reward_bench(records: list[Any], arguments: argparse.Namespace) -> RewardBenchScore:
@@ -154,42 +186,70 @@ def _compare(arguments: argparse.Namespace) -> Scores:
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    shared.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
-    shared.add_argument("--rounds", type=_positive, help=f"bootstrap rounds ({ROUNDS}; {LC_ROUNDS} for LC)")
+    shared.add_argument("--seed", type=_at_least(0), default=0, help="seed of the bootstrap (0)")
+    shared.add_argument("--rounds", type=_at_least(1), help=f"bootstrap rounds ({ROUNDS}; {LC_ROUNDS} for LC)")
     parser = argparse.ArgumentParser(
         prog="python -m analysis.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
 
-    alpaca = commands.add_parser("alpaca_eval", parents=[shared], help="AlpacaEval's annotations.json")
-    alpaca.add_argument("file", type=Path)
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=[shared], help=summary, description=summary)
+
+    alpaca = command("alpaca_eval", "AlpacaEval 2: win rates of one model's annotations.json")
+    alpaca.add_argument(
+        "file",
+        type=Path,
+        help="rows of instruction, output_1 (baseline), output_2 (model), generator_1, generator_2, preference",
+    )
     alpaca.add_argument("--gamed", type=Path, help="df_gamed.csv; without it there is no length-controlled rate")
     alpaca.add_argument("--C", type=float, help="fix the penalty; otherwise chosen by cross-validation")
     alpaca.set_defaults(handler=score_alpaca_eval)
 
-    arena = commands.add_parser("arena_hard", parents=[shared], help="judgment JSONL, or label pairs as CSV")
-    arena.add_argument("file", type=Path)
-    arena.add_argument("--rule", choices=("2024", "head"), default="2024", help="which version's rule (2024)")
-    arena.add_argument("--resample", choices=("questions", "rows"), default="questions", help="(questions)")
+    arena = command("arena_hard", "Arena-Hard: score of one model's judgments, two games a question")
+    arena.add_argument(
+        "file", type=Path, help="judgment JSONL (question_id, games), or CSV of question_id, game1, game2"
+    )
+    arena.add_argument(
+        "--rule",
+        choices=("2024", "head"),
+        default="2024",
+        help="of v0.1: a game without a label is dropped, 95%% interval (2024); or of newer versions: its question is "
+        "dropped, mean of the draws, 90%% interval",
+    )
+    arena.add_argument(
+        "--resample",
+        choices=("questions", "rows"),
+        default="questions",
+        help="what the bootstrap draws: questions whole (questions), or single rows as published intervals do",
+    )
     arena.set_defaults(handler=score_arena_hard)
 
-    bench = commands.add_parser("reward_bench", parents=[shared], help="accuracies by subset, or scored pairs")
-    bench.add_argument("file", type=Path)
-    bench.add_argument("--convention", choices=("current", "rlhflow"), default="current", help="(current)")
+    bench = command("reward_bench", "RewardBench: sections and average of one reward model")
+    bench.add_argument("file", type=Path, help="accuracies by subset, or pairs of subset, score_chosen, score_rejected")
+    bench.add_argument(
+        "--convention",
+        choices=("current", "rlhflow"),
+        default="current",
+        help="ties are lost (current); or as the paper has it: half of a tie counts, the two xstest weights swapped, "
+        "two decimals",
+    )
     bench.set_defaults(handler=score_reward_bench)
 
-    pair = commands.add_parser("compare", parents=[shared], help="two models on the same prompts")
-    pair.add_argument("file", type=Path, metavar="A")
-    pair.add_argument("other", type=Path, metavar="B")
+    pair = command("compare", "Two models on the same prompts: paired bootstrap and exact sign test")
+    pair.add_argument("file", type=Path, metavar="A", help="a file for alpaca_eval or arena_hard")
+    pair.add_argument("other", type=Path, metavar="B", help="the other model's, judged alike")
     pair.set_defaults(handler=_compare)
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} rounds; at least 1 is needed")
-    return value
+def _at_least(least: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is not allowed; a whole number from {least} on is needed")
+        return int(text)
+
+    return count
 
 
 if __name__ == "__main__":

@@ -38,9 +38,10 @@ def compare(first: Path, second: Path, *, rounds: int, seed: int) -> Scores:
     """
     a, b = _load(first), _load(second)
     for field in ("benchmark", "judge", "baseline"):
-        if getattr(a, field) != getattr(b, field):
+        x, y = (getattr(side, field) or "not said" for side in (a, b))
+        if x != y:
             raise DataError(
-                f"{field}: {getattr(a, field)} in {first}, {getattr(b, field)} in {second}. "
+                f"{field}: {x} in {first}, {y} in {second}. "
                 "Only models under the same benchmark, judge and baseline can be compared."
             )
     shared = [key for key in a.outcomes if key in b.outcomes]

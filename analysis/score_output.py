@@ -38,7 +38,10 @@ def print_table(scores: Scores) -> None:
 
     table = Table(title=scores.title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in (("", "left"), ("value", "right"), ("interval", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+        # Only values give way, on several lines: they may be a model's long name, which must hide no number.
+        table.add_column(
+            heading, justify="right" if justify == "right" else "left", no_wrap=heading != "value", overflow="fold"
+        )
     for name, value in _shown(scores.values).items():
         low, high = (scores.values.get(f"{name}_{side}") for side in ("low", "high"))
         if name in ("score", "difference"):

@@ -94,6 +94,36 @@ def test_third_party_rows(capsys, tmp_path):
     assert scored(capsys, "alpaca_eval", lines)["n"] == 4
 
 
+def test_a_table_of_annotations_gives_the_same(capsys, tmp_path):
+    import pandas as pd
+
+    rows = judged(N)
+    rows[3] |= {"preference": None, "output_2": 'a, "b"\r\nc'}
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv")
+    values = scored(capsys, "alpaca_eval", tmp_path / "a.csv")
+    assert values == scored(capsys, "alpaca_eval", write(tmp_path / "a.json", rows))
+    assert values["missing"] == 1
+
+
+def test_gamed_rows_as_pandas_writes_them(capsys, annotations, gamed_file):
+    import pandas as pd
+
+    expected = scored(capsys, "alpaca_eval", annotations, "--gamed", gamed_file, "--C", 1)
+    pd.read_csv(gamed_file).to_csv(gamed_file, encoding="utf-8-sig", lineterminator="\r\n")
+    assert gamed_file.read_bytes().startswith(b"\xef\xbb\xbf,model,")
+    assert scored(capsys, "alpaca_eval", annotations, "--gamed", gamed_file, "--C", 1) == expected
+
+
+def test_long_names_hide_no_number(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    path = write(tmp_path / "a.json", [annotation(generator_2="organisation/model-" * 5, annotator="judge-" * 20)] * 3)
+    assert main(["alpaca_eval", str(path), "--rounds", "5"]) == 0
+    text = capsys.readouterr().out
+    assert "discrete win rate" in text
+    assert text.count(".00 to ") == 2
+    assert "…" not in text
+
+
 def test_one_row_has_null_as_standard_error(capsys, tmp_path):
     assert scored(capsys, "alpaca_eval", write(tmp_path / "a.json", [annotation()]))["standard_error"] is None
 
@@ -104,6 +134,17 @@ def test_errors_are_one_line(capsys, tmp_path):
     path = write(tmp_path / "a.json", [annotation(), broken])
     assert f"{path} row 1 (from 0): field 'output_2' is missing" in refused(capsys, "alpaca_eval", path)
     assert "No such file" in refused(capsys, "arena_hard", tmp_path / "absent.jsonl")
+    missing = write(tmp_path / "missing.json", [annotation(preference=None)])
+    assert f"{missing}: preference=null in all of 1 rows" in refused(capsys, "alpaca_eval", missing)
+    columns = write(tmp_path / "columns.json", annotation(instruction={str(at): "x" * 99 for at in range(99)}))
+    assert len(refused(capsys, "alpaca_eval", columns)) < 600
+
+
+@pytest.mark.parametrize("option", [("--seed", "-1"), ("--rounds", "0"), ("--rounds", "x")])
+def test_options_are_checked(capsys, annotations, option):
+    with pytest.raises(SystemExit):
+        main(["alpaca_eval", str(annotations), *option])
+    assert f"{option[1]} is not allowed; a whole number" in capsys.readouterr().err
 
 
 def test_arena_hard(capsys, tmp_path):
@@ -120,8 +161,19 @@ def test_arena_hard(capsys, tmp_path):
         "dropped": 2,
     }
     assert values["low"] <= values["score"] <= values["high"]
+    assert main(["arena_hard", str(path), "--json"]) == 0
+    assert capsys.readouterr().err == "note: 1 rows repeat a question_id; each counts, as in the original.\n"
     head = scored(capsys, "arena_hard", path, "--rule", "head", "--resample", "rows")
     assert (head["rule"], head["resample"]) == ("head", "rows")
+
+
+def test_labels_that_are_none_are_remarked(capsys, tmp_path):
+    path = tmp_path / "j.jsonl"
+    path.write_text(json.dumps({"question_id": "1", "games": [{"score": "error"}, {"score": "A>B"}]}))
+    assert main(["arena_hard", str(path), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["dropped"] == 1
+    assert printed.err == "note: 1 stored labels are none of A>>B, A>B, A=B, B>A, B>>A and are dropped: 'ERROR'.\n"
 
 
 def test_label_pairs(capsys, tmp_path):
@@ -155,6 +207,10 @@ def test_reward_bench_pairs(capsys, tmp_path, suffix):
     strict = scored(capsys, "reward_bench", path)
     assert (strict["reasoning"], strict["safety"], strict["chat"], strict["ties"]) == (50, 0, None, 1)
     assert strict["average"] is None
+    assert main(["reward_bench", str(path), "--rounds", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "note: 21 of 23 subsets are missing: alpacaeval-easy, " in said
+    assert "hep-rust. safety, reasoning are told from the others." in said
     assert scored(capsys, "reward_bench", path, "--convention", "rlhflow")["reasoning"] == 75
 
 
