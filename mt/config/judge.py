@@ -67,7 +67,7 @@ class OpenAIJudge(_Prompted):
     give_up_after: Unkeyed[Count]
     """Comparisons in a row without an answer after which the endpoint counts as down."""
     prove_within: Unkeyed[Count]
-    """Comparisons at the beginning, all without a usable answer, after which the settings count as wrong."""
+    """Comparisons in a row, all without a usable answer, after which the settings or the account count as wrong."""
     usd_per_million_input: Unkeyed[Usd | None]
     """Price of a million tokens asked, for the estimate and the limit; null where unknown."""
     usd_per_million_output: Unkeyed[Usd | None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mt.config.judge import JudgeConfig, OpenAIJudge
 from mt.config.world import GoldJudgeConfig, LanguageConfig
-from mt.errors import ConfigError, DataError, describe
+from mt.errors import ConfigError, DataError, JudgeError, describe
 from mt.stages.engines import check_engine
 from mt.types import Comparison, Judgment, Messages, Samples
 from mt.workflow.keys import digest
@@ -80,6 +81,7 @@ class Judge(Stage):
                 done[judgment.prompt_id, judgment.order] = judgment
                 work.progress(len(done), len(comparisons), "judgments")
             work.count(**judge.counts)
+        _require_some(done.values())
         work.write([done[one.prompt_id, one.order] for one in comparisons], Judgment)
 
     def _comparisons(self, work: Work) -> list[Comparison]:
@@ -103,9 +105,12 @@ class JudgeOverNetwork(Judge):
     NEEDS: ClassVar[str] = "network"
 
     def check(self) -> None:
-        """Refuse a judge without a name before there is anything to judge."""
+        """Refuse a judge without a name or a key before there is anything to judge."""
+        from mt.engines.judging.endpoint import check_environment
+
         if isinstance(self.judge, OpenAIJudge) and self.judge.model is None:
             raise ConfigError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
+        check_environment()
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +130,15 @@ class BestResponse(Stage):
             best = max(range(len(row.responses)), key=scored.rewards.__getitem__)
             kept.append(Samples(row.prompt_id, row.messages, row.section, [row.responses[best]]))
         work.write(kept, Samples)
+
+
+def _require_some(judgments: Collection[Judgment]) -> None:
+    """Refuse to publish an artifact that every later run would reuse though it says nothing."""
+    problems = Counter(str(one.problem) for one in judgments if one.preference is None)
+    if problems and problems.total() == len(judgments):
+        most, times = problems.most_common(1)[0]
+        said = f"none of {len(judgments)} comparisons got a usable answer ({times} times: {most})"
+        raise JudgeError(f"judge: {said}. Check judge.* and run again.")
 
 
 def aligned(base: Sequence[Samples], model: Sequence[Samples]) -> list[tuple[Samples, Samples]]:

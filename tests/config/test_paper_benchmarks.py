@@ -8,7 +8,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.costing.report import estimate, print_estimate
-from mt.errors import ConfigError, DataError
+from mt.errors import ConfigError, DataError, JudgeError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.stages.files import HubFile
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs
@@ -47,7 +47,12 @@ def test_a_judge_without_a_name_is_planned_and_not_started(monkeypatch: pytest.M
     with pytest.raises(ConfigError, match=r"judge\.model=None: .*Export OPENAI_MODEL"):
         asked[0].check()
     monkeypatch.setenv("OPENAI_MODEL", "a-judge")
-    next(stage for stage in drawn().plan.order if stage.name == "judge_over_network").check()
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asked = [stage for stage in drawn().plan.order if stage.name == "judge_over_network"]
+    with pytest.raises(JudgeError, match=r"OPENAI_API_KEY=: not set"):
+        asked[0].check()
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    asked[0].check()
 
 
 def test_what_needs_no_judge_needs_no_other_judge() -> None:

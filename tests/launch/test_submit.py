@@ -67,7 +67,8 @@ def test_a_single_run_is_a_sweep_of_one_in_its_own_folder(launched: Any) -> None
     assert read_configs(folder)["mine"]["name"] == "mine"
 
 
-def test_judging_over_the_network_holds_no_gpus(launched: Any) -> None:
+def test_judging_over_the_network_holds_no_gpus(launched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
     sweep = load(launched(["judge=openai", "judge.model=judge"], None))
     network = [job for job in sweep.jobs if job.resource == "network"]
     assert network

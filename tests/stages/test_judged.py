@@ -10,10 +10,10 @@ import pytest
 
 from analysis.score import main as score
 from mt.config.judge import GoldJudge
-from mt.errors import DataError
+from mt.errors import DataError, JudgeError
 from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, WinTieLose
 from mt.stages.evaluate_reward_bench import RewardBench
-from mt.stages.judge import Judge, Oracle
+from mt.stages.judge import Judge, JudgeOverNetwork, Oracle
 from mt.types import Judgment, Rewards
 from mt.world.gold import gold
 from mt.world.prompts import prompts
@@ -162,6 +162,28 @@ def test_the_gold_judge_prefers_what_gold_prefers_in_both_orders(bench: Bench) -
             assert row.preference is not None
             assert (row.preference > 1.5) == (model > base)
             assert (row.preference < 1.5) == (model < base)
+
+
+def test_a_judge_that_said_nothing_of_use_leaves_nothing_to_reuse(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.engines.judging.server import Endpoint, prefers, serving
+    from tests.engines.judging.settings import openai_config
+
+    one, _ = compared(bench, "coin")
+    stage = JudgeOverNetwork(
+        one.baseline, one.model, openai_config(prove_within=50), None, None, "preference", "coin", None, 0
+    )
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    with serving(Endpoint(prefers(lambda messages: 0.8), lambda number: "not_json")) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        with pytest.raises(
+            JudgeError, match=r"none of 12 comparisons got a usable answer \(12 times: the reply is not"
+        ):
+            bench.run(stage)
+        assert not bench.store.has(stage)
+        endpoint.faults = lambda number: None
+        assert bench.counts(stage)["missing"] == 0
 
 
 def test_the_coin_is_tossed_once_per_instruction_and_by_the_seed(bench: Bench) -> None:

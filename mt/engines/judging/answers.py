@@ -39,7 +39,11 @@ def read_reply(body: str) -> Reply | None:
     except (ValueError, RecursionError):
         return None
     choice = _get(value, "choices", 0)
-    text = _get(choice, "message", "content")
+    message = _get(choice, "message")
+    if not isinstance(message, dict):
+        return None
+    # A judge that refuses has no content, and is paid all the same.
+    text = message.get("content") or message.get("refusal") or ""
     if not isinstance(text, str):
         return None
     served_by = _get(value, "model")

@@ -6,13 +6,22 @@ import os
 import random
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 from mt.config.judge import OpenAIJudge
 from mt.errors import JudgeError, describe
 
 _LONGEST_WAIT_S = 60.0
 _RETRIED = (408, 409, 425, 429)  # and every 5xx
-_FATAL = (401, 403, 404)  # no key, no right, no such model or path: the same for every request
+# The same for every request, and what to look at:
+_FATAL = {
+    401: "OPENAI_API_KEY",
+    402: "the account's balance",
+    403: "OPENAI_API_KEY",
+    404: "OPENAI_MODEL and OPENAI_BASE_URL",
+    405: "OPENAI_BASE_URL",
+}
+_SHORTEST_SECRET = 8  # a local server's key may be any letter
 
 
 class Unanswered(Exception):
@@ -27,14 +36,23 @@ class Stopped(Exception):
     """Somebody asked to stop between two attempts."""
 
 
+def check_environment() -> None:
+    """Raise `JudgeError` where OPENAI_API_KEY is not set, or OPENAI_BASE_URL is no address (which is not shown)."""
+    if not os.environ.get("OPENAI_API_KEY"):
+        mend = "Export it (any value for a local server)"
+        raise JudgeError(describe("OPENAI_API_KEY", "", "not set in the environment", mend=mend))
+    address = urlsplit(os.environ.get("OPENAI_BASE_URL") or "https://default")
+    if address.scheme not in ("http", "https") or not address.hostname:
+        allowed = "an address that begins with http:// or https://"
+        raise JudgeError(describe("OPENAI_BASE_URL", "***", "not an address", allowed=allowed, mend="Export it anew"))
+
+
 class Endpoint:
     """A connection that many threads share; address and key come from the environment only."""
 
     def __init__(self, config: OpenAIJudge):
-        """Read OPENAI_API_KEY and OPENAI_BASE_URL; `JudgeError` where the key is not set."""
-        if not os.environ.get("OPENAI_API_KEY"):
-            mend = "Export it (any value for a local server)"
-            raise JudgeError(describe("OPENAI_API_KEY", "", "not set in the environment", mend=mend))
+        """Read OPENAI_API_KEY and OPENAI_BASE_URL; `JudgeError` where they cannot be used."""
+        check_environment()
         import openai
 
         self._config = config
@@ -59,10 +77,10 @@ class Endpoint:
                 return create(**request, extra_headers={"Idempotency-Key": key}).http_response.text
             except self._errors.APIStatusError as error:
                 self._refuse_hopeless(error)
-                problem, wished_s = f"status {error.status_code}", _retry_after_s(error)
+                problem, wished_s = _said(error), _retry_after_s(error)
             except self._errors.APIConnectionError as error:  # time-outs and cut replies are of this kind too
                 problem, wished_s = type(error.__cause__ or error).__name__, 0.0
-        raise Unanswered(f"{problem} in {self._config.retries + 1} attempts")
+        raise Unanswered(f"{self._config.retries + 1} attempts, the last: {problem}")
 
     def close(self) -> None:
         """Close the connections."""
@@ -76,12 +94,20 @@ class Endpoint:
         return min(_LONGEST_WAIT_S, max(backoff, wished_s))
 
     def _refuse_hopeless(self, error: Any) -> None:
-        status, said = error.status_code, " ".join(str(error.message).split())[:300]
+        status = error.status_code
         if status in _FATAL:
-            names = {401: "OPENAI_API_KEY", 403: "OPENAI_API_KEY", 404: "OPENAI_MODEL and OPENAI_BASE_URL"}
-            raise JudgeError(f"judge: the endpoint answers {status} ({said}). Check {names[status]}.") from None
+            raise JudgeError(f"judge: the endpoint answers {_said(error)}. Check {_FATAL[status]}.") from None
         if status < 500 and status not in _RETRIED:
-            raise Refused(f"status {status}: {said}") from None
+            raise Refused(_said(error)) from None
+
+
+def _said(error: Any) -> str:
+    """Return a status and what the endpoint says about it, on one line; some repeat the key, which nobody may read."""
+    body = error.body if isinstance(error.body, dict) else {}
+    said = str(body.get("message") or error.message)
+    key = os.environ.get("OPENAI_API_KEY", "")
+    said = said.replace(key, "***") if len(key) >= _SHORTEST_SECRET else said
+    return f"status {error.status_code}: {' '.join(said.split())[:300]}"
 
 
 def _retry_after_s(error: Any) -> float:

@@ -54,19 +54,20 @@ class OpenAIAsker:
         self._announce(f"{self.name} {self.version}: {expected}")
         endpoint = Endpoint(self._config)
         pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="judge")
+        patience = Patience(self._config.give_up_after, self._config.prove_within)
         try:
-            yield from self._run(endpoint, pool, prompts, keep)
+            yield from self._run(endpoint, pool, prompts, keep, patience)
         finally:
             endpoint.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+            patience.release()
             endpoint.close()
 
     def _run(
-        self, endpoint: Endpoint, pool: ThreadPoolExecutor, prompts: Sequence[Messages], keep: Keep
+        self, endpoint: Endpoint, pool: ThreadPoolExecutor, prompts: Sequence[Messages], keep: Keep, patience: Patience
     ) -> Iterator[tuple[int, Answer]]:
         under_way: dict[Future[Outcome], int] = {}
         waiting = list(range(len(prompts)))[::-1]
-        patience = Patience(self._config.give_up_after, self._config.prove_within)
         while waiting or under_way:
             while waiting and len(under_way) < self._config.concurrency and self._reserve(prompts[waiting[-1]]):
                 index = waiting.pop()
@@ -78,18 +79,18 @@ class OpenAIAsker:
             for future in done:
                 index, outcome = under_way.pop(future), future.result()
                 yield index, outcome.answer
-                patience.note(outcome)
+                patience.note(outcome, partial(keep, index, outcome.answer))
 
     def _one(self, endpoint: Endpoint, prompt: Messages, keep: Callable[[Answer], None], patience: Patience) -> Outcome:
-        """Ask about one comparison, in a thread; what was paid for is kept, whether it can be used or not."""
+        """Ask about one comparison, in a thread; what was paid for is kept, of use or not once the judge is proven."""
         reserved = self._most(prompt)
         outcome = Outcome(Answer(None, None), Kind.SILENT)
         try:
             outcome = self._asked(endpoint, prompt)
-            # A refusal is final only where the endpoint is known to answer such requests.
-            if outcome.kind is Kind.REPLIED or (outcome.kind is Kind.REFUSED and patience.proven):
+            final = outcome.kind is Kind.REPLIED and (outcome.answer.problem is None or patience.proven)
+            if final:
                 keep(outcome.answer)
-            return outcome
+            return replace(outcome, kept=final)
         finally:
             self._budget.settle(reserved, outcome.answer.usd)
 
@@ -109,7 +110,7 @@ class OpenAIAsker:
             if answer.problem is None:
                 break
             conversation = self._again(prompt, answer.raw)
-        return Outcome(answer, Kind.REPLIED)
+        return Outcome(answer, Kind.REFUSED if answer.problem == NOT_A_COMPLETION else Kind.REPLIED)
 
     def _add(self, before: Answer, prompt: Messages, reply: Reply | None) -> Answer:
         """Read one reply, and add what it cost to what was spent on this comparison before."""

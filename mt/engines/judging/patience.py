@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from mt.engines.judging.cache import Answer
 from mt.errors import JudgeError
 
+_LOOK_AT = "Check judge.*, OPENAI_BASE_URL and the account"
+_GO_ON = "What was answered is kept; mend it and run again to go on"
+
 
 class Kind(Enum):
-    """How a comparison ended: with a reply that was paid for, refused by the endpoint, or without any reply."""
+    """How a comparison ended: with a completion that was paid for, another reply (a refusal, a page), or none."""
 
     REPLIED = "replied"
     REFUSED = "refused"
@@ -19,31 +23,51 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answer and how it came about."""
+    """An answer, how it came about, and whether it is kept for good."""
 
     answer: Answer
     kind: Kind
+    kept: bool = False
 
 
 class Patience:
-    """Counts failures in a row: without a reply at any time, without a usable answer from the beginning."""
+    """Counts failures in a row, and holds back answers whose fault may be the endpoint's or the account's.
+
+    An empty account, an expired key or a wrong address makes every comparison fail. What failed is kept, and never
+    asked again, only once a later comparison is answered: then the fault is its own.
+    """
 
     def __init__(self, give_up_after: int, prove_within: int):
-        """Allow fewer than so many in a row without a reply, and without a usable answer from the beginning."""
+        """Allow fewer than so many in a row without a reply, and without a usable answer."""
         self.give_up_after, self.prove_within = give_up_after, prove_within
         self.proven = False
-        """Whether a usable answer came: then a later failure lies in the comparison, not in the settings."""
+        """Whether a usable answer came: then a completion that is of no use is its comparison's fault."""
+        self._held: list[Callable[[], None]] = []
         self._silent = self._useless = 0
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome, keep: Callable[[], None]) -> None:
         """Take note of one outcome; raises `JudgeError` where going on would be in vain, or money wasted."""
+        usable = outcome.answer.problem is None
+        self.proven = self.proven or usable
         self._silent = self._silent + 1 if outcome.kind is Kind.SILENT else 0
-        self.proven = self.proven or outcome.answer.problem is None
-        self._useless = 0 if self.proven else self._useless + 1
+        self._useless = 0 if usable else self._useless + 1
+        if not outcome.kept and outcome.kind is not Kind.SILENT:
+            self._held.append(keep)
+        if usable:
+            self.release()
+        self._give_up(outcome.answer.problem)
+
+    def release(self) -> None:
+        """Keep what was held back, if any comparison was answered at all."""
+        while self.proven and self._held:
+            self._held.pop()()
+
+    def _give_up(self, problem: str | None) -> None:
         if self._silent >= self.give_up_after:
-            said = f"{self._silent} comparisons in a row got no answer ({outcome.answer.problem})"
+            said = f"{self._silent} comparisons in a row got no answer ({problem}). Check OPENAI_BASE_URL"
         elif self._useless >= self.prove_within:
-            said = f"the first {self._useless} comparisons got no usable answer ({outcome.answer.problem})"
+            said = f"{self._useless} comparisons in a row got no usable answer ({problem}). {_LOOK_AT}"
         else:
             return
-        raise JudgeError(f"judge: {said}. What was answered is kept; run again to go on.")
+        self._held.clear()
+        raise JudgeError(f"judge: {said}. {_GO_ON}.")

@@ -30,6 +30,8 @@ class Endpoint:
     delay_s: float = 0.0
     usage: tuple[int, int] | None = (100, 10)
     url: str = ""
+    moved: str = ""
+    said: str = "no"
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
@@ -96,9 +98,9 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
         def answer(self, request: dict[str, Any], fault: str | None) -> None:
             endpoint.seen[fault or "ok"] += 1
             body = completion(endpoint, request)
-            if fault in ("400", "401", "404", "429", "500"):
-                extra = {"retry-after": "0.01"} if fault == "429" else {}
-                self.send(int(fault), b'{"error": {"message": "no"}}', extra)
+            if fault is not None and fault.isdecimal():
+                extra = {"429": {"retry-after": "0.01"}, "307": {"location": endpoint.moved}}.get(fault, {})
+                self.send(int(fault), json.dumps({"error": {"message": endpoint.said}}).encode(), extra)
             elif fault == "timeout":
                 time.sleep(endpoint.hang_s)
                 self.close_connection = True

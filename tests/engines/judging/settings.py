@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mt.config.judge import OpenAIJudge
+from mt.engines.judging import open_judge
 from mt.types import Comparison
 
 
@@ -34,3 +35,10 @@ def comparisons(n: int, order: str = "baseline_first") -> list[Comparison]:
         Comparison(f"p{at}", [{"role": "user", "content": f"Question {at} ü"}], f"base {at}", f"model {at}", order)
         for at in range(n)
     ]
+
+
+def judged(items, cache, style="preference", announce=lambda line: None, **changes):
+    with open_judge(openai_config(**changes), style, cache=cache, announce=announce) as judge:
+        rows = {(row.prompt_id, row.order): row for row in judge.judge(items)}
+    # Answers arrive in any order.
+    return {key: rows[key] for key in dict.fromkeys((item.prompt_id, item.order) for item in items)}, judge.counts
