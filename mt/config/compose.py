@@ -153,6 +153,10 @@ def _unknown_option(group: str, value: str) -> str:
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     value = next((line.partition("=")[2] for line in overrides if override_key(line) == key), "…")
     valid = [*_keys(), *groups()]
+    if key in valid:  # of the default choices
+        group = key.partition(".")[0]
+        mend = f"Leave it out, or choose another {group}= (python -m mt.run --help {group}=NAME)"
+        return describe(key, value, "the choices made here have no such setting", mend=mend)
     siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
     hint = nearest(key, siblings) or nearest(key, valid)
     return describe(key, value, "no such setting", mend="python -m mt.run --cfg job lists all settings") + hint

@@ -46,7 +46,9 @@ def settings(paths: list[str], overrides: list[str]) -> list[Explained]:
     wanted = [*paths, *(override_key(line) for line in overrides)]
     for path in paths:
         if not any(_within(one.path, path) for one in known):
-            raise ConfigError(describe("--help", path, "no such setting") + nearest(path, _prefixes(known)))
+            group = path.partition(".")[0]
+            mend = f"Settings of one choice: --help {group}=NAME" if group in groups() else ""
+            raise ConfigError(describe("--help", path, "no such setting", mend=mend) + nearest(path, _prefixes(known)))
     return [one for one in known if not wanted or any(_within(one.path, path) for path in wanted)]
 
 

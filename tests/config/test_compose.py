@@ -30,6 +30,8 @@ def test_every_choice_composes(group: str, option: str) -> None:
     [
         (["objective=dpoo"], r"objective=dpoo: no such choice\. Allowed: .*dpo.*Did you mean 'dpo'\?"),
         (["objective.betta=1"], r"objective\.betta=1: no such setting.*Did you mean 'objective\.beta'\?"),
+        (["objective=orpo", "objective.beta=1"], r"objective\.beta=1: the choices made .*another objective="),
+        (["eval=[held_out]", "eval.alpaca_eval.prompts=9"], r"eval\.alpaca_eval\.prompts=9: the choices made"),
         (["sampling.samples=1"], r"sampling\.samples=1: .*greater than or equal to 2"),
         (["iterations=0"], r"iterations=0: .*greater than or equal to 1"),
         (["rounds=x"], r"rounds=x: .*integer"),
