@@ -11,13 +11,11 @@ that planning, submitting and looking at 100 runs take. `--quick` takes small mo
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from launch.states import computed
@@ -25,11 +23,10 @@ from launch.sweep import Sweep, load, read_configs
 from launch.work import planner
 from mt.workflow.stage import External
 from mt.workflow.store import Store
-from tests.slurm.cluster import Cluster, free_port
+from tests.slurm.cluster import Cluster, running_cluster
 from tests.slurm.disturb import preempt, wait_for_job, work_process
 from tests.small import SMALL
 
-SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
 SIX = ["objective=dpo,ipo,simpo", "rm_data=both,contrast"]
 HUNDRED = ["objective=dpo,ipo,simpo,slic,hinge", "rm_data=both,contrast", "seed=0,1,2,3,4,5,6,7,8,9"]
 SLURM = ["launch=slurm", "launch.max_running=2", "launch.cpus=1", "launch.cpu.cpus=1"]
@@ -44,25 +41,14 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", help="further overrides of both sweeps")
     given = parser.parse_args()
     overrides = [*(SMALL if given.quick else []), *given.overrides]
-    with tempfile.TemporaryDirectory() as temporary, cluster() as running:
+    with tempfile.TemporaryDirectory() as temporary, running_cluster() as running:
+        os.environ.update(running.environment)
         folder = (given.folder or Path(temporary)).absolute()
         if given.only != "six":
             hundred_runs(running, folder, overrides)
         if given.only != "hundred":
             six_runs(running, folder, overrides)
     return 0
-
-
-@contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Start a cluster, put its commands into the environment, and stop it at the end."""
-    made = Cluster(Path(tempfile.mkdtemp(prefix="mt-slurm-")), free_port())
-    try:
-        subprocess.run([str(SCRIPTS / "start_cluster.sh"), str(made.folder), str(made.port)], check=True)
-        os.environ.update(made.environment)
-        yield made
-    finally:
-        subprocess.run([str(SCRIPTS / "stop_cluster.sh"), str(made.folder)], check=True)
 
 
 def hundred_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+HERE = Path(__file__).parent
 NODES = 3
 UP = ("idle", "mixed", "allocated", "completing")
 
@@ -51,6 +55,14 @@ class Cluster:
             time.sleep(0.3)
         return state
 
+    def clear(self) -> None:
+        """Cancel everything and wait until it is gone."""
+        if jobs := self.run("squeue", "-h", "-o", "%A").split():
+            self.run("scancel", "--quiet", *jobs)
+        deadline = time.monotonic() + 60
+        while self.run("squeue", "-h").strip() and time.monotonic() < deadline:
+            time.sleep(0.2)
+
     def node_of(self, job_id: str) -> str:
         """Return the node that a job runs on."""
         return self.run("squeue", "-h", "-r", "-j", job_id, "-o", "%N").strip()
@@ -77,6 +89,29 @@ class Cluster:
             subprocess.run(resume, env={**os.environ, **self.environment}, capture_output=True)
 
 
+@contextlib.contextmanager
+def running_cluster(accounting: str = "shim", user_signal: str = "yes") -> Iterator[Cluster]:
+    """Start a cluster and stop it at the end.
+
+    What stops it is a process that waits for the end of a pipe which this process holds: it comes however we end.
+    """
+    made = Cluster(Path(tempfile.mkdtemp(prefix="mt-slurm-")), free_port())
+    script = f"read -r _; trap '' INT TERM; {HERE}/stop_cluster.sh {made.folder}; rm -rf {made.folder}"
+    stopper = subprocess.Popen(
+        ["bash", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        command = [str(HERE / "start_cluster.sh"), str(made.folder), str(made.port), accounting, user_signal]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+        yield made
+    finally:
+        assert stopper.stdin is not None
+        stopper.stdin.close()
+        stopper.wait(timeout=120)
+
+
 def _processes_called(title: str) -> list[int]:
     found = psutil.process_iter(["cmdline"])
     return [one.pid for one in found if " ".join(one.info["cmdline"] or []).startswith(title)]
@@ -92,8 +127,10 @@ def _processes_in(**variables: str) -> list[int]:
 
 
 def free_port() -> int:
-    """Return a port whose followers, one per node, are free as well."""
-    for base in range(21000, 29000, 20):
+    """Return a port whose followers, one per node, are free as well; several processes look in different places."""
+    bases = list(range(21000, 29000, 20))
+    random.shuffle(bases)
+    for base in bases:
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(base, base + NODES + 1):

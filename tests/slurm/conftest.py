@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,9 @@ from typing import Any
 import pytest
 
 from mt.workflow.store import Store
-from tests.slurm.cluster import Cluster, free_port
+from tests.slurm.cluster import Cluster, running_cluster
 from tests.slurm.launched import PROJECT, Launched
 
-HERE = Path(__file__).parent
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 
 
@@ -28,37 +25,28 @@ def clusters() -> Iterator[Callable[[str, str], Cluster]]:
     missing = [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
     if missing:
         pytest.skip(f"SLURM is not installed here ({', '.join(missing)} missing): make test-slurm installs it")
-    started: dict[tuple[str, str], Cluster] = {}
+    started: dict[tuple[str, ...], Cluster] = {}
+    with contextlib.ExitStack() as stack:
 
-    # a terminated pytest must stop its clusters too; munge insists on folders that everybody may enter
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+        def start(*variant: str) -> Cluster:
+            if variant not in started:
+                started[variant] = stack.enter_context(running_cluster(*variant))
+            return started[variant]
 
-    def start(accounting: str, user_signal: str) -> Cluster:
-        variant = accounting, user_signal
-        if variant not in started:
-            cluster = Cluster(Path(tempfile.mkdtemp(prefix="mt-slurm-")), free_port())
-            started[variant] = cluster
-            command = [str(HERE / "start_cluster.sh"), str(cluster.folder), str(cluster.port), accounting, user_signal]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-            assert done.returncode == 0, done.stdout + done.stderr
-        return started[variant]
-
-    yield start
-    for cluster in started.values():
-        subprocess.run([HERE / "stop_cluster.sh", cluster.folder], capture_output=True, timeout=120)
-        shutil.rmtree(cluster.folder)
+        yield start
 
 
 @pytest.fixture
 def cluster(
     request: pytest.FixtureRequest, clusters: Callable[[str, str], Cluster], monkeypatch: pytest.MonkeyPatch
-) -> Cluster:
-    """A cluster in this test's environment; parametrize indirectly by (accounting, user signal)."""
+) -> Iterator[Cluster]:
+    """An empty cluster in this test's environment; parametrize indirectly by (accounting, user signal)."""
     found = clusters(*getattr(request, "param", ("shim", "yes")))
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(PROJECT)
-    return found
+    yield found
+    found.clear()
 
 
 @pytest.fixture
