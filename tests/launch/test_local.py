@@ -69,9 +69,10 @@ def test_a_failed_stage_stops_its_dependants_only_and_resume_runs_the_rest(sweep
 
 
 def test_an_interrupted_sweep_stops_its_processes_and_goes_on_where_it_was(sweep: Make, start: Start) -> None:
-    one = sweep({"run": [["first", 0.2, [], "gpu"], ["second", 60.0, ["first"], "gpu"]]})
+    one = sweep({"run": [["first", 0.2, [], "gpu"], ["second", 0.4, ["first"], "gpu"]]})
+    one.tell("second", "hold")
     process = start(one)
-    one.wait_for_start("second")
+    one.wait_for_hold("second")
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)
     assert not one.status.active
@@ -80,9 +81,10 @@ def test_an_interrupted_sweep_stops_its_processes_and_goes_on_where_it_was(sweep
 
 
 def test_cancel_from_another_shell_ends_the_command_and_its_processes(sweep: Make, start: Start) -> None:
-    one = sweep({"run": [["first", 60.0, [], "gpu"]], "other": [["second", 60.0, [], "gpu"]]})
+    one = sweep({"run": [["first", 0.4, [], "gpu"]], "other": [["second", 0.4, [], "gpu"]]})
+    one.tell("first", "hold")
     process = start(one, max_running=1)
-    one.wait_for_start("first")
+    one.wait_for_hold("first")
     assert driver(one.folder) == process.pid
     done = one.command("cancel", "sweep")
     assert done.returncode == 0, done.stderr

@@ -1,8 +1,8 @@
 """Cheap stages for the tests of launching: they sleep, write a number, and do what a control folder asks of them.
 
 A file `<label>.<command>` in the control folder makes the stage of that label misbehave:
-`fail` raises, `die` kills its own process, `stick` goes on without ever finishing or leaving progress.
-Every start and every completed stage leaves a line in `<label>.log` and in `all.log`.
+`fail` raises, `die` kills its own process, `hold` stops it after its first step until the file is gone.
+Every start, hold and completed stage leaves a line in `<label>.log` and in `all.log`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mt.errors import EngineError
 from mt.types import Metric
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage
-from mt.workflow.store import Store, write_json
+from mt.workflow.store import Store, write_json, write_text
 from mt.workflow.work import Observer, Work, read_metrics
 
 PLANNER = "tests.slurm.fakes:FakeRun"
@@ -50,8 +50,9 @@ class Sleep(Stage):
             time.sleep(STEP_S)
             self._misbehave()
             done += 1
-            kept.write_text(str(done))
+            write_text(kept, str(done))
             work.progress(done, steps, "steps")
+            self._hold()
         before = [read_metrics(work.path(stage))[0].value for stage in self.upstream]
         work.write_metrics([Metric("fake", self.label, _number(self.label, before))])
         self._log("done")
@@ -62,7 +63,12 @@ class Sleep(Stage):
             raise EngineError(f"{self.label}: told to fail")
         if (control / f"{self.label}.die").exists():
             os.kill(os.getpid(), signal.SIGKILL)
-        while (control / f"{self.label}.stick").exists():
+
+    def _hold(self) -> None:
+        hold = Path(self.control) / f"{self.label}.hold"
+        if hold.exists():
+            self._log("hold")
+        while hold.exists():
             time.sleep(STEP_S)
 
     def _log(self, event: str) -> None:
@@ -153,7 +159,7 @@ def most_at_once(control: Path) -> int:
     """Return how many stages ran at the same time at most."""
     running, most = 0, 0
     for event in events(control, "all"):
-        running += 1 if event == "start" else -1
+        running += {"start": 1, "done": -1}.get(event, 0)
         most = max(most, running)
     return most
 

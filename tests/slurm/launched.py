@@ -89,11 +89,9 @@ class Launched:
         """Wait until nothing runs or waits any more."""
         return self.wait(lambda status: not status.active, "the end", timeout_s)
 
-    def wait_for_start(self, label: str) -> None:
-        """Wait until a stage has begun and has done a step that it will not have to repeat."""
-        count = len(self.events(label))
-        self.wait(lambda status: len(self.events(label)) >= max(count, 1), f"{label} to start")
-        time.sleep(3 * fakes.STEP_S)
+    def wait_for_hold(self, label: str) -> None:
+        """Wait until a stage that was told to hold has done a step, which it will not have to repeat."""
+        self.wait(lambda status: "hold" in self.events(label), f"{label} to hold")
 
     def events(self, label: str) -> list[str]:
         """What a stage logged."""

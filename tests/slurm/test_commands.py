@@ -14,21 +14,23 @@ from tests.slurm.launched import Launched
 pytestmark = pytest.mark.slurm
 Make = Callable[..., Launched]
 RUNS = {
-    name: [["shared", 2.0, [], "gpu"], [f"own-{name}", 2.0, ["shared"], "gpu"]] for name in ("a", "b")
+    name: [["shared", 0.4, [], "gpu"], [f"own-{name}", 0.4, ["shared"], "gpu"]] for name in ("a", "b")
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
 def test_commands_while_running_and_after(cluster: Cluster, sweep: Make) -> None:
     one = sweep(RUNS)
+    hold = one.tell("shared", "hold")
     one.submit()
-    one.wait_for_start("shared")
+    one.wait_for_hold("shared")
     running = json.loads(one.command("status", "--json").stdout)
     states = {job["name"]: job["state"] for job in running["jobs"]}
     assert states == {"shared-1": "running", "a": "waiting", "b": "waiting"}
     assert running["jobs"][1]["why"] == "for shared-1"
     assert running["jobs"][0]["stage"] == "step shared · sleep_on_gpu"
     assert "shared-1" in one.command("status").stdout
+    hold.unlink()
     watched = one.command("watch", "--json")
     assert watched.returncode == 0, watched.stderr
     last = {line["name"]: line["state"] for line in map(json.loads, watched.stdout.splitlines())}
@@ -44,10 +46,12 @@ def test_commands_while_running_and_after(cluster: Cluster, sweep: Make) -> None
 
 def test_cancelling_a_run_leaves_the_others(cluster: Cluster, sweep: Make) -> None:
     one = sweep(RUNS)
+    hold = one.tell("shared", "hold")
     one.submit()
-    one.wait_for_start("shared")
+    one.wait_for_hold("shared")
     done = one.command("cancel", "b", "--json")
     assert json.loads(done.stdout)["cancelled"] == ["b"]
+    hold.unlink()
     status = one.wait_until_over()
     assert {run.name: run.state for run in status.runs} == {"a": "done", "b": "cancelled"}
     assert one.events("own-b") == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launch import attempts
+from launch import attempts, slurm
 from launch.sweep import load
 from tests.slurm.cluster import Cluster
 from tests.slurm.disturb import preempt, work_process
@@ -23,14 +23,21 @@ pytestmark = pytest.mark.slurm
 Make = Callable[..., Launched]
 
 
-def one_run(seconds: float = 5.0) -> dict[str, list[list[object]]]:
-    """A run of three stages in one job, the second of which leaves time to disturb it."""
-    stages: list[list[object]] = [
-        ["first", 0.6, [], "gpu"],
-        ["second", seconds, ["first"], "gpu"],
-        ["third", 0.4, ["second"], "gpu"],
-    ]
-    return {"run": stages}
+ONE_RUN = {"run": [["first", 0.4, [], "gpu"], ["second", 1.0, ["first"], "gpu"], ["third", 0.4, ["second"], "gpu"]]}
+
+
+def submit_and_hold(one: Launched) -> Path:
+    """Submit `ONE_RUN` and wait until its second stage stands still; removing the returned file lets it go on."""
+    hold = one.tell("second", "hold")
+    one.submit()
+    one.wait_for_hold("second")
+    return hold
+
+
+def wait_until_stopped(one: Launched, cluster: Cluster) -> None:
+    """Wait until the only job does not run any more."""
+    job = one.job("run").id
+    one.wait(lambda status: cluster.state(job) != "RUNNING", "the disturbance", 180)
 
 
 def outcomes(one: Launched, job: str = "run") -> list[str]:
@@ -53,10 +60,11 @@ def resumed(one: Launched, label: str) -> None:
 @pytest.mark.parametrize("cluster", [("shim", "yes"), ("shim", "no"), ("none", "no")], indirect=True)
 def test_preemption(cluster: Cluster, sweep: Make) -> None:
     """With a user signal the job queues itself again; without one SLURM does, and the store says where to go on."""
-    one = sweep(one_run())
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     preempt(cluster)
+    wait_until_stopped(one, cluster)
+    hold.unlink()
     assert one.wait_until_over(180).finished
     check_outcomes(one, "stopped", "finished")
     resumed(one, "second")
@@ -64,34 +72,35 @@ def test_preemption(cluster: Cluster, sweep: Make) -> None:
 
 
 def test_time_limit(cluster: Cluster, sweep: Make) -> None:
-    """SLURM looks at its clock twice a minute, so that the stage has to last that long."""
-    one = sweep(one_run(seconds=45))
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     cluster.run("scontrol", "update", f"jobid={one.job('run').id}", "timelimit=1")
     one.wait(lambda status: len(outcomes(one)) == 2, "a second attempt", 180)
     cluster.run("scontrol", "update", f"jobid={one.job('run').id}", "timelimit=10")
+    hold.unlink()
     assert one.wait_until_over(180).finished
     check_outcomes(one, "stopped", "finished")
     resumed(one, "second")
 
 
 def test_requeue_by_hand(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     cluster.run("scontrol", "requeue", one.job("run").id)
+    wait_until_stopped(one, cluster)
+    hold.unlink()
     assert one.wait_until_over(180).finished
     resumed(one, "second")
 
 
 def test_node_failure(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     node = cluster.node_of(one.job("run").id)
     cluster.kill_node(node)
     try:
+        wait_until_stopped(one, cluster)
+        hold.unlink()
         assert one.wait_until_over(240).finished
     finally:
         cluster.start_node(node)
@@ -100,10 +109,11 @@ def test_node_failure(cluster: Cluster, sweep: Make) -> None:
 
 
 def test_killed_worker_is_started_again_in_the_same_job(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     work_process(one.folder, "run").kill()
+    one.wait(lambda status: len(outcomes(one)) == 2, "a second attempt")
+    hold.unlink()
     assert one.wait_until_over().finished
     check_outcomes(one, "killed", "finished")
     resumed(one, "second")
@@ -112,9 +122,8 @@ def test_killed_worker_is_started_again_in_the_same_job(cluster: Cluster, sweep:
 
 @pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
 def test_killed_supervisor_is_a_failure_that_resume_mends(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     worker = work_process(one.folder, "run")
     supervisor = worker.parent()
     assert supervisor is not None
@@ -122,6 +131,7 @@ def test_killed_supervisor_is_a_failure_that_resume_mends(cluster: Cluster, swee
     one.wait(lambda status: status.jobs[0].state == "failed", "the failure")
     assert not worker.is_running(), "the work must die with its supervisor"
     assert cluster.final_state(one.job("run").id) == "FAILED"
+    hold.unlink()
     one.resume()
     assert one.wait_until_over().finished
     resumed(one, "second")
@@ -155,9 +165,7 @@ def test_killed_submission_leaves_nothing_running_and_can_be_resumed(
     assert killed.returncode == -9
     time.sleep(3)
     assert one.events("sample") == [], "what was submitted must not run before it is written down"
-    known = {job.id for job in one.status.jobs if job.id}
-    queued = set(cluster.run("squeue", "-h", "-r", "-o", "%i").split())
-    orphans = queued - known
+    orphans = set(slurm.tagged(load(one.folder).tag)) - {job.id for job in one.status.jobs}
     assert orphans, "the last submission was not written down"
     one.resume()
     assert one.wait_until_over(180).finished
@@ -193,7 +201,7 @@ def test_failed_stage_stops_its_dependants_only_and_resume_runs_the_rest(cluster
 
 
 def test_a_signal_before_the_handler_exists_ends_nothing(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
+    one = sweep(ONE_RUN)
     one.submit()
     job = one.job("run").id
     one.wait(lambda status: cluster.state(job) == "RUNNING", "the job to start")
@@ -218,7 +226,7 @@ def test_two_sweeps_at_once_share_their_stages(cluster: Cluster, sweep: Make) ->
 
 @pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
 def test_a_stage_that_gets_nowhere_stops_with_the_reason(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
+    one = sweep(ONE_RUN)
     killer = one.tell("second", "die")
     one.submit(max_attempts=2)
     status = one.wait_until_over()
@@ -235,13 +243,13 @@ def test_a_stage_that_gets_nowhere_stops_with_the_reason(cluster: Cluster, sweep
 
 
 def test_cancelled_sweep_stops_at_once_and_can_be_resumed(cluster: Cluster, sweep: Make) -> None:
-    one = sweep(one_run())
-    one.submit()
-    one.wait_for_start("second")
+    one = sweep(ONE_RUN)
+    hold = submit_and_hold(one)
     done = one.command("cancel", "sweep")
     assert done.returncode == 0, done.stderr
     assert one.wait_until_over().jobs[0].state == "cancelled"
     assert cluster.final_state(one.job("run").id) == "CANCELLED"
+    hold.unlink()
     one.resume()
     assert one.wait_until_over().finished
     resumed(one, "second")
