@@ -16,7 +16,6 @@ from pathlib import Path
 from submitit import SlurmExecutor
 from submitit.core.utils import FailedJobError
 from submitit.helpers import clean_env
-from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
 from launch.job import RunJob
 from launch.processes import IGNORE_USR2
@@ -40,58 +39,37 @@ class Seen:
     """SLURM's own word, such as PENDING, RUNNING, FAILED."""
     reason: str = ""
     node: str = ""
-    elapsed: str = ""
-
-
-class Watcher(SlurmInfoWatcher):
-    """Asks squeue, which works without accounting, and sacct only for jobs that squeue has forgotten.
-
-    submitit's own watcher asks sacct alone, and on clusters without accounting waits for ever for jobs that were
-    cancelled or killed.
-    """
-
-    _HEADER = "JobID|State|NodeList|Reason|Elapsed"
-    _FORMAT = "%i|%T|%N|%r|%M"
-
-    def _make_command(self) -> list[str] | None:
-        ids = sorted({job.split("_")[0] for job in self._registered})
-        if not ids:
-            return None
-        query = ["squeue", "--noheader", "--array", "--states", "all", "--format", self._FORMAT]
-        return [*query, "--jobs", ",".join(ids)]
-
-    def update(self) -> None:
-        """Refresh the states of all registered jobs."""
-        if command := self._make_command():
-            self._num_calls += 1
-            told = _run(command, allow=("Invalid job id",))
-            self._take(self.read_info(f"{self._HEADER}\n{told}"))
-        forgotten = sorted({job.split("_")[0] for job in self._registered - self._info_dict.keys()})
-        if forgotten and shutil.which("sacct"):
-            columns = ["--format", "JobID,State,NodeList", "--parsable2", "--allocations"]
-            done = subprocess.run(
-                ["sacct", *columns, "--jobs", ",".join(forgotten)],
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-            )
-            if done.returncode == 0:
-                self._take(self.read_info(done.stdout))
-
-    def _take(self, found: dict[str, dict[str, str]]) -> None:
-        """Remember what was told; an array that was cancelled before it began is told of as a whole."""
-        whole = {job: found[job.split("_")[0]] for job in self._registered if job.split("_")[0] in found}
-        self._info_dict.update({**whole, **found})
 
 
 def states(ids: Iterable[str]) -> dict[str, Seen]:
-    """Return what SLURM still knows of jobs, in one call for all of them."""
-    watcher = Watcher()
+    """Return what SLURM still knows of jobs, in one call for all of them.
+
+    squeue works without accounting; sacct is asked only for jobs that squeue has forgotten.
+    """
     wanted = set(ids)
-    for job in wanted:
-        watcher.register_job(job)
-    watcher.update()
-    return {job: _seen(watcher.get_info(job, mode="cache")) for job in wanted if watcher.get_info(job, mode="cache")}
+    found = _ask(["squeue", "--array", "--states", "all", "--format", "%i|%T|%N|%r"], wanted, "Invalid job id")
+    forgotten = wanted - found.keys()
+    if shutil.which("sacct"):
+        columns = ["--parsable2", "--allocations", "--format", "JobID,State,NodeList"]
+        found |= _ask(["sacct", *columns], forgotten, "accounting storage is disabled")
+    return found
+
+
+def _ask(command: list[str], wanted: set[str], allow: str) -> dict[str, Seen]:
+    if not wanted:
+        return {}
+    bases = sorted({job.split("_")[0] for job in wanted})
+    return read_states(_run([*command, "--noheader", "--jobs", ",".join(bases)], allow=(allow,)), wanted)
+
+
+def read_states(told: str, wanted: Iterable[str]) -> dict[str, Seen]:
+    """Read lines of "id|state|node|reason"; an array that was cancelled before it began is told of as a whole."""
+    seen: dict[str, Seen] = {}
+    for job, state, node, *reason in (line.strip().split("|") for line in told.splitlines()):
+        why = reason[0] if reason and reason[0] != "None" else ""
+        seen[job.split("_[")[0]] = Seen(state.split()[0], why, node)  # sacct says "CANCELLED by 1000"
+    whole = {job: job.split("_")[0] for job in wanted}
+    return {job: seen[job] if job in seen else seen[base] for job, base in whole.items() if {job, base} & seen.keys()}
 
 
 def tagged(tag: str) -> list[str]:
@@ -231,16 +209,6 @@ def _partitions() -> list[str]:
     return _run(["sinfo", "--noheader", "--format", "%R"]).split()
 
 
-def _seen(info: dict[str, str]) -> Seen:
-    reason = info.get("Reason", "")
-    return Seen(
-        state=info["State"].split()[0],
-        reason="" if reason == "None" else reason,
-        node=info.get("NodeList", ""),
-        elapsed=info.get("Elapsed", ""),
-    )
-
-
 def _run(command: list[str], allow: Sequence[str] = ()) -> str:
     """Run one of SLURM's commands and return what it prints; its errors become ours, except the allowed ones."""
     try:
@@ -254,6 +222,3 @@ def _run(command: list[str], allow: Sequence[str] = ()) -> str:
         words = done.stderr.removeprefix(f"{command[0]}: ").removeprefix("error: ")
         raise LaunchError(f"{command[0]}: {' '.join(words.split())}")
     return done.stdout
-
-
-SlurmJob.watcher = Watcher(delay_s=600)

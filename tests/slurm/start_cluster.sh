@@ -64,6 +64,7 @@ write_gres() {
 }
 
 # cred_expire is also how long a requeued job waits before it may start again (120 s by default).
+# NoInAddrAny and NoCtldInAddrAny: the daemons listen on loopback only.
 # FirstJobId follows the clock, so that a fresh cluster does not hand out the ids of an earlier one.
 write_config() {
   local me signal=""
@@ -75,6 +76,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=$me
 SlurmdUser=$me
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge/socket,cred_expire=5
 StateSaveLocation=$folder/state
@@ -125,13 +127,12 @@ write_sacct() {
   if [ "$accounting" = shim ]; then
     cat > "$folder/bin/sacct" <<'SHIM'
 #!/usr/bin/env bash
-# `sacct --parsable2 -o JobID,State,NodeList [-j ID[,ID…]]…`, answered by squeue.
+# `sacct --noheader --parsable2 --format JobID,State,NodeList [--jobs ID[,ID…]]…`, answered by squeue.
 ids=()
 while [ $# -gt 0 ]; do
   case $1 in -j | --jobs) ids+=("$2"); shift ;; --jobs=*) ids+=("${1#*=}") ;; esac
   shift
 done
-echo "JobID|State|NodeList"
 wanted=(); IFS=,; [ ${#ids[@]} -eq 0 ] || wanted=(-j "${ids[*]}")
 squeue -h -t all -o '%i|%T|%N' "${wanted[@]}"
 SHIM
