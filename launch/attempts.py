@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Outcome = Literal["running", "finished", "failed", "killed", "stopped"]
+LOST = "lost together with its node or its supervisor"
 Mark = tuple[int, float]
 """How far a job is: the number of its published stages, and the furthest that the next one ever came (0 to 1)."""
 
@@ -86,7 +87,7 @@ def _append(file: Path, attempt: Attempt) -> None:
 
 
 def _lost(attempt: Attempt) -> Attempt:
-    return replace(attempt, outcome="killed", reason="lost together with its node or its supervisor")
+    return replace(attempt, outcome="killed", reason=LOST)
 
 
 def _now() -> str:

@@ -39,7 +39,8 @@ def sweep_folder(runs: Path, name: str | None) -> Path:
 def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
     """Return the sweep's folder and the run or job in it that "SWEEP", "SWEEP/NAME" or "NAME" means.
 
-    A name alone is looked for in the newest sweep that has it; raises LaunchError with the nearest one.
+    A name alone is looked for in the newest sweep that has it, and the end of a name will do where no other name has
+    it; raises LaunchError with the nearest one.
     """
     sweep_name, slash, name = wanted.partition("/")
     if slash:
@@ -49,8 +50,8 @@ def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
     if wanted in known:
         return runs / wanted, None
     for one in known:
-        if wanted in _members(load(runs / one)):
-            return runs / one, wanted
+        if found := _meant(wanted, _members(load(runs / one))):
+            return runs / one, found
     members = [name for one in known for name in _members(load(runs / one))]
     problem = f"neither a sweep in {runs} nor one of its runs or jobs"
     allowed = ", ".join(known[:10]) or "none was submitted yet"
@@ -59,10 +60,16 @@ def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
 
 def _known(sweep: Sweep, name: str) -> str:
     members = _members(sweep)
-    if name in members:
-        return name
+    if found := _meant(name, members):
+        return found
     allowed = ", ".join(members[:10])
     raise LaunchError(describe("name", name, f"not in sweep {sweep.name}", allowed=allowed) + nearest(name, members))
+
+
+def _meant(name: str, members: list[str]) -> str | None:
+    """Return the member of this name, or the only one whose name ends in it after a dash."""
+    ends = [member for member in members if member.endswith(f"-{name}")]
+    return name if name in members else ends[0] if len(ends) == 1 else None
 
 
 def _members(sweep: Sweep) -> list[str]:

@@ -61,7 +61,7 @@ class RunJob:
         code = self._wait()
         if self._told_to_stop:
             self._stop_child()
-            self._end("stopped", "terminated")
+            self._end("stopped", "preemption, requeue or cancel")
             _linger()
             raise LaunchError(f"job {self.name}: terminated")
         if code < 0 or code == STOPPED:

@@ -20,7 +20,7 @@ from launch.slurm import Seen
 from launch.sweep import Submission, load, logs, write_submitted
 
 _FOREVER_MIN = 60 * 24 * 3650
-_POLL_S = 0.3
+_POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Running:
 def run(folder: Path, names: Sequence[str], width: int, tick: Callable[[], None]) -> None:
     """Run jobs, each after those it waits for, `width` at a time; what waits for a failed job does not start.
 
-    `tick` is called several times a second. Whatever ends this function ends the processes as well.
+    `tick` is called about once a second. Whatever ends this function ends the processes as well.
     """
     waiting, running = list(names), list[_Running]()
     with _terminable():

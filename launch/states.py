@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from launch import attempts, local, progress, slurm
-from launch.attempts import Attempt
+from launch.attempts import LOST, Attempt
 from launch.progress import Computed, Progress
 from launch.slurm import Seen
 from launch.sweep import JobEntry, RunEntry, Sweep, driver, last_words, log_file
@@ -33,6 +33,13 @@ _WORST_FIRST: tuple[State, ...] = (
     "failed", "lost", "blocked", "cancelled", "running", "unknown", "held", "queued", "waiting", "new",
 )  # fmt: skip
 _QUEUED = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD"}
+_REASONS = {
+    "Resources": "for a free node",
+    "Priority": "for jobs that go first",
+    "JobArrayTaskLimit": "for its turn: launch.max_running",
+    "BadConstraints": "no node has what it asks for: launch.gpus, launch.cpus, launch.constraint",
+    "ReqNodeNotAvail": "its nodes are down or reserved",
+}
 _RUNNING = {"RUNNING", "CONFIGURING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING"}
 
 
@@ -146,7 +153,7 @@ class _Survey:
     def describe(self, job: JobEntry) -> JobStatus:
         """Return how a job stands."""
         past = attempts.read(attempts.file_of(self.folder, job.name))
-        done: Verdict = ("done", "")
+        done: Verdict = ("done", _after(past[:-1]))
         state, why = done if job.name in self.complete else self._judge(job, past)
         running = state == "running"
         now = progress.read(progress.file_of(self.folder, job.name)) if running else Progress()
@@ -183,24 +190,24 @@ class _Survey:
         file = progress.file_of(self.folder, job.name)
         if progress.is_fresh(file):
             waiting = progress.read(file).waiting
-            return "running", f"waits for {waiting}" if waiting else ""
+            return "running", f"waits for {waiting}" if waiting else _after(past[:-1])
         last = past[-1] if past and past[-1].id == job.id else None
         told = self._told(job)
         if told is not None and told.state in _QUEUED:
-            return self._queued(told, job, last)
+            return self._queued(told, job, past)
         if told is not None and told.state in _RUNNING:
             return "running", "ending" if told.state == "COMPLETING" else "starting"
         return self._ended(told, job, last)
 
-    def _queued(self, told: Seen, job: JobEntry, last: Attempt | None) -> Verdict:
-        if told.reason.startswith("JobHeld") and last is None:
+    def _queued(self, told: Seen, job: JobEntry, past: list[Attempt]) -> Verdict:
+        begun = bool(past) and past[-1].id == job.id
+        if told.reason.startswith("JobHeld") and not begun:
             return "held", "its submission was interrupted: python -m launch.resume"
         if told.reason == "Dependency":
             before = self._before(job, lambda state: state != "done")
             return "waiting", f"for {', '.join(before)}" if before else "for its turn (launch.max_running)"
-        if told.reason == "BeginTime" and last is not None:
-            return "queued", f"again: {last.reason}"
-        return "queued", told.reason
+        reason = "" if begun and told.reason == "BeginTime" else _in_words(told.reason)
+        return "queued", "; ".join(filter(None, (reason, _after(past) if begun else "")))
 
     def _ended(self, told: Seen | None, job: JobEntry, last: Attempt | None) -> Verdict:
         if last is not None and last.outcome == "failed":
@@ -249,6 +256,17 @@ class _Survey:
     @cached_property
     def _estimates(self) -> Estimates:
         return Estimates((one.stage, one.seconds) for one in computed(self.folder, self.sweep))
+
+
+def _after(past: list[Attempt]) -> str:
+    """Say what ended earlier attempts that were not to blame for it."""
+    reasons = dict.fromkeys(one.reason or LOST for one in past if one.outcome != "failed")
+    return f"again after: {', '.join(reasons)}" if reasons else ""
+
+
+def _in_words(reason: str) -> str:
+    """Say in words what SLURM's commonest reasons mean; the others speak for themselves."""
+    return f"{_REASONS[reason]} ({reason})" if reason in _REASONS else reason
 
 
 def _seconds(attempt: Attempt, running: bool) -> float:

@@ -10,7 +10,7 @@ from rich.console import Console
 from launch import cli
 from launch.states import survey
 from launch.sweep import load
-from launch.view import as_data, print_status
+from launch.view import as_data, render
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +26,7 @@ def _show(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         cli.print_json(as_data(status))
     else:
-        print_status(status, console)
+        console.print(render(status))
     return 0
 
 

@@ -15,7 +15,7 @@ from launch.cut import Job
 from launch.runs import PLANNER
 from launch.states import ACTIVE, SweepStatus, survey
 from launch.sweep import FILE, Submission, Sweep, driving, load, logs, write_submitted
-from launch.view import live, print_status
+from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
@@ -59,13 +59,13 @@ def dispatch(folder: Path, console: Console) -> int:
         _announce(folder, len(jobs), console)
         return 0
     try:
-        with live(folder, console) as tick:
-            local.run(folder, [job.name for job in jobs], width, tick)
+        with live(console) as show:
+            local.run(folder, [job.name for job in jobs], width, lambda: show(survey(folder, load(folder))))
     except KeyboardInterrupt:
         mend = f"python -m launch.resume {folder.name} goes on where it was"
         raise Interrupted(f"interrupted; nothing is lost. {mend}") from None
     ended = survey(folder, load(folder))
-    print_status(ended, console)
+    console.print(render(ended))
     return 0 if ended.finished else 1
 
 

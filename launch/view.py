@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from itertools import takewhile
+from typing import Any, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from launch.states import JobStatus, RunStatus, SweepStatus, survey
-from launch.sweep import load
+from launch.states import JobStatus, RunStatus, SweepStatus
 
 _COLOURS = {
     "done": "green",
@@ -30,17 +29,14 @@ _COLOURS = {
     "new": "dim",
     "unknown": "magenta",
 }
-_REFRESH_S = 1.0
-
-
-def print_status(status: SweepStatus, console: Console) -> None:
-    """Print a sweep's jobs and runs."""
-    console.print(render(status))
+_NUMBERS = {"stages", "try", "time", "left"}
+_WORDS = {"job", "run", "what"}
 
 
 def render(status: SweepStatus) -> Group:
     """Return a sweep's jobs and runs as tables, with one line that sums them up."""
-    return Group(_jobs_table(status.jobs), _runs_table(status.runs), Text(summary(status)))
+    short = _shortener([run.name for run in status.runs])
+    return Group(_jobs_table(status.jobs, short), _runs_table(status.runs, short), Text(summary(status)))
 
 
 def summary(status: SweepStatus) -> str:
@@ -56,14 +52,30 @@ def as_data(status: SweepStatus) -> dict[str, Any]:
     return {**asdict(status), "active": status.active, "finished": status.finished}
 
 
+Show = Callable[[SweepStatus], None]
+
+
 @contextmanager
-def live(folder: Path, console: Console) -> Iterator[Callable[[], None]]:
-    """Keep a sweep's status on the screen; without a terminal, print a line whenever a job changes its state."""
+def live(console: Console) -> Iterator[Show]:
+    """Yield what keeps a status on the screen; without a terminal it prints a line for whatever changed."""
     if not console.is_terminal:
-        yield _lines(folder, console)
+        yield changes(lambda job: (job.state, job.why), lambda job: _tell(job, console))
         return
-    with Live(render(survey(folder, load(folder))), console=console, auto_refresh=False) as shown:
-        yield _every(_REFRESH_S, lambda: shown.update(render(survey(folder, load(folder))), refresh=True))
+    with Live(console=console, auto_refresh=False) as shown:
+        yield lambda status: shown.update(render(status), refresh=True)
+
+
+def changes(aspect: Callable[[JobStatus], object], tell: Callable[[JobStatus], None]) -> Show:
+    """Return what tells of every job of which an aspect is another one than the last time."""
+    last: dict[str, object] = {}
+
+    def show(status: SweepStatus) -> None:
+        for job in status.jobs:
+            if last.get(job.name) != aspect(job):
+                last[job.name] = aspect(job)
+                tell(job)
+
+    return show
 
 
 def duration(seconds: float | None) -> str:
@@ -75,40 +87,42 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _jobs_table(jobs: list[JobStatus]) -> Table:
-    table = Table(title="jobs", title_justify="left", header_style="bold")
-    table.add_column("job", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for title in ("runs", "stages", "try"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for title in ("now", "where", "time", "why"):
-        table.add_column(title, overflow="fold")
+def _jobs_table(jobs: list[JobStatus], short: Callable[[str], str]) -> Table:
+    table = _table("jobs", ("job", "state", "stages", "try", "where", "time", "left", "what"))
     for job in jobs:
-        runs, stages, attempt = str(len(job.runs)), f"{job.done}/{job.total}", str(job.attempt or "")
         where = "@".join(word for word in (job.id, job.node) if word)
-        table.add_row(job.name, _state(job.state), runs, stages, attempt, _now(job), where, _time(job), Text(job.why))
+        left = f"~{duration(job.left_s)}" if job.left_s is not None else ""
+        counts = f"{job.done}/{job.total}", str(job.attempt or ""), where, duration(job.elapsed_s), left
+        table.add_row(short(job.name), _state(job.state), *counts, Text(_what(job, short)))
     return table
 
 
-def _time(job: JobStatus) -> str:
-    left = f" + ~{duration(job.left_s)}" if job.left_s is not None else ""
-    return f"{duration(job.elapsed_s)}{left}"
-
-
-def _now(job: JobStatus) -> Text:
-    share = f" {job.fraction:.0%}" if job.fraction is not None else ""
-    return Text(f"{job.stage}{share}")
-
-
-def _runs_table(runs: list[RunStatus]) -> Table:
-    table = Table(title="runs", title_justify="left", header_style="bold")
-    table.add_column("run", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    table.add_column("stages", justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+def _runs_table(runs: list[RunStatus], short: Callable[[str], str]) -> Table:
+    table = _table("runs", ("run", "state", "stages", "what"))
     for run in runs:
-        table.add_row(run.name, _state(run.state), f"{run.done}/{run.total}", Text(run.why))
+        table.add_row(run.name, _state(run.state), f"{run.done}/{run.total}", Text(short(run.why)))
     return table
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column in _NUMBERS else "left"
+        table.add_column(column, justify=justify, no_wrap=column not in _WORDS, overflow="fold")
+    return table
+
+
+def _what(job: JobStatus, short: Callable[[str], str]) -> str:
+    """Say what runs and how far it is, and why a job waits, ended or started again."""
+    share = f" {job.fraction:.0%}" if job.fraction is not None else ""
+    return "; ".join(filter(None, (f"{job.stage}{share}", short(job.why))))
+
+
+def _shortener(names: list[str]) -> Callable[[str], str]:
+    """Return what leaves away the words that the names of all runs begin with; commands take such names as well."""
+    words = zip(*(name.split("-") for name in names), strict=False) if len(names) > 1 else ()
+    start = "".join(f"{word}-" for word, *others in takewhile(lambda same: len(set(same)) == 1, words))
+    return lambda text: text.replace(start, "") if start else text
 
 
 def _state(state: str) -> Text:
@@ -120,25 +134,6 @@ def _counts(states: Iterator[str]) -> list[str]:
     return [f"{found.count(state)} {state}" for state in _COLOURS if state in found]
 
 
-def _lines(folder: Path, console: Console) -> Callable[[], None]:
-    last: dict[str, tuple[str, str]] = {}
-
-    def tell() -> None:
-        for job in survey(folder, load(folder)).jobs:
-            if last.get(job.name) != (job.state, job.why):
-                last[job.name] = (job.state, job.why)
-                because = f" ({job.why})" if job.why else ""
-                console.print(f"{job.name} {job.state}{because}", markup=False, highlight=False, soft_wrap=True)
-
-    return _every(_REFRESH_S, tell)
-
-
-def _every(seconds: float, action: Callable[[], None]) -> Callable[[], None]:
-    last = [-seconds]
-
-    def act() -> None:
-        if time.monotonic() - last[0] >= seconds:
-            action()
-            last[0] = time.monotonic()
-
-    return act
+def _tell(job: JobStatus, console: Console) -> None:
+    because = f" ({job.why})" if job.why else ""
+    console.print(f"{job.name} {job.state}{because}", markup=False, highlight=False, soft_wrap=True)

@@ -6,14 +6,15 @@ import argparse
 import json
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 
 from rich.console import Console
 
 from launch import cli
-from launch.states import SweepStatus, survey
+from launch.states import JobStatus, survey
 from launch.sweep import load
-from launch.view import live, print_status, summary
+from launch.view import changes, live, render, summary
 
 _POLL_S = 2.0
 
@@ -28,31 +29,18 @@ def main(arguments: list[str]) -> int:
 def _watch(arguments: argparse.Namespace, console: Console) -> int:
     """Return 0 if everything is done at the end, 1 if not; with --json, print a line per job and change."""
     folder = cli.sweep_folder(arguments.runs, arguments.sweep)
-    if arguments.json:
-        last: dict[str, str] = {}
-        while (status := survey(folder, load(folder))).active:
-            _print_changes(status, last)
+    with nullcontext(changes(asdict, _print_json)) if arguments.json else live(console) as show:
+        show(status := survey(folder, load(folder)))
+        while status.active:
             time.sleep(_POLL_S)
-        _print_changes(status, last)
-        return 0 if status.finished else 1
-    with live(folder, console) as tick:
-        while survey(folder, load(folder)).active:
-            tick()
-            time.sleep(_POLL_S)
-    ended = survey(folder, load(folder))
-    if console.is_terminal:
-        console.print(summary(ended), soft_wrap=True)
-    else:
-        print_status(ended, console)
-    return 0 if ended.finished else 1
+            show(status := survey(folder, load(folder)))
+    if not arguments.json:
+        console.print(summary(status) if console.is_terminal else render(status), soft_wrap=console.is_terminal)
+    return 0 if status.finished else 1
 
 
-def _print_changes(status: SweepStatus, last: dict[str, str]) -> None:
-    for job in status.jobs:
-        line = json.dumps(asdict(job))
-        if last.get(job.name) != line:
-            last[job.name] = line
-            print(line, flush=True)
+def _print_json(job: JobStatus) -> None:
+    print(json.dumps(asdict(job)), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launch import attempts, progress, states
-from launch.slurm import Seen, Watcher
+from launch import attempts, progress, slurm, states
+from launch.slurm import Seen
 from launch.states import JobStatus
 from launch.sweep import Submission, load, write_cancelled, write_submitted
 from mt.errors import LaunchError
@@ -39,7 +39,7 @@ def judged(one: Launched) -> list[tuple[str, str]]:
 
 def test_what_waits_says_for_what(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
     says(monkeypatch, {"1": Seen("PENDING", "Resources"), "2": Seen("PENDING", "Dependency")})
-    assert judged(one) == [("queued", "Resources"), ("waiting", "for run")]
+    assert judged(one) == [("queued", "for a free node (Resources)"), ("waiting", "for run")]
 
 
 def test_a_submission_that_was_interrupted_is_held(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,9 @@ def test_a_queued_again_job_says_why(one: Launched, monkeypatch: pytest.MonkeyPa
     file = attempts.file_of(one.folder, "run")
     attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "stopped", "preempted")
     says(monkeypatch, {"1": Seen("PENDING", "BeginTime"), "2": Seen("PENDING", "Dependency")})
-    assert judged(one)[0] == ("queued", "again: preempted")
+    assert judged(one)[0] == ("queued", "again after: preempted")
+    says(monkeypatch, {"1": Seen("PENDING", "Priority"), "2": Seen("PENDING", "Dependency")})
+    assert judged(one)[0] == ("queued", "for jobs that go first (Priority); again after: preempted")
 
 
 def test_a_cancelled_job_is_cancelled_until_it_is_submitted_again(
@@ -112,7 +114,7 @@ def test_a_cancelled_job_is_cancelled_until_it_is_submitted_again(
     assert judged(one)[0] == ("cancelled", "")
     write_submitted(one.folder, {"run": Submission.now("7")})
     says(monkeypatch, {"7": Seen("PENDING", "Priority")})
-    assert judged(one)[0] == ("queued", "Priority")
+    assert judged(one)[0] == ("queued", "for jobs that go first (Priority)")
 
 
 def test_progress_of_the_running_stage_is_shown(one: Launched) -> None:
@@ -129,12 +131,16 @@ def test_progress_of_the_running_stage_is_shown(one: Launched) -> None:
 
 
 def test_squeue_and_sacct_are_read_alike() -> None:
-    watcher = Watcher()
-    for job in ("7", "8_0", "8_1", "9_3"):
-        watcher.register_job(job)
-    watcher._take(
-        watcher.read_info("JobID|State|NodeList|Reason|Elapsed\n7|RUNNING|n1|None|0:10\n8|CANCELLED||None|0:00")
-    )
-    watcher._take(watcher.read_info("JobID|State|NodeList\n9_3|FAILED|n2"))
-    found = {job: watcher.get_info(job, mode="cache").get("State") for job in ("7", "8_0", "8_1", "9_3", "5")}
-    assert found == {"7": "RUNNING", "8_0": "CANCELLED", "8_1": "CANCELLED", "9_3": "FAILED", "5": None}
+    squeue = "7|RUNNING|n1|None\n8|CANCELLED||None\n6_0|PENDING||Dependency\n"
+    sacct = "9_3|CANCELLED by 1000|n2\n4_[0-3%2]|CANCELLED|None assigned\n"
+    found = slurm.read_states(squeue + sacct, ["7", "8_0", "8_1", "6_0", "6_1", "9_3", "4_2", "5"])
+    assert {job: seen.state for job, seen in found.items()} == {
+        "7": "RUNNING",
+        "8_0": "CANCELLED",
+        "8_1": "CANCELLED",
+        "6_0": "PENDING",
+        "9_3": "CANCELLED",
+        "4_2": "CANCELLED",
+    }
+    assert found["6_0"].reason == "Dependency"
+    assert found["7"] == Seen("RUNNING", "", "n1")

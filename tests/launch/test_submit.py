@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from launch.work import plan_run
 from mt.config.compose import compose_runs
 from mt.door.execution import Interrupted
 from mt.errors import ConfigError
+from tests.slurm.launched import PROJECT
 from tests.small import small
 
 
@@ -74,6 +77,21 @@ def test_judging_over_the_network_holds_no_gpus(launched: Any, monkeypatch: pyte
     assert network
     assert all(job.name.endswith("-judge") or "-judge-" in job.name for job in network)
     assert {sweep.stage[key].kind for job in network for key in job.stages} == {"judge_over_network"}
+
+
+def test_submission_and_status_import_no_torch(tmp_path: Path) -> None:
+    """In a process of its own; the jobs' processes alone are not started."""
+    line = small(tmp_path, "launch=local", "objective=dpo,ipo", "sweep=two")
+    code = (
+        "import sys; from launch import local, status; from mt.run import main\n"
+        "local.run = lambda *arguments: None\n"
+        f"assert main(['-m', *{line!r}]) == 1\n"
+        f"assert status.main(['--runs', {str(tmp_path / 'runs')!r}]) == 0\n"
+        "assert not {'torch', 'transformers'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=PROJECT)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "two" / "sweep.json").is_file()
 
 
 def test_runs_that_are_launched_differently_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""The commands' arguments, names and errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch.cli import locate
+from mt.errors import LaunchError
+from tests.slurm import fakes
+from tests.slurm.launched import PROJECT, Launched
+
+Make = Callable[..., Launched]
+COMMANDS = ("status", "watch", "logs", "resume", "cancel", "list")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_knows_plain_data(command: str) -> None:
+    line = [sys.executable, "-m", f"launch.{command}", "--help"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=PROJECT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"python -m launch.{command}" in done.stdout
+    assert "--json" in done.stdout
+
+
+def test_a_name_is_a_sweep_a_run_a_job_or_the_end_of_one(sweep: Make) -> None:
+    one = sweep(fakes.grid(["dpo", "ipo"], ["both", "contrast"]))
+    one.write()
+    runs = one.folder.parent
+    assert locate(runs, "sweep") == (one.folder, None)
+    assert locate(runs, "dpo-both") == (one.folder, "dpo-both")
+    assert locate(runs, "sweep/shared-1") == (one.folder, "shared-1")
+    longer = sweep({f"mutual-{name}": stages for name, stages in one.runs.items()}, "longer")
+    longer.write()
+    assert locate(runs, "longer/ipo-both") == (longer.folder, "mutual-ipo-both")
+    with pytest.raises(LaunchError, match=r"name=both: neither a sweep in .* nor one of its runs or jobs"):
+        locate(runs, "both")
+    with pytest.raises(LaunchError, match=r"name=dpo-bot: not in sweep sweep.*Did you mean 'dpo-both'"):
+        locate(runs, "sweep/dpo-bot")
+
+
+def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "launch.status", "--runs", str(tmp_path), "mine"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=PROJECT, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "sweep=mine: no such sweep" in done.stderr
+
+
+def test_status_of_what_was_written_but_not_submitted(sweep: Make) -> None:
+    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
+    one.write("local")
+    found = json.loads(one.command("status", "--json").stdout)
+    assert [(job["name"], job["state"]) for job in found["jobs"]] == [("run", "new")]
+    assert not found["active"]
