@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -59,8 +60,10 @@ def hundred_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
     sweep = load(folder / "runs" / "hundred")
     timed(command("cancel", folder, "hundred"))
     running.run("scontrol", "update", "nodename=ALL", "state=resume")
-    print(f"\n| {len(sweep.runs)} runs, {len(sweep.stages)} stages, {len(sweep.jobs)} jobs | seconds |\n|---|---|")
-    print(f"| plan and submit | {submitted:.1f} |\n| status | {looked:.1f} |")
+    counts = f"{len(sweep.runs)} runs, {len(sweep.stages)} stages, {len(sweep.jobs)} jobs"
+    print(f"\nload {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores\n")
+    print(f"| {counts} | seconds | of them on a core |\n|---|---|---|")
+    print(f"| plan and submit | {submitted} |\n| status | {looked} |", flush=True)
 
 
 def six_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
@@ -81,6 +84,7 @@ def disturb(running: Cluster, folder: Path) -> None:
     second = wait_for_job(folder, lambda job: job.state == "running" and job.name != first.name and bool(job.stage))
     preempt(running)
     wait_for_job(folder, lambda job: job.name == second.name and job.state == "queued")
+    wait_for_job(folder, lambda job: job.left_s is not None)
     print(f"\nwhile it runs: the worker of {first.name} was killed, {second.name} was preempted", flush=True)
     subprocess.run(command("status", folder.parents[1], folder.name), check=True)
 
@@ -119,13 +123,15 @@ def command(name: str, folder: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"launch.{name}", "--runs", str(folder / "runs"), *arguments]
 
 
-def timed(line: list[str]) -> float:
-    """Run a command and return its seconds."""
-    begun = time.perf_counter()
+def timed(line: list[str]) -> str:
+    """Run a command and return its seconds, and those in which it had a core, as cells of a table."""
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(line, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{line}: {done.stdout}{done.stderr}")
-    return time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    computing = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return f"{time.perf_counter() - begun:.1f} | {computing:.1f}"
 
 
 if __name__ == "__main__":

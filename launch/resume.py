@@ -33,14 +33,16 @@ def main(arguments: list[str]) -> int:
 
 def _resume(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep).absolute()
+    said = Console(stderr=True) if arguments.json else console
     with driving(folder):
         _change(folder, arguments.changes)
         if load(folder).launch.name == "slurm":
             slurm.check_commands()
+        code = 0
         if survey(folder, load(folder)).finished:
-            console.print(f"{folder.name}: everything is done already")
-            return 0
-        code = dispatch(folder, Console(stderr=True) if arguments.json else console)
+            said.print(f"{folder.name}: everything is done already")
+        else:
+            code = dispatch(folder, said)
     if arguments.json:
         cli.print_json(as_data(survey(folder, load(folder))))
     return code

@@ -67,6 +67,20 @@ class Cluster:
         """Return the node that a job runs on."""
         return self.run("squeue", "-h", "-r", "-j", job_id, "-o", "%N").strip()
 
+    def forget(self) -> None:
+        """Let SLURM know nothing of any job, as it does some time after they ended."""
+        environment = {**os.environ, **self.environment}
+        pid = int((self.folder / "run/slurmctld.pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while _is_alive(pid):
+            assert time.monotonic() < deadline, "slurmctld does not end"
+            time.sleep(0.1)
+        subprocess.run(["slurmctld", "-c", "-f", environment["SLURM_CONF"]], env=environment, check=True)
+        while "idle" not in subprocess.run(["sinfo", "-h"], env=environment, capture_output=True, text=True).stdout:
+            assert time.monotonic() < deadline, "the nodes do not come back"
+            time.sleep(0.3)
+
     def kill_node(self, node: str) -> None:
         """End a node as a power cut would: its daemon, its jobs' supervisors, and everything they run."""
         jobs = self.run("squeue", "-h", "-w", node, "-o", "%A").split()
@@ -110,6 +124,13 @@ def running_cluster(accounting: str = "shim", user_signal: str = "yes") -> Itera
         assert stopper.stdin is not None
         stopper.stdin.close()
         stopper.wait(timeout=120)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _processes_called(title: str) -> list[int]:

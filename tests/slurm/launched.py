@@ -113,5 +113,11 @@ class Launched:
 
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m launch.<name>` as from another shell."""
-        line = [sys.executable, "-m", f"launch.{name}", "--runs", str(self.folder.parent), *arguments]
-        return subprocess.run(line, capture_output=True, text=True, timeout=120, cwd=PROJECT)
+        return subprocess.run(self._line(name, arguments), capture_output=True, text=True, timeout=120, cwd=PROJECT)
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start `python -m launch.<name>` as from another shell."""
+        return subprocess.Popen(self._line(name, arguments), stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+
+    def _line(self, name: str, arguments: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", f"launch.{name}", "--runs", str(self.folder.parent), *arguments]

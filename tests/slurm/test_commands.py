@@ -30,18 +30,45 @@ def test_commands_while_running_and_after(cluster: Cluster, sweep: Make) -> None
     assert running["jobs"][1]["why"] == "for shared-1"
     assert running["jobs"][0]["stage"] == "step shared · sleep_on_gpu"
     assert "shared-1" in one.command("status").stdout
+    following = one.start("logs", "sweep", "--follow")
     hold.unlink()
     watched = one.command("watch", "--json")
     assert watched.returncode == 0, watched.stderr
     last = {line["name"]: line["state"] for line in map(json.loads, watched.stdout.splitlines())}
     assert last == {"shared-1": "done", "a": "done", "b": "done"}
+    followed, _ = following.communicate(timeout=120)
+    assert all(f"--- {name} " in followed for name in ("shared-1", "a", "b"))
+    assert "shared-1" in one.command("watch", "sweep").stdout
     logs = one.command("logs", "a").stdout
     assert "--- shared-1" in logs
     assert "--- a " in logs
     assert "--- b " not in logs
+    files = json.loads(one.command("logs", "a", "--json").stdout)
+    assert [(row["job"], row["exists"]) for row in files] == [("shared-1", True), ("a", True)]
+    assert "2/2" in one.command("list").stdout
     listed = json.loads(one.command("list", "--json").stdout)
     assert [(row["name"], row["runs_done"], row["state"]) for row in listed] == [("sweep", 2, "done")]
     assert "everything is done already" in one.command("resume", "sweep").stdout
+    assert json.loads(one.command("resume", "sweep", "--json").stdout)["finished"]
+
+
+@pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
+def test_days_later_when_slurm_has_forgotten_the_jobs(cluster: Cluster, sweep: Make) -> None:
+    """What failed is still failed, what waited for it blocked, and `resume` runs both."""
+    one = sweep(RUNS)
+    broken = one.tell("own-a", "fail")
+    one.submit()
+    one.wait_until_over()
+    cluster.forget()
+    status = json.loads(one.command("status", "--json").stdout)
+    assert {job["name"]: job["state"] for job in status["jobs"]} == {"shared-1": "done", "a": "failed", "b": "done"}
+    assert "own-a: told to fail" in status["runs"][0]["why"]
+    assert "--- a " in one.command("logs", "a").stdout
+    assert "nothing to cancel" in one.command("cancel", "sweep").stdout
+    broken.unlink()
+    assert one.command("resume", "sweep").returncode == 0
+    assert one.wait_until_over().finished
+    one.check_results()
 
 
 def test_cancelling_a_run_leaves_the_others(cluster: Cluster, sweep: Make) -> None:
