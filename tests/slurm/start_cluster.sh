@@ -134,7 +134,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 wanted=(); IFS=,; [ ${#ids[@]} -eq 0 ] || wanted=(-j "${ids[*]}")
-squeue -h -t all -o '%i|%T|%N' "${wanted[@]}"
+squeue -h -t all -o '%i|%T|%N' "${wanted[@]}" 2>/dev/null || true # sacct is silent about ids it does not know
 SHIM
     chmod 755 "$folder/bin/sacct"
   fi
