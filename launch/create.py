@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from launch.cut import Job, cut
+from launch.cut import cut
 from launch.mark import mark_store
-from launch.sweep import FILE, JobEntry, RunEntry, StageEntry, Sweep, load, save, write_configs
+from launch.sweep import FILE, RunEntry, Sweep, load, save, write_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
 from mt.workflow import provenance
@@ -58,7 +58,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
     needed = {stage.key for stages in missing.values() for stage in stages}
     merged = merge(run.plan for run in runs)
     stages = [
-        StageEntry(key=stage.key, address=stage.address, label=merged.label(stage))
+        {"key": stage.key, "address": stage.address, "label": merged.label(stage)}
         for stage in merged.order
         if stage.key in needed
     ]
@@ -77,8 +77,8 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "launch": launch.model_dump(),
             "git": git,
             "runs": [_run_entry(run) for run in runs],
-            "stages": [entry.model_dump() for entry in stages],
-            "jobs": [_job_entry(job).model_dump() for job in jobs],
+            "stages": stages,
+            "jobs": [asdict(job) for job in jobs],
         }
     )
     save(folder, sweep)
@@ -124,15 +124,3 @@ def _run_entry(run: NewRun) -> dict[str, Any]:
     total = sum(not isinstance(stage, External) for stage in run.plan.order)
     entry = RunEntry(name=run.name, overrides=run.overrides, folder=str(run.folder.absolute()), total=total)
     return entry.model_dump()
-
-
-def _job_entry(job: Job) -> JobEntry:
-    return JobEntry(
-        name=job.name,
-        resource=job.resource,
-        stages=list(job.stages),
-        runs=list(job.runs),
-        after=list(job.after),
-        records=list(job.records),
-        cost=job.cost,
-    )

@@ -103,7 +103,7 @@ class RunJob:
         """Trust published artifacts rather than an exit code."""
         sweep = load(Path(self.folder))
         if code == 0:
-            absent = [key for key in sweep.job[self.name].stages if not sweep.artifact(key).is_file()]
+            absent = sweep.absent(self.name)
             if not absent:
                 return
             reason = f"job {self.name}: its work ended without publishing {sweep.stage[absent[0]].address}"
@@ -138,7 +138,7 @@ class RunJob:
 
 
 def _mark(sweep: Sweep, job: JobEntry, progress_file: Path) -> Mark:
-    absent = [key for key in job.stages if not sweep.artifact(key).is_file()]
+    absent = sweep.absent(job.name)
     last = progress.read(progress_file)
     return len(job.stages) - len(absent), last.best if last.stage in absent else 0.0
 

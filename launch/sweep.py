@@ -148,10 +148,13 @@ class Sweep(Config):
         """Return the file that exists once the stage is published."""
         return Path(self.store) / self.stage[key].address / "artifact.json"
 
+    def absent(self, name: str) -> list[str]:
+        """Return the keys of a job's stages that are not published."""
+        return [key for key in self.job[name].stages if not self.artifact(key).is_file()]
+
     def is_done(self, name: str) -> bool:
         """Say whether everything that a job was to publish and to record is there."""
-        job = self.job[name]
-        return all(self.artifact(key).is_file() for key in job.stages) and all(map(self.is_recorded, job.records))
+        return not self.absent(name) and all(map(self.is_recorded, self.job[name].records))
 
     def is_recorded(self, run: str) -> bool:
         """Say whether a run's record is complete."""

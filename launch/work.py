@@ -113,7 +113,7 @@ def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
     count = attempts.without_progress(past, present.id, present.mark)
     if not isinstance(sweep.launch, DetachedConfig) or count < sweep.launch.max_attempts:
         return
-    absent = [key for key in sweep.job[name].stages if not sweep.artifact(key).is_file()]
+    absent = sweep.absent(name)
     what = sweep.stage[absent[0]].address if absent else "its record"
     last = past[-1]
     raise LaunchError(
