@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mt.config.method import DoubtConfig
@@ -77,11 +77,15 @@ class ContrastPairs(Stage):
         rewards = [work.rows(Rewards, stage) if stage else None for stage in (self.new_rewards, self.old_rewards)]
         new, old = work.rows(Samples, self.new), work.rows(Samples, self.old)
         selected = contrast(new, old, seed=self.seed, new_rewards=rewards[0], old_rewards=rewards[1])
-        if self.doubt is not None:
-            rule = keep_credible if self.doubt.name == "filter" else weigh_by_credibility
-            doubted = rule(selected.rows, **self.doubt.settings())
-            selected = replace(doubted, counts=doubted.counts | selected.counts | {"kept": len(doubted.rows)})
-        publish(work, selected, Pair)
+        if self.doubt is None:
+            publish(work, selected, Pair)
+            return
+        rule = keep_credible if self.doubt.name == "filter" else weigh_by_credibility
+        doubted = rule(selected.rows, **self.doubt.settings())
+        work.count(**doubted.counts | selected.counts | {"kept": len(doubted.rows)})
+        if not doubted.rows:  # an answer too: no gain was credible, and self-training pairs are all there is to learn
+            work.note("no contrast pair was credible: all were left out")
+        work.write(doubted.rows, Pair)
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,6 +74,13 @@ def test_doubt_drops_contrast_pairs_whose_gain_the_labeler_does_not_see(bench: B
     assert bench.counts(stage).items() >= wanted.items()
 
 
+def test_doubt_may_leave_no_contrast_pair(bench: Bench) -> None:
+    stage = ContrastPairs(seed=0, doubt=Filter(name="filter", margin=9.0), **DOUBTED)
+    assert bench.rows(stage, Pair) == []
+    assert bench.counts(stage)["kept"] == 0
+    assert bench.notes.texts == ["no contrast pair was credible: all were left out"]
+
+
 def test_doubt_weighs_contrast_pairs_by_the_labelers_probability(bench: Bench) -> None:
     stage = ContrastPairs(seed=0, doubt=Weigh(name="weigh", score_scale=1.0), **DOUBTED)
     first, second = bench.rows(stage, Pair)
