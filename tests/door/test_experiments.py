@@ -43,7 +43,7 @@ FEW = ["eval.held_out.prompts=8", "eval.alpaca_eval.prompts=6"]
 SWEEPS = {
     "paper": [f"experiment={','.join(PAPER)}", *FEW, "eval.arena_hard.prompts=6"],
     "related": ["experiment=related", *FEW, "eval=[held_out,alpaca_eval]", "eval.held_out.diagnostics=false"],
-    "study": ["experiment=study", *FEW, "world_seed=0"],
+    "study": ["experiment=study", *FEW, "eval=[held_out,alpaca_eval,reward_bench]", "world_seed=0"],
 }
 
 
