@@ -105,9 +105,13 @@ class TransformersJudge(_Local):
 
 
 class VllmJudge(_Local):
-    """A local judge model by vLLM; its preferences are 1 or 2, read from the greedy text."""
+    """A local judge model by vLLM: log-probabilities of m and M, or a text decoded greedily."""
 
     name: Literal["vllm"]
+    preference_by: Literal["logprobs", "text"]
+    """Weighted preferences from the first token's log-probabilities, or 1 and 2 from the text."""
+    top_logprobs: Annotated[int, Field(ge=2, le=20)]
+    """Likeliest first tokens among which m and M are looked for; vLLM tells at most 20."""
     generator: VllmGenerator
     """How texts are written."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mt.config.engines import DecodingConfig, VllmGenerator
 from mt.engines.generation.prompts import check_decoding, fit_prompts
@@ -33,6 +34,25 @@ class VllmEngine:
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str] = ()
     ) -> Iterator[Samples]:
         """Yield each prompt's responses as a worker finishes them."""
+        for prompt, rows in self._asked(prompts, decoding, seed, skip):
+            responses = [self._response(ids, reason) for ids, reason, _ in rows] * (decoding.samples // len(rows))
+            yield Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)
+
+    def first_tokens(
+        self, prompts: Sequence[Prompt], max_length: int, most: int
+    ) -> Iterator[tuple[str, dict[str, float]]]:
+        """Yield each prompt's id with the log-probabilities of its answer's `most` likeliest first tokens, by text."""
+        decoding = DecodingConfig(samples=1, temperature=0.0, top_p=1.0, max_new_tokens=1, max_length=max_length)
+        for prompt, rows in self._asked(prompts, decoding, 0, (), most):
+            found: dict[str, float] = {}
+            for token, logprob in rows[0][2]:
+                found.setdefault(str(self.tokenizer.decode([token])), logprob)  # likeliest first
+            yield prompt.prompt_id, found
+
+    def _asked(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str], most: int = 0
+    ) -> Iterator[tuple[Prompt, list[Any]]]:
+        """Yield each prompt with what the worker says of its copies: token ids, finish reason, first alternatives."""
         check_decoding(self.folder, decoding)
         ready, self.counts = fit_prompts(prompts, self.tokenizer, self.config, decoding)
         copies = 1 if decoding.temperature == 0 else decoding.samples
@@ -48,11 +68,10 @@ class VllmEngine:
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
             "stop": self.stop,
+            "alternatives": most,
         }
         for number, rows in run_vllm(self.config, _WORKER, request, items):
-            prompt = ready[number].prompt
-            responses = [self._response(ids, reason) for ids, reason in rows] * (decoding.samples // copies)
-            yield Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)
+            yield ready[number].prompt, rows
 
     def _response(self, ids: list[int], reason: str) -> Response:
         finished = reason == "stop"

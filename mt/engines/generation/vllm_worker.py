@@ -11,7 +11,7 @@ from mt.engines.workers import read_items, read_request
 
 
 def main() -> None:
-    """Sample the request's prompts; each result is a list of [token ids, finish reason]."""
+    """Sample the request's prompts; each result is a list of [token ids, finish reason, first alternatives]."""
     request, folder = read_request()
     from vllm import LLM
 
@@ -32,6 +32,7 @@ def _prompts(request: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[
             max_tokens=room,
             seed=seed,
             stop_token_ids=request["stop"],
+            logprobs=request["alternatives"] or None,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -40,7 +41,15 @@ def _prompts(request: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[
 
 def _responses(output: Any) -> list[list[Any]]:
     ordered = sorted(output.outputs, key=lambda response: response.index)
-    return [[list(response.token_ids), response.finish_reason] for response in ordered]
+    return [
+        [list(response.token_ids), response.finish_reason, _alternatives(response.logprobs)] for response in ordered
+    ]
+
+
+def _alternatives(logprobs: Any) -> list[list[Any]]:
+    """Return [token id, log-probability] of the first token's alternatives, likeliest first."""
+    first = logprobs[0] if logprobs else {}
+    return sorted(([token, entry.logprob] for token, entry in first.items()), key=lambda pair: -pair[1])
 
 
 if __name__ == "__main__":

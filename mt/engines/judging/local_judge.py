@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mt.config.engines import DecodingConfig
 from mt.config.judge import TransformersJudge, VllmJudge
 from mt.engines.generation import open_generator
-from mt.engines.judging.answers import NAMES, preference_from_logprobs, read_answer
+from mt.engines.generation.vllm import open_vllm
+from mt.engines.judging.answers import NAMES, preference_from_logprobs, read_answer, read_logprobs
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style, load_template
@@ -36,13 +37,30 @@ class LocalAsker:
             "max_tokens": config.max_tokens,
             "generator": config.generator.identity(),
         }
+        if isinstance(config, VllmJudge):
+            self.identity = {**self.identity, "by": config.preference_by, "top_logprobs": config.top_logprobs}
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield the answers as they are computed."""
-        by_logprobs = self._style == "preference" and isinstance(self._config, TransformersJudge)
-        for index, answer in self._by_logprobs(questions) if by_logprobs else self._by_text(questions):
+        for index, answer in self._way()(questions):
             keep(index, answer)
             yield index, answer
+
+    def _way(self) -> Callable[[Sequence[Question]], Iterator[tuple[int, Answer]]]:
+        if self._style == "verdict":
+            return self._by_text
+        if isinstance(self._config, TransformersJudge):
+            return self._by_logprobs
+        return self._by_first_token if self._config.preference_by == "logprobs" else self._by_text
+
+    def _by_first_token(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+        """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
+        assert isinstance(self._config, VllmJudge)
+        length, most = self._config.max_length, self._config.top_logprobs
+        with open_vllm(self._config.generator, self._model) as engine:
+            found = engine.first_tokens(self._prompts(questions), length, most)
+            answers = ((int(name), read_logprobs(top)) for name, top in found)
+            yield from _and_too_long(answers, len(questions))
 
     def _by_logprobs(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         """Compare log π(m | prompt) with log π(M | prompt)."""
@@ -64,19 +82,27 @@ class LocalAsker:
 
     def _by_text(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         """Let the judge write, greedily, and read its answer."""
-        prompts = [Prompt(str(at), self._template.fill(*question)) for at, question in enumerate(questions)]
         tokens = self._config.max_tokens if self._style == "verdict" else _NAME_TOKENS
         decoding = DecodingConfig(
             samples=1, temperature=0.0, top_p=1.0, max_new_tokens=tokens, max_length=self._config.max_length
         )
-        open_prompts = set(range(len(prompts)))
         with open_generator(self._config.generator, self._model) as generator:
-            for samples in generator.sample(prompts, decoding, seed=0):
-                index = int(samples.prompt_id)
-                open_prompts.discard(index)
-                yield index, read_answer(samples.responses[0].text, self._style)
-        for index in sorted(open_prompts):
-            yield index, Answer(None, None, problem=TOO_LONG)
+            found = generator.sample(self._prompts(questions), decoding, seed=0)
+            answers = ((int(row.prompt_id), read_answer(row.responses[0].text, self._style)) for row in found)
+            yield from _and_too_long(answers, len(questions))
+
+    def _prompts(self, questions: Sequence[Question]) -> list[Prompt]:
+        return [Prompt(str(at), self._template.fill(*question)) for at, question in enumerate(questions)]
+
+
+def _and_too_long(answers: Iterator[tuple[int, Answer]], n: int) -> Iterator[tuple[int, Answer]]:
+    """Yield the answers, then why there is none for the others: the generator dropped their prompts."""
+    left = set(range(n))
+    for index, answer in answers:
+        left.discard(index)
+        yield index, answer
+    for index in sorted(left):
+        yield index, Answer(None, None, problem=TOO_LONG)
 
 
 def _weighed(first: float, second: float) -> Answer:

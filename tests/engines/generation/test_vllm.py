@@ -13,6 +13,7 @@ from mt.config.engines import DecodingConfig
 from mt.engines.generation import open_generator
 from mt.engines.generation import vllm as engine
 from mt.engines.generation.sampler import prompt_seed
+from mt.engines.generation.vllm import open_vllm
 from mt.errors import ModelError
 from mt.types import Prompt, Response, Samples
 from tests.engines.generation.test_transformers import PROMPTS, answers
@@ -39,7 +40,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def workers(config: Any, module: str, request: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
         requests.update(request, items=list(items))
         for number, *_ in reversed(requests["items"]):
-            rows = [[[RED, BLUE, END], "stop"], [[RED, BLUE], "length"]]
+            best = [[BLUE, -0.5], [RED, -1.0]][: request["alternatives"]]
+            rows = [[[RED, BLUE, END], "stop", best], [[RED, BLUE], "length", best]]
             yield number, [rows[k % 2] for k in range(request["copies"])]
 
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
@@ -71,6 +73,14 @@ def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, seen: dict[st
         found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
     assert seen["copies"] == 1
     assert all(samples.responses == [Response("red blue", 2, True)] * 3 for samples in found)
+
+
+def test_first_tokens_are_told_by_their_text(policy: Path, seen: dict[str, Any]) -> None:
+    with open_vllm(vllm_generator_config(), policy) as found:
+        told = dict(found.first_tokens(PROMPTS, 64, 2))
+    assert told == {prompt.prompt_id: {"blue": -0.5, "red": -1.0} for prompt in PROMPTS}
+    assert (seen["alternatives"], seen["temperature"]) == (2, 0)
+    assert all(room == 1 for _, _, room, _ in seen["items"])
 
 
 def test_long_prompts_are_counted(policy: Path, seen: dict[str, Any]) -> None:

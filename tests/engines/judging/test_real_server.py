@@ -153,8 +153,11 @@ def test_a_server_without_log_probabilities_is_said(model, tmp_path, at, transfo
 
 
 @needs("vllm")
-@pytest.mark.parametrize(("style", "expected"), [("verdict", ("B>>A", 2.0)), ("preference", (None, 2.0))])
-def test_the_local_judge_by_vllm(tmp_path, style, expected):
+@pytest.mark.parametrize(
+    ("style", "by", "expected"),
+    [("verdict", "logprobs", ("B>>A", 2.0)), ("preference", "text", (None, 2.0)), ("preference", "logprobs", None)],
+)
+def test_the_local_judge_by_vllm(tmp_path, style, by, expected):
     folder = speaking_judge(tmp_path / "judge", LOGITS if style == "verdict" else {"M": 2.0, "m": 1.0})
     generator = {
         "name": "vllm",
@@ -171,7 +174,8 @@ def test_the_local_judge_by_vllm(tmp_path, style, expected):
     }
     values = {"name": "vllm", "path": "judge", "revision": None, "generator": generator, "max_length": 512}
     values |= {"preference_template": "own", "verdict_template": "own", "max_tokens": 8}
-    config = VllmJudge.model_validate(values)
+    config = VllmJudge.model_validate({**values, "preference_by": by, "top_logprobs": 5})
+    expected = expected or (None, pytest.approx(1 + 1 / (1 + math.exp(-1)), abs=1e-5))
     with open_judge(config, style, cache=None, model=folder, version="j") as judge:
         rows = list(judge.judge(comparisons(3)))
     assert [(row.verdict, row.preference) for row in rows] == [expected] * 3
