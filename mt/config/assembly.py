@@ -99,11 +99,12 @@ class _Base:
         return self._resolved[repr(settings)]
 
     def _is_independent(self, key: str, value: Any) -> bool:
-        """Say whether a setting is a plain one that exists and that no interpolation can refer to."""
+        """Say whether a setting is a plain one that exists, has a value and that no interpolation can refer to."""
         *parents, last = key.split(".")
         node = _descend(self._raw, parents)
         scalar = isinstance(value, int | float) or (isinstance(value, str) and "${" not in value)
         known = isinstance(node, dict) and last in node and not isinstance(node[last], dict | list)
+        known = known and node[last] != "???"  # nothing can be resolved before it has one
         return scalar and known and not self._words.intersection(key.split("."))
 
 

@@ -41,6 +41,14 @@ def test_settings_on_a_copy_equal_a_composition_of_their_own() -> None:
                 assert assembler.assemble([*choices, *settings]) == by_hydra([*choices, *settings]), settings
 
 
+@pytest.mark.parametrize("choices", [["judge=vllm"], ["data=jsonl", "judge=transformers"]])
+def test_settings_that_must_be_given_are_taken_from_the_command_line(choices: list[str]) -> None:
+    register_resolvers()
+    settings = [f"{choice.partition('=')[0]}.path=DIR" for choice in choices]
+    with hydra_at(CONF):
+        assert Assembler(set(groups())).assemble([*choices, *settings]) == by_hydra([*choices, *settings])
+
+
 def test_a_run_does_not_see_the_settings_of_another() -> None:
     register_resolvers()
     with hydra_at(CONF):
