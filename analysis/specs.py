@@ -263,7 +263,7 @@ STUDY = TableSpec(
         Column("reward", ("proxy", "mean_reward_base"), "r_0", format="{:.3f}", better=""),
         Column("right", ("labels", "selected_accuracy"), "E-step pairs", scale=100, better="", optional=True),
         Column("right", ("labels", "contrast_accuracy"), "contrast pairs", scale=100, better="", optional=True),
-        Column("own responses", ("gold", "accuracy"), "reward model", "reward", scale=100),
+        Column("own responses", ("gold", "accuracy"), "reward model", "reward", scale=100, optional=True),
         Column("sections", REWARD, "reward model", "reward"),
     ),
     against="iteration 2",

@@ -10,7 +10,6 @@ SMALL = [
     "data.sizes.preferences=128",
     "data.sizes.benchmark_pairs=2",
     "data.policy_training.epochs=1",
-    "data.reward_training.epochs=1",
     "data.policy.hidden_size=16",
     "data.policy.layers=1",
     "data.policy.heads=2",
