@@ -37,6 +37,7 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False) -> list[Co
     Raises ConfigError with one line that names the field, its value, what is allowed and how to mend it.
     """
     register_resolvers()
+    _refuse_malformed(overrides, multirun)
     found: dict[str, Composed] = {}
     with hydra_at(CONF):
         assembler = Assembler(set(groups()))
@@ -67,6 +68,27 @@ def options(group: str) -> list[str]:
 def groups() -> list[str]:
     """Return the names of the configuration groups."""
     return sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
+
+
+def _refuse_malformed(overrides: Sequence[str], multirun: bool) -> None:
+    """Refuse what does not follow the grammar, and several values where one run is asked for."""
+    choices = groups()
+    for line in overrides:
+        key, equals, value = line.partition("=")
+        if not key or not (equals or line.startswith("~")):
+            raise ConfigError(describe("override", line, "not a setting", allowed="NAME=VALUE"))
+        try:
+            parsed = override_parser().parse_override(line)
+        except HydraException as error:
+            mend = f"""Put the value in quotes, and all in others: '{key}="{value}"'"""
+            raise ConfigError(
+                describe("override", line, f"cannot be read ({_first_line(error)})", mend=mend)
+            ) from error
+        if parsed.is_sweep_override():
+            if not multirun:
+                raise ConfigError(describe(key, value, "several values make a sweep", mend="Add -m"))
+        elif override_key(line) in choices and not isinstance(parsed.value(), str | list) and line[0] != "~":
+            raise ConfigError(_unknown_option(override_key(line), value))
 
 
 def _at_scale(table: DictConfig, *, _root_: DictConfig) -> Any:
@@ -135,14 +157,17 @@ def _refuse_experiment(config: RunConfig) -> None:
 def _explain(error: Exception, overrides: Sequence[str]) -> str:
     """Put a composition error in one line, with the nearest valid name where one was mistyped."""
     text = str(error)
-    if option := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
+    if option := re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text):
         return _unknown_option(option[1], option[2])
     if missing := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(missing[1], overrides)
     if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
         return describe(key[1], "???", "it has no value", mend=f"Add {key[1]}=VALUE")
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-    return describe("overrides", " ".join(overrides), first, mend="See python -m mt.run --help")
+    return describe("overrides", " ".join(overrides), _first_line(error), mend="See python -m mt.run --help")
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _unknown_option(group: str, value: str) -> str:

@@ -22,6 +22,8 @@ from mt.errors import ConfigError, describe
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
 
+Folder = Annotated[str, Field(min_length=1)]
+
 
 class ScaleConfig(Config):
     """How big the run is; per-scale values are looked up by name, then by family."""
@@ -80,9 +82,9 @@ class RunConfig(Config):
     """The run's folder under `runs`; null names it after its method, objective, reward data and settings."""
     sweep: Unkeyed[Name | None]
     """The folder under `runs` that holds a sweep's runs; null puts single runs directly under `runs`."""
-    runs: Unkeyed[str]
+    runs: Unkeyed[Folder]
     """Where run records are written."""
-    store: Unkeyed[str]
+    store: Unkeyed[Folder]
     """Where artifacts are kept and shared between runs."""
     seed: Annotated[int, Field(ge=0)]
     """Seed of everything random in the method: partition, sampling, training order."""

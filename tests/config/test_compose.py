@@ -40,6 +40,18 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["rm_data=gold", "data=jsonl", "data.path=x", "policy.path=p", "reward.path=r"], r"rm_data=gold: .*gold"),
         (["data=jsonl", "data.path=x"], r"policy\.path=None: .*Add policy\.path=DIR"),
         (["experiment=nope"], r"experiment=nope: no such choice"),
+        (["eval=[hold_out]"], r"eval=hold_out: no such choice\..*Did you mean 'held_out'\?"),
+        (["objective=3"], r"objective=3: no such choice\. Allowed: .*dpo"),
+        (["objective=null"], r"objective=null: no such choice\. Allowed: .*dpo"),
+        (["seed=0,1"], r"seed=0,1: several values make a sweep\. Add -m"),
+        (["seed"], r"override=seed: not a setting\. Allowed: NAME=VALUE"),
+        (["=3"], r"override==3: not a setting"),
+        (
+            ["data.path=ä.csv"],
+            r"""data\.path=ä\.csv: cannot be read .*Put the value in quotes.*'data\.path="ä\.csv"'""",
+        ),
+        (["store="], r"store=: .*at least 1 character"),
+        (["sampling.temperature=inf"], r"sampling\.temperature=inf: .*finite"),
     ],
 )
 def test_mistakes_are_named_in_one_line(overrides: list[str], said: str) -> None:
