@@ -23,7 +23,7 @@ from mt.errors import ConfigError, describe, nearest
 
 @dataclass(frozen=True)
 class Explained:
-    """A setting, its value as conf/ states it, the values it may take where they can be listed, and its meaning."""
+    """A setting, its value, the values it may take where they can be listed, and its meaning."""
 
     path: str
     value: str
@@ -40,7 +40,7 @@ def settings(paths: list[str], overrides: list[str]) -> list[Explained]:
     """Return the settings at and below the paths, under these choices; raises ConfigError for an unknown path."""
     register_resolvers()
     with hydra_at(CONF):
-        values = OmegaConf.to_container(compose("config", overrides=overrides), resolve=False)
+        values = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
     assert isinstance(values, dict)
     known = list(_walk(RunConfig, values, ""))
     wanted = [*paths, *(override_key(line) for line in overrides)]
