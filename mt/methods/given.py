@@ -7,6 +7,7 @@ from typing import Literal
 
 from mt.config.run import RunConfig
 from mt.data.hub import check_name, file_name, snapshot_folder
+from mt.engines.models import check_model
 from mt.errors import DataError, describe
 from mt.stages.files import HubFile
 from mt.stages.models import HubModel, ModelFolder
@@ -27,6 +28,7 @@ def named_model(config: RunConfig, kind: Literal["policy", "reward"], name: str,
     """Return the model of a local folder, or of a hub name with a pinned revision."""
     folder = Path(name).expanduser()
     if folder.is_dir():
+        check_model(folder, kind)  # first: hashing what is no model may take very long
         return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind)
     revision = check_name(kind, name, revision)
     return HubModel(f"{name}@{revision}", snapshot_folder("model", name, revision), kind)

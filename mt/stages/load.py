@@ -87,6 +87,10 @@ class LoadPrompts(Stage):
         """Read everything once, so that a malformed line is told before anything heavy starts."""
         self.prompts()
 
+    def count(self) -> int:
+        """Return the number of this part's prompts."""
+        return len(self.prompts()[0])
+
     def prompts(self) -> tuple[list[Prompt], dict[str, int]]:
         """Return this part's prompts and the counts of the whole; raises DataError or ConfigError."""
         evaluation = _files(self.evaluation), self.decontamination.fields, self.decontamination.ngram

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from mt.errors import DataError, describe
 from mt.stages.load import LoadPrompts
+from mt.stages.world import WorldPrompts
 from mt.types import Prompt, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -25,8 +26,8 @@ class Part(Stage):
 
     def check(self) -> None:
         """Refuse fewer prompts than parts where the prompts can be counted already."""
-        if isinstance(self.prompts, LoadPrompts):
-            self._refuse_too_few(len(self.prompts.prompts()[0]))
+        if isinstance(self.prompts, LoadPrompts | WorldPrompts):
+            self._refuse_too_few(self.prompts.count())
 
     def run(self, work: Work) -> None:
         """Shuffle by the seed and take every `parts`-th prompt, so that no tail is dropped."""

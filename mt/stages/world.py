@@ -28,6 +28,10 @@ class WorldPrompts(Stage):
     split: str
     size: int
 
+    def count(self) -> int:
+        """Return the number of prompts."""
+        return self.size
+
     def run(self, work: Work) -> None:
         """Draw the prompts."""
         from mt.world.prompts import prompts
