@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 _LONGEST_VALUE = 300
@@ -36,6 +38,10 @@ class JudgeError(MutualTaughtError, RuntimeError):
     """A judge cannot be reached, or answers nothing that can be used."""
 
 
+class UnexpectedError(MutualTaughtError):
+    """What nobody foresaw stopped a run; the run's log has the traceback."""
+
+
 class LaunchError(MutualTaughtError, RuntimeError):
     """A sweep cannot be submitted, watched or resumed."""
 
@@ -54,6 +60,20 @@ def _shown(value: object) -> str:
     """Return a value on one line, cut where a whole table stands in place of a cell."""
     line = " ".join(str(value).splitlines())
     return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}…"
+
+
+def describe_os_error(error: BaseException, place: object) -> str | None:
+    """Return one line for a full or read-only disk, or None for any other error.
+
+    Libraries that write by themselves say so by their message alone.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    where = getattr(error, "filename", None) or place
+    if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        return f"{where}: the disk is full. Free some space and run the same command to continue"
+    if code in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{where}: {os.strerror(code)}. Allow it, or choose other folders by store=DIR and runs=DIR"
+    return None
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

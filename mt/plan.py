@@ -19,9 +19,8 @@ from rich.table import Table
 
 from mt.config.compose import compose_runs
 from mt.door.arguments import parse
-from mt.door.execution import exit_code
+from mt.door.ending import ended
 from mt.door.naming import run_name
-from mt.errors import MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.workflow.plan import merge
 from mt.workflow.stage import External
@@ -32,15 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json, with_cost = "--json" in given, "--cost" in given
-    try:
-        parsed = parse([word for word in given if word not in ("--json", "--cost")], "python -m mt.plan")
-        if parsed is None:
-            return 0
-        runs = [blueprint(one.config) for one in compose_runs(parsed.overrides, multirun=parsed.multirun)]
-        cost = _estimate(runs) if with_cost else None
-    except MutualTaughtError as error:
-        Console(stderr=True).print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return exit_code(error)
+    overrides = [word for word in given if word not in ("--json", "--cost")]
+    return ended(lambda: _plan(overrides, as_json, with_cost))
+
+
+def _plan(given: list[str], as_json: bool, with_cost: bool) -> int:
+    parsed = parse(given, "python -m mt.plan")
+    if parsed is None:
+        return 0
+    runs = [blueprint(one.config) for one in compose_runs(parsed.overrides, multirun=parsed.multirun)]
+    cost = _estimate(runs) if with_cost else None
     found = describe_plan(runs)
     if as_json:
         print(json.dumps({**found, **({"cost": cost} if cost else {})}, indent=1))

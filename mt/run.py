@@ -18,10 +18,11 @@ from rich.console import Console
 
 from mt.config.compose import Composed, compose_runs
 from mt.door.arguments import parse
-from mt.door.checks import check
+from mt.door.checks import check, check_folders
 from mt.door.display import Display
+from mt.door.ending import ended, exit_code
 from mt.door.estimate import Estimates
-from mt.door.execution import Interrupted, exit_code, run
+from mt.door.execution import run
 from mt.door.naming import run_folder, sweep_name
 from mt.door.summary import print_summary
 from mt.errors import MutualTaughtError
@@ -34,15 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
-    try:
+
+    def command() -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run")
         if parsed is None:
             return 0
-        runs = compose_runs(parsed.overrides, multirun=parsed.multirun)
-        return _launch(runs, parsed.multirun, console)
-    except (MutualTaughtError, Interrupted) as error:
-        Console(stderr=True).print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return exit_code(error)
+        return _launch(compose_runs(parsed.overrides, multirun=parsed.multirun), parsed.multirun, console)
+
+    return ended(command)
 
 
 def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
@@ -54,6 +54,7 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
     blueprints = [blueprint(one.config) for one in runs]
     for one in blueprints:
         check(one)
+    check_folders([(one.config, run_folder(one.config, sweep)) for one in blueprints])
     failed: list[MutualTaughtError] = []
     for number, one in enumerate(blueprints, start=1):
         folder = run_folder(one.config, sweep)
@@ -64,12 +65,12 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
             if not multirun:
                 raise
             failed.append(error)
-            console.print(f"{folder.name} failed: {error}", style="red", markup=False, soft_wrap=True)
+            console.print(f"{folder.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     if multirun:
         folder = run_folder(runs[0].config, sweep).parent
         write_report([folder], folder / "report.html", console)
         done = len(runs) - len(failed)
-        console.print(f"sweep    {folder}: {done} finished, {len(failed)} failed", soft_wrap=True)
+        console.print(f"sweep    {folder}: {done} finished, {len(failed)} failed", markup=False, soft_wrap=True)
     return exit_code(failed[0]) if failed else 0
 
 
@@ -95,9 +96,10 @@ def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
         report.write(folders, page)
     except Exception as error:  # the run is finished: its record is worth more than its report
         logging.getLogger("mt").warning("the report failed", exc_info=error)
-        console.print(f"report   failed ({type(error).__name__}: {error})", style="yellow", soft_wrap=True)
+        text = f"report   failed ({type(error).__name__}: {error})"
+        console.print(text, style="yellow", markup=False, soft_wrap=True)
         return
-    console.print(f"report   {page}", soft_wrap=True)
+    console.print(f"report   {page}", markup=False, soft_wrap=True)
 
 
 def quiet_libraries() -> None:

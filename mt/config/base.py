@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -21,7 +22,7 @@ Unkeyed = Annotated[T, NOT_KEYED]
 class Config(BaseModel):
     """A strict and immutable group of settings; values come from conf/, so that fields carry no defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def identity(self) -> dict[str, Any]:
         """Return the fields that identify a result: without unkeyed fields and without those that are None."""
@@ -31,3 +32,15 @@ class Config(BaseModel):
             if NOT_KEYED not in info.metadata
         }
         return {name: value for name, value in keyed.items() if value is not None}
+
+
+def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of the settings that identify a result."""
+    for name, info in type(config).model_fields.items():
+        value = getattr(config, name)
+        if NOT_KEYED in info.metadata:
+            continue
+        if isinstance(value, Config):
+            yield from keyed_paths(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name

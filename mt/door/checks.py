@@ -3,33 +3,68 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from mt.config.base import keyed_paths
+from mt.config.run import RunConfig
+from mt.door.record import RECORD, read_record
 from mt.engines.models import check_context
-from mt.errors import StoreError, describe
+from mt.errors import ConfigError, StoreError, describe
 from mt.methods.blueprint import Blueprint
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
+from mt.tracking.redact import redact
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 
 
 def check(blueprint: Blueprint) -> None:
     """Raise one clear error for a run that cannot succeed."""
-    _check_writable(Path(blueprint.config.store))
+    _check_writable("store", Path(blueprint.config.store))
+    _check_writable("runs", Path(blueprint.config.runs))
     _check_stages(blueprint)
     _check_contexts(blueprint)
 
 
-def _check_writable(store: Path) -> None:
+def check_folders(runs: Sequence[tuple[RunConfig, Path]]) -> None:
+    """Refuse a folder that holds, or is to hold, the record of another run, which would be lost."""
+    seen: set[Path] = set()
+    for config, folder in runs:
+        if folder in seen:
+            mend = "Leave the name to each run, and name the sweep: sweep=NAME"
+            raise ConfigError(describe("name", folder.name, "several runs of the sweep bear it", mend=mend))
+        seen.add(folder)
+        if config.name and (folder / RECORD).is_file() and (other := _differences(config, folder)):
+            problem = f"{folder} is a run with other settings ({', '.join(other[:3])})"
+            raise ConfigError(describe("name", folder.name, problem, mend="Choose another name, or remove that run"))
+
+
+def _differences(config: RunConfig, folder: Path) -> list[str]:
+    """Return the settings of a recorded run that differ from these, of those that identify a result."""
     try:
-        store.mkdir(parents=True, exist_ok=True)
+        recorded = read_record(folder)["config"]
+    except StoreError:  # a record that cannot be read is written anew
+        return []
+    mine = redact(config.model_dump(mode="json"))
+    return [path for path in keyed_paths(config) if _value(mine, path) != _value(recorded, path)]
+
+
+def _value(values: Any, path: str) -> Any:
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
+def _check_writable(field: str, folder: Path) -> None:
+    mend = f"Set {field}=DIR"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(
-            describe("store", store, f"cannot be made ({error.strerror})", mend="Set store=DIR")
-        ) from error
-    if not os.access(store, os.W_OK):
-        raise StoreError(describe("store", store, "not writable", mend="Set store=DIR"))
+        raise StoreError(describe(field, folder, f"cannot be made ({error.strerror})", mend=mend)) from error
+    if not os.access(folder, os.W_OK):
+        raise StoreError(describe(field, folder, "not writable", mend=mend))
 
 
 def _check_stages(blueprint: Blueprint) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mt.door.mirror import mirrored
 from mt.door.record import Record, State
-from mt.errors import MutualTaughtError, StoreError
+from mt.errors import MutualTaughtError, StoreError, UnexpectedError, describe_os_error
 from mt.methods.blueprint import Blueprint
 from mt.workflow.execute import execute
 from mt.workflow.stage import Stage
@@ -80,7 +80,7 @@ class Logger(Silent):
 def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep: str | None = None) -> Record:
     """Execute a run and keep its record; whatever happens, the record says how it ended.
 
-    Raises what stopped the run: a `MutualTaughtError` for what the user can mend, `Interrupted`, or a defect.
+    Raises what stopped the run: a `MutualTaughtError` (`UnexpectedError` for a defect), or `Interrupted`.
     """
     store = Store(Path(blueprint.config.store))
     record = Record(folder, blueprint, store, sweep)
@@ -90,31 +90,49 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
         try:
             record.begin()
             execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]))
+            record.end("finished")
         except BaseException as error:
             known = _translate(error, folder)
             state: State = "interrupted" if isinstance(known, Interrupted) else "failed"
             log.error("%s", state, exc_info=error)
-            record.end(state, known)
+            _end(record, state, error if isinstance(known, UnexpectedError) else known)
             raise known from error
-        record.end("finished")
     return record
 
 
+def _end(record: Record, state: State, error: BaseException) -> None:
+    """Say in the record how the run ended; a second Ctrl-C does not stop that, a full disk may."""
+    with _signals(signal.SIGINT, signal.SIG_IGN):
+        try:
+            record.end(state, error)
+        except OSError as failure:
+            log.warning("the record could not be written", exc_info=failure)
+
+
 def _translate(error: BaseException, folder: Path) -> BaseException:
-    """Turn what the user can mend into one line; everything else stays as it is."""
+    """Turn what stopped a run into one line; the log has the whole."""
     if isinstance(error, KeyboardInterrupt | Interrupted):
         return Interrupted(f"interrupted; nothing is lost. Run the same command to continue ({folder})")
-    if isinstance(error, OSError) and error.errno == 28:
-        place = error.filename or folder
-        return StoreError(f"{place}: the disk is full. Free some space and run the same command to continue")
-    return error
+    if isinstance(error, MutualTaughtError) or not isinstance(error, Exception):
+        return error
+    if line := describe_os_error(error, folder):
+        return StoreError(line)
+    first = (str(error).splitlines() or [""])[0]
+    return UnexpectedError(f"{type(error).__name__}: {first} (the traceback is in {folder / 'run.log'})")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short: the run itself says so, once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Stay silent."""
 
 
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """Write the log of this run, in append mode, so that no attempt hides an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / "run.log")
+    handler = _LogFile(folder / "run.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -129,22 +147,22 @@ def _logged(folder: Path) -> Iterator[None]:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Turn SIGTERM into an exception, so that the record says `interrupted`."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Interrupted
 
-    before = signal.signal(signal.SIGTERM, stop)
+    with _signals(signal.SIGTERM, stop):
+        yield
+
+
+@contextmanager
+def _signals(number: signal.Signals, handler: Any) -> Iterator[None]:
+    """Handle a signal otherwise while the block lasts; only the main thread may."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the process's exit status for an error: 130 after an interruption, 2 for the user, 1 for a defect."""
-    if isinstance(error, Interrupted):
-        return 130
-    return 2 if isinstance(error, MutualTaughtError) else 1
+        signal.signal(number, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from mt.errors import StoreError
 from mt.methods.blueprint import Blueprint
 from mt.tracking.redact import redact
 from mt.workflow import provenance
@@ -59,6 +61,7 @@ class Record:
         # Published artifacts never change: what is said of them is made once, not at every writing.
         self._entries: dict[str, dict[str, Any]] = {}
         self._measured: dict[str, list[dict[str, Any]]] = {}
+        self._table = ""
 
     def begin(self) -> None:
         """Say that the run is under way."""
@@ -87,10 +90,9 @@ class Record:
         told = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
         entries = {name: self.facts[name] for name in ("stages", "metrics")}  # redacted already
         write_text(self.folder / RECORD, _laid_out(redact(told) | entries))
-        with (self.folder / "metrics.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.facts["metrics"])
+        if (table := _as_csv(self.facts["metrics"])) != self._table:
+            write_text(self.folder / "metrics.csv", table)
+            self._table = table
 
     def _stage(self, stage: Stage) -> dict[str, Any]:
         known = self._entries.get(stage.key)
@@ -137,6 +139,22 @@ class Record:
                 link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return a run's record; raises StoreError where there is none, or one of another version."""
+    path = folder / RECORD
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StoreError(f"{folder}: no run here ({RECORD} is missing)") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged ({error}); run its command again to write it anew") from None
+    if not isinstance(facts, dict):
+        raise StoreError(f"{path}: damaged (no object); run its command again to write it anew")
+    if facts.get("schema") != SCHEMA:
+        raise StoreError(f"{path}: of version {facts.get('schema')}, this project reads {SCHEMA}; run it again")
+    return facts
+
+
 def _named(blueprint: Blueprint) -> Mapping[str, Stage]:
     kinds = ("policy", "reward", "samples", "rewards", "selected", "self_training", "contrast")
     found = {}
@@ -152,6 +170,14 @@ def _laid_out(facts: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(f" {json.dumps(name)}: {_value(value)}" for name, value in facts.items()) + "\n}\n"
 
 
+def _as_csv(metrics: list[dict[str, Any]]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    writer.writerows(metrics)
+    return file.getvalue()
+
+
 def _value(value: Any) -> str:
     if not isinstance(value, list) or not value:
         return json.dumps(value, ensure_ascii=False)
@@ -161,8 +187,8 @@ def _value(value: Any) -> str:
 def _computed_before(folder: Path) -> set[str]:
     """Return what earlier attempts of this very run computed."""
     try:
-        stages = json.loads((folder / RECORD).read_text())["stages"]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        stages = read_record(folder)["stages"]
+    except StoreError:  # none, or one that is written anew
         return set()
     return {stage["key"] for stage in stages if stage["state"] == "computed"}
 
@@ -170,7 +196,7 @@ def _computed_before(folder: Path) -> set[str]:
 def _write_yaml(path: Path, values: dict[str, Any]) -> None:
     from omegaconf import OmegaConf
 
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(values)))
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(values)))
 
 
 def _now() -> str:

@@ -14,6 +14,7 @@ from mt.config.compose import compose_runs
 from mt.door.execution import run
 from mt.door.mirror import mirrored
 from mt.door.record import Record
+from mt.errors import UnexpectedError
 from mt.methods.blueprint import Blueprint
 from mt.methods.evaluations import Evaluation
 from mt.methods.outcome import Iteration, Outcome
@@ -154,7 +155,7 @@ def test_a_record_holds_no_secret(tmp_path: Path, told: Told, monkeypatch: pytes
 
 
 def test_a_failed_run_is_told_as_failed(tmp_path: Path, told: Told) -> None:
-    with pytest.raises(ValueError, match="on purpose"):
+    with pytest.raises(UnexpectedError, match="on purpose"):
         execute(tmp_path, fails=True)
     assert told.events[-1] == ("finish", ("failed", "failed"))
 

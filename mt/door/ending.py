@@ -1,0 +1,40 @@
+"""How a command ends: its exit status, and one line for whatever stopped it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from mt.door.execution import Interrupted
+from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
+
+
+def ended(command: Callable[[], int]) -> int:
+    """Run a command and return its exit status; what the user can mend, or stopped, is told in one line."""
+    try:
+        return command()
+    except (MutualTaughtError, Interrupted) as error:
+        say(str(error))
+        return exit_code(error)
+    except KeyboardInterrupt as error:
+        say("interrupted; nothing is lost. Run the same command to continue")
+        return exit_code(error)
+    except OSError as error:
+        line = describe_os_error(error, "disk")
+        if line is None:
+            raise
+        say(line)
+        return 2
+
+
+def say(text: str) -> None:
+    """Print a line on the standard error stream."""
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the process's exit status for an error: 130 after an interruption, 2 for the user, 1 for a defect."""
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return 130
+    return 1 if isinstance(error, UnexpectedError) else 2

@@ -1,0 +1,158 @@
+"""However a run ends: one line for the user, the traceback in the log, a record that tells the truth."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from mt.config.compose import compose_runs
+from mt.door.checks import check, check_folders
+from mt.door.ending import ended
+from mt.door.execution import Interrupted, run
+from mt.door.naming import run_folder
+from mt.door.record import Record
+from mt.errors import ConfigError, StoreError
+from mt.methods.blueprint import Blueprint
+from mt.methods.outcome import Iteration, Outcome
+from mt.workflow.plan import plan
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store
+from mt.workflow.work import Work
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "here")
+
+
+@dataclass(frozen=True, eq=False)
+class Do(Stage):
+    """Does what it is told to."""
+
+    action: Callable[[], Any]
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"action"})
+
+    def run(self, work: Work) -> None:
+        self.action()
+        (work.folder / "done").write_text("")
+
+
+def sketch(tmp_path: Path, action: Callable[[], Any], *overrides: str) -> Blueprint:
+    (one,) = compose_runs([f"store={tmp_path / 'store'}", f"runs={tmp_path / 'runs'}", *overrides])
+    stage = Do(action)
+    return Blueprint(one.config, Outcome((Iteration(0, stage, stage),)), [], plan([stage]))
+
+
+def fail(error: BaseException) -> Callable[[], None]:
+    def action() -> None:
+        raise error
+
+    return action
+
+
+def execute(tmp_path: Path, action: Callable[[], Any]) -> int:
+    def command() -> int:
+        run(sketch(tmp_path, action), tmp_path / "demo", [])
+        return 0
+
+    return ended(command)
+
+
+def record(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / "demo" / "record.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "state", "said"),
+    [
+        (ZeroDivisionError("on purpose\nand more"), 1, "failed", "ZeroDivisionError: on purpose (the traceback is in"),
+        (NO_SPACE, 2, "failed", "here: the disk is full. Free some space and run the same command to continue"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "failed", "the disk is full"),
+        (OSError(errno.EROFS, "Read-only file system", "there"), 2, "failed", "there: Read-only file system. Allow"),
+        (KeyboardInterrupt(), 130, "interrupted", "interrupted; nothing is lost. Run the same command to continue"),
+    ],
+)
+def test_what_stops_a_run_is_one_line_with_its_traceback_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException, status: int, state: str, said: str
+) -> None:
+    assert execute(tmp_path, fail(error)) == status
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+    assert record(tmp_path)["state"] == state
+    assert "Traceback" in (tmp_path / "demo" / "run.log").read_text()
+    assert execute(tmp_path, lambda: None) == 0
+    assert record(tmp_path)["state"] == "finished"
+
+
+def test_a_disk_too_full_for_the_record_is_told_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        monkeypatch.setattr(Record, "write", lambda self, state: fail(NO_SPACE)())
+        raise NO_SPACE
+
+    assert execute(tmp_path, full) == 2
+    assert capsys.readouterr().err == ("here: the disk is full. Free some space and run the same command to continue\n")
+
+
+def test_a_second_interruption_does_not_keep_the_record_from_saying_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = Record._link
+
+    def impatient(self: Record) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        link(self)
+
+    monkeypatch.setattr(Record, "_link", impatient)
+    with pytest.raises(Interrupted):
+        run(sketch(tmp_path, fail(KeyboardInterrupt())), tmp_path / "demo", [])
+    assert record(tmp_path)["state"] == "interrupted"
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (NO_SPACE, 2)])
+def test_what_stops_a_command_before_its_run_is_one_line(
+    capsys: pytest.CaptureFixture[str], error: BaseException, status: int
+) -> None:
+    assert ended(fail(error)) == status
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_defect_outside_a_run_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ended(fail(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("field", ["store", "runs"])
+def test_folders_that_cannot_be_made_are_told_before_the_run(tmp_path: Path, field: str) -> None:
+    with pytest.raises(StoreError, match=rf"{field}=/proc/nowhere: cannot be made .*Set {field}=DIR"):
+        check(sketch(tmp_path, lambda: None, f"{field}=/proc/nowhere"))
+
+
+def named(tmp_path: Path, *overrides: str) -> Any:
+    one = sketch(tmp_path, lambda: None, "name=mine", *overrides)
+    return one, (one.config, run_folder(one.config))
+
+
+def test_a_name_is_not_given_to_another_run(tmp_path: Path) -> None:
+    one, first = named(tmp_path)
+    Record(first[1], one, Store(tmp_path / "store")).begin()
+    check_folders([first])  # the same run goes on
+    check_folders([named(tmp_path, "generator.threads=3", "tracking=wandb")[1]])  # made otherwise, the same result
+    for other in ("seed=7", "objective=ipo", "data.sizes.prompts=45"):
+        with pytest.raises(ConfigError, match=rf"name=mine: .*other settings \({other.split('=')[0]}"):
+            check_folders([named(tmp_path, other)[1]])
+    (first[1] / "record.json").write_text("{")
+    check_folders([named(tmp_path, "seed=7")[1]])  # nothing to lose
+
+
+def test_the_runs_of_a_sweep_have_names_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="name=mine: several runs of the sweep"):
+        check_folders([named(tmp_path)[1], named(tmp_path, "seed=7")[1]])
