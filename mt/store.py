@@ -19,9 +19,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mt.door.execution import exit_code
-from mt.door.record import RECORD
-from mt.errors import MutualTaughtError, StoreError
+from mt.door.ending import ended
+from mt.door.record import RECORD, read_record
+from mt.errors import StoreError, describe
 from mt.workflow import locks
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
@@ -31,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     given = _parser().parse_args(arguments)
     console = Console(soft_wrap=True)
-    try:
-        return int(given.command(Store(given.store), given, console))
-    except MutualTaughtError as error:
-        Console(stderr=True).print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return exit_code(error)
+    return ended(lambda: int(given.command(_opened(given.store), given, console)))
+
+
+def _opened(folder: Path) -> Store:
+    if not folder.is_dir():
+        raise StoreError(describe("--store", folder, "no such folder", mend="Give --store DIR before the command"))
+    return Store(folder)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,13 +81,13 @@ def _ls(store: Store, given: argparse.Namespace, console: Console) -> int:
 
 def _verify(store: Store, given: argparse.Namespace, console: Console) -> int:
     damaged = 0
-    found = list(store.artifacts())
-    for one in found:
+    found = store.folders()
+    for path in found:
         try:
-            store.verify(one, full=True)
+            store.verify(store.open(path), full=True)
         except StoreError as error:
             damaged += 1
-            console.print(f"{error}", style="red", markup=False)
+            console.print(f"{error}", style="red", markup=False, highlight=False)
     console.print(f"{len(found)} artifacts checked, {damaged} damaged")
     return 2 if damaged else 0
 
@@ -94,19 +96,22 @@ def _gc(store: Store, given: argparse.Namespace, console: Console) -> int:
     needed = _needed_keys(given.runs)
     if not needed:
         raise StoreError(f"{given.runs}: no run records here, so that everything would go. Give --runs DIR")
-    unused = [one for one in store.artifacts() if one.key not in needed]
-    idle = [folder for folder in (store.root / ".work").glob("*") if not _in_the_making(store, folder.name, needed)]
-    for one in unused:
-        console.print(f"{one.facts['stage']}/{one.key[:12]}  {_size(one.size)}")
-    total = sum(one.size for one in unused) + sum(_folder_size(folder) for folder in idle)
-    what = f"{len(unused)} artifacts and {len(idle)} abandoned workspaces, {_size(total)}"
+    unused = [path for path in store.folders() if path.name not in needed]
+    idle = [path for path in (store.root / ".work").glob("*") if not _in_the_making(store, path.name, needed)]
+    sizes = {path: _folder_size(path) for path in [*unused, *idle]}
+    for path in unused:
+        console.print(f"{path.parent.name}/{path.name[:12]}  {_size(sizes[path])}", markup=False)
+    what = f"{len(unused)} artifacts and {len(idle)} abandoned workspaces, {_size(sum(sizes.values()))}"
     if not given.delete:
-        console.print(f"{what}, are needed by no run in {given.runs}. To remove them: add --delete")
+        console.print(f"{what}, are needed by no run in {given.runs}. To remove them: add --delete", markup=False)
         return 0
-    for one in unused:
-        store.remove(one.path)
-    for folder in idle:
-        shutil.rmtree(folder)
+    needed = _needed_keys(given.runs)  # again: a run may have begun meanwhile
+    for path in unused:
+        if path.name not in needed:
+            store.remove(path)
+    for path in idle:
+        if not _in_the_making(store, path.name, needed):
+            shutil.rmtree(path)
     console.print(f"removed {what}")
     return 0
 
@@ -122,7 +127,7 @@ def _rm(store: Store, given: argparse.Namespace, console: Console) -> int:
 def _find(store: Store, key: str) -> Path:
     """Return the folder of the one artifact whose key begins so; also a damaged one, whose facts cannot be read."""
     name = key.rstrip("/").split("/")[-1][:SHORT]
-    found = [path for path in store.root.glob("[!.]*/*") if path.name.startswith(name)]
+    found = [path for path in store.folders() if path.name.startswith(name)]
     if len(name) < 8 or len(found) != 1:
         problem = "is too short to name one" if len(name) < 8 else f"names {len(found)} artifacts"
         raise StoreError(f"{key}: {problem} in {store.root}. python -m mt.store ls lists them")
@@ -130,21 +135,18 @@ def _find(store: Store, key: str) -> Path:
 
 
 def _needed_keys(runs: Path) -> set[str]:
-    """Return the keys that any recorded run needs, finished or not."""
-    return {stage["key"] for record in _records(runs) for stage in record["stages"]}
+    """Return the keys, short as folders bear them, that any recorded run needs, finished or not."""
+    return {stage["key"][:SHORT] for record in _records(runs) for stage in record["stages"]}
 
 
 def _records(runs: Path) -> Iterable[dict[str, Any]]:
     for path in sorted(runs.rglob(RECORD)):
-        try:
-            yield json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise StoreError(f"{path}: damaged ({error}); nothing was removed") from None
+        yield read_record(path.parent)
 
 
 def _in_the_making(store: Store, name: str, needed: set[str]) -> bool:
     """Say whether a workspace is being worked in, or holds the checkpoints of a run that may go on."""
-    return locks.holder(store.root / ".locks", name) is not None or any(key.startswith(name) for key in needed)
+    return name in needed or locks.holder(store.root / ".locks", name) is not None
 
 
 def _folder_size(folder: Path) -> int:

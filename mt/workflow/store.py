@@ -17,6 +17,7 @@ from mt.errors import StoreError
 from mt.workflow.stage import SHORT, External, Stage
 
 ARTIFACT = "artifact.json"
+_FACTS = {"stage", "key", "files", "started", "seconds", "counts"}
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,15 @@ class Store:
     def open(self, path: Path) -> Artifact:
         """Return the artifact in a folder; raises StoreError when its facts are missing or unreadable."""
         try:
-            return Artifact(path, json.loads((path / ARTIFACT).read_text()))
-        except FileNotFoundError:
+            facts = json.loads((path / ARTIFACT).read_text())
+        except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{path}: nothing is published here; run the command again to compute it") from None
-        except (json.JSONDecodeError, KeyError) as error:
+        except ValueError as error:
             raise StoreError(f"{path / ARTIFACT}: damaged ({error}). {_mend(path)}") from None
+        whole = isinstance(facts, dict) and set(facts) >= _FACTS
+        if not whole or not str(facts["key"]).startswith(path.name):
+            raise StoreError(f"{path / ARTIFACT}: damaged (it does not describe this artifact). {_mend(path)}")
+        return Artifact(path, facts)
 
     def verified(self, stage: Stage) -> Path:
         """Return the artifact's folder after checking it; files unchanged since the last check are not reread."""
@@ -129,9 +134,14 @@ class Store:
         return self.artifact(stage)
 
     def artifacts(self) -> Iterator[Artifact]:
-        """Yield every published artifact, in the order of their addresses."""
-        for facts in sorted(self.root.glob(f"[!.]*/*/{ARTIFACT}")):
-            yield self.open(facts.parent)
+        """Yield every published artifact whose facts can be read, in the order of their addresses."""
+        for path in self.folders():
+            with contextlib.suppress(StoreError):  # told by `verify`, and where it is used
+                yield self.open(path)
+
+    def folders(self) -> list[Path]:
+        """Return the folders of all artifacts, in the order of their addresses; their names begin the keys."""
+        return sorted(path for path in self.root.glob(f"[!.]*/{'?' * SHORT}") if path.is_dir())
 
     def remove(self, path: Path) -> None:
         """Remove an artifact's folder, its facts first, so that a half-removed one is never taken as published."""
