@@ -17,6 +17,7 @@ from mt.workflow.stage import Stage
 from mt.workflow.work import Silent
 
 _PLAIN_SECONDS = 15.0  # between two lines of the same stage, where there is no terminal
+_QUICK_SECONDS = 2.0  # a stage that takes less is told when it is done, and not before
 _SHOWN = ("loss", "accuracy", "margin", "tokens_per_second")
 
 
@@ -72,8 +73,8 @@ class Display(Silent):
         if self._bar is not None:
             self._bars.remove_task(self._bar)
         self._bar = self._bars.add_task(self._title(stage), total=None, amount="", numbers="")
-        if not self.live:
-            self.say(f"· {self._title(stage)} …")
+        if not self.live and not 0 < self.estimates.of(stage.name) < _QUICK_SECONDS:  # 0: nobody knows
+            self.say(f"· {self._title(stage)} …{self._remaining_text()}")
 
     def waiting(self, stage: Stage, owner: str) -> None:
         """Say whom we wait for."""
@@ -100,7 +101,9 @@ class Display(Silent):
         self._missing = [one for one in self._missing if one.key != stage.key]
         if facts is not None:
             self.estimates.learn(stage.name, float(facts["seconds"]))
-            self.say(f"✓ {self._title(stage)}  [dim]{facts['seconds']:.1f} s{_told(facts['counts'])}[/dim]")
+            place = "" if self.live else f"{self._total - len(self._missing)}/{self._total} "
+            told = f"{facts['seconds']:.1f} s{_told(facts['counts'])}"
+            self.say(f"✓ {place}{self._title(stage)}  [dim]{told}[/dim]")
         if self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None
@@ -115,7 +118,9 @@ class Display(Silent):
 
     def _render(self) -> Group:
         done = self._total - len(self._missing)
-        line = f"  stage {min(done + 1, self._total)}/{self._total}, {self._reused} reused{self._remaining_text()}"
+        spent = _duration(time.monotonic() - self._began)
+        line = f"  stage {min(done + 1, self._total)}/{self._total}, {self._reused} reused, {spent} so far"
+        line += self._remaining_text()
         return Group(self._bars, Text(line, style="dim"))
 
     def _remaining_text(self) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 
 from mt.door.record import RECORD
@@ -23,6 +25,14 @@ class Line:
     format: str = "{:.3f}"
     model: str = "policy"
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the metric within an iteration."""
+        return self.model, self.benchmark, self.metric
+
+
+Cells = Mapping[Any, Mapping[str, Any]]
+"""Metrics by iteration, model, benchmark and metric."""
 
 POLICY = (
     Line("win rate against base, by gold", "gold", "win_rate", "{:.1%}"),
@@ -30,7 +40,7 @@ POLICY = (
     Line("mean proxy reward, by r₀", "proxy", "mean_reward_base"),
     Line("mean proxy reward, by rₜ", "proxy", "mean_reward"),
     Line("win rate against base, by r₀", "proxy", "win_rate_base", "{:.1%}"),
-    Line("AlpacaEval length-controlled win rate", "alpaca_eval", "lc_win_rate", "{:.1f}%"),
+    Line("AlpacaEval LC win rate", "alpaca_eval", "lc_win_rate", "{:.1f}%"),
     Line("AlpacaEval win rate", "alpaca_eval", "win_rate", "{:.1f}%"),
     Line("Arena-Hard score", "arena_hard", "score", "{:.1f}%"),
     Line("length in tokens", "gold", "length", "{:.2f}"),
@@ -39,8 +49,8 @@ POLICY = (
     Line("selected pairs right, by gold", "labels", "selected_accuracy", "{:.1%}"),
 )
 REWARD = (
-    Line("accuracy on the policy's responses, by gold", "gold", "accuracy", "{:.1%}", "reward"),
-    Line("accuracy on the base policy's responses", "gold_base", "accuracy", "{:.1%}", "reward"),
+    Line("gold accuracy, policy's responses", "gold", "accuracy", "{:.1%}", "reward"),
+    Line("gold accuracy, base's responses", "gold_base", "accuracy", "{:.1%}", "reward"),
     Line("best of K by gold", "gold", "best_of_k", model="reward"),
     Line("mean of K by gold", "gold", "mean_of_k", model="reward"),
     Line("Chat", "reward_bench", "chat", "{:.1f}%", "reward"),
@@ -58,48 +68,62 @@ def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> 
     cells = {(m["iteration"], m["model"], m["benchmark"], m["metric"]): m for m in record["metrics"]}
     iterations = sorted({key[0] for key in cells})
     for title, lines in (("Policy", POLICY), ("Reward model", REWARD)):
-        if table := _table(title, lines, cells, iterations):
-            console.print(table)
+        shown = [line for line in lines if any((i, *line.key) in cells for i in iterations)]
+        if shown:
+            console.print(_fitting(title, shown, cells, iterations, console))
+            console.print()
     if iterations and not any(key[2] == "gold" for key in cells):
         console.print("No gold metrics: this data has no gold judge (only data=world has one).", style="yellow")
     _warn(console, cells, iterations)
     _print_places(console, record, folder)
 
 
-def _table(
-    title: str, lines: Sequence[Line], cells: Mapping[Any, Mapping[str, Any]], iterations: Sequence[int]
-) -> Table | None:
-    """Return a table of the lines that have any value, or None where none has."""
-    shown = [line for line in lines if any((i, line.model, line.benchmark, line.metric) in cells for i in iterations)]
-    if not shown:
-        return None
-    table = Table(title=f"{title} (mean [95% interval])", title_justify="left", title_style="bold", header_style="")
-    table.add_column("")
-    for i in iterations:
-        table.add_column("base" if i == 0 else f"iteration {i}", justify="right")
-    for line in shown:
-        found = [cells.get((i, line.model, line.benchmark, line.metric)) for i in iterations]
-        table.add_row(line.title, *(_cell(line, metric) for metric in found))
+def _fitting(
+    title: str, lines: Sequence[Line], cells: Cells, iterations: Sequence[int], console: Console
+) -> RenderableType:
+    """Return the table with its intervals; where the console is too narrow, only the first line keeps them."""
+    whole = _table(f"{title} (mean [95% interval])", lines, cells, iterations, " ")
+    needed = Measurement.get(console, console.options.update(max_width=1000), whole).maximum
+    if needed <= console.width:
+        return whole
+    head, *rest = lines
+    table = _table(f"{title} (mean; intervals show at {needed} columns)", [head], cells, iterations, "\n")
+    for line in rest:
+        table.add_row(line.title, *(_cell(line, cells.get((i, *line.key)), None) for i in iterations))
     return table
 
 
-def _cell(line: Line, metric: Mapping[str, Any] | None) -> str:
+def _table(title: str, lines: Sequence[Line], cells: Cells, iterations: Sequence[int], between: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for i in iterations:
+        table.add_column("base" if i == 0 else f"iteration {i}", justify="right")
+    for line in lines:
+        table.add_row(line.title, *(_cell(line, cells.get((i, *line.key)), between) for i in iterations))
+    return table
+
+
+def _cell(line: Line, metric: Mapping[str, Any] | None, between: str | None) -> str:
+    """Return a value and, unless `between` is None, its interval behind that."""
     if metric is None:
         return "–"
     text = line.format.format(metric["value"])
-    if metric["low"] is None or line.format == "{:.2f}":
+    if between is None or metric["low"] is None:
         return text
     low, high = (line.format.format(metric[side]).removesuffix("%") for side in ("low", "high"))
-    return f"{text} [{low}, {high}]"
+    return f"{text}{between}\\[{low}, {high}]"
 
 
-def _warn(console: Console, cells: Mapping[Any, Mapping[str, Any]], iterations: Sequence[int]) -> None:
+def _warn(console: Console, cells: Cells, iterations: Sequence[int]) -> None:
     """Say aloud what should alarm: a reward model whose favourite is worse than a response at random."""
+    worse = []
     for i in iterations:
         best, mean = (cells.get((i, "reward", "gold", name)) for name in ("best_of_k", "mean_of_k"))
         if best and mean and best["value"] < mean["value"]:
-            text = f"iteration {i}: the reward model's best of K is worse by gold than the mean of K"
-            console.print(f"warning  {text}", style="yellow")
+            worse.append("base" if i == 0 else f"iteration {i}")
+    if worse:
+        text = "the reward model's best of K is worse by gold than the mean of K"
+        console.print(f"warning  {', '.join(worse)}: {text}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> None:
@@ -108,6 +132,11 @@ def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> 
     total = len(record["stages"])
     others = f", {total - len(computed)} taken from other runs" if len(computed) < total else ""
     console.print(f"{total} stages: {len(computed)} computed for this run, in {seconds:.0f} s all told{others}.")
-    console.print(f"record   {folder / RECORD}", soft_wrap=True)
-    console.print(f"metrics  {folder / 'metrics.csv'}", soft_wrap=True)
-    console.print(f"models   {folder / 'store'}/iteration_*-policy, iteration_*-reward", soft_wrap=True)
+    places = {
+        "record": folder / RECORD,
+        "metrics": folder / "metrics.csv",
+        "models": folder / "store" / "iteration_*-{policy,reward}",
+        "log": folder / "run.log",
+    }
+    for name, place in places.items():
+        console.print(f"{name:<8} {place}", markup=False, soft_wrap=True)

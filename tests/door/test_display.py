@@ -1,0 +1,78 @@
+"""What is printed of a run: plain lines, and tables that fit."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mt.door.display import Display
+from mt.door.estimate import Estimates
+from mt.door.summary import print_summary
+from tests.workflow.fakes import Number, Sum
+
+
+def printed(width: int = 120) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, width=width), file
+
+
+def facts(seconds: float) -> dict[str, Any]:
+    return {"seconds": seconds, "counts": {"pairs": 1234}}
+
+
+def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> None:
+    console, file = printed()
+    numbers, total = [Number(1), Number(2), Number(3)], Sum((Number(1), Number(2), Number(3)))
+    with Display(console, Estimates([("number", 0.1)])) as display:
+        display.planned([*numbers, total], [numbers[2], total], {total.key: "iteration 1 · E-step"})
+        for stage, seconds in ((numbers[2], 0.1), (total, 7.0)):
+            display.started(stage)
+            display.finished(stage, facts(seconds))
+    assert file.getvalue().splitlines() == [
+        "2 stages to compute, 2 reused",
+        "✓ 3/4 number  0.1 s, 1,234 pairs",
+        "· iteration 1 · E-step · sum …",
+        "✓ 4/4 iteration 1 · E-step · sum  7.0 s, 1,234 pairs",
+    ]
+
+
+def record(iterations: int) -> dict[str, Any]:
+    def metric(i: int, model: str, name: str, value: float) -> dict[str, Any]:
+        row = {"iteration": i, "model": model, "benchmark": "gold", "metric": name, "value": value}
+        return {**row, "low": value - 0.02, "high": value + 0.02, "n": 9}
+
+    rows = [("policy", "win_rate", 0.5), ("policy", "mean_reward", -0.25)]
+    rows += [("reward", "best_of_k", 0.1), ("reward", "mean_of_k", 0.2)]
+    metrics = [metric(i, *row) for i in range(iterations + 1) for row in rows]
+    return {"metrics": metrics, "stages": [{"state": "computed", "seconds": 3.0}, {"state": "reused", "seconds": 1.0}]}
+
+
+def summary(width: int, iterations: int = 2) -> str:
+    console, file = printed(width)
+    print_summary(console, record(iterations), Path("runs/[b]odd[/b] name"))
+    return file.getvalue()
+
+
+def test_tables_show_intervals_where_they_fit() -> None:
+    text = summary(120)
+    assert "50.0% [48.0, 52.0]" in text
+    assert "-0.250 [-0.270, -0.230]" in text
+    assert "1 computed for this run, in 3 s all told, 1 taken from other runs" in text
+    assert "base, iteration 1, iteration 2: the reward model's best of K is worse" in text
+
+
+def test_narrow_tables_keep_their_lines_and_say_where_the_intervals_are() -> None:
+    text = summary(80)
+    needed = max(int(line.split()[-2]) for line in text.splitlines() if "intervals show at" in line)
+    rows = [line for line in text.splitlines() if "mean gold reward" in line]
+    assert rows and rows[0].count("-0.250") == 3
+    assert "[48.0, 52.0]" in text and "[-0.270, -0.230]" not in text
+    assert max(len(line) for line in text.splitlines() if not line.startswith(("warning", "models"))) <= 80
+    assert "[-0.270, -0.230]" in summary(needed)
+
+
+def test_folders_are_printed_as_they_are_named() -> None:
+    assert "record   runs/[b]odd[/b] name/record.json" in summary(120)
