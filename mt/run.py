@@ -22,7 +22,7 @@ from mt.door.checks import check, check_folders
 from mt.door.display import Display
 from mt.door.ending import ended, exit_code
 from mt.door.estimate import Estimates
-from mt.door.execution import run
+from mt.door.execution import logged, run
 from mt.door.naming import run_folder, sweep_name
 from mt.door.summary import print_summary
 from mt.errors import MutualTaughtError
@@ -95,7 +95,8 @@ def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
     try:
         report.write(folders, page)
     except Exception as error:  # the run is finished: its record is worth more than its report
-        logging.getLogger("mt").warning("the report failed", exc_info=error)
+        with logged(page.parent):
+            logging.getLogger("mt").warning("the report failed", exc_info=error)
         text = f"report   failed ({type(error).__name__}: {error})"
         console.print(text, style="yellow", markup=False, soft_wrap=True)
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mt.workflow.store import write_text
+
 REPORT = "report.html"
 """The name of a run's own report inside its folder."""
 
@@ -18,8 +20,5 @@ def write(run_folders: Sequence[Path], output: Path) -> Path:
     from analysis.report.record import load_runs
 
     page = render(load_runs(run_folders))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draft = output.with_name(f".{output.name}.part")
-    draft.write_text(page, encoding="utf-8", errors="replace")
-    draft.replace(output)
+    write_text(output, page.encode("utf-8", "replace").decode("utf-8"))
     return output

@@ -21,7 +21,7 @@ def ended(command: Callable[[], int]) -> int:
         say("interrupted; nothing is lost. Run the same command to continue")
         return exit_code(error)
     except OSError as error:
-        line = describe_os_error(error, "disk")
+        line = describe_os_error(error, "a file")
         if line is None:
             raise
         say(line)

@@ -86,36 +86,36 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
     record = Record(folder, blueprint, store, sweep)
     watching = Chorus([Recorder(record), Logger(dict(blueprint.plan.labels)), *observers])
     say = lambda text: watching.note(None, text)  # noqa: E731
-    with _logged(folder), mirrored(record, say) as mirrors, _interruptible():
+    with logged(folder), mirrored(record, say) as mirrors, _interruptible():
         try:
             record.begin()
             execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]))
             record.end("finished")
         except BaseException as error:
-            known = _translate(error, folder)
-            state: State = "interrupted" if isinstance(known, Interrupted) else "failed"
-            log.error("%s", state, exc_info=error)
-            _end(record, state, error if isinstance(known, UnexpectedError) else known)
+            with _signals(signal.SIGINT, signal.SIG_IGN):  # a second Ctrl-C does not hide the first from the record
+                known = _translate(error, folder, store.root)
+                _end(record, error, known)
             raise known from error
     return record
 
 
-def _end(record: Record, state: State, error: BaseException) -> None:
-    """Say in the record how the run ended; a second Ctrl-C does not stop that, a full disk may."""
-    with _signals(signal.SIGINT, signal.SIG_IGN):
-        try:
-            record.end(state, error)
-        except OSError as failure:
-            log.warning("the record could not be written", exc_info=failure)
+def _end(record: Record, error: BaseException, known: BaseException) -> None:
+    """Say in the log and in the record how the run ended; a full disk may keep it from that."""
+    state: State = "interrupted" if isinstance(known, Interrupted) else "failed"
+    log.error("%s", state, exc_info=error)
+    try:
+        record.end(state, error if isinstance(known, UnexpectedError) else known)
+    except OSError as failure:
+        log.warning("the record could not be written", exc_info=failure)
 
 
-def _translate(error: BaseException, folder: Path) -> BaseException:
+def _translate(error: BaseException, folder: Path, store: Path) -> BaseException:
     """Turn what stopped a run into one line; the log has the whole."""
     if isinstance(error, KeyboardInterrupt | Interrupted):
         return Interrupted(f"interrupted; nothing is lost. Run the same command to continue ({folder})")
     if isinstance(error, MutualTaughtError) or not isinstance(error, Exception):
         return error
-    if line := describe_os_error(error, folder):
+    if line := describe_os_error(error, f"{store} or {folder}"):
         return StoreError(line)
     first = (str(error).splitlines() or [""])[0]
     return UnexpectedError(f"{type(error).__name__}: {first} (the traceback is in {folder / 'run.log'})")
@@ -129,7 +129,7 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def _logged(folder: Path) -> Iterator[None]:
+def logged(folder: Path) -> Iterator[None]:
     """Write the log of this run, in append mode, so that no attempt hides an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
     handler = _LogFile(folder / "run.log")

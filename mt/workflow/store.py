@@ -172,6 +172,9 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # writing to a full disk names no file
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from rich.console import Console
 
 from mt.config.compose import compose_runs
 from mt.door.checks import check, check_folders
@@ -22,6 +23,7 @@ from mt.door.record import Record
 from mt.errors import ConfigError, StoreError
 from mt.methods.blueprint import Blueprint
 from mt.methods.outcome import Iteration, Outcome
+from mt.run import write_report
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
@@ -156,3 +158,14 @@ def test_a_name_is_not_given_to_another_run(tmp_path: Path) -> None:
 def test_the_runs_of_a_sweep_have_names_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="name=mine: several runs of the sweep"):
         check_folders([named(tmp_path)[1], named(tmp_path, "seed=7")[1]])
+
+
+def test_a_report_that_fails_takes_one_line_and_leaves_its_traceback_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.report.write", lambda folders, page: fail(ZeroDivisionError("on purpose"))())
+    write_report([tmp_path], tmp_path / "report.html", Console(width=200))
+    told = capsys.readouterr()
+    assert told.out == "report   failed (ZeroDivisionError: on purpose)\n"
+    assert told.err == ""
+    assert "Traceback" in (tmp_path / "run.log").read_text()
