@@ -135,8 +135,9 @@ class Display(Silent):
 
 def _told(counts: Mapping[str, float]) -> str:
     """Return the counts that a user wants to see: what was lost, and how much there is."""
-    names = ("pairs", "prompts", "dropped", "truncated", "unfinished")
-    return "".join(f", {counts[name]:,.0f} {name}" for name in names if counts.get(name))
+    lost = [name for name in counts if "dropped" in name or "truncated" in name]
+    names = ("pairs", "prompts", *lost, "unfinished")
+    return "".join(f", {counts[name]:,.0f} {name.replace('_', ' ')}" for name in names if counts.get(name))
 
 
 def _duration(seconds: float) -> str:

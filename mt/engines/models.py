@@ -30,7 +30,8 @@ def check_model(folder: Path, kind: Kind) -> None:
     """
     field, folder = f"{kind}.path", Path(folder)
     if not folder.is_dir():
-        raise ModelError(describe(field, folder, "no such folder", mend="Give a Hugging Face model folder"))
+        problem = "is a file" if folder.exists() else "no such folder"
+        raise ModelError(describe(field, folder, problem, mend="Give a Hugging Face model folder"))
     _check_architecture(folder, kind, field)
     shapes = _weight_shapes(folder, field)
     if kind == "reward":

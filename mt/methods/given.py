@@ -27,7 +27,7 @@ def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
 def named_model(config: RunConfig, kind: Literal["policy", "reward"], name: str, revision: str | None) -> Stage:
     """Return the model of a local folder, or of a hub name with a pinned revision."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if folder.exists():
         check_model(folder, kind)  # first: hashing what is no model may take very long
         return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind)
     revision = check_name(kind, name, revision)

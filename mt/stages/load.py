@@ -79,7 +79,7 @@ class LoadPrompts(Stage):
         work.count(**counts, prompts=len(prompts))
         dropped = {name: n for name, n in counts.items() if n and name in ("empty", "duplicates")}
         dropped |= {name: n for name, n in counts.items() if n and name.startswith("contaminated")}
-        if dropped:
+        if dropped and self.part == "train":  # both parts come from one reading
             work.note("prompts dropped: " + ", ".join(f"{n} {name}" for name, n in dropped.items()))
         work.write(prompts, Prompt)
 

@@ -20,7 +20,7 @@ def printed(width: int = 120) -> tuple[Console, io.StringIO]:
 
 
 def facts(seconds: float) -> dict[str, Any]:
-    return {"seconds": seconds, "counts": {"pairs": 1234}}
+    return {"seconds": seconds, "counts": {"pairs": 1234, "prompts_dropped": 2, "kept": 5}}
 
 
 def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> None:
@@ -33,9 +33,9 @@ def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> N
             display.finished(stage, facts(seconds))
     assert file.getvalue().splitlines() == [
         "2 stages to compute, 2 reused",
-        "✓ 3/4 number  0.1 s, 1,234 pairs",
+        "✓ 3/4 number  0.1 s, 1,234 pairs, 2 prompts dropped",
         "· iteration 1 · E-step · sum …",
-        "✓ 4/4 iteration 1 · E-step · sum  7.0 s, 1,234 pairs",
+        "✓ 4/4 iteration 1 · E-step · sum  7.0 s, 1,234 pairs, 2 prompts dropped",
     ]
 
 
