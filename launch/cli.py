@@ -39,8 +39,8 @@ def sweep_folder(runs: Path, name: str | None) -> Path:
 def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
     """Return the sweep's folder and the run or job in it that "SWEEP", "SWEEP/NAME" or "NAME" means.
 
-    A name alone is looked for in the newest sweep that has it, and the end of a name will do where no other name has
-    it; raises LaunchError with the nearest one.
+    A name alone is looked for in the newest sweep that has it, and those of its words that no other name has will do;
+    raises LaunchError with the nearest one.
     """
     sweep_name, slash, name = wanted.partition("/")
     if slash:
@@ -67,9 +67,10 @@ def _known(sweep: Sweep, name: str) -> str:
 
 
 def _meant(name: str, members: list[str]) -> str | None:
-    """Return the member of this name, or the only one whose name ends in it after a dash."""
-    ends = [member for member in members if member.endswith(f"-{name}")]
-    return name if name in members else ends[0] if len(ends) == 1 else None
+    """Return the member of this name, or the one that alone has these words in its name (a run's jobs go with it)."""
+    having = sorted((member for member in members if f"-{name}-" in f"-{member}-"), key=len)
+    alone = bool(having) and all(member.startswith(having[0]) for member in having)
+    return name if name in members else having[0] if alone else None
 
 
 def _members(sweep: Sweep) -> list[str]:

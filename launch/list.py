@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -24,7 +25,10 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         cli.print_json(rows)
         return 0
-    table = Table("sweep", "submitted", "launch", header_style="bold")
+    if not rows:
+        console.print(f"no sweep was submitted in {arguments.runs}", soft_wrap=True)
+        return 0
+    table = Table("sweep", "submitted", "launch", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for title in ("runs done", "stages done"):
         table.add_column(title, justify="right")
     table.add_column("state")

@@ -119,7 +119,7 @@ def _what(job: JobStatus, short: Callable[[str], str]) -> str:
 
 
 def _shortener(names: list[str]) -> Callable[[str], str]:
-    """Return what leaves away the words that the names of all runs begin with; commands take such names as well."""
+    """Return what leaves away the words that the names of all runs begin with; commands take what is left as well."""
     words = zip(*(name.split("-") for name in names), strict=False) if len(names) > 1 else ()
     start = "".join(f"{word}-" for word, *others in takewhile(lambda same: len(set(same)) == 1, words))
     return lambda text: text.replace(start, "") if start else text

@@ -28,16 +28,17 @@ def test_every_command_explains_itself_and_knows_plain_data(command: str) -> Non
     assert "--json" in done.stdout
 
 
-def test_a_name_is_a_sweep_a_run_a_job_or_the_end_of_one(sweep: Make) -> None:
+def test_a_name_is_a_sweep_a_run_a_job_or_words_of_one(sweep: Make) -> None:
     one = sweep(fakes.grid(["dpo", "ipo"], ["both", "contrast"]))
     one.write()
     runs = one.folder.parent
     assert locate(runs, "sweep") == (one.folder, None)
     assert locate(runs, "dpo-both") == (one.folder, "dpo-both")
     assert locate(runs, "sweep/shared-1") == (one.folder, "shared-1")
-    longer = sweep({f"mutual-{name}": stages for name, stages in one.runs.items()}, "longer")
+    longer = sweep({f"mutual-{name}-s0": stages for name, stages in one.runs.items()}, "longer")
     longer.write()
-    assert locate(runs, "longer/ipo-both") == (longer.folder, "mutual-ipo-both")
+    assert locate(runs, "longer/ipo-both") == (longer.folder, "mutual-ipo-both-s0")
+    assert locate(runs, "longer/ipo-both-s0-judge") == (longer.folder, "mutual-ipo-both-s0-judge")
     with pytest.raises(LaunchError, match=r"name=both: neither a sweep in .* nor one of its runs or jobs"):
         locate(runs, "both")
     with pytest.raises(LaunchError, match=r"name=dpo-bot: not in sweep sweep.*Did you mean 'dpo-both'"):
