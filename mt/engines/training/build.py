@@ -18,7 +18,7 @@ from mt.engines.training.meter import Meter
 from mt.engines.training.reports import Reports, ignore
 from mt.engines.training.task import Observe, TrainingTask
 from mt.engines.training.trainer import BatchTrainer, Steps
-from mt.engines.training.zero import zero_config
+from mt.engines.training.zero import read_checkpoints_as_data, zero_config
 from mt.errors import EngineError, describe
 from mt.objectives.registry import Objective
 
@@ -94,6 +94,8 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
     Raises `EngineError` where fewer processes found each other than were started.
     """
     config, zero = task.training, zero_config(task)
+    if zero:
+        read_checkpoints_as_data()
     args = TrainingArguments(
         output_dir=str(checkpoint_folder(Path(task.scratch), _layout(task, place))),
         per_device_train_batch_size=1,  # one item is a device's whole share of a batch

@@ -64,6 +64,7 @@ def _running(folder: Path, processes: int, threads: int) -> Iterator[subprocess.
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",  # a checkpoint is data, not code
     }
     with (folder / LOG).open("wb") as log:
         workers = subprocess.Popen(

@@ -27,6 +27,19 @@ def zero_config(task: TrainingTask) -> dict[str, Any] | None:
     }
 
 
+def read_checkpoints_as_data() -> None:
+    """Name the classes that DeepSpeed's checkpoints may hold: torchrun's workers let torch read no others.
+
+    DeepSpeed asks for whole pickles; `TORCH_FORCE_WEIGHTS_ONLY_LOAD` (see torchrun.py) refuses them all the same.
+    """
+    from deepspeed.runtime.fp16.loss_scaler import LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+    from torch.serialization import add_safe_globals
+
+    add_safe_globals([LossScaler, ZeroStageEnum, fragment_address])
+
+
 def _sharding(trainer: TorchrunTrainer) -> dict[str, Any]:
     sharding: dict[str, Any] = {
         "stage": trainer.zero_stage,

@@ -109,10 +109,10 @@ def test_deepspeed_equals_one_process(lab: Lab, kind: str, stage: int) -> None:
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("stage", [2, 3])
-def test_deepspeed_resumes_to_the_bit(lab: Lab, stage: int) -> None:
+@pytest.mark.parametrize(("stage", "dtype"), [(1, "bfloat16"), (2, "float32"), (3, "bfloat16")])
+def test_deepspeed_resumes_to_the_bit(lab: Lab, stage: int, dtype: str) -> None:
     pytest.importorskip("deepspeed")
-    trainer = changed(SHARED, zero_stage=stage, checkpoint_minutes=0)
+    trainer = changed(SHARED, zero_stage=stage, dtype=dtype, checkpoint_minutes=0)
     whole, killed = lab.task(trainer=trainer), lab.task(trainer=trainer)
     lab.train(whole)
 
@@ -139,3 +139,25 @@ def test_deepspeed_in_bfloat16_gives_an_ordinary_folder(lab: Lab) -> None:
     start = load_file(lab.policy / "model.safetensors")
     assert weights(task).keys() == start.keys()
     assert model.dtype == torch.float32
+
+
+class Code:
+    """What a pickle can do: call anything."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.engines
+def test_code_in_a_checkpoint_is_not_run(lab: Lab) -> None:
+    pytest.importorskip("deepspeed")
+    task = lab.task(trainer=changed(SHARED, zero_stage=2, checkpoint_minutes=0))
+    lab.train(task)
+    (states,) = Path(task.scratch).glob("checkpoints/checkpoint-2/global_step2/zero_pp_rank_0_*")
+    torch.save(Code(lab.folder / "touched"), states)
+    with pytest.raises(EngineError, match="Weights only load failed"):
+        lab.train(task)
+    assert not (lab.folder / "touched").exists()
