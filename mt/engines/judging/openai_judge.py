@@ -79,7 +79,7 @@ class OpenAIAsker:
             for future in done:
                 index, outcome = under_way.pop(future), future.result()
                 yield index, outcome.answer
-                patience.note(outcome, partial(keep, index, outcome.answer))
+                patience.note(index, outcome, partial(keep, index, outcome.answer))
 
     def _one(self, endpoint: Endpoint, prompt: Messages, keep: Callable[[Answer], None], patience: Patience) -> Outcome:
         """Ask about one comparison, in a thread; what was paid for is kept, of use or not once the judge is proven."""

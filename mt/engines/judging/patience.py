@@ -34,7 +34,7 @@ class Patience:
     """Counts failures in a row, and holds back answers whose fault may be the endpoint's or the account's.
 
     An empty account, an expired key or a wrong address makes every comparison fail. What failed is kept, and never
-    asked again, only once a later comparison is answered: then the fault is its own.
+    asked again, only once a comparison that was asked later is answered: then the fault is its own.
     """
 
     def __init__(self, give_up_after: int, prove_within: int):
@@ -42,25 +42,25 @@ class Patience:
         self.give_up_after, self.prove_within = give_up_after, prove_within
         self.proven = False
         """Whether a usable answer came: then a completion that is of no use is its comparison's fault."""
-        self._held: list[Callable[[], None]] = []
+        self._held: dict[int, Callable[[], None]] = {}
         self._silent = self._useless = 0
 
-    def note(self, outcome: Outcome, keep: Callable[[], None]) -> None:
-        """Take note of one outcome; raises `JudgeError` where going on would be in vain, or money wasted."""
+    def note(self, index: int, outcome: Outcome, keep: Callable[[], None]) -> None:
+        """Take note of the outcome of comparison `index`; raises `JudgeError` where going on would be in vain."""
         usable = outcome.answer.problem is None
         self.proven = self.proven or usable
         self._silent = self._silent + 1 if outcome.kind is Kind.SILENT else 0
         self._useless = 0 if usable else self._useless + 1
         if not outcome.kept and outcome.kind is not Kind.SILENT:
-            self._held.append(keep)
+            self._held[index] = keep
         if usable:
-            self.release()
+            self.release(index)
         self._give_up(outcome.answer.problem)
 
-    def release(self) -> None:
-        """Keep what was held back, if any comparison was answered at all."""
-        while self.proven and self._held:
-            self._held.pop()()
+    def release(self, before: int | None = None) -> None:
+        """Keep what was held back, or of it what was asked for earlier, if any comparison was answered at all."""
+        for index in [one for one in self._held if self.proven and (before is None or one < before)]:
+            self._held.pop(index)()
 
     def _give_up(self, problem: str | None) -> None:
         if self._silent >= self.give_up_after:
