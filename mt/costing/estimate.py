@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from mt.config.run import RunConfig
 from mt.costing.memory import Memory, inference, training
 from mt.costing.shapes import Shape
 from mt.costing.volumes import Volume, volumes
+from mt.engines.scoring.windows import WINDOW
 from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
@@ -83,21 +85,25 @@ def _cost(stage: Any, found: Mapping[str, Volume], config: RunConfig) -> Cost:
         return Cost(stage, "cpu", disk_bytes=disk)
     if use.kind == "train":
         return _training(stage, found[getattr(stage, use.table).key].tokens, shape, config.hardware)
-    tokens = use.passes * found[getattr(stage, use.table).key].tokens if use.table else out.stored_tokens
-    return _inference(stage, use, tokens, shape, config.hardware, disk)
+    read = found[getattr(stage, use.table).key] if use.table else out
+    tokens = use.passes * read.tokens if use.table else out.stored_tokens
+    shares = math.ceil(read.rows * read.responses / WINDOW) if use.setting == "logprobs" else config.hardware.devices
+    return _inference(stage, use, tokens, shape, config.hardware, disk, shares)
 
 
 def _training(stage: Any, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
     tokens *= stage.training.epochs
     flops = 3 * tokens * shape.flops_per_token
-    seconds = _seconds(flops, stage.trainer, "train", hardware)
+    seconds = _seconds(flops, stage.trainer, "train", hardware, hardware.devices)
     disk = shape.parameters * shape.bytes_per_weight
     checkpoint = 14 * shape.parameters  # half-precision weights, fp32 master weights and two moments
     memory = training(shape, stage.training, stage.trainer, hardware)
     return Cost(stage, "train", tokens, flops, seconds, disk, CHECKPOINTS_KEPT * checkpoint, memory)
 
 
-def _inference(stage: Any, use: _Use, tokens: float, shape: Shape, hardware: HardwareConfig, disk: float) -> Cost:
+def _inference(
+    stage: Any, use: _Use, tokens: float, shape: Shape, hardware: HardwareConfig, disk: float, shares: int
+) -> Cost:
     engine, setting = getattr(stage, use.engine), use.setting
     sequence: int = getattr(stage, "max_length", 0) or getattr(engine, "max_length", 0)
     if use.kind == "generate":
@@ -109,15 +115,16 @@ def _inference(stage: Any, use: _Use, tokens: float, shape: Shape, hardware: Har
     flops = tokens * shape.flops_per_token
     caches = setting.endswith("generator")
     memory = inference(shape, engine, setting, sequence, hardware, caches=caches)
-    return Cost(stage, use.kind, tokens, flops, _seconds(flops, engine, use.kind, hardware), disk, memory=memory)
+    seconds = _seconds(flops, engine, use.kind, hardware, shares)
+    return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory)
 
 
-def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig) -> float:
-    """Return the seconds that an engine takes: vLLM, torchrun and log-probabilities use every device, others one."""
+def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, shares: int) -> float:
+    """Return the seconds that an engine takes on every device (at most one for each of `shares`), or on one."""
     devices = 1
     if getattr(engine, "name", None) not in ("transformers", "inline"):
         processes = getattr(engine, "processes", None) or hardware.devices
-        devices = min(processes * getattr(engine, "tensor_parallel", 1), hardware.devices)
+        devices = min(processes * getattr(engine, "tensor_parallel", 1), hardware.devices, max(shares, 1))
     rate = devices * hardware.tflops * 1e12 * getattr(hardware.utilization, kind)
     return hardware.stage_seconds + flops / rate
 

@@ -119,6 +119,8 @@ def test_engines_in_this_process_use_one_device(tmp_path: Path) -> None:
     use = run.config.hardware.utilization.score * 312e12
     assert found["score"].seconds == pytest.approx(120 + found["score"].flops / use)
     assert found["reference_log_probs"].seconds == pytest.approx(120 + found["reference_log_probs"].flops / use / 8)
+    few = found["policy_diagnostics"]  # too few for a second process
+    assert few.seconds == pytest.approx(120 + few.flops / use)
 
 
 def test_checkpoints_are_counted_as_the_trainer_keeps_them(tmp_path: Path) -> None:
