@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ class Arguments:
 
 
 def parse(arguments: Sequence[str], program: str) -> Arguments | None:
-    """Return the overrides, or None where --help was answered, or by Hydra itself --cfg job, --info or completion."""
+    """Return the overrides, or None where --help or completion was answered, or --cfg and --info by Hydra itself."""
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
@@ -31,7 +32,12 @@ def parse(arguments: Sequence[str], program: str) -> Arguments | None:
 
         print_help(program, list(given.overrides), Console())
         return None
-    if given.hydra_help or given.cfg or given.info or given.shell_completion:
+    if given.shell_completion:
+        from mt.door.completion import answer
+
+        print(answer("".join(given.overrides), os.environ.get("COMP_LINE", "")))
+        return None
+    if given.hydra_help or given.cfg or given.info:
         _answer_by_hydra(program, arguments)
         return None
     return Arguments(list(given.overrides), bool(given.multirun))

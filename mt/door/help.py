@@ -17,7 +17,7 @@ _USAGE = """\
 
 --help [SETTING | CHOICE=NAME]…   explains settings, as in: --help sampling objective=ipo
 --cfg job                         prints all settings of the run (--resolve: their final values)
--sc install=bash                  prints tab completion (also zsh, fish): eval "$({program} -sc install=bash)"
+-sc install=bash                  prints tab completion: eval "$({program} -sc install=bash)"
 """
 
 

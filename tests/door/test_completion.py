@@ -1,0 +1,50 @@
+"""Tab completion, as bash itself would ask for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mt.config.compose import CONF, options
+from mt.door.completion import candidates
+from mt.run import main
+
+RUN = "python -m mt.run "
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (RUN + "objective=", {f"objective={name}" for name in options("objective")}),
+        (RUN + "-m objective=dpo,ipo rm_data=c", {"rm_data=contrast", "rm_data=credible"}),
+        ("python -m mt.plan sampling.top", {"sampling.top_p="}),
+        (RUN + "objective=ipo objective.", {"objective.tau=", "objective.per_token=", "objective.nll_weight="}),
+        (RUN + "nonsense", set()),
+    ],
+)
+def test_the_last_word_is_completed(line: str, found: set[str]) -> None:
+    assert {word for word in candidates(line) if not word.startswith("objective.name")} == found
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(("breaks", "prefix"), [("=", ""), ("", "rm_data=")])
+def test_bash_is_given_what_it_replaces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], breaks: str, prefix: str
+) -> None:
+    assert main(["-sc", "install=bash"]) == 0
+    line = RUN + "rm_data=c"
+    ask = f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_WORDBREAKS='{breaks}'; _mutual_taught {sys.executable}"
+    script = f'{capsys.readouterr().out}\n{ask}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    asked = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert asked.stdout.split() == [f"{prefix}contrast", f"{prefix}credible"], asked.stderr
+
+
+def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-sc", "install=fish"]) == 2
+    assert "--shell-completion=install=fish: unknown. Allowed: install=bash" in capsys.readouterr().err
