@@ -8,6 +8,7 @@ to the workflow.
 from __future__ import annotations
 
 import importlib
+import logging
 import signal
 import sys
 import traceback
@@ -21,7 +22,7 @@ from launch.job import STOPPED
 from launch.mark import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig
-from mt.door.execution import Chorus, Logger
+from mt.door.execution import Chorus, Logger, logged_by, quiet_libraries
 from mt.errors import LaunchError, MutualTaughtError
 from mt.workflow.execute import execute, require
 from mt.workflow.plan import Plan, plan
@@ -56,9 +57,11 @@ def main(arguments: list[str]) -> int:
     folder, name = Path(arguments[0]), arguments[1]
     signal.signal(signal.SIGTERM, _stop)
     processes.die_with_parent()
+    quiet_libraries()
     reporter = progress.Reporter(folder, name)
     try:
-        run(folder, name, reporter)
+        with logged_by(logging.StreamHandler(sys.stdout)):
+            run(folder, name, reporter)
     except Stopped:
         return STOPPED
     except Exception as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from mt.door.checks import check, check_folders
 from mt.door.display import Display
 from mt.door.ending import ended, exit_code
 from mt.door.estimate import Estimates
-from mt.door.execution import logged, run
+from mt.door.execution import logged, quiet_libraries, run
 from mt.door.naming import run_folder, sweep_name
 from mt.door.summary import print_summary
 from mt.errors import MutualTaughtError
@@ -101,15 +100,6 @@ def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
         console.print(text, style="yellow", markup=False, soft_wrap=True)
         return
     console.print(f"report   {page}", markup=False, soft_wrap=True)
-
-
-def quiet_libraries() -> None:
-    """Keep the progress bars and advice of libraries out of our display; what matters goes to the log."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.captureWarnings(True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -99,6 +100,15 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
     return record
 
 
+def quiet_libraries() -> None:
+    """Keep the progress bars and advice of libraries out of our display; what matters goes to the log."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.captureWarnings(True)
+
+
 def _end(record: Record, error: BaseException, known: BaseException) -> None:
     """Say in the log and in the record how the run ended; a full disk may keep it from that."""
     state: State = "interrupted" if isinstance(known, Interrupted) else "failed"
@@ -132,7 +142,13 @@ class _LogFile(logging.FileHandler):
 def logged(folder: Path) -> Iterator[None]:
     """Write the log of this run, in append mode, so that no attempt hides an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(folder / "run.log")
+    with logged_by(_LogFile(folder / "run.log")):
+        yield
+
+
+@contextmanager
+def logged_by(handler: logging.Handler) -> Iterator[None]:
+    """Send the log to a handler while the block lasts."""
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

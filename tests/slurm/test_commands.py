@@ -41,6 +41,7 @@ def test_commands_while_running_and_after(cluster: Cluster, sweep: Make) -> None
     assert "shared-1" in one.command("watch", "sweep").stdout
     logs = one.command("logs", "a").stdout
     assert "--- shared-1" in logs
+    assert "(step shared)" in logs, "a job tells which stages it computes"
     assert "--- a " in logs
     assert "--- b " not in logs
     files = json.loads(one.command("logs", "a", "--json").stdout)
