@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from launch.sweep import Sweep, find, load, names
-from mt.door.execution import Interrupted
-from mt.errors import LaunchError, MutualTaughtError, describe, nearest
+from mt.door.ending import ended
+from mt.errors import LaunchError, describe, nearest
 
 _FILE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -79,15 +79,8 @@ def _members(sweep: Sweep) -> list[str]:
 
 def main(command: Callable[[argparse.Namespace, Console], int], arguments: argparse.Namespace) -> int:
     """Run a command; an error is one line and status 2."""
-    try:
-        console = Console()
-        return command(arguments, console if console.is_terminal else Console(width=_FILE_WIDTH))
-    except MutualTaughtError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except (KeyboardInterrupt, Interrupted) as stopped:
-        Console(stderr=True).print(str(stopped), style="red", markup=False, highlight=False, soft_wrap=True)
-        return 130
+    console = Console()
+    return ended(lambda: command(arguments, console if console.is_terminal else Console(width=_FILE_WIDTH)))
 
 
 def print_json(value: object) -> None:
