@@ -16,8 +16,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mt.door.ending import ended
 from mt.door.record import RECORD, read_record
@@ -26,11 +28,15 @@ from mt.workflow import locks
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
 
+_FILE_WIDTH = 160
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     given = _parser().parse_args(arguments)
     console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(soft_wrap=True, width=_FILE_WIDTH)
     return ended(lambda: int(given.command(_opened(given.store), given, console)))
 
 
@@ -65,15 +71,16 @@ def _ls(store: Store, given: argparse.Namespace, console: Console) -> int:
     if given.json:
         print(json.dumps([{**one.facts, "path": str(one.path), "size": one.size} for one in found], indent=1))
         return 0
-    table = Table(header_style="bold")
-    for title in ("stage", "key", "size", "seconds", "computed", "counts"):
-        table.add_column(title, justify="right" if title in ("size", "seconds") else "left")
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    for title in ("stage", "key", "size", "seconds", "computed"):
+        table.add_column(title, justify="right" if title in ("size", "seconds") else "left", no_wrap=True)
+    table.add_column("counts")
     for one in found:
         facts = one.facts
         counts = ", ".join(f"{name} {value:,.0f}" for name, value in list(facts["counts"].items())[:3])
-        table.add_row(
-            facts["stage"], one.key[:12], _size(one.size), f"{facts['seconds']:.1f}", facts["started"], counts
-        )
+        shown = Text(counts, no_wrap=True, overflow="ellipsis")  # the one column that a narrow terminal cuts
+        day, seconds = facts["started"][:16].replace("T", " "), f"{facts['seconds']:.1f}"
+        table.add_row(facts["stage"], one.key[:12], _size(one.size), seconds, day, shown)
     console.print(table)
     console.print(f"{len(found)} artifacts, {_size(sum(one.size for one in found))} in {store.root}")
     return 0

@@ -24,7 +24,7 @@ def parse(arguments: Sequence[str], program: str) -> Arguments | None:
 
     parser = get_args_parser()
     parser.prog = program
-    given = parser.parse_args(list(arguments))
+    given = parser.parse_intermixed_args(list(arguments))
     if given.help:
         from rich.console import Console
 
@@ -38,12 +38,13 @@ def parse(arguments: Sequence[str], program: str) -> Arguments | None:
         print(answer("".join(given.overrides), os.environ.get("COMP_LINE", "")))
         return None
     if given.hydra_help or given.cfg or given.info:
-        _answer_by_hydra(program, arguments)
+        flags = [word for word in arguments if word not in given.overrides]
+        _answer_by_hydra([program, *given.overrides, *flags])
         return None
     return Arguments(list(given.overrides), bool(given.multirun))
 
 
-def _answer_by_hydra(program: str, arguments: Sequence[str]) -> None:
+def _answer_by_hydra(command: list[str]) -> None:
     from hydra import main
     from omegaconf import DictConfig
 
@@ -51,5 +52,5 @@ def _answer_by_hydra(program: str, arguments: Sequence[str]) -> None:
         raise AssertionError("Hydra was asked to describe a configuration, not to run it")
 
     register_resolvers()
-    sys.argv = [program, *arguments]
+    sys.argv = command
     main(version_base="1.3", config_path=str(CONF), config_name="config")(never)()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -78,28 +78,39 @@ def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> 
     _print_places(console, record, folder)
 
 
-def _fitting(
-    title: str, lines: Sequence[Line], cells: Cells, iterations: Sequence[int], console: Console
-) -> RenderableType:
-    """Return the table with its intervals; where the console is too narrow, only the first line keeps them."""
-    whole = _table(f"{title} (mean [95% interval])", lines, cells, iterations, " ")
-    needed = Measurement.get(console, console.options.update(max_width=1000), whole).maximum
+def _fitting(title: str, lines: Sequence[Line], cells: Cells, iterations: Sequence[int], console: Console) -> Table:
+    """Return the table with all its intervals, with the first line's only, or with none: the first that fits."""
+    whole = _table(f"{title} (mean [95% interval])", lines, cells, iterations, [" "] * len(lines))
+    needed = _width(whole, console)
     if needed <= console.width:
         return whole
-    head, *rest = lines
-    table = _table(f"{title} (mean; intervals show at {needed} columns)", [head], cells, iterations, "\n")
-    for line in rest:
-        table.add_row(line.title, *(_cell(line, cells.get((i, *line.key)), None) for i in iterations))
-    return table
+    rest: list[str | None] = [None] * (len(lines) - 1)
+    narrow = f"{title} (mean; intervals show at {needed} columns)"
+    table = _table(narrow, lines, cells, iterations, ["\n", *rest])
+    if _width(table, console) <= console.width:
+        return table
+    return _table(narrow, lines, cells, iterations, [None, *rest], prefix="")
 
 
-def _table(title: str, lines: Sequence[Line], cells: Cells, iterations: Sequence[int], between: str) -> Table:
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=1000), table).maximum
+
+
+def _table(
+    title: str,
+    lines: Sequence[Line],
+    cells: Cells,
+    iterations: Sequence[int],
+    between: Sequence[str | None],
+    prefix: str = "iteration ",
+) -> Table:
+    """Return a table; `between` separates each line's values from their intervals, None leaves those out."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold")
     table.add_column("")
     for i in iterations:
-        table.add_column("base" if i == 0 else f"iteration {i}", justify="right")
-    for line in lines:
-        table.add_row(line.title, *(_cell(line, cells.get((i, *line.key)), between) for i in iterations))
+        table.add_column("base" if i == 0 else f"{prefix}{i}", justify="right")
+    for line, gap in zip(lines, between, strict=True):
+        table.add_row(line.title, *(_cell(line, cells.get((i, *line.key)), gap) for i in iterations))
     return table
 
 

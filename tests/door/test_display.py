@@ -74,5 +74,12 @@ def test_narrow_tables_keep_their_lines_and_say_where_the_intervals_are() -> Non
     assert "[-0.270, -0.230]" in summary(needed)
 
 
+def test_many_iterations_are_columns_all_the_same() -> None:
+    text = summary(80, iterations=4)
+    (row,) = [line for line in text.splitlines() if "win rate against base" in line]
+    assert row.count("50.0%") == 5
+    assert max(len(line) for line in text.splitlines() if not line.startswith(("warning", "models"))) <= 80
+
+
 def test_folders_are_printed_as_they_are_named() -> None:
     assert "record   runs/[b]odd[/b] name/record.json" in summary(120)
