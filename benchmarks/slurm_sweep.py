@@ -19,18 +19,21 @@ import tempfile
 import time
 from pathlib import Path
 
-from launch.states import computed
+from rich.console import Console
+
+from launch.states import JobStatus, computed, survey
 from launch.sweep import Sweep, load, read_configs
+from launch.view import render
 from launch.work import planner
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 from tests.slurm.cluster import Cluster, running_cluster
-from tests.slurm.disturb import preempt, wait_for_job, work_process
+from tests.slurm.disturb import preempt, wait_for_jobs, work_process
 from tests.small import SMALL
 
 SIX = ["objective=dpo,ipo,simpo", "rm_data=both,contrast"]
 HUNDRED = ["objective=dpo,ipo,simpo,slic,hinge", "rm_data=both,contrast", "seed=0,1,2,3,4,5,6,7,8,9"]
-SLURM = ["launch=slurm", "launch.max_running=2", "launch.cpus=1", "launch.cpu.cpus=1"]
+SLURM = ["launch=slurm", "launch.max_running=2", "launch.cpus=16", "launch.cpu.cpus=16"]  # a node each
 
 
 def main() -> int:
@@ -73,20 +76,28 @@ def six_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
     disturb(running, sweep_folder)
     subprocess.run(command("watch", folder, "six", "--json"), stdout=subprocess.DEVNULL, check=True)
     print("\nat the end", flush=True)
-    subprocess.run(command("status", folder, "six"), check=True)
+    show(sweep_folder)
     print(report(sweep_folder, load(sweep_folder)))
 
 
 def disturb(running: Cluster, folder: Path) -> None:
-    """Preempt one job and kill the worker of another, then show the table."""
-    first = wait_for_job(folder, lambda job: job.state == "running" and job.fraction is not None)
+    """Kill the worker of one job and preempt another, and show both while they recover."""
+    first, second = wait_for_jobs(folder, lambda job: job.state == "running" and job.left_s is not None, 2)
     work_process(folder, first.name).kill()
-    second = wait_for_job(folder, lambda job: job.state == "running" and job.name != first.name and bool(job.stage))
-    preempt(running)
-    wait_for_job(folder, lambda job: job.name == second.name and job.state == "queued")
-    wait_for_job(folder, lambda job: job.left_s is not None)
+    preempt(running, second.node)
+
+    def recovers(job: JobStatus) -> bool:
+        again = job.name == first.name and job.state == "running" and job.attempt == 2 and bool(job.stage)
+        return again or (job.name == second.name and job.state == "queued")
+
+    wait_for_jobs(folder, recovers, 2)
     print(f"\nwhile it runs: the worker of {first.name} was killed, {second.name} was preempted", flush=True)
-    subprocess.run(command("status", folder.parents[1], folder.name), check=True)
+    show(folder)
+
+
+def show(folder: Path) -> None:
+    """Print what `python -m launch.status` does in a terminal of 120 columns."""
+    Console(width=120).print(render(survey(folder, load(folder))))
 
 
 def report(folder: Path, sweep: Sweep) -> str:

@@ -13,9 +13,10 @@ from launch.sweep import load
 from tests.slurm.cluster import NODES, Cluster
 
 
-def preempt(cluster: Cluster) -> None:
-    """Take every node for a short job of the partition that goes first."""
-    place = ["-p", "high", "-N", str(NODES), "--exclusive", "-t", "5", "-o", "/dev/null"]
+def preempt(cluster: Cluster, node: str | None = None) -> None:
+    """Take a node, or every node, for a short job of the partition that goes first."""
+    nodes = ["-w", node] if node else ["-N", str(NODES)]
+    place = ["-p", "high", *nodes, "--exclusive", "-t", "5", "-o", "/dev/null"]
     cluster.run("sbatch", *place, "--wrap", "sleep 1")
 
 
@@ -33,10 +34,15 @@ def work_process(folder: Path, job: str) -> psutil.Process:
 
 def wait_for_job(folder: Path, wanted: Callable[[JobStatus], bool]) -> JobStatus:
     """Return the first job that fulfils a condition, as soon as there is one."""
+    return wait_for_jobs(folder, wanted, 1)[0]
+
+
+def wait_for_jobs(folder: Path, wanted: Callable[[JobStatus], bool], count: int) -> list[JobStatus]:
+    """Return the first jobs that fulfil a condition, as soon as there are so many at the same time."""
     while True:
         status = survey(folder, load(folder))
-        for job in status.jobs:
-            if wanted(job):
-                return job
+        found = [job for job in status.jobs if wanted(job)]
+        if len(found) >= count:
+            return found[:count]
         assert status.active, "the sweep ended before it could be disturbed"
         time.sleep(0.3)
