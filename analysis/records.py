@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError, describe
+from mt.errors import DataError, StoreError, describe
+from mt.workflow.run_record import RECORD, find_records, parse_record
 
-SCHEMA = 1
-"""The version of record.json that is read."""
-RECORD = "record.json"
 WANDB = "wandb:"
 """How a source names a W&B project: "wandb:entity/project"."""
 
@@ -30,16 +27,11 @@ class Records:
     def add(self, place: str, text: str) -> None:
         """Add a record as it was found."""
         try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
-            self.problems.append(f"{place}: damaged record ({error})")
-            return
-        version = record.get("schema") if isinstance(record, dict) else None
-        if version != SCHEMA:
-            again = record.get("command", "its command") if isinstance(record, dict) else "its command"
-            self.problems.append(f"{place}: record of version {version}, this reads {SCHEMA}; run it again: {again}")
-            return
-        self.found[run_name(record)] = record
+            record = parse_record(text, place)
+        except StoreError as error:
+            self.problems.append(str(error))
+        else:
+            self.found[run_name(record)] = record
 
 
 def run_name(record: Record) -> str:
@@ -65,9 +57,8 @@ def _of_folder(folder: Path) -> Records:
     if not folder.is_dir():
         raise DataError(describe("runs", folder, "no such folder", mend="Name the folder of the runs: --runs DIR"))
     records = Records()
-    for pattern in (RECORD, f"*/{RECORD}", f"*/*/{RECORD}"):
-        for path in sorted(folder.glob(pattern)):
-            records.add(str(path.parent), path.read_text())
+    for path in find_records(folder):
+        records.add(str(path), (path / RECORD).read_text(encoding="utf-8", errors="replace"))
     return records
 
 

@@ -22,9 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mt.door.ending import ended
-from mt.door.record import RECORD, read_record
 from mt.errors import StoreError, describe
 from mt.workflow import locks
+from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
 

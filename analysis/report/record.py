@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, describe
+from mt.workflow.run_record import RECORD, find_records, read_record
 
-SCHEMA = 1
-"""The version of record.json that this module reads."""
-RECORD = "record.json"
 STATES = ("computed", "reused", "running", "failed", "missing")
 
 
@@ -61,8 +59,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Return run folders: each path is one, or holds some or sweeps of some; raises DataError when it is neither."""
     found: dict[Path, None] = {}
     for path in paths:
-        below = [*path.glob(f"*/{RECORD}"), *path.glob(f"*/*/{RECORD}")]
-        inside = [path] if (path / RECORD).is_file() else sorted(record.parent for record in below)
+        inside = [path] if (path / RECORD).is_file() else find_records(path)
         if not inside:
             problem = "no run is found here" if path.is_dir() else "the folder does not exist"
             allowed = f"a run folder (it holds {RECORD}) or a folder of run folders"
@@ -74,8 +71,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 
 
 def load_run(folder: Path) -> Run:
-    """Read a run folder; raises DataError when its record is absent, damaged or of another version."""
-    record = _read_record(folder / RECORD)
+    """Read a run folder; raises StoreError when its record is absent, damaged or of another version."""
+    record = read_record(folder)
     rows = [_stage_row(row, folder) for row in record.get("stages") or []]
     notes = [] if rows else ["The record lists no stages: the plan, the samples and the distributions are absent."]
     return Run(
@@ -116,20 +113,6 @@ def _join(known: StageRow, row: StageRow, run: str) -> StageRow:
     first = min((known, row), key=lambda one: STATES.index(one.state) if one.state in STATES else len(STATES))
     seconds = max((one.seconds for one in (known, row) if one.seconds is not None), default=None)
     return replace(first, label=known.label or row.label, seconds=seconds, runs=(*known.runs, run))
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(describe("run", path.parent, f"{RECORD} is missing", mend="Name a run folder")) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(describe("record", path, f"it is not valid JSON ({error})", mend="Run again")) from None
-    version = record.get("schema") if isinstance(record, dict) else None
-    if version != SCHEMA:
-        problem = "the record is of another version"
-        raise DataError(describe(f"{path}: schema", version, problem, allowed=str(SCHEMA), mend="Run it again"))
-    return record
 
 
 def _stage_row(row: Mapping[str, Any], run_folder: Path) -> StageRow:

@@ -9,13 +9,13 @@ from typing import Any
 
 from mt.config.base import keyed_paths
 from mt.config.run import RunConfig
-from mt.door.record import RECORD, read_record
 from mt.engines.models import check_context
 from mt.errors import ConfigError, StoreError, describe
 from mt.methods.blueprint import Blueprint
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
 from mt.tracking.redact import redact
+from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mt.config.tracking import WandbTracking
-from mt.door.record import RECORD, Record
+from mt.door.record import Record
 from mt.methods.outcome import Iteration
 from mt.stages.select import SelectDemonstrations
 from mt.tracking import open_tracker
@@ -16,6 +16,7 @@ from mt.tracking.base import MetricRow, RunInfo, Tracker
 from mt.tracking.observer import TrackingObserver
 from mt.tracking.samples import sample_rows
 from mt.types import Metric, Pair, Rewards, Samples
+from mt.workflow.run_record import RECORD
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 from mt.workflow.work import TABLE, Observer, Row, read_metrics

@@ -18,12 +18,11 @@ from mt.errors import StoreError
 from mt.methods.blueprint import Blueprint
 from mt.tracking.redact import redact
 from mt.workflow import provenance
+from mt.workflow.run_record import RECORD, SCHEMA, read_record
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_text
 from mt.workflow.work import read_metrics
 
-SCHEMA = 1
-RECORD = "record.json"
 State = Literal["planned", "running", "finished", "failed", "interrupted"]
 COLUMNS = ("iteration", "model", "benchmark", "metric", "value", "low", "high", "n")
 
@@ -137,22 +136,6 @@ class Record:
             if self.store.has(stage):
                 link.unlink(missing_ok=True)
                 link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return a run's record; raises StoreError where there is none, or one of another version."""
-    path = folder / RECORD
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise StoreError(f"{folder}: no run here ({RECORD} is missing)") from None
-    except ValueError as error:
-        raise StoreError(f"{path}: damaged ({error}); run its command again to write it anew") from None
-    if not isinstance(facts, dict):
-        raise StoreError(f"{path}: damaged (no object); run its command again to write it anew")
-    if facts.get("schema") != SCHEMA:
-        raise StoreError(f"{path}: of version {facts.get('schema')}, this project reads {SCHEMA}; run it again")
-    return facts
 
 
 def _named(blueprint: Blueprint) -> Mapping[str, Stage]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from mt.door.record import RECORD
+from mt.workflow.run_record import RECORD
 
 
 @dataclass(frozen=True)

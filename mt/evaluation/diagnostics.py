@@ -54,11 +54,6 @@ def correlation(first_N: Sequence[float] | Array, second_N: Sequence[float] | Ar
     return float(first @ second / np.sqrt((first @ first) * (second @ second)))
 
 
-def rank_correlation(first_N: Sequence[float] | Array, second_N: Sequence[float] | Array) -> float | None:
-    """Return Spearman's correlation; ties share their mean rank."""
-    return correlation(_ranks(first_N), _ranks(second_N))
-
-
 def within_prompt_correlation(
     values_NK: Sequence[Sequence[float]], lengths_NK: Sequence[Sequence[float]]
 ) -> float | None:
@@ -120,11 +115,3 @@ def duplicate_rate(texts_NK: Sequence[Sequence[str]]) -> float | None:
     """Return the share of responses that repeat an earlier response to the same prompt; None without any."""
     total = sum(len(texts) for texts in texts_NK)
     return sum(len(texts) - len(set(texts)) for texts in texts_NK) / total if total else None
-
-
-def _ranks(values_N: Sequence[float] | Array) -> Array:
-    """Return ranks from 1; equal values share the mean of theirs."""
-    values = np.asarray(values_N, dtype=float)
-    _, position, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    return np.asarray((last - (count - 1) / 2)[position])

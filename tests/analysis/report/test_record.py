@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report.record import Run, StageRow, find_runs, load_run, load_runs, union
-from mt.errors import DataError
+from mt.errors import DataError, StoreError
 
 
 def test_a_folder_of_runs_stands_for_its_runs(sweep_folder: Path) -> None:
@@ -31,14 +31,14 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path, name: str, said: str) 
 
 def test_a_record_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text(json.dumps({"schema": 99, "name": "x"}))
-    with pytest.raises(DataError, match=r"schema=99: the record is of another version\. Allowed: 1"):
+    with pytest.raises(StoreError, match=r"schema=99: record of another version\. Allowed: 1"):
         load_run(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '"x"', ""])
 def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "record.json").write_text(text)
-    with pytest.raises(DataError):
+    with pytest.raises(StoreError):
         load_run(tmp_path)
 
 
