@@ -19,6 +19,7 @@ from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
+from mt.door.alike import alike
 from mt.door.checks import check
 from mt.door.execution import Interrupted
 from mt.door.naming import run_folder, run_name
@@ -38,7 +39,10 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
     folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
     refuse_reuse(folder)
     with driving(folder):
-        create(folder, [_new(run, sweep) for run in runs], launch, Store(Path(first.store)), PLANNER)
+        new = [_new(run, sweep) for run in runs]
+        create(folder, new, launch, Store(Path(first.store)), PLANNER)
+        for line in alike((run.config, one.plan) for run, one in zip(runs, new, strict=True)):
+            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         try:
             return dispatch(folder, console)
         except slurm.Refused:  # nothing of it was released: the same command can be given again

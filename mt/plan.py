@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mt.config.compose import compose_runs
+from mt.door.alike import alike
 from mt.door.arguments import parse
 from mt.door.ending import ended
 from mt.door.naming import run_name
@@ -91,6 +92,7 @@ def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
         "without_sharing": sum(count for key, count in needed.items() if key in counted),
         "done": sum(stage["state"] == "done" for stage in stages),
         "missing": len(missing),
+        "alike": alike((one.config, one.plan) for one in runs),
     }
 
 
@@ -110,6 +112,8 @@ def _print(found: dict[str, Any], console: Console) -> None:
         f"{len(found['runs'])} run(s), {found['total']} stages{sharing}: "
         f"{found['done']} done, {found['missing']} to compute"
     )
+    for line in found["alike"]:
+        console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from mt.config.compose import Composed, compose_runs
+from mt.door.alike import alike
 from mt.door.arguments import parse
 from mt.door.checks import check, check_folders
 from mt.door.display import Display
@@ -54,6 +55,8 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
     for one in blueprints:
         check(one)
     check_folders([(one.config, run_folder(one.config, sweep)) for one in blueprints])
+    for line in alike((one.config, one.plan) for one in blueprints):
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     failed: list[MutualTaughtError] = []
     for number, one in enumerate(blueprints, start=1):
         folder = run_folder(one.config, sweep)
