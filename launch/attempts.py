@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from launch import lines
 
 Outcome = Literal["running", "finished", "failed", "killed", "stopped"]
 LOST = "lost together with its node or its supervisor"
@@ -36,28 +37,22 @@ class Attempt:
 def begin(file: Path, job_id: str, mark: Mark) -> Attempt:
     """Write down that an attempt begins."""
     attempt = Attempt(len(read(file)) + 1, job_id, node(), _now(), mark)
-    _append(file, attempt)
+    lines.append(file, [asdict(attempt)])
     return attempt
 
 
 def end(file: Path, attempt: Attempt, outcome: Outcome, reason: str = "") -> None:
     """Write down how an attempt ended."""
-    _append(file, replace(attempt, outcome=outcome, reason=reason, ended=_now()))
+    lines.append(file, [asdict(replace(attempt, outcome=outcome, reason=reason, ended=_now()))])
 
 
 def read(file: Path) -> list[Attempt]:
     """Return the attempts in order; one that never said how it ended, and was followed by another, was lost."""
     attempts: dict[int, Attempt] = {}
-    for values in read_lines(file):
-        attempts[values["number"]] = Attempt(**{**values, "mark": tuple(values["mark"])})
+    for one in lines.read(file, Attempt):
+        attempts[one.number] = one
     found = list(attempts.values())
     return [_lost(one) if one.outcome == "running" and one is not found[-1] else one for one in found]
-
-
-def read_lines(file: Path) -> list[dict[str, Any]]:
-    """Return the complete lines of a JSON-lines file; one that was cut by a kill is left out."""
-    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def without_progress(attempts: Sequence[Attempt], job_id: str, mark: Mark) -> int:
@@ -78,12 +73,6 @@ def node() -> str:
 def file_of(folder: Path, job: str) -> Path:
     """Return where a job's attempts are written in its sweep folder."""
     return folder / "attempts" / f"{job}.jsonl"
-
-
-def _append(file: Path, attempt: Attempt) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as lines:
-        lines.write(json.dumps(asdict(attempt)) + "\n")
 
 
 def _lost(attempt: Attempt) -> Attempt:

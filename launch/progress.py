@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -11,7 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from launch.attempts import read_lines
+from pydantic import TypeAdapter, ValidationError
+
+from launch import lines
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
 from mt.workflow.work import Silent
@@ -50,10 +51,13 @@ class Progress:
         return (now - self.started) / gained * max(0.0, self.total - self.done)
 
 
+_PROGRESS = TypeAdapter(Progress)
+
+
 def read(file: Path) -> Progress:
-    """Return the last word of a job's process; empty when there is none."""
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        return Progress(**json.loads(file.read_text()))
+    """Return the last word of a job's process; empty when there is none that can be read."""
+    with contextlib.suppress(FileNotFoundError, ValidationError):
+        return _PROGRESS.validate_json(file.read_bytes())
     return Progress()
 
 
@@ -92,7 +96,7 @@ class Computed:
 
 def computed(folder: Path, job: str) -> list[Computed]:
     """Return the stages that a job computed itself, in all its attempts."""
-    return [Computed(**line) for line in read_lines(journal_of(folder, job))]
+    return lines.read(journal_of(folder, job), Computed)
 
 
 class Reporter(Silent):
@@ -118,9 +122,7 @@ class Reporter(Silent):
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
         """Write down which stages this job itself computed, and how long each took."""
         if facts is not None:
-            self._journal.parent.mkdir(parents=True, exist_ok=True)
-            with self._journal.open("a") as lines:
-                lines.write(json.dumps({"key": stage.key, "stage": stage.name, "seconds": facts["seconds"]}) + "\n")
+            lines.append(self._journal, [asdict(Computed(stage.key, stage.name, facts["seconds"]))])
 
     def started(self, stage: Stage) -> None:
         """Write down which stage runs; how far it ever came is kept when it is the one that ran before."""

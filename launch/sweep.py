@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from launch.attempts import read_lines
+from launch import lines
 from launch.cut import Job, Resource
 from mt.config.base import Config
 from mt.config.launch import LaunchConfig
@@ -73,6 +73,14 @@ class Submission(Config):
     def now(cls, job_id: str) -> Submission:
         """Return a submission made here and now."""
         return cls(id=job_id, host=socket.gethostname(), time=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+class Event(Config):
+    """What happened to a job after the sweep was written down."""
+
+    job: str
+    submitted: Submission | None
+    """None where the job was cancelled."""
 
 
 class JobEntry(Config):
@@ -171,16 +179,14 @@ class Sweep(Config):
 def load(folder: Path) -> Sweep:
     """Read a sweep with all that happened to it; raises LaunchError when there is none or it cannot be read."""
     try:
-        sweep = Sweep.model_validate_json((folder / FILE).read_text())
+        sweep = Sweep.model_validate_json((folder / FILE).read_bytes())
     except FileNotFoundError:
         raise LaunchError(f"{folder}: no sweep was submitted here (it has no {FILE})") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise LaunchError(f"{folder / FILE}: cannot be read ({where}: {first['msg']})") from None
+        raise LaunchError(f"{folder / FILE}: cannot be read ({lines.problem(error)})") from None
     changes: dict[str, dict[str, Any]] = {}
-    for event in read_lines(folder / _EVENTS):
-        _apply(event, changes.setdefault(event["job"], {"submissions": [], "cancelled": False}))
+    for event in lines.read(folder / _EVENTS, Event):
+        _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))
     jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
     return sweep.model_copy(update={"jobs": jobs})
 
@@ -192,26 +198,18 @@ def save(folder: Path, sweep: Sweep) -> None:
 
 def write_submitted(folder: Path, found: Mapping[str, Submission]) -> None:
     """Write down that jobs (by name) were handed to the scheduler."""
-    _append(folder, [{"job": name, "submitted": one.model_dump()} for name, one in found.items()])
+    lines.append(folder / _EVENTS, [Event(job=name, submitted=one).model_dump() for name, one in found.items()])
 
 
 def write_cancelled(folder: Path, names: Iterable[str]) -> None:
     """Write down that jobs were cancelled."""
-    _append(folder, [{"job": name, "submitted": None} for name in names])
+    lines.append(folder / _EVENTS, [Event(job=name, submitted=None).model_dump() for name in names])
 
 
-def _append(folder: Path, events: list[dict[str, Any]]) -> None:
-    with (folder / _EVENTS).open("a") as file:
-        file.write("".join(f"{json.dumps(event)}\n" for event in events))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _apply(event: Mapping[str, Any], change: dict[str, Any]) -> None:
-    submitted = event["submitted"]
-    change["cancelled"] = submitted is None
-    if submitted is not None:
-        change["submissions"].append(Submission(**submitted))
+def _apply(event: Event, change: dict[str, Any]) -> None:
+    change["cancelled"] = event.submitted is None
+    if event.submitted is not None:
+        change["submissions"].append(event.submitted)
 
 
 def find(runs: Path, name: str) -> Path:
