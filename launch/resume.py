@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from pydantic import TypeAdapter, ValidationError
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
+from yaml import YAMLError
 
 from launch import cli, slurm
-from launch.states import survey
-from launch.submit import dispatch
-from launch.sweep import driving, load, save
+from launch.states import SweepStatus, survey
+from launch.submit import dispatch, due
+from launch.sweep import Sweep, driving, load, save
 from launch.view import as_data
+from launch.work import Planned, plan_run, select
 from mt.config.launch import LaunchConfig
-from mt.errors import LaunchError, describe
+from mt.errors import LaunchError, describe, nearest
 
 
 def main(arguments: list[str]) -> int:
@@ -35,38 +40,63 @@ def _resume(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep).absolute()
     said = Console(stderr=True) if arguments.json else console
     with driving(folder):
-        _change(folder, arguments.changes)
-        if load(folder).launch.name == "slurm":
+        before = load(folder)
+        if before.launch.name == "slurm":
             slurm.check_commands()
-        code = 0
-        if survey(folder, load(folder)).finished:
+        code, status = 0, survey(folder, before, strict=True)
+        if status.finished:
             said.print(f"{folder.name}: everything is done already")
         else:
-            code = dispatch(folder, said)
+            sweep = before.model_copy(update={"launch": changed(before.launch, arguments.changes)})
+            _check_plans(folder, sweep, status)
+            code = _dispatch(folder, before, sweep, said)
     if arguments.json:
         cli.print_json(as_data(survey(folder, load(folder))))
     return code
 
 
-def _change(folder: Path, changes: list[str]) -> None:
-    if not changes:
-        return
-    foreign = [change for change in changes if not change.startswith("launch.") or "=" not in change]
-    if foreign:
-        mend = "What is computed stays as submitted; submit another sweep for other results"
-        raise LaunchError(describe("changes", foreign[0], "only launch.KEY=VALUE can change", mend=mend))
-    sweep = load(folder)
-    given = {"launch": sweep.launch.model_dump()}
-    merged = OmegaConf.merge(given, OmegaConf.from_dotlist(changes))
+def _dispatch(folder: Path, before: Sweep, sweep: Sweep, console: Console) -> int:
+    """Submit under the new settings, which stay only if the scheduler takes them."""
+    save(folder, sweep)
     try:
-        values = OmegaConf.to_container(merged)
-        assert isinstance(values, dict)
-        launch = TypeAdapter(LaunchConfig).validate_python(values["launch"])
+        return dispatch(folder, console)
+    except slurm.Refused:
+        save(folder, before)
+        raise
+
+
+def _check_plans(folder: Path, sweep: Sweep, status: SweepStatus) -> None:
+    """Refuse here what the jobs would refuse on their nodes: stages that the code does not plan any more."""
+    plans: dict[str, Planned] = {}
+    for job in due(sweep, status)[0]:
+        run = job.runs[0]
+        plans[run] = plans.get(run) or plan_run(sweep, folder, run)
+        select(sweep, sweep.job[job.name], plans[run].plan)
+
+
+def changed(launch: LaunchConfig, changes: Sequence[str]) -> LaunchConfig:
+    """Return launch settings with changes ("launch.KEY=VALUE"); raises LaunchError for what cannot be one."""
+    for change in changes:
+        if not change.startswith("launch.") or "=" not in change:
+            mend = "What is computed stays as submitted; submit another sweep for other results"
+            raise LaunchError(describe("changes", change, "only launch.KEY=VALUE can change", mend=mend))
+    try:
+        merged = OmegaConf.merge({"launch": launch.model_dump()}, OmegaConf.from_dotlist(list(changes)))
+        return type(launch).model_validate(OmegaConf.to_container(merged.launch))
+    except (YAMLError, OmegaConfBaseException) as error:
+        words = " ".join(str(error).split())
+        raise LaunchError(describe("changes", " ".join(changes), f"not a value ({words})")) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(["launch", *map(str, first["loc"][1:])])
-        raise LaunchError(describe(path, first["input"], first["msg"])) from None
-    save(folder, sweep.model_copy(update={"launch": launch}))
+        raise LaunchError(_invalid(error.errors()[0], launch)) from None
+
+
+def _invalid(first: ErrorDetails, launch: LaunchConfig) -> str:
+    if first["type"] == "value_error":  # one of ours, which says everything
+        return str(first["ctx"]["error"])
+    path = ".".join(["launch", *map(str, first["loc"])])
+    if first["type"] == "extra_forbidden":
+        return describe(path, first["input"], "no such setting") + nearest(path, [f"launch.{key}" for key, _ in launch])
+    return describe(path, first["input"], first["msg"])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from launch import lines
 from launch.cut import Job, Resource
@@ -263,9 +263,13 @@ def write_configs(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> None
 
 
 def read_configs(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the runs' resolved configurations by name."""
-    found: dict[str, dict[str, Any]] = json.loads((folder / _CONFIGS).read_text())
-    return found
+    """Return the runs' resolved configurations by name; raises LaunchError when they cannot be read."""
+    try:
+        return TypeAdapter(dict[str, dict[str, Any]]).validate_json((folder / _CONFIGS).read_bytes())
+    except FileNotFoundError:
+        raise LaunchError(f"{folder / _CONFIGS}: it is gone, and the runs of the sweep with it") from None
+    except ValidationError as error:
+        raise LaunchError(f"{folder / _CONFIGS}: cannot be read ({lines.problem(error)})") from None
 
 
 def logs(folder: Path) -> Path:

@@ -17,8 +17,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from launch import attempts, processes, progress
 from launch.job import STOPPED
+from launch.lines import problem
 from launch.mark import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig
@@ -105,7 +108,7 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     """Compute the job's stages that are missing, after checking that everything it needs is there."""
     store = Store(Path(sweep.store))
     check_store(store.root, sweep.store_id)
-    stages = _select(sweep, job, whole)
+    stages = select(sweep, job, whole)
     require(_upstream(stages), store)
     execute(plan(stages), store, Chorus([*watching, Logger(dict(whole.labels))]))
 
@@ -127,7 +130,14 @@ def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
 
 def plan_run(sweep: Sweep, folder: Path, run: str) -> Planned:
     """Rebuild a run from the configuration that was written down when it was submitted."""
-    return planner(sweep.planner)(read_configs(folder)[run])
+    values = read_configs(folder)
+    if run not in values:
+        raise LaunchError(f"{folder}: the configuration of run {run} is gone. {_submit_again(sweep)}")
+    try:
+        return planner(sweep.planner)(values[run])
+    except ValidationError as error:
+        told = f"run {run}: the code now expects other settings than at submission ({problem(error)})"
+        raise LaunchError(f"{told}. {_submit_again(sweep)}") from None
 
 
 def planner(name: str) -> Callable[[dict[str, Any]], Planned]:
@@ -137,15 +147,22 @@ def planner(name: str) -> Callable[[dict[str, Any]], Planned]:
     return found
 
 
-def _select(sweep: Sweep, job: JobEntry, whole: Plan) -> list[Stage]:
+def select(sweep: Sweep, job: JobEntry, whole: Plan) -> list[Stage]:
+    """Return the job's stages; raises LaunchError where the code does not plan them any more."""
     by_key = {stage.key: stage for stage in whole.order}
     for key in job.stages:
         if key not in by_key:
             raise LaunchError(
                 f"{sweep.stage[key].address}: the code now plans other stages than at submission "
-                f"(a stage's VERSION or inputs changed). Submit again under another name: sweep=NAME"
+                f"(a stage's VERSION or inputs changed). {_submit_again(sweep)}"
             )
     return [by_key[key] for key in job.stages]
+
+
+def _submit_again(sweep: Sweep) -> str:
+    commit = sweep.git.get("commit")
+    back = f"Check out commit {commit[:12]} of the submission, or submit" if commit else "Submit"
+    return f"{back} again under another name: sweep=NAME"
 
 
 def _upstream(stages: list[Stage]) -> list[Stage]:

@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from launch import local, submit
+from launch import submit
 from launch.sweep import load, read_configs
 from launch.work import plan_run
 from mt.config.compose import compose_runs
-from mt.door.execution import Interrupted
 from mt.errors import ConfigError
 from tests.slurm.launched import PROJECT
 from tests.small import small
-
-
-@pytest.fixture
-def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Launch a command line as far as to the processes of its jobs, which are not started."""
-
-    def stop_here(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(local, "run", stop_here)
-
-    def launch(overrides: Sequence[str], sweep: str | None = "sweep") -> Path:
-        runs = compose_runs(small(tmp_path, "launch=local", *overrides), multirun=sweep is not None)
-        with pytest.raises(Interrupted, match=r"nothing is lost\. python -m launch\.resume"):
-            submit.submit(runs, sweep, Console(quiet=True))
-        (folder,) = (tmp_path / "runs").iterdir()
-        return folder
-
-    return launch
 
 
 def test_a_sweep_shares_what_its_runs_have_in_common(launched: Any) -> None:

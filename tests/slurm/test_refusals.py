@@ -14,7 +14,7 @@ from launch.sweep import load
 from mt.errors import LaunchError
 from tests.slurm.cluster import Cluster
 from tests.slurm.fakes import grid
-from tests.slurm.launched import Launched
+from tests.slurm.launched import Launched, launch_config
 from tests.small import small
 
 pytestmark = pytest.mark.slurm
@@ -90,6 +90,7 @@ def test_resume_with_other_settings(cluster: Cluster, sweep: Make) -> None:
     refused = one.command("resume", "sweep", "launch.partition=gpus")
     assert refused.returncode == 2
     assert "invalid partition specified: gpus" in refused.stderr
+    assert load(one.folder).launch == launch_config(), "what SLURM refused is not kept"
     unknown = one.command("resume", "sweep", "launch.partitoin=high")
     assert "launch.partitoin" in unknown.stderr
     other = one.command("resume", "sweep", "objective=ipo")
