@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -39,42 +40,53 @@ def sweep_folder(runs: Path, name: str | None) -> Path:
 def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
     """Return the sweep's folder and the run or job in it that "SWEEP", "SWEEP/NAME" or "NAME" means.
 
-    A name alone is looked for in the newest sweep that has it, and those of its words that no other name has will do;
-    raises LaunchError with the nearest one.
+    A name alone is looked for in the newest sweep that has it, then those of its words that no other name of a sweep
+    has; sweeps that cannot be read are passed over. Raises LaunchError with the nearest name.
     """
     sweep_name, slash, name = wanted.partition("/")
     if slash:
         folder = find(runs, sweep_name)
-        return folder, _known(load(folder), name)
+        return folder, _known(name, _members(load(folder)), sweep_name)
     known = names(runs)
     if wanted in known:
         return runs / wanted, None
-    for one in known:
-        if found := _meant(wanted, _members(load(runs / one))):
+    members = {one: _members(sweep) for one in known if (sweep := _readable(runs / one))}
+    for one in members:
+        if wanted in members[one]:
+            return runs / one, wanted
+    for one in members:
+        if found := _meant(wanted, members[one], one):
             return runs / one, found
-    members = [name for one in known for name in _members(load(runs / one))]
     problem = f"neither a sweep in {runs} nor one of its runs or jobs"
     allowed = ", ".join(known[:10]) or "none was submitted yet"
-    raise LaunchError(describe("name", wanted, problem, allowed=allowed) + nearest(wanted, [*known, *members]))
+    valid = [*known, *(name for own in members.values() for name in own)]
+    raise LaunchError(describe("name", wanted, problem, allowed=allowed) + nearest(wanted, valid))
 
 
-def _known(sweep: Sweep, name: str) -> str:
-    members = _members(sweep)
-    if found := _meant(name, members):
+def _known(name: str, members: list[str], sweep: str) -> str:
+    if found := name if name in members else _meant(name, members, sweep):
         return found
     allowed = ", ".join(members[:10])
-    raise LaunchError(describe("name", name, f"not in sweep {sweep.name}", allowed=allowed) + nearest(name, members))
+    raise LaunchError(describe("name", name, f"not in sweep {sweep}", allowed=allowed) + nearest(name, members))
 
 
-def _meant(name: str, members: list[str]) -> str | None:
-    """Return the member of this name, or the one that alone has these words in its name (a run's jobs go with it)."""
-    having = sorted((member for member in members if f"-{name}-" in f"-{member}-"), key=len)
-    alone = bool(having) and all(member.startswith(having[0]) for member in having)
-    return name if name in members else having[0] if alone else None
+def _meant(words: str, members: list[str], sweep: str) -> str | None:
+    """Return the member that has these words in its name (a run's jobs go with it); raises LaunchError for several."""
+    having = sorted((member for member in members if f"-{words}-" in f"-{member}-"), key=len)
+    if not all(member.startswith(having[0]) for member in having):
+        problem = f"several names of sweep {sweep} have these words"
+        raise LaunchError(describe("name", words, problem, allowed=", ".join(having[:10])))
+    return having[0] if having else None
 
 
 def _members(sweep: Sweep) -> list[str]:
     return list(dict.fromkeys([*(run.name for run in sweep.runs), *(job.name for job in sweep.jobs)]))
+
+
+def _readable(folder: Path) -> Sweep | None:
+    with contextlib.suppress(LaunchError):
+        return load(folder)
+    return None
 
 
 def main(command: Callable[[argparse.Namespace, Console], int], arguments: argparse.Namespace) -> int:

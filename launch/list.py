@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +14,22 @@ from rich.table import Table
 from launch import cli
 from launch.states import survey
 from launch.sweep import load, names
+from mt.errors import LaunchError
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A sweep in the list; one that cannot be read has a name and a reason."""
+
+    name: str
+    state: str
+    why: str
+    created: str | None = None
+    launch: str | None = None
+    runs: int | None = None
+    runs_done: int | None = None
+    stages: int | None = None
+    stages_done: int | None = None
 
 
 def main(arguments: list[str]) -> int:
@@ -21,9 +38,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _list(arguments: argparse.Namespace, console: Console) -> int:
-    rows = [_row(arguments, name) for name in names(arguments.runs)]
+    rows = [_row(arguments.runs / name) for name in names(arguments.runs)]
     if arguments.json:
-        cli.print_json(rows)
+        cli.print_json([asdict(row) for row in rows])
         return 0
     if not rows:
         console.print(f"no sweep was submitted in {arguments.runs}", soft_wrap=True)
@@ -33,26 +50,31 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
         table.add_column(title, justify="right")
     table.add_column("state")
     for row in rows:
-        runs, stages = f"{row['runs_done']}/{row['runs']}", f"{row['stages_done']}/{row['stages']}"
-        table.add_row(row["name"], row["created"], row["launch"], runs, stages, row["state"])
+        parts = (f"{row.runs_done}/{row.runs}", f"{row.stages_done}/{row.stages}") if row.runs else ("", "")
+        table.add_row(row.name, row.created, row.launch, *parts, row.state)
     console.print(table)
+    for why in filter(None, (row.why for row in rows)):
+        console.print(why, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
-def _row(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
-    folder = arguments.runs / name
-    sweep = load(folder)
+def _row(folder: Path) -> _Row:
+    try:
+        sweep = load(folder)
+    except LaunchError as error:  # one damaged sweep hides no other
+        return _Row(folder.name, "unreadable", str(error))
     status = survey(folder, sweep)
-    return {
-        "name": name,
-        "created": sweep.created,
-        "launch": sweep.launch.name,
-        "runs": len(status.runs),
-        "runs_done": sum(run.state == "done" for run in status.runs),
-        "stages": sum(job.total for job in status.jobs),
-        "stages_done": sum(job.done for job in status.jobs),
-        "state": "done" if status.finished else "active" if status.active else "stopped",
-    }
+    return _Row(
+        name=folder.name,
+        state="done" if status.finished else "active" if status.active else "unknown" if status.note else "stopped",
+        why=status.note,
+        created=sweep.created,
+        launch=sweep.launch.name,
+        runs=len(status.runs),
+        runs_done=sum(run.state == "done" for run in status.runs),
+        stages=sum(job.total for job in status.jobs),
+        stages_done=sum(job.done for job in status.jobs),
+    )
 
 
 if __name__ == "__main__":

@@ -183,7 +183,9 @@ def load(folder: Path) -> Sweep:
     except FileNotFoundError:
         raise LaunchError(f"{folder}: no sweep was submitted here (it has no {FILE})") from None
     except ValidationError as error:
-        raise LaunchError(f"{folder / FILE}: cannot be read ({lines.problem(error)})") from None
+        problem = f"damaged, or written by another version of this code ({lines.problem(error)})"
+        mend = "What it published stays; submit it again under another name: sweep=NAME"
+        raise LaunchError(f"{folder / FILE}: {problem}. {mend}") from None
     changes: dict[str, dict[str, Any]] = {}
     for event in lines.read(folder / _EVENTS, Event):
         _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from launch.cli import locate
+from launch.sweep import FILE
 from mt.errors import LaunchError
 from tests.slurm import fakes
 from tests.slurm.launched import PROJECT, Launched
@@ -39,8 +41,8 @@ def test_a_name_is_a_sweep_a_run_a_job_or_words_of_one(sweep: Make) -> None:
     longer.write()
     assert locate(runs, "longer/ipo-both") == (longer.folder, "mutual-ipo-both-s0")
     assert locate(runs, "longer/ipo-both-s0-judge") == (longer.folder, "mutual-ipo-both-s0-judge")
-    with pytest.raises(LaunchError, match=r"name=both: neither a sweep in .* nor one of its runs or jobs"):
-        locate(runs, "both")
+    with pytest.raises(LaunchError, match=r"name=beth: neither a sweep in .* nor one of its runs or jobs"):
+        locate(runs, "beth")
     with pytest.raises(LaunchError, match=r"name=dpo-bot: not in sweep sweep.*Did you mean 'dpo-both'"):
         locate(runs, "sweep/dpo-bot")
 
@@ -58,3 +60,43 @@ def test_status_of_what_was_written_but_not_submitted(sweep: Make) -> None:
     found = json.loads(one.command("status", "--json").stdout)
     assert [(job["name"], job["state"]) for job in found["jobs"]] == [("run", "new")]
     assert not found["active"]
+
+
+def test_words_that_several_names_have_are_refused_rather_than_sought_in_an_older_sweep(sweep: Make) -> None:
+    sweep({"only-both": [["only", 0.2, [], "gpu"]]}, "older").write()
+    newer = sweep(fakes.grid(["dpo", "ipo"], ["both"]), "newer")
+    newer.write()
+    later(newer)
+    match = r"name=both: several names of sweep newer have these words\. Allowed: dpo-both, ipo-both"
+    with pytest.raises(LaunchError, match=match):
+        locate(newer.folder.parent, "both")
+    assert locate(newer.folder.parent, "only")[1] == "only-both"
+
+
+def test_a_whole_name_in_an_older_sweep_counts_more_than_words_of_a_newer_one(sweep: Make) -> None:
+    older = sweep(fakes.grid(["dpo"], ["both"]), "older")
+    older.write()
+    newer = sweep({"mutual-dpo-both": [["only", 0.2, [], "gpu"]]}, "newer")
+    newer.write()
+    later(newer)
+    assert locate(newer.folder.parent, "dpo-both") == (older.folder, "dpo-both")
+
+
+def test_a_damaged_sweep_hides_no_other(sweep: Make) -> None:
+    good = sweep({"run": [["only", 0.2, [], "gpu"]]}, "good")
+    good.write("local")
+    damaged = sweep({"other": [["only", 0.2, [], "gpu"]]}, "damaged")
+    damaged.write("local")
+    later(damaged)
+    (damaged.folder / FILE).write_text("{")
+    assert locate(good.folder.parent, "run") == (good.folder, "run")
+    rows = json.loads(good.command("list", "--json").stdout)
+    assert [(row["name"], row["state"]) for row in rows] == [("damaged", "unreadable"), ("good", "stopped")]
+    assert "sweep.json: damaged" in rows[0]["why"]
+    assert "sweep.json: damaged" in good.command("list").stdout
+
+
+def later(one: Launched) -> None:
+    """Let a sweep be the newest, whatever the clock's resolution."""
+    stamp = (one.folder / FILE).stat().st_mtime + 10
+    os.utime(one.folder / FILE, (stamp, stamp))

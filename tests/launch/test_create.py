@@ -85,7 +85,12 @@ def test_a_damaged_file_is_one_line(sweep: Make) -> None:
     one.write()
     values = json.loads((one.folder / FILE).read_text())
     (one.folder / FILE).write_text(json.dumps({**values, "jobs": "none"}))
-    with pytest.raises(LaunchError, match=r"sweep\.json: cannot be read \(jobs: "):
+    with pytest.raises(
+        LaunchError, match=r"sweep\.json: damaged, or written by another version of this code \(jobs: .*sweep=NAME"
+    ):
+        load(one.folder)
+    (one.folder / FILE).write_bytes(b"\xb5\x00")
+    with pytest.raises(LaunchError, match=r"sweep\.json: damaged.*Invalid JSON"):
         load(one.folder)
 
 
