@@ -23,7 +23,7 @@ from mt.door.alike import alike
 from mt.door.checks import check
 from mt.door.execution import Interrupted
 from mt.door.naming import run_folder, run_name
-from mt.errors import ConfigError, LaunchError, describe
+from mt.errors import ConfigError, LaunchError, NotHereError, describe
 from mt.methods.blueprint import blueprint
 from mt.workflow.store import Store
 
@@ -39,9 +39,11 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
     folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
     refuse_reuse(folder)
     with driving(folder):
-        new = [_new(run, sweep) for run in runs]
+        absent: dict[str, None] = {}
+        new = [_new(run, sweep, absent) for run in runs]
         create(folder, new, launch, Store(Path(first.store)), PLANNER)
-        for line in alike((run.config, one.plan) for run, one in zip(runs, new, strict=True)):
+        pairs = [(run.config, one.plan) for run, one in zip(runs, new, strict=True)]
+        for line in [*alike(pairs), *absent]:
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         try:
             return dispatch(folder, console)
@@ -136,9 +138,16 @@ def _submit_batch(folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, st
     return found
 
 
-def _new(run: Composed, sweep: str | None) -> NewRun:
+def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
+    """Describe a run after checking it; what this machine lacks and SLURM's nodes may have goes into `absent`."""
+
+    def note(error: NotHereError) -> None:
+        if run.config.launch.name != "slurm":
+            raise error
+        absent[f"{error} The nodes may have it (launch.setup, launch.container); each job looks when it starts"] = None
+
     drawn = blueprint(run.config)
-    check(drawn)
+    check(drawn, note)
     values = run.config.model_dump(mode="json")
     return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan)
 

@@ -110,7 +110,10 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     check_store(store.root, sweep.store_id)
     stages = select(sweep, job, whole)
     require(_upstream(stages), store)
-    execute(plan(stages), store, Chorus([*watching, Logger(dict(whole.labels))]))
+    own = plan(stages)
+    for stage in own.missing(store):  # before hours are spent on those that come first
+        stage.check()
+    execute(own, store, Chorus([*watching, Logger(dict(whole.labels))]))
 
 
 def check_progress(folder: Path, sweep: Sweep, name: str) -> None:

@@ -38,6 +38,18 @@ class JudgeError(MutualTaughtError, RuntimeError):
     """A judge cannot be reached, or answers nothing that can be used."""
 
 
+class NotHereError(MutualTaughtError):
+    """Something is missing on this machine that another may have: a package, a variable of the environment."""
+
+
+class MissingPackageError(ConfigError, NotHereError):
+    """A setting needs a package that is not installed here."""
+
+
+class MissingKeyError(JudgeError, NotHereError):
+    """A judge needs a key that this machine's environment does not have."""
+
+
 class UnexpectedError(MutualTaughtError):
     """What nobody foresaw stopped a run; the run's log has the traceback."""
 

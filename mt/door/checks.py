@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mt.config.base import keyed_paths
 from mt.config.run import RunConfig
 from mt.engines.models import check_context
-from mt.errors import ConfigError, StoreError, describe
+from mt.errors import ConfigError, NotHereError, StoreError, describe
 from mt.methods.blueprint import Blueprint
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
@@ -20,11 +20,14 @@ from mt.workflow.stage import External
 from mt.workflow.store import Store
 
 
-def check(blueprint: Blueprint) -> None:
-    """Raise one clear error for a run that cannot succeed."""
+def check(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None = None) -> None:
+    """Raise one clear error for a run that cannot succeed.
+
+    Where other machines will compute it, `absent` is told what this one lacks, and decides.
+    """
     _check_writable("store", Path(blueprint.config.store))
     _check_writable("runs", Path(blueprint.config.runs))
-    _check_stages(blueprint)
+    _check_stages(blueprint, absent)
     _check_contexts(blueprint)
 
 
@@ -67,7 +70,7 @@ def _check_writable(field: str, folder: Path) -> None:
         raise StoreError(describe(field, folder, "not writable", mend=mend))
 
 
-def _check_stages(blueprint: Blueprint) -> None:
+def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:
     """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first.
 
     A file that is not given is told before anything is downloaded, and models, the largest downloads, come last.
@@ -77,7 +80,12 @@ def _check_stages(blueprint: Blueprint) -> None:
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
     for stage in sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel)):
         if stage.key in asked and (isinstance(stage, External) or not store.has(stage)):
-            stage.check()
+            try:
+                stage.check()
+            except NotHereError as error:
+                if absent is None:
+                    raise
+                absent(error)
 
 
 def _check_contexts(blueprint: Blueprint) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mt.config.engines import VllmGenerator, VllmScorer
 from mt.engines.workers import run_workers, visible_gpus
-from mt.errors import ConfigError, describe
+from mt.errors import ConfigError, MissingPackageError, describe
 
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -49,7 +49,7 @@ def check_installed() -> None:
     """Raise `ConfigError` where vLLM is not installed."""
     if importlib.util.find_spec("vllm") is None:
         mend = "Install the extra: pip install 'mutual-taught[cluster]', or use generator=transformers"
-        raise ConfigError(describe("engine", "vllm", "vLLM is not installed", mend=mend))
+        raise MissingPackageError(describe("engine", "vllm", "vLLM is not installed", mend=mend))
 
 
 def engine_settings(config: VllmGenerator | VllmScorer) -> dict[str, Any]:

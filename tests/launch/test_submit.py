@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from launch import submit
+from launch import slurm, submit
 from launch.sweep import load, read_configs
-from launch.work import plan_run
+from launch.work import compute, plan_run
 from mt.config.compose import compose_runs
-from mt.errors import ConfigError
+from mt.errors import ConfigError, JudgeError
 from tests.slurm.launched import PROJECT
 from tests.small import small
 
@@ -80,3 +81,35 @@ def test_runs_that_are_launched_differently_are_refused(tmp_path: Path) -> None:
     other = runs[1].config.model_copy(update={"store": "elsewhere"})
     with pytest.raises(ConfigError, match="store=…: it differs between the runs of a sweep"):
         submit.submit([runs[0], type(runs[1])(runs[1].overrides, other)], "sweep", Console(quiet=True))
+
+
+def test_what_the_nodes_alone_have_is_told_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of a judge: SLURM's nodes may have it, the processes of this machine have what we have."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(slurm, "check_commands", lambda: None)
+    monkeypatch.setattr(submit, "dispatch", lambda *arguments: 0)
+    line = small(tmp_path, "judge=openai", "judge.model=judge", "seed=0,1")
+    with pytest.raises(JudgeError, match="OPENAI_API_KEY=: not set in the environment"):
+        submit.submit(compose_runs([*line, "launch=local"], multirun=True), "here", Console(quiet=True))
+    assert not (tmp_path / "runs" / "here" / "sweep.json").exists()
+    console = Console(file=io.StringIO(), width=200)
+    assert submit.submit(compose_runs([*line, "launch=slurm"], multirun=True), "there", console) == 0
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert said.count("OPENAI_API_KEY=: not set in the environment") == 1
+    assert "The nodes may have it (launch.setup, launch.container); each job looks when it starts" in said
+    wrong = [*line, "launch=slurm", "trainer=torchrun", "trainer.processes=999"]
+    with pytest.raises(ConfigError, match=r"trainer\.processes=999"):
+        submit.submit(compose_runs(wrong, multirun=True), "wrong", Console(quiet=True))
+
+
+def test_a_job_looks_for_what_it_lacks_before_it_computes_anything(
+    launched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    folder = launched(["judge=openai", "judge.model=judge", "launch.share=false"], None)
+    sweep = load(folder)
+    (job,) = sweep.jobs
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(JudgeError, match="OPENAI_API_KEY=: not set in the environment"):
+        compute(sweep, job, plan_run(sweep, folder, job.name).plan, [])
+    assert len(sweep.absent(job.name)) == len(job.stages)

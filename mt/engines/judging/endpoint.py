@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mt.config.judge import OpenAIJudge
-from mt.errors import JudgeError, describe
+from mt.errors import JudgeError, MissingKeyError, describe
 
 _LONGEST_WAIT_S = 60.0
 _RETRIED = (408, 409, 425, 429)  # and every 5xx
@@ -38,13 +38,13 @@ class Stopped(Exception):
 
 def check_environment() -> None:
     """Raise `JudgeError` where OPENAI_API_KEY is not set, or OPENAI_BASE_URL is no address (which is not shown)."""
-    if not os.environ.get("OPENAI_API_KEY"):
-        mend = "Export it (any value for a local server)"
-        raise JudgeError(describe("OPENAI_API_KEY", "", "not set in the environment", mend=mend))
     address = urlsplit(os.environ.get("OPENAI_BASE_URL") or "https://default")
     if address.scheme not in ("http", "https") or not address.hostname:
         allowed = "an address that begins with http:// or https://"
         raise JudgeError(describe("OPENAI_BASE_URL", "***", "not an address", allowed=allowed, mend="Export it anew"))
+    if not os.environ.get("OPENAI_API_KEY"):
+        mend = "Export it (any value for a local server)"
+        raise MissingKeyError(describe("OPENAI_API_KEY", "", "not set in the environment", mend=mend))
 
 
 class Endpoint:
