@@ -25,29 +25,34 @@ SMALL_LOGITS = 2**20
 _SCALED_HEADS = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
 
 
-def output_head(model: Any) -> Callable[[Tensor], Tensor]:
-    """Return the map from the last hidden states to logits; raises where the model does more than a projection."""
+def output_head(model: Any) -> Any:
+    """Return the layer that maps hidden states to logits; raises where the model does more than a projection."""
     text_config = model.config.get_text_config()
     for field, neutral in _SCALED_HEADS.items():
         value = getattr(text_config, field, None)
         if value not in (None, neutral):
             problem = "models that rescale their logits are not supported"
             raise EngineError(describe(f"config.{field}", value, problem, allowed=str(neutral)))
-    head: Callable[[Tensor], Tensor] = model.get_output_embeddings()
-    return head
+    return model.get_output_embeddings()
 
 
 def token_logprobs(
-    hidden_RD: Tensor, head: Callable[[Tensor], Tensor], targets_R: Tensor, chunk_rows: int = CHUNK_ROWS
+    hidden_RD: Tensor,
+    head: Callable[[Tensor], Tensor],
+    targets_R: Tensor,
+    chunk_rows: int = CHUNK_ROWS,
+    *,
+    vocabulary: int,
 ) -> Tensor:
     """Return log π(target) of R positions (float32), given the hidden states that predict them.
 
-    With gradients the logits of a chunk are recomputed in the backward pass instead of being kept.
+    `head` maps hidden states to logits over the `vocabulary`. With gradients a chunk's logits are recomputed in
+    the backward pass instead of being kept.
     """
     import torch
     from torch.utils.checkpoint import checkpoint
 
-    small = len(targets_R) <= chunk_rows and len(targets_R) * _vocabulary(head) <= SMALL_LOGITS
+    small = len(targets_R) <= chunk_rows and len(targets_R) * vocabulary <= SMALL_LOGITS
     parts = zip(hidden_RD.split(chunk_rows), targets_R.split(chunk_rows), strict=True)
     if torch.is_grad_enabled() and not small:
         logps = [checkpoint(_chunk_logprobs, *part, head, use_reentrant=False) for part in parts]
@@ -84,7 +89,3 @@ def _runs(starts: np.ndarray, lengths: Sequence[int]) -> Tensor:
 def _chunk_logprobs(hidden_RD: Tensor, targets_R: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
     logits_RV = head(hidden_RD).float()
     return logits_RV.gather(-1, targets_R[:, None])[:, 0] - logits_RV.logsumexp(-1)
-
-
-def _vocabulary(head: Any) -> int:
-    return int(head.out_features)

@@ -120,6 +120,6 @@ class _Policy:
         lengths = [len(row.response) for row in batch]
         where_R = predicting_positions([len(row.prompt) for row in batch], lengths, ids_BT.shape[1]).to(ids_BT.device)
         hidden_RD = hidden_BTD.flatten(0, 1)[where_R]
-        logps_R = token_logprobs(hidden_RD, self.head, ids_BT.flatten()[where_R + 1])
+        logps_R = token_logprobs(hidden_RD, self.head, ids_BT.flatten()[where_R + 1], vocabulary=self.head.out_features)
         sums: list[float] = row_sums(logps_R, lengths).tolist()
         return sums

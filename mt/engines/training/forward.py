@@ -28,14 +28,22 @@ _COUPLED = (
 def answer_by_log_probability(model: Any) -> None:
     """Make the policy's forward return log π of the targets (float32, shape R) instead of logits over them all.
 
-    The method stays on the model, so that DDP, DeepSpeed and the Trainer wrap, save and load it like any other.
+    The methods stay on the model, so that DDP, DeepSpeed and the Trainer wrap, save and load it like any other. The
+    head is called once, and cuts its work itself: ZeRO-3 gathers a module's weights whenever it is called, and
+    devices that call it unequally often, as their responses are long, would wait for each other forever.
     """
     head = output_head(model)
+    project = head.forward
+
+    def head_forward(self: Any, hidden_RD: Tensor, targets_R: Tensor) -> Tensor:
+        return token_logprobs(hidden_RD, project, targets_R, vocabulary=self.out_features)
 
     def forward(self: Any, ids_ST: Tensor, positions_R: Tensor, targets_R: Tensor) -> Tensor:
         hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
-        return token_logprobs(hidden_STD.flatten(0, 1)[positions_R], head, targets_R)
+        logps_R: Tensor = head(hidden_STD.flatten(0, 1)[positions_R], targets_R)
+        return logps_R
 
+    head.forward = MethodType(head_forward, head)
     model.forward = MethodType(forward, model)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 from transformers import AutoModelForCausalLM
 
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
@@ -93,12 +95,30 @@ def test_chunks_change_neither_values_nor_gradients() -> None:
     gradients = []
     for chunk in (1000, 5):
         hidden = torch.randn(37, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
-        logps = token_logprobs(hidden, head, targets, chunk)
+        logps = token_logprobs(hidden, head, targets, chunk, vocabulary=50)
         expected = head(hidden).log_softmax(-1)[torch.arange(37), targets]
         assert torch.allclose(logps, expected, atol=1e-6)
         gradients.append(torch.autograd.grad(logps.square().sum(), [hidden, head.weight]))
     for whole, chunked in zip(*gradients, strict=True):
         assert torch.allclose(whole, chunked, atol=1e-4)
+
+
+def peak_of_training(rows: int, chunk: int, vocabulary: int = 5000) -> float:
+    """Return the most memory that a loss and its gradient take at once, in chunks of float32 logits."""
+    head = torch.nn.Linear(8, vocabulary, bias=False)
+    hidden, targets = torch.randn(rows, 8, requires_grad=True), torch.randint(vocabulary, (rows,))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        token_logprobs(hidden, head, targets, chunk, vocabulary=vocabulary).sum().backward()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    ordered = sorted(events, key=lambda event: event.start_ns())
+    return max(itertools.accumulate(event.nbytes() for event in ordered)) / (4 * chunk * vocabulary)
+
+
+def test_full_logits_never_exist_not_even_for_the_gradient() -> None:
+    """The peak is that of a few chunks, however many there are; whole logits would be 64 chunks."""
+    few, many = peak_of_training(256, 64), peak_of_training(64 * 64, 64)
+    assert few < many < 5
+    assert peak_of_training(256, 256) == pytest.approx(few, rel=0.1)
 
 
 def test_positions_and_sums_by_hand() -> None:

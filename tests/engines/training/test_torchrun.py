@@ -6,6 +6,7 @@ Starting processes takes its time: one test of them runs by default, the others 
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from transformers import AutoModelForCausalLM
 
 from mt.config.training import TorchrunTrainer
 from mt.errors import ConfigError, DataError, EngineError
+from mt.types import Response
+from tests.engines.tiny import WORDS
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_train import KTO, assert_close, weights
 
@@ -106,6 +109,18 @@ def test_deepspeed_that_is_missing_is_named(lab: Lab, monkeypatch: pytest.Monkey
 def test_deepspeed_equals_one_process(lab: Lab, kind: str, stage: int) -> None:
     pytest.importorskip("deepspeed")
     compare(lab, kind, changed(SHARED, zero_stage=stage), 1e-5, rows=make_pairs(21))
+
+
+@pytest.mark.engines
+def test_spread_weights_may_meet_unequal_shares(lab: Lab) -> None:
+    """One device reads thousands of response tokens, the other tens: many chunks of logits, and one."""
+    pytest.importorskip("deepspeed")
+    words = " ".join(WORDS * 3)
+    rows = make_pairs(80, longest=2)
+    rows[:40] = [replace(row, chosen=Response(words, 0), rejected=Response(words, 0)) for row in rows[:40]]
+    trainer = changed(SHARED, zero_stage=3, micro_batch_tokens=40 * 2 * 75, timeout_minutes=0.5)
+    training = changed(TRAINING, batch_size=80, epochs=3, max_length=128)
+    compare(lab, "policy", trainer, 1e-4, rows=rows, training=training)
 
 
 @pytest.mark.engines
