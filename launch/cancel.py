@@ -6,17 +6,21 @@ import argparse
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from launch import cli, local, slurm
 from launch.cut import ancestors
+from launch.driver import driver, driving
 from launch.states import ACTIVE, survey
-from launch.sweep import Sweep, driver, driving, load, write_cancelled
+from launch.sweep import Sweep, load, write_cancelled
 from launch.view import as_data, summary
+from mt.errors import LaunchError, describe
 
 
 def main(arguments: list[str]) -> int:
@@ -32,8 +36,7 @@ def main(arguments: list[str]) -> int:
 
 def _cancel(arguments: argparse.Namespace, console: Console) -> int:
     folder, name = cli.locate(arguments.runs.absolute(), arguments.name)
-    sweep = load(folder)
-    stopped = cancel(folder, sweep, name)
+    stopped = cancel(folder, name)
     status = survey(folder, load(folder))
     if arguments.json:
         cli.print_json({"cancelled": stopped, **as_data(status)})
@@ -43,21 +46,46 @@ def _cancel(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def cancel(folder: Path, sweep: Sweep, name: str | None) -> list[str]:
+def cancel(folder: Path, name: str | None) -> list[str]:
     """Cancel the active jobs of a sweep, or those that serve one run alone, and return their names."""
+    return _cancel_slurm(folder, name) if load(folder).launch.name == "slurm" else _cancel_local(folder, name)
+
+
+def _cancel_slurm(folder: Path, name: str | None) -> list[str]:
+    with driving(folder):
+        sweep = load(folder)
+        active = _active(folder, sweep, name)
+        write_cancelled(folder, active)
+        ids = {job_id for job_id in active.values() if job_id}
+        slurm.cancel(sorted(ids if name else ids.union(slurm.tagged(sweep.tag))))
+    return sorted(active)
+
+
+def _cancel_local(folder: Path, name: str | None) -> list[str]:
+    """Stop processes of this machine, where the command that drives the sweep may be still at work."""
+    sweep = load(folder)
+    active = _active(folder, sweep, name)
+    _refuse_elsewhere(folder, [sweep.job[one].submissions[-1].host for one, job_id in active.items() if job_id])
+    write_cancelled(folder, active)
+    if name is None:
+        _stop_driver(folder)
+    local.stop(job_id for job_id in active.values() if job_id)
+    return sorted(active)
+
+
+def _active(folder: Path, sweep: Sweep, name: str | None) -> dict[str, str]:
     names = affected(sweep, name)
     status = survey(folder, sweep, strict=True)
-    active = {job.name: job.id for job in status.jobs if job.name in names and job.state in ACTIVE}
-    write_cancelled(folder, active)
-    ids = [job_id for job_id in active.values() if job_id]
-    if sweep.launch.name == "slurm":
-        with driving(folder):
-            slurm.cancel(ids if name else sorted({*ids, *slurm.tagged(sweep.tag)}))
-    else:
-        if name is None:
-            _stop_driver(folder)
-        local.stop(ids)
-    return sorted(active)
+    return {job.name: job.id for job in status.jobs if job.name in names and job.state in ACTIVE}
+
+
+def _refuse_elsewhere(folder: Path, hosts: Sequence[str]) -> None:
+    """Refuse to stop processes by numbers that belong to others here."""
+    at_work = driver(folder)
+    for host in [*([at_work.host] if at_work else []), *hosts]:
+        if host != socket.gethostname():
+            problem = f"its processes run on {host}, and this is {socket.gethostname()}"
+            raise LaunchError(describe("sweep", folder.name, problem, mend=f"Give the same command on {host}"))
 
 
 def affected(sweep: Sweep, name: str | None) -> set[str]:
@@ -72,11 +100,10 @@ def affected(sweep: Sweep, name: str | None) -> set[str]:
 
 def _stop_driver(folder: Path) -> None:
     """End the command that starts a local sweep's processes, and wait until it has stopped them."""
-    pid = driver(folder)
-    if pid is None:
+    if (at_work := driver(folder)) is None:
         return
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+        os.kill(at_work.pid, signal.SIGTERM)
     deadline = time.monotonic() + 30
     while driver(folder) is not None and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from launch.cut import cut
 from launch.mark import mark_store
-from launch.sweep import FILE, RunEntry, Sweep, load, save, write_configs
+from launch.sweep import EVENTS, FILE, RunEntry, Sweep, load, save, write_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
 from mt.workflow import provenance
@@ -62,6 +62,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
         for stage in merged.order
         if stage.key in needed
     ]
+    (folder / EVENTS).unlink(missing_ok=True)  # of a submission that was refused
     write_configs(folder, {run.name: run.values for run in runs})
     sweep = Sweep.model_validate(
         {

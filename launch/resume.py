@@ -15,9 +15,10 @@ from rich.console import Console
 from yaml import YAMLError
 
 from launch import cli, slurm
+from launch.driver import driving
 from launch.states import SweepStatus, survey
 from launch.submit import dispatch, due
-from launch.sweep import Sweep, driving, load, save
+from launch.sweep import Sweep, load, save
 from launch.view import as_data
 from launch.work import Planned, plan_run, select
 from mt.config.launch import LaunchConfig

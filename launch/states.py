@@ -12,9 +12,10 @@ from typing import Literal
 
 from launch import attempts, local, progress, slurm
 from launch.attempts import LOST, Attempt
+from launch.driver import driver
 from launch.progress import Computed, Progress
 from launch.slurm import Seen
-from launch.sweep import JobEntry, RunEntry, Sweep, driver, last_words, log_file
+from launch.sweep import JobEntry, RunEntry, Sweep, last_words, log_file
 from mt.door.estimate import Estimates
 from mt.errors import LaunchError
 

@@ -12,9 +12,10 @@ from launch import local, slurm
 from launch.batches import Batch, batches
 from launch.create import NewRun, create, refuse_reuse
 from launch.cut import Job
+from launch.driver import driving
 from launch.runs import PLANNER
 from launch.states import ACTIVE, SweepStatus, survey
-from launch.sweep import FILE, Submission, Sweep, driving, load, logs, write_submitted
+from launch.sweep import FILE, Submission, Sweep, load, logs, write_submitted
 from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
@@ -54,9 +55,14 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
 
 def dispatch(folder: Path, console: Console) -> int:
     """Submit the jobs of a sweep that are neither done nor under way; returns the exit status."""
-    sweep = load(folder)
-    if sweep.launch.name == "slurm":
-        slurm.cancel(sorted(set(slurm.tagged(sweep.tag)) - {job.id for job in sweep.jobs if job.id}))
+    try:
+        return _dispatch(folder, load(folder), console)
+    except KeyboardInterrupt:
+        mend = f"python -m launch.resume {folder.name} goes on where it was"
+        raise Interrupted(f"interrupted; nothing is lost. {mend}") from None
+
+
+def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
     status = survey(folder, sweep, strict=True)
     jobs, width = due(sweep, status)
     _forget_failures(folder, sweep, jobs)
@@ -64,12 +70,8 @@ def dispatch(folder: Path, console: Console) -> int:
         _submit_to_slurm(folder, sweep, status, jobs, width)
         _announce(folder, len(jobs), console)
         return 0
-    try:
-        with live(console) as show:
-            local.run(folder, [job.name for job in jobs], width, lambda: show(survey(folder, load(folder))))
-    except KeyboardInterrupt:
-        mend = f"python -m launch.resume {folder.name} goes on where it was"
-        raise Interrupted(f"interrupted; nothing is lost. {mend}") from None
+    with live(console) as show:
+        local.run(folder, [job.name for job in jobs], width, lambda: show(survey(folder, load(folder))))
     ended = survey(folder, load(folder))
     console.print(render(ended))
     return 0 if ended.finished else 1
@@ -107,6 +109,7 @@ def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:
 
 def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequence[Job], width: int) -> None:
     """Submit on hold, write the ids down, release: an interrupted submission leaves nothing that runs unseen."""
+    _cancel_unwritten(sweep, status)
     ids = {job.name: job.id for job in status.jobs if job.state in ACTIVE}
     made: list[str] = []
     try:
@@ -115,10 +118,18 @@ def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequ
             ids |= found
             made += found.values()
     except LaunchError:
-        slurm.cancel(made)
+        _cancel_unwritten(sweep, status)
         raise
     held = [job.id for job in status.jobs if job.state == "held"]
     slurm.release([*held, *made])
+
+
+def _cancel_unwritten(sweep: Sweep, status: SweepStatus) -> None:
+    """Cancel what bears the sweep's tag and its status does not know.
+
+    Those are submissions that were interrupted, or that SLURM accepted although its answer did not arrive.
+    """
+    slurm.cancel(sorted(set(slurm.tagged(sweep.tag)) - {job.id for job in status.jobs}))
 
 
 def _submit_batch(folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, str]) -> dict[str, str]:

@@ -8,12 +8,9 @@ jobs' output, named by job id), `attempts/`, `progress/` and `computed/` (writte
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,9 +26,8 @@ from mt.errors import LaunchError, describe, nearest
 from mt.workflow.store import write_text
 
 FILE = "sweep.json"
-_EVENTS = "events.jsonl"
+EVENTS = "events.jsonl"
 _CONFIGS = "configs.json"
-_DRIVER = ".driver"
 
 
 class StageEntry(Config):
@@ -187,7 +183,7 @@ def load(folder: Path) -> Sweep:
         mend = "What it published stays; submit it again under another name: sweep=NAME"
         raise LaunchError(f"{folder / FILE}: {problem}. {mend}") from None
     changes: dict[str, dict[str, Any]] = {}
-    for event in lines.read(folder / _EVENTS, Event):
+    for event in lines.read(folder / EVENTS, Event):
         _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))
     jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
     return sweep.model_copy(update={"jobs": jobs})
@@ -200,12 +196,12 @@ def save(folder: Path, sweep: Sweep) -> None:
 
 def write_submitted(folder: Path, found: Mapping[str, Submission]) -> None:
     """Write down that jobs (by name) were handed to the scheduler."""
-    lines.append(folder / _EVENTS, [Event(job=name, submitted=one).model_dump() for name, one in found.items()])
+    lines.append(folder / EVENTS, [Event(job=name, submitted=one).model_dump() for name, one in found.items()])
 
 
 def write_cancelled(folder: Path, names: Iterable[str]) -> None:
     """Write down that jobs were cancelled."""
-    lines.append(folder / _EVENTS, [Event(job=name, submitted=None).model_dump() for name in names])
+    lines.append(folder / EVENTS, [Event(job=name, submitted=None).model_dump() for name in names])
 
 
 def _apply(event: Event, change: dict[str, Any]) -> None:
@@ -227,36 +223,6 @@ def names(runs: Path) -> list[str]:
     """Return the names of the sweeps in a folder of runs, the newest first."""
     files = sorted(runs.glob(f"*/{FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
     return [file.parent.name for file in files]
-
-
-@contextlib.contextmanager
-def driving(folder: Path) -> Iterator[None]:
-    """Be the one command that submits, resumes or cancels a sweep; raises LaunchError while another one does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _DRIVER).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            problem = f"another command is at work on it (process {driver(folder)})"
-            raise LaunchError(describe("sweep", folder.name, problem, mend="Wait until it ends")) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def driver(folder: Path) -> int | None:
-    """Return the other process on this machine that submits, resumes or cancels the sweep just now, or None."""
-    file = folder / _DRIVER
-    if not file.exists():
-        return None
-    with file.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = int(lock.read() or 0)
-            return None if pid == os.getpid() else pid
-    return None
 
 
 def write_configs(folder: Path, values: Mapping[str, Mapping[str, Any]]) -> None:

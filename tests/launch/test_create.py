@@ -10,7 +10,7 @@ import pytest
 
 from launch import slurm
 from launch.create import create
-from launch.sweep import FILE, find, load, names, read_configs
+from launch.sweep import FILE, Submission, find, load, names, read_configs, write_submitted
 from mt.errors import LaunchError
 from mt.workflow import provenance
 from tests.slurm import fakes
@@ -63,6 +63,15 @@ def test_a_name_that_is_taken_is_refused_with_what_to_do(sweep: Make) -> None:
     finish(one)
     with pytest.raises(LaunchError, match=r"sweep=sweep: a finished sweep of this name.*sweep=NAME"):
         one.write()
+
+
+def test_what_a_refused_submission_left_is_not_taken_for_this_one(sweep: Make) -> None:
+    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
+    one.write()
+    write_submitted(one.folder, {"run": Submission.now("7")})
+    (one.folder / FILE).unlink()
+    one.write()
+    assert load(one.folder).job["run"].submissions == []
 
 
 def test_two_runs_of_one_name_are_refused(sweep: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from launch import local
-from launch.sweep import FILE, driver
+from launch.driver import driver
+from launch.sweep import FILE
 from tests.slurm import fakes
 from tests.slurm.launched import PROJECT, Launched
 
@@ -85,7 +87,7 @@ def test_cancel_from_another_shell_ends_the_command_and_its_processes(sweep: Mak
     one.tell("first", "hold")
     process = start(one, max_running=1)
     one.wait_for_hold("first")
-    assert driver(one.folder) == process.pid
+    assert driver(one.folder) == (process.pid, socket.gethostname())
     done = one.command("cancel", "sweep")
     assert done.returncode == 0, done.stderr
     process.wait(timeout=60)

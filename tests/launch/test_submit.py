@@ -15,6 +15,7 @@ from launch import slurm, submit
 from launch.sweep import load, read_configs
 from launch.work import compute, plan_run
 from mt.config.compose import compose_runs
+from mt.door.execution import Interrupted
 from mt.errors import ConfigError, JudgeError
 from tests.slurm.launched import PROJECT
 from tests.small import small
@@ -113,3 +114,15 @@ def test_a_job_looks_for_what_it_lacks_before_it_computes_anything(
     with pytest.raises(JudgeError, match="OPENAI_API_KEY=: not set in the environment"):
         compute(sweep, job, plan_run(sweep, folder, job.name).plan, [])
     assert len(sweep.absent(job.name)) == len(job.stages)
+
+
+def test_an_interrupted_submission_says_how_to_go_on(sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slurm, "tagged", lambda tag: [])
+    monkeypatch.setattr(slurm, "submit", interrupt)
+    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
+    with pytest.raises(Interrupted, match=r"nothing is lost\. python -m launch\.resume sweep"):
+        one.submit()
+    assert load(one.folder).job["run"].id is None

@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from launch.create import create
+from launch.driver import driving
 from launch.states import JobStatus, SweepStatus, survey
 from launch.submit import dispatch
-from launch.sweep import driving, load
+from launch.sweep import load
 from mt.config.launch import DetachedConfig, LaunchConfig
 from mt.workflow.store import Store
 from tests.slurm import fakes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,6 +44,22 @@ def test_rejected_submission_cancels_what_was_submitted_before_it(cluster: Clust
     assert one.events("sample") == []
 
 
+def test_a_job_that_slurm_took_without_saying_so_is_cancelled(
+    cluster: Cluster, sweep: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of the last submission is lost on its way: what was taken must not stay in the queue for ever."""
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "sbatch"
+    lost = "Batch job submission failed: Socket timed out on send/recv operation"
+    script.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@" >&2\necho "sbatch: error: {lost}" >&2\nexit 1\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    one = sweep(grid(["dpo"], ["both"]))
+    with pytest.raises(LaunchError, match="Socket timed out"):
+        one.submit()
+    check_nothing_is_left(cluster, one)
+
+
 def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) -> None:
     """Through the door: one line, status 2, and no sweep that would be in the way of the mended command."""
     line = [sys.executable, "-m", "mt.run", *small(tmp_path), "launch=slurm", "name=mine"]
@@ -56,7 +74,7 @@ def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) 
         assert "1 job(s) submitted to SLURM" in mended.stdout
         again = subprocess.run(line, capture_output=True, text=True, timeout=120)
         assert "sweep=mine: it was submitted already and is not finished" in again.stderr
-        cancelled = cancel(tmp_path / "runs" / "mine", load(tmp_path / "runs" / "mine"), None)
+        cancelled = cancel(tmp_path / "runs" / "mine", None)
         assert cancelled == ["mine"]
     finally:
         cluster.run("scontrol", "update", "nodename=ALL", "state=resume")
