@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         "python -m launch.resume goes on from it.",
     )
     parser.add_argument("name", help="SWEEP, SWEEP/RUN, or RUN (of the newest sweep that has it)")
-    return cli.main(_cancel, parser.parse_args(arguments))
+    return cli.main(_cancel, parser, arguments)
 
 
 def _cancel(arguments: argparse.Namespace, console: Console) -> int:

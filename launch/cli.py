@@ -8,22 +8,31 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
 from launch.sweep import Sweep, find, load, names
-from mt.door.ending import ended
+from mt.door.ending import ended, say
 from mt.errors import LaunchError, describe, nearest
 
 _FILE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses a command line as the commands refuse everything else."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise LaunchError."""
+        raise LaunchError(f"{message}. See {self.prog} --help")
+
+
 def parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with the options of every command."""
-    made = argparse.ArgumentParser(f"python -m launch.{command}", description=description)
+    made = _Parser(f"python -m launch.{command}", description=description, allow_abbrev=False)
     made.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
-    made.add_argument("--json", action="store_true", help="print plain data for machines")
+    made.add_argument("--json", action="store_true", help="print plain data for machines, errors too")
     return made
 
 
@@ -89,10 +98,18 @@ def _readable(folder: Path) -> Sweep | None:
     return None
 
 
-def main(command: Callable[[argparse.Namespace, Console], int], arguments: argparse.Namespace) -> int:
-    """Run a command; an error is one line and status 2."""
+def main(
+    command: Callable[[argparse.Namespace, Console], int], parser: argparse.ArgumentParser, given: list[str]
+) -> int:
+    """Run a command; an error is one line and status 2, with --json an object on the standard output as well."""
     console = Console()
-    return ended(lambda: command(arguments, console if console.is_terminal else Console(width=_FILE_WIDTH)))
+    console = console if console.is_terminal else Console(width=_FILE_WIDTH)
+    return ended(lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say)
+
+
+def _say_as_data(text: str) -> None:
+    print(json.dumps({"error": text}), flush=True)
+    say(text)
 
 
 def print_json(value: object) -> None:

@@ -34,7 +34,7 @@ class _Row:
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
-    return cli.main(_list, cli.parser("list", "List the sweeps, the newest first.").parse_args(arguments))
+    return cli.main(_list, cli.parser("list", "List the sweeps, the newest first."), arguments)
 
 
 def _list(arguments: argparse.Namespace, console: Console) -> int:

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     parser = cli.parser("logs", "Print the output of the jobs that a run needs (or of one job, or of all).")
     parser.add_argument("name", help="RUN or JOB (of the newest sweep that has it), SWEEP/RUN, or SWEEP")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until those jobs have ended")
-    return cli.main(_logs, parser.parse_args(arguments))
+    return cli.main(_logs, parser, arguments)
 
 
 def _logs(arguments: argparse.Namespace, console: Console) -> int:

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("sweep", help="the sweep")
     parser.add_argument("changes", nargs="*", metavar="launch.KEY=VALUE", help="other settings from now on")
-    return cli.main(_resume, parser.parse_args(arguments))
+    return cli.main(_resume, parser, arguments)
 
 
 def _resume(arguments: argparse.Namespace, console: Console) -> int:

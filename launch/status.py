@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     parser = cli.parser("status", "Show how a sweep stands: its jobs, its runs, and why they wait or failed.")
     parser.add_argument("sweep", nargs="?", help="the sweep (default: the newest)")
-    return cli.main(_show, parser.parse_args(arguments))
+    return cli.main(_show, parser, arguments)
 
 
 def _show(arguments: argparse.Namespace, console: Console) -> int:

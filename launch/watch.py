@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     parser = cli.parser("watch", "Keep a sweep's status on the screen until nothing of it runs or waits any more.")
     parser.add_argument("sweep", nargs="?", help="the sweep (default: the newest)")
-    return cli.main(_watch, parser.parse_args(arguments))
+    return cli.main(_watch, parser, arguments)
 
 
 def _watch(arguments: argparse.Namespace, console: Console) -> int:

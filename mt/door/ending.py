@@ -10,27 +10,27 @@ from mt.door.execution import Interrupted
 from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
 
 
-def ended(command: Callable[[], int]) -> int:
+def say(text: str) -> None:
+    """Print a line on the standard error stream."""
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
     """Run a command and return its exit status; what the user can mend, or stopped, is told in one line."""
     try:
         return command()
     except (MutualTaughtError, Interrupted) as error:
-        say(str(error))
+        tell(str(error))
         return exit_code(error)
     except KeyboardInterrupt as error:
-        say("interrupted; nothing is lost. Run the same command to continue")
+        tell("interrupted; nothing is lost. Run the same command to continue")
         return exit_code(error)
     except OSError as error:
         line = describe_os_error(error, "a file")
         if line is None:
             raise
-        say(line)
+        tell(line)
         return 2
-
-
-def say(text: str) -> None:
-    """Print a line on the standard error stream."""
-    Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def exit_code(error: BaseException) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -52,6 +53,28 @@ def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, cwd=PROJECT, timeout=120)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "sweep=mine: no such sweep" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["status", "--json", "mine"], "sweep=mine: no such sweep"),
+        (["watch", "mine", "--json"], "sweep=mine: no such sweep"),
+        (["logs", "--json", "mine"], "name=mine: neither a sweep"),
+        (["resume", "--json", "mine"], "sweep=mine: no such sweep"),
+        (["cancel", "--json", "mine"], "name=mine: neither a sweep"),
+        (["cancel", "--json"], "the following arguments are required: name. See python -m launch.cancel --help"),
+        (["list", "--json", "mine"], "unrecognized arguments: mine"),
+    ],
+)
+def test_plain_data_is_plain_data_when_something_is_wrong_too(
+    line: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = importlib.import_module(f"launch.{line[0]}")
+    assert command.main([*line[1:], "--runs", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert said in json.loads(printed.out)["error"]
+    assert printed.err.count("\n") == 1 and said in printed.err
 
 
 def test_status_of_what_was_written_but_not_submitted(sweep: Make) -> None:
