@@ -28,6 +28,7 @@ STOPPED = 75
 _POLL_S = 0.5
 _GRACE_S = 10.0
 _LINGER_S = 900.0
+_LINGER_POLL_S = 2.0
 
 
 @dataclass
@@ -158,13 +159,19 @@ def _linger() -> None:
     """Leave the end to SLURM while it still calls this job running.
 
     A job that is preempted after a grace time is queued again only if it is killed: ending by itself it would
-    count as failed. A cancelled one is no longer running, and ends at once.
+    count as failed. A cancelled one is no longer running, and ends at once. Where SLURM cannot be asked (in a
+    container without its commands), it ends the job as it always would: by killing it.
     """
     job = os.environ.get("SLURM_JOB_ID")
     deadline = time.monotonic() + _LINGER_S
-    while job and time.monotonic() < deadline:
-        query = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
-        state = subprocess.run(query, capture_output=True, text=True, timeout=60).stdout.strip()
-        if state != "RUNNING":
-            return
-        time.sleep(2)
+    while job and time.monotonic() < deadline and _state_of(job) in ("RUNNING", ""):
+        time.sleep(_LINGER_POLL_S)
+
+
+def _state_of(job: str) -> str:
+    """Return SLURM's word for a job, or nothing where it does not answer."""
+    query = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

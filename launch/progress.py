@@ -62,9 +62,9 @@ def read(file: Path) -> Progress:
 
 
 def is_fresh(file: Path) -> bool:
-    """Say whether the process showed a sign of life just now."""
+    """Say whether the process showed a sign of life just now; one from the future is of a clock that goes wrong."""
     try:
-        return time.time() - file.stat().st_mtime < FRESH_S
+        return abs(time.time() - file.stat().st_mtime) < FRESH_S
     except FileNotFoundError:
         return False
 

@@ -44,22 +44,23 @@ class Seen:
 def states(ids: Iterable[str]) -> dict[str, Seen]:
     """Return what SLURM still knows of jobs, in one call for all of them.
 
-    squeue works without accounting; sacct is asked only for jobs that squeue has forgotten.
+    squeue works without accounting, and knows all that is not over. sacct is asked only how those ended that it has
+    forgotten: where it cannot say, their own words count alone.
     """
     wanted = set(ids)
     found = _ask(["squeue", "--array", "--states", "all", "--format", "%i|%T|%N|%r"], wanted, "Invalid job id")
     forgotten = wanted - found.keys()
-    if shutil.which("sacct"):
+    with contextlib.suppress(LaunchError):
         columns = ["--parsable2", "--allocations", "--format", "JobID,State,NodeList"]
-        found |= _ask(["sacct", *columns], forgotten, "accounting storage is disabled")
+        found |= _ask(["sacct", *columns], forgotten)
     return found
 
 
-def _ask(command: list[str], wanted: set[str], allow: str) -> dict[str, Seen]:
+def _ask(command: list[str], wanted: set[str], *allow: str) -> dict[str, Seen]:
     if not wanted:
         return {}
     bases = sorted({job.split("_")[0] for job in wanted})
-    return read_states(_run([*command, "--noheader", "--jobs", ",".join(bases)], allow=(allow,)), wanted)
+    return read_states(_run([*command, "--noheader", "--jobs", ",".join(bases)], allow=allow), wanted)
 
 
 def read_states(told: str, wanted: Iterable[str]) -> dict[str, Seen]:

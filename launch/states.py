@@ -40,6 +40,7 @@ _REASONS = {
     "JobArrayTaskLimit": "for its turn: launch.max_running",
     "BadConstraints": "no node has what it asks for: launch.gpus, launch.cpus, launch.constraint",
     "ReqNodeNotAvail": "its nodes are down or reserved",
+    "Nodes required for job are DOWN": "its nodes are down, drained or reserved",
 }
 _RUNNING = {"RUNNING", "CONFIGURING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING"}
 
@@ -197,7 +198,9 @@ class _Survey:
         if told is not None and told.state in _QUEUED:
             return self._queued(told, job, past)
         if told is not None and told.state in _RUNNING:
-            return "running", "ending" if told.state == "COMPLETING" else "starting"
+            silent = last is not None and last.outcome == "running"
+            no_sign = "no heartbeat: it starts again, is stuck, or its node's clock is wrong" if silent else "starting"
+            return "running", "ending" if told.state == "COMPLETING" else no_sign
         return self._ended(told, job, last)
 
     def _queued(self, told: Seen, job: JobEntry, past: list[Attempt]) -> Verdict:
@@ -267,11 +270,14 @@ def _after(past: list[Attempt]) -> str:
 
 def _in_words(reason: str) -> str:
     """Say in words what SLURM's commonest reasons mean; the others speak for themselves."""
-    return f"{_REASONS[reason]} ({reason})" if reason in _REASONS else reason
+    name = reason.split(",")[0]  # of "ReqNodeNotAvail, UnavailableNodes:n1"
+    if name not in _REASONS:
+        return reason
+    return _REASONS[name] if " " in name else f"{_REASONS[name]} ({reason})"
 
 
 def _seconds(attempt: Attempt, running: bool) -> float:
     if attempt.ended is None and not running:
         return 0.0
     ended = datetime.fromisoformat(attempt.ended) if attempt.ended else datetime.now(UTC)
-    return (ended - datetime.fromisoformat(attempt.started)).total_seconds()
+    return max(0.0, (ended - datetime.fromisoformat(attempt.started)).total_seconds())  # clocks of two machines

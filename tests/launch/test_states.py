@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -42,6 +44,26 @@ def test_what_waits_says_for_what(one: Launched, monkeypatch: pytest.MonkeyPatch
     assert judged(one) == [("queued", "for a free node (Resources)"), ("waiting", "for run")]
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("ReqNodeNotAvail, UnavailableNodes:n[1-3]", "its nodes are down or reserved (ReqNodeNotAvail, Un"),
+        (
+            "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
+            "its nodes are",
+        ),
+        ("QOSMaxJobsPerUserLimit", "QOSMaxJobsPerUserLimit"),
+    ],
+)
+def test_the_commonest_reasons_are_put_in_words(
+    one: Launched, monkeypatch: pytest.MonkeyPatch, reason: str, words: str
+) -> None:
+    says(monkeypatch, {"1": Seen("PENDING", reason)})
+    state, why = judged(one)[0]
+    assert state == "queued" and why.startswith(words)
+    assert len(why) < 80
+
+
 def test_a_submission_that_was_interrupted_is_held(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
     says(monkeypatch, {"1": Seen("PENDING", "JobHeldUser"), "2": Seen("PENDING", "JobHeldUser")})
     assert [state for state, _ in judged(one)] == ["held", "held"]
@@ -51,6 +73,28 @@ def test_a_heartbeat_counts_more_than_the_scheduler(one: Launched, monkeypatch: 
     progress.Reporter(one.folder, "run").close()
     says(monkeypatch, {"1": Seen("NODE_FAIL"), "2": Seen("PENDING", "Dependency")})
     assert judged(one)[0] == ("running", "")
+
+
+@pytest.mark.parametrize("seconds", [-600, 600])
+def test_a_heartbeat_of_a_clock_that_goes_wrong_leaves_the_word_to_the_scheduler(
+    one: Launched, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    progress.Reporter(one.folder, "run").close()
+    attempts.begin(attempts.file_of(one.folder, "run"), "1", (0, 0.0))
+    stamp = time.time() + seconds
+    os.utime(progress.file_of(one.folder, "run"), (stamp, stamp))
+    says(monkeypatch, {"1": Seen("RUNNING")})
+    state, why = judged(one)[0]
+    assert state == "running" and "its node's clock is wrong" in why
+    says(monkeypatch, {})
+    assert judged(one)[0][0] == "lost"
+
+
+def test_an_attempt_that_begins_in_the_future_took_no_time_yet(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "_now", lambda: "2999-01-01T00:00:00+00:00")
+    attempts.begin(attempts.file_of(one.folder, "run"), "1", (0, 0.0))
+    says(monkeypatch, {"1": Seen("RUNNING")})
+    assert one.status.jobs[0].elapsed_s == 0.0
 
 
 def test_artifacts_count_more_than_anything_else(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,3 +188,15 @@ def test_squeue_and_sacct_are_read_alike() -> None:
     }
     assert found["6_0"].reason == "Dependency"
     assert found["7"] == Seen("RUNNING", "", "n1")
+
+
+@pytest.mark.parametrize("sacct", ["exit 1", "exit 0", None])
+def test_squeue_counts_where_accounting_does_not_answer(
+    sacct: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, body in (("squeue", "echo '7|RUNNING|n1|None'"), ("sacct", sacct)):
+        if body is not None:
+            (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+            (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert slurm.states(["7", "8"]) == {"7": Seen("RUNNING", "", "n1")}
