@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +24,7 @@ def slurm_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(time, "sleep", waited)
+    monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=time.monotonic, sleep=waited))
     return tmp_path
 
 
