@@ -13,6 +13,8 @@ from mt.costing.shapes import Shape
 GIB = 2.0**30
 _USABLE = 0.95  # of a device: the rest is lost to fragmentation
 _LOGIT_CHUNK = 1024  # response positions whose logits exist at once (mt/engines/logprobs.py)
+_LOGIT_COPIES = 4  # of them in fp32: logits, softmax, their gradients (measured in the tests of that module)
+_GATHERED = 1e9  # weights that ZeRO-3 holds together at most: DeepSpeed's stage3_max_live_parameters
 _LORA_SHARE = 0.01  # of the weights that adapters train, about
 _NOTHING = "no setting makes it fit: take larger devices, or a smaller model"
 
@@ -36,7 +38,7 @@ def training(shape: Shape, training: TrainingConfig, trainer: TrainerConfig, har
     if trainer.name == "torchrun" or hardware.devices > 1:
         # LoRA's adapters cannot be merged into weights that are spread
         sharded: Change = {"zero_stage": 2 if training.lora else 3, "gradient_checkpointing": True}
-        choice = {} if trainer.name == "torchrun" else {"name": "torchrun"}
+        choice = {} if trainer.name == "torchrun" else {"name": "torchrun", "dtype": "bfloat16"}
         changes += [{**choice, **sharded}, {**choice, **sharded, "offload_optimizer": True}]
     if trainer.dtype == "float32":
         changes.append({"dtype": "bfloat16"})
@@ -51,7 +53,8 @@ def _training_bytes(shape: Shape, training: TrainingConfig, trainer: Change, dev
     """Return weights, gradients, optimizer and activations of one device.
 
     DeepSpeed in bf16: 2 bytes of weight and 2 of gradient, 12 of fp32 master weight and moments (ZeRO paper,
-    §3.1), each sharded from its stage on. Otherwise fp32 weights, gradients and moments: 16 bytes.
+    §3.1), each sharded from its stage on; in stage 3 the weights of the layers at work are gathered. Otherwise fp32
+    weights, gradients and moments: 16 bytes.
     """
     zero = trainer.get("zero_stage", 0)
     devices = (trainer.get("processes") or devices) if trainer["name"] == "torchrun" else 1
@@ -62,15 +65,16 @@ def _training_bytes(shape: Shape, training: TrainingConfig, trainer: Change, dev
     state = 0 if trainer.get("offload_optimizer") else state
     parts = (shape.parameters * weight, 3), (trained * weight, 2), (trained * state, 1)
     kept = sum(size / (devices if zero >= stage else 1) for size, stage in parts)
-    return kept + _activations(shape, trainer)
+    gathered = weight * min(shape.parameters, _GATHERED) if zero == 3 else 0
+    return kept + gathered + _activations(shape, trainer)
 
 
 def _activations(shape: Shape, trainer: Change) -> float:
-    """One checkpoint per layer and one layer in full, or every layer in full; and a chunk of fp32 logits."""
+    """One checkpoint per layer and one layer in full, or every layer in full; and a chunk of logits."""
     tokens = trainer["micro_batch_tokens"]
     layer = tokens * (34 * shape.hidden + 6 * shape.feed_forward)  # Korthikanti et al. 2022, §4, with gated MLPs
     checkpointed = shape.layers * tokens * shape.hidden * 2 + layer
-    return (checkpointed if trainer["gradient_checkpointing"] else shape.layers * layer) + 2 * _logits(shape, tokens)
+    return (checkpointed if trainer["gradient_checkpointing"] else shape.layers * layer) + _logits(shape, tokens)
 
 
 def inference(
@@ -106,7 +110,7 @@ def _smaller_batches(tokens: int, least: int) -> list[Change]:
 
 
 def _logits(shape: Shape, tokens: int) -> float:
-    return 0 if shape.rewards else 4.0 * shape.vocabulary * min(tokens, _LOGIT_CHUNK)
+    return 0 if shape.rewards else 4.0 * _LOGIT_COPIES * shape.vocabulary * min(tokens, _LOGIT_CHUNK)
 
 
 def _verdict(

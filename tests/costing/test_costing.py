@@ -82,6 +82,16 @@ def test_eight_billion_fit_eight_a100s_with_zero_3_and_not_without(tmp_path: Pat
     assert plain.gib - sharded.gib > 7 / 8 * 12 * LLAMA.parameters / 2**30
 
 
+def test_memory_of_zero_3_by_hand(tmp_path: Path) -> None:
+    """Sixteen bytes a weight over eight devices, gathered layers, checkpoints, one layer, four chunks of logits."""
+    tokens, hidden, vocabulary = 16384, 4096, 128256
+    layer = tokens * (34 * hidden + 6 * 14336)
+    by_hand = 16 * LLAMA.parameters / 8 + 2 * 1e9 + 32 * tokens * hidden * 2 + layer + 4 * 4 * 1024 * vocabulary
+    found = train_memory(tmp_path)
+    assert found.gib == pytest.approx(by_hand / 2**30 + 2)
+    assert 28 < found.gib < 29
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
