@@ -123,12 +123,14 @@ def test_a_checkpoint_cut_short_is_passed_over(lab: Lab) -> None:
     assert_close(task, replace(task, output=task.output + "again"), 0.0)
 
 
-def test_checkpoints_of_other_versions_are_refused(lab: Lab) -> None:
+@pytest.mark.parametrize(("name", "was"), [("torch", "1.0"), ("processes", 8), ("zero_stage", 3), ("lora", True)])
+def test_checkpoints_of_another_layout_are_refused(lab: Lab, name: str, was: object) -> None:
+    """Of another version, another number of processes, other shards: nothing guesses how to read them."""
     task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
     lab.train(task)
     layout = Path(task.scratch, "checkpoints", "layout.json")
-    layout.write_text(json.dumps({**json.loads(layout.read_text()), "torch": "1.0"}))
-    with pytest.raises(EngineError, match=r"torch=.* was 1\.0"):
+    layout.write_text(json.dumps({**json.loads(layout.read_text()), name: was}))
+    with pytest.raises(EngineError, match=rf"^{name}=.* was {was} when .* was interrupted\. Set it back, or remove"):
         lab.train(task)
 
 
