@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections.abc import Sequence
@@ -67,6 +68,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
     sweep = Sweep.model_validate(
         {
             "version": 1,
+            "place": folder.absolute(),
             "name": folder.name,
             "tag": f"mt-{uuid.uuid4().hex[:12]}",
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,7 +79,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "store_id": mark_store(store.root),
             "launch": launch.model_dump(),
             "git": git,
-            "runs": [_run_entry(run) for run in runs],
+            "runs": [_run_entry(run, folder) for run in runs],
             "stages": stages,
             "jobs": [asdict(job) for job in jobs],
         }
@@ -121,7 +123,7 @@ def _git_state(folder: Path, require_clean: bool) -> dict[str, Any]:
     return {**state, "difference": "difference.patch"}
 
 
-def _run_entry(run: NewRun) -> dict[str, Any]:
+def _run_entry(run: NewRun, sweep: Path) -> dict[str, Any]:
     total = sum(not isinstance(stage, External) for stage in run.plan.order)
-    entry = RunEntry(name=run.name, overrides=run.overrides, folder=str(run.folder.absolute()), total=total)
-    return entry.model_dump()
+    folder = os.path.relpath(run.folder, sweep)
+    return RunEntry(name=run.name, overrides=run.overrides, folder=folder, total=total).model_dump()

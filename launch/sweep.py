@@ -51,7 +51,7 @@ class RunEntry(Config):
     name: str
     overrides: list[str]
     folder: str
-    """Where its record is written."""
+    """Where its record is written, as seen from the sweep's folder, which may be moved."""
     total: int
     """Stages of its plan, those that were already there included."""
 
@@ -132,6 +132,8 @@ class Sweep(Config):
     runs: list[RunEntry]
     stages: list[StageEntry]
     jobs: list[JobEntry]
+    place: Path = Field(default=Path(), exclude=True)
+    """The sweep's folder, where it was found."""
 
     @cached_property
     def stage(self) -> dict[str, StageEntry]:
@@ -146,7 +148,7 @@ class Sweep(Config):
     @cached_property
     def folder(self) -> dict[str, Path]:
         """The runs' folders by name."""
-        return {entry.name: Path(entry.folder) for entry in self.runs}
+        return {entry.name: self.place / entry.folder for entry in self.runs}
 
     def artifact(self, key: str) -> Path:
         """Return the file that exists once the stage is published."""
@@ -186,7 +188,7 @@ def load(folder: Path) -> Sweep:
     for event in lines.read(folder / EVENTS, Event):
         _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))
     jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
-    return sweep.model_copy(update={"jobs": jobs})
+    return sweep.model_copy(update={"jobs": jobs, "place": folder.absolute()})
 
 
 def save(folder: Path, sweep: Sweep) -> None:

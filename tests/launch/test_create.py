@@ -10,7 +10,8 @@ import pytest
 
 from launch import slurm
 from launch.create import create
-from launch.sweep import FILE, Submission, find, load, names, read_configs, write_submitted
+from launch.states import survey
+from launch.sweep import FILE, Submission, find, load, names, read_configs, save, write_submitted
 from mt.errors import LaunchError
 from mt.workflow import provenance
 from tests.slurm import fakes
@@ -25,9 +26,9 @@ def finish(one: Launched) -> None:
     for entry in load(one.folder).stages:
         (one.store.root / entry.address).mkdir(parents=True)
         (one.store.root / entry.address / "artifact.json").write_text("{}")
-    for run in load(one.folder).runs:
-        Path(run.folder).mkdir(exist_ok=True)
-        (Path(run.folder) / "record.json").write_text('{"state": "finished"}')
+    for folder in load(one.folder).folder.values():
+        folder.mkdir(exist_ok=True)
+        (folder / "record.json").write_text('{"state": "finished"}')
 
 
 def test_everything_is_written_down(sweep: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +80,18 @@ def test_two_runs_of_one_name_are_refused(sweep: Make) -> None:
     new = fakes.new_runs(one.folder, one.control, one.runs)
     with pytest.raises(LaunchError, match="name=run: 2 runs of the sweep have this name"):
         create(one.folder, new * 2, launch_config(), one.store, fakes.PLANNER)
+
+
+def test_a_sweep_that_is_moved_is_as_finished_as_it_was(sweep: Make) -> None:
+    one = sweep(fakes.grid(["dpo"], ["both"]))
+    one.write()
+    finish(one)
+    elsewhere = one.folder.parent.rename(one.folder.parent.with_name("archive"))
+    found = load(elsewhere / "sweep")
+    assert found.folder == {"dpo-both": elsewhere / "sweep" / "dpo-both"}
+    assert survey(elsewhere / "sweep", found).finished
+    save(elsewhere / "sweep", found)
+    assert str(elsewhere) not in (elsewhere / "sweep" / FILE).read_text(), "it may be moved again"
 
 
 def test_an_unknown_sweep_names_the_nearest(sweep: Make) -> None:
