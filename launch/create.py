@@ -51,7 +51,6 @@ class _Shelf:
 def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: Store, planner: str) -> Sweep:
     """Write a new sweep into `folder` and return it; raises LaunchError where its name is taken."""
     refuse_reuse(folder)
-    _refuse_twins(runs)
     git = _git_state(folder, launch.require_clean)
     shelf = _Shelf(store)
     missing = {run.name: run.plan.missing(shelf) for run in runs}
@@ -99,14 +98,6 @@ def refuse_reuse(folder: Path) -> None:
     problem = f"it was submitted already and is not finished ({folder})"
     mend = f"See python -m launch.status {folder.name}, go on with python -m launch.resume {folder.name}"
     raise LaunchError(describe("sweep", folder.name, problem, mend=f"{mend}, or choose another name: sweep=NAME"))
-
-
-def _refuse_twins(runs: Sequence[NewRun]) -> None:
-    names = [run.name for run in runs]
-    for name in names:
-        if names.count(name) > 1:
-            problem = f"{names.count(name)} runs of the sweep have this name"
-            raise LaunchError(describe("name", name, problem, mend="Leave name away in a sweep"))
 
 
 def _git_state(folder: Path, require_clean: bool) -> dict[str, Any]:

@@ -6,13 +6,15 @@ import contextlib
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from mt.errors import LaunchError, describe
 
 _FILE = ".driver"
+_LOOKED_AT_S = 5.0
 
 
 class Driver(NamedTuple):
@@ -28,12 +30,7 @@ def driving(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _FILE).open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = driver(folder)
-            who = f" (process {other.pid} on {other.host})" if other else ""
-            problem = f"another command is at work on it{who}"
-            raise LaunchError(describe("sweep", folder.name, problem, mend="Wait until it ends")) from None
+            _lock(file, folder)
         except OSError as error:
             problem = f"its file system takes no locks ({error.strerror})"
             raise LaunchError(describe("runs", folder.parent, problem, mend="Set runs=DIR on one that does")) from None
@@ -41,6 +38,22 @@ def driving(folder: Path) -> Iterator[None]:
         file.write(f"{os.getpid()} {socket.gethostname()}")
         file.flush()
         yield
+
+
+def _lock(file: IO[str], folder: Path) -> None:
+    """Take the lock; commands that only look whether somebody has it, have it for a moment."""
+    deadline = time.monotonic() + _LOOKED_AT_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            other = driver(folder)
+            if other or time.monotonic() > deadline:
+                who = f" (process {other.pid} on {other.host})" if other else ""
+                problem = f"another command is at work on it{who}"
+                raise LaunchError(describe("sweep", folder.name, problem, mend="Wait until it ends")) from None
+        time.sleep(0.02)
 
 
 def driver(folder: Path) -> Driver | None:

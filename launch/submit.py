@@ -21,7 +21,7 @@ from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.door.alike import alike
-from mt.door.checks import check
+from mt.door.checks import check, check_folders
 from mt.door.execution import Interrupted
 from mt.door.naming import run_folder, run_name
 from mt.errors import ConfigError, LaunchError, NotHereError, describe
@@ -40,6 +40,7 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
     folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
     refuse_reuse(folder)
     with driving(folder):
+        check_folders([(run.config, run_folder(run.config, sweep)) for run in runs])
         absent: dict[str, None] = {}
         new = [_new(run, sweep, absent) for run in runs]
         create(folder, new, launch, Store(Path(first.store)), PLANNER)

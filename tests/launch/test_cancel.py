@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -41,6 +42,20 @@ def test_a_command_does_not_meet_itself(sweep: Make) -> None:
     with driving(one.folder):
         assert driver(one.folder) is None
     assert driver(one.folder) is None
+
+
+def test_a_command_that_only_looks_is_not_in_the_way(sweep: Make) -> None:
+    """`status` and `watch` hold the lock for a moment while they look who has it."""
+    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
+    with driving(one.folder):
+        pass
+    looking = (one.folder / ".driver").open()
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.3, looking.close)
+    timer.start()
+    with driving(one.folder):
+        assert looking.closed
+    timer.join()
 
 
 def test_a_file_system_without_locks_is_one_line(sweep: Make, monkeypatch: pytest.MonkeyPatch) -> None:

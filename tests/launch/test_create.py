@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from launch import slurm
-from launch.create import create
 from launch.states import survey
 from launch.sweep import FILE, Submission, find, load, names, read_configs, save, write_submitted
 from mt.errors import LaunchError
@@ -73,13 +72,6 @@ def test_what_a_refused_submission_left_is_not_taken_for_this_one(sweep: Make) -
     (one.folder / FILE).unlink()
     one.write()
     assert load(one.folder).job["run"].submissions == []
-
-
-def test_two_runs_of_one_name_are_refused(sweep: Make) -> None:
-    one = sweep({"run": [["only", 0.2, [], "gpu"]]})
-    new = fakes.new_runs(one.folder, one.control, one.runs)
-    with pytest.raises(LaunchError, match="name=run: 2 runs of the sweep have this name"):
-        create(one.folder, new * 2, launch_config(), one.store, fakes.PLANNER)
 
 
 def test_a_sweep_that_is_moved_is_as_finished_as_it_was(sweep: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,19 @@ def test_runs_that_are_launched_differently_are_refused(tmp_path: Path) -> None:
     other = runs[1].config.model_copy(update={"store": "elsewhere"})
     with pytest.raises(ConfigError, match="store=…: it differs between the runs of a sweep"):
         submit.submit([runs[0], type(runs[1])(runs[1].overrides, other)], "sweep", Console(quiet=True))
+
+
+def test_a_folder_that_is_or_will_be_of_another_run_is_refused(tmp_path: Path) -> None:
+    """As without a launcher: the other run's record would be lost."""
+    runs = compose_runs(small(tmp_path, "launch=local", "name=mine", "seed=0,1"), multirun=True)
+    with pytest.raises(ConfigError, match="name=mine: several runs of the sweep bear it"):
+        submit.submit(runs, "sweep", Console(quiet=True))
+    recorded = runs[0].config.model_dump(mode="json")
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "record.json").write_text(json.dumps({"schema": 1, "config": recorded}))
+    with pytest.raises(ConfigError, match=r"name=mine: .*is a run with other settings \(seed\)"):
+        submit.submit(runs[1:], None, Console(quiet=True))
+    assert not list((tmp_path / "runs").glob("*/sweep.json"))
 
 
 def test_what_the_nodes_alone_have_is_told_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
