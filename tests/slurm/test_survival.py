@@ -137,37 +137,50 @@ def test_killed_supervisor_is_a_failure_that_resume_mends(cluster: Cluster, swee
     resumed(one, "second")
 
 
+DEATHS = {
+    "before it is written down": "create.save = lambda *arguments: die()",
+    "before the first job": "slurm.submit = lambda *arguments: die()",
+    "between a job and its id": "slurm.submit = third(slurm.submit)",
+    "before the release": "slurm.release = lambda *arguments: die()",
+}
+
+
+@pytest.mark.parametrize("moment", DEATHS)
 def test_killed_submission_leaves_nothing_running_and_can_be_resumed(
-    cluster: Cluster, sweep: Make, tmp_path: Path
+    moment: str, cluster: Cluster, sweep: Make, tmp_path: Path
 ) -> None:
-    """The command dies after some submissions: those are on hold, and `resume` submits and releases the rest."""
+    """Whenever the command dies: what it submitted is on hold, and `resume` submits and releases the rest."""
     one = sweep(grid(["dpo", "ipo"], ["both", "contrast"], seconds=0.2))
     script = tmp_path / "submit.py"
     script.write_text(
-        "import os, signal, sys\n"
+        "import os, signal\n"
         "from pathlib import Path\n"
-        "from launch import slurm\n"
+        "from launch import create, slurm\n"
         "from mt.workflow.store import Store\n"
         "from tests.slurm.launched import Launched\n"
-        "from tests.slurm.fakes import grid\n"
-        "made, submit = [], slurm.submit\n"
-        "def dying(*arguments):\n"
-        "    made.append(submit(*arguments))\n"
-        "    if len(made) == 3:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return made[-1]\n"
-        "slurm.submit = dying\n"
+        "def die():\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def third(submit, made=[]):\n"
+        "    def dying(*arguments):\n"
+        "        made.append(submit(*arguments))\n"
+        "        return die() if len(made) == 3 else made[-1]\n"
+        "    return dying\n"
+        f"{DEATHS[moment]}\n"
         f"Launched(Path({str(one.folder)!r}), Path({str(one.control)!r}), Store(Path({str(one.store.root)!r})),\n"
-        "    grid(['dpo', 'ipo'], ['both', 'contrast'], seconds=0.2)).submit()\n"
+        f"    {one.runs!r}).submit()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     killed = subprocess.run([sys.executable, script], cwd=PROJECT, env=environment, timeout=60)
     assert killed.returncode == -9
     time.sleep(3)
     assert one.events("sample") == [], "what was submitted must not run before it is written down"
-    orphans = set(slurm.tagged(load(one.folder).tag)) - {job.id for job in one.status.jobs}
-    assert orphans, "the last submission was not written down"
-    one.resume()
+    written = moment != "before it is written down"
+    orphans = set(slurm.tagged(load(one.folder).tag)) - {job.id for job in one.status.jobs} if written else set()
+    assert bool(orphans) == (moment == "between a job and its id")
+    if written:
+        one.resume()
+    else:
+        one.submit()
     assert one.wait_until_over(180).finished
     assert all(cluster.state(orphan) == "CANCELLED" for orphan in orphans)
     one.check_results()
