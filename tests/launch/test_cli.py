@@ -123,3 +123,15 @@ def later(one: Launched) -> None:
     """Let a sweep be the newest, whatever the clock's resolution."""
     stamp = (one.folder / FILE).stat().st_mtime + 10
     os.utime(one.folder / FILE, (stamp, stamp))
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_has_read_enough_is_no_error(sweep: Make, options: tuple[str, ...]) -> None:
+    one = sweep(fakes.grid(["dpo", "ipo"], ["both", "contrast"]))
+    one.write()
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, "-m", "launch.list", "--runs", str(one.folder.parent), *options]
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(line, stdout=gone, stderr=subprocess.PIPE, text=True, cwd=PROJECT, timeout=120)
+    assert done.stderr == ""
