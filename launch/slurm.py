@@ -145,7 +145,9 @@ def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
         "node configuration": ("launch.gpus", config.gpus) if gpu else ("launch.cpu.cpus", config.cpu.cpus),
     }
     field, value = next((pair for word, pair in about.items() if word in words.lower()), ("launch", "slurm"))
-    allowed = f"the partitions {', '.join(_partitions())}" if field.endswith("partition") else ""
+    allowed = ""
+    with contextlib.suppress(LaunchError):  # the refusal counts, also where sinfo cannot say what there is
+        allowed = f"the partitions {', '.join(_partitions())}" if field.endswith("partition") else ""
     return describe(field, value, f"SLURM refused the submission: {words.rstrip('.')}", allowed=allowed)
 
 

@@ -135,3 +135,12 @@ def test_a_refusal_says_which_setting_it_is_about(said: str, expected: str, monk
 def test_a_time_limit_shorter_than_its_signal_is_refused() -> None:
     with pytest.raises(ValueError, match=r"launch\.time_min=3: the stop signal comes .*at least 4 minutes"):
         launch_config(time_min=3)
+
+
+def test_a_refusal_counts_where_sinfo_cannot_say_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent() -> list[str]:
+        raise LaunchError("sinfo: SLURM did not answer")
+
+    monkeypatch.setattr(slurm, "_partitions", silent)
+    config = launch_config(name="slurm")
+    assert "invalid partition" in slurm.refusal("sbatch: error: invalid partition specified: x", config, gpu=True)
