@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from launch import cli
-from launch.states import ACTIVE, survey
+from launch.states import MAY_RUN, survey
 from launch.sweep import load, log_file
 
 _POLL_S = 0.5
@@ -47,7 +47,7 @@ def _files(folder: Path, jobs: list[str]) -> dict[Path, str]:
 
 
 def _under_way(folder: Path, jobs: list[str]) -> bool:
-    return any(job.state in ACTIVE for job in survey(folder, load(folder)).jobs if job.name in jobs)
+    return any(job.state in MAY_RUN for job in survey(folder, load(folder)).jobs if job.name in jobs)
 
 
 def _print_new(files: dict[Path, str], shown: dict[Path, int]) -> None:

@@ -29,6 +29,8 @@ Verdict = tuple[State, str]
 """A state and the reason for it."""
 
 ACTIVE: frozenset[State] = frozenset({"running", "queued", "waiting", "held"})
+MAY_RUN: frozenset[State] = ACTIVE | {"unknown"}
+"""A scheduler that does not answer now ends nothing: who waits goes on waiting."""
 _ENDED_BADLY: frozenset[State] = frozenset({"failed", "blocked", "cancelled", "lost"})
 _WORST_FIRST: tuple[State, ...] = (
     "failed", "lost", "blocked", "cancelled", "running", "unknown", "held", "queued", "waiting", "new",
@@ -96,6 +98,11 @@ class SweepStatus:
     def active(self) -> bool:
         """Say whether anything runs or will run by itself."""
         return any(job.state in ACTIVE for job in self.jobs)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Say whether anything is active, or might be for all that is known."""
+        return any(job.state in MAY_RUN for job in self.jobs)
 
     @property
     def finished(self) -> bool:

@@ -31,7 +31,7 @@ def _watch(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep)
     with nullcontext(changes(asdict, _print_json)) if arguments.json else live(console) as show:
         show(status := survey(folder, load(folder)))
-        while status.active:
+        while status.may_go_on:
             time.sleep(_POLL_S)
             show(status := survey(folder, load(folder)))
     if not arguments.json:

@@ -138,6 +138,8 @@ def test_files_still_speak_where_the_scheduler_cannot_be_asked(
     assert "squeue" in one.status.note
     attempts.begin(file, "1", (0, 0.0))
     assert judged(one)[0] == ("unknown", "the scheduler could not be asked")
+    assert one.status.may_go_on
+    assert not one.status.active
     with pytest.raises(LaunchError, match="squeue: not on the path"):
         states.survey(one.folder, load(one.folder), strict=True)
 
