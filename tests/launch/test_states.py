@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from launch import attempts, progress, slurm, states
+from launch import attempts, progress, slurm, states, watch
 from launch.slurm import Seen
 from launch.states import JobStatus
 from launch.sweep import Submission, load, write_cancelled, write_submitted
@@ -202,3 +203,22 @@ def test_squeue_counts_where_accounting_does_not_answer(
             (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert slurm.states(["7", "8"]) == {"7": Seen("RUNNING", "", "n1")}
+
+
+def test_watching_outlasts_a_scheduler_that_does_not_answer(
+    one: Launched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers: Iterator[Mapping[str, Seen] | None] = iter(
+        [{"1": Seen("PENDING")}, None, None, {"1": Seen("FAILED"), "2": Seen("CANCELLED")}]
+    )
+
+    def answer(ids: object) -> Mapping[str, Seen]:
+        if (told := next(answers)) is None:
+            raise LaunchError("squeue: SLURM did not answer")
+        return told
+
+    monkeypatch.setattr(states.slurm, "states", answer)
+    monkeypatch.setattr(watch, "_POLL_S", 0.0)
+    assert watch.main(["--runs", str(one.folder.parent), "--json", "sweep"]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [job["state"] for job in told if job["name"] == "run"] == ["queued", "unknown", "failed"]
