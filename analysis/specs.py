@@ -240,8 +240,8 @@ _UPDATED = {
     "pm": "self-training pairs only",
     "contrast": "contrast pairs only",
     "gold": "both, labelled by gold",
-    "credible": "both, credible contrast",
-    "weighted": "both, weighted contrast",
+    "margin_filter": "both, margin filter",
+    "confidence_weight": "both, confidence weight",
     "replay": "both, with replay",
 }
 STUDY = TableSpec(
@@ -271,7 +271,7 @@ STUDY = TableSpec(
         ("Mutual-Taught (both)", "iteration 3", "equal data"),
         ("Mutual-Taught (both)", "offline, all prompts", "offline on equal data"),
         ("both, labelled by gold", "Mutual-Taught (both)", "better labels, same pairs"),
-        ("both, credible contrast", "Mutual-Taught (both)", "fewer pairs, same labels"),
+        ("both, margin filter", "Mutual-Taught (both)", "fewer pairs, same labels"),
         ("both, with replay", "Mutual-Taught (both)", "more pairs, same labels"),
         ("both, with replay", "iteration 2, r_0 trained 3 times as long", "r_0's own preferences alone"),
     ),

@@ -83,8 +83,8 @@ def training(options: argparse.Namespace) -> TrainingConfig:
         max_gradient_norm=1.0,
         max_length=options.max_length,
         truncation="drop",
-        length_buckets=options.length_buckets,
-        last_batch="drop",
+        group_by_length=options.group_by_length,
+        drop_last=True,
         lora=None,
     )
 

@@ -45,7 +45,7 @@ def caption(row: StageRow, stages: Mapping[str, StageRow]) -> str:
     name, settings = row.name.replace("_", " "), row.settings
     if row.name in _MAKES:
         return f"{name} → {model_name(row.key, stages, _MAKES[row.name])}"
-    if row.name == "part" and "index" in settings:
+    if row.name == "partition_prompts" and "index" in settings:
         return f"prompts: part {settings['index'] + 1} of {settings.get('parts', '?')}"
     for field, letter in (("reward", "r"), ("policy", "π")):
         if row.inputs.get(field):
@@ -54,7 +54,7 @@ def caption(row: StageRow, stages: Mapping[str, StageRow]) -> str:
     return f"{name} · {said(str(hint))}" if hint else name
 
 
-_MAKES = {"train_policy": "π", "finetune": "π", "train_reward": "r"}
+_MAKES = {"train_policy": "π", "supervised_finetune": "π", "train_reward": "r"}
 
 
 def ancestors(key: str, stages: Mapping[str, StageRow], through: set[str]) -> list[str]:

@@ -41,7 +41,7 @@ class _Generator(Config):
     """Precision of weights and activations; never guessed from the folder."""
     long_prompts: LongPrompts
     """What happens to a prompt that leaves too little room for a response: dropped, or cut from the left."""
-    response_room: Annotated[int, Field(ge=1)]
+    min_response_tokens: Annotated[int, Field(ge=1)]
     """Tokens that a prompt has to leave for its response (at most max_new_tokens count)."""
 
 

@@ -96,22 +96,22 @@ MethodConfig = Annotated[
 ]
 
 
-class Filter(Config):
-    """Keep the contrast pairs whose new response the labeler prefers too."""
+class MarginFilter(Config):
+    """Keep the contrast pairs whose new response the labeler prefers too, by more than a margin."""
 
-    name: Literal["filter"]
+    name: Literal["margin"]
     margin: Annotated[float, Field(allow_inf_nan=False)]
-    """Least gain in its reward, itself not enough: 0 keeps what the labeler prefers at all."""
+    """The new response's reward must exceed the old one's by more than this; 0 keeps what the labeler prefers."""
 
     def settings(self) -> dict[str, float]:
         """Return what the rule takes."""
         return {"margin": self.margin}
 
 
-class Weigh(Config):
-    """Weigh contrast pairs by the probability that the labeler gives to the new response."""
+class ConfidenceWeight(Config):
+    """Weight contrast pairs by the probability that the labeler gives to the new response."""
 
-    name: Literal["weigh"]
+    name: Literal["confidence"]
     score_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Scale > 0 of rewards inside that probability."""
 
@@ -120,7 +120,7 @@ class Weigh(Config):
         return {"score_scale": self.score_scale}
 
 
-DoubtConfig = Annotated[Filter | Weigh, Field(discriminator="name")]
+LabelFilterConfig = Annotated[MarginFilter | ConfidenceWeight, Field(discriminator="name")]
 
 
 class RewardDataConfig(Config):
@@ -134,7 +134,7 @@ class RewardDataConfig(Config):
     """Use D(PM_new, PM_old): a response of the new policy over one of the old policy."""
     labels: Literal["reward", "gold"]
     """Who orders the pairs: the method itself, or the world's gold judge (the positive control)."""
-    doubt: DoubtConfig | None
-    """What becomes of contrast pairs that the labeler doubts; null believes that new is better than old (Eq. 5)."""
+    label_filter: LabelFilterConfig | None
+    """How the labeler's rewards filter or weight contrast pairs; null trusts that new is better than old (Eq. 5)."""
     replay: Annotated[float, Field(ge=0, lt=1)]
     """Share, in [0, 1), of older preferences in what the reward model is retrained on: the base one's own."""

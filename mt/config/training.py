@@ -43,10 +43,10 @@ class TrainingConfig(Config):
     """Longest sequence, prompt and response together, in tokens."""
     truncation: Literal["drop", "left"]
     """What happens to a longer one: dropped, or cut on its left (a policy's response is never cut). Counted."""
-    length_buckets: Annotated[int, Field(ge=1)]
+    group_by_length: Annotated[int, Field(ge=1)]
     """Batches that are sorted by length together before they are cut: 1 draws every batch at random, more
     save padding, at the price of batches of similar length. Their order stays random."""
-    last_batch: Literal["keep", "drop"]
+    drop_last: bool
     """What happens to the rows that fill no whole batch: a smaller last step, or left out. Counted."""
     lora: LoraConfig | None
     """Train low-rank adapters; null trains every weight."""

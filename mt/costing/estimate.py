@@ -62,7 +62,7 @@ _USES = {
     "implicit_rewards": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
     "train_policy": _Use("train", "policy", "selected", "trainer", "policy.training"),
     "train_reward": _Use("train", "initial", "pairs", "trainer", "reward.training"),
-    "finetune": _Use("train", "policy", "demonstrations", "trainer", "policy.training"),
+    "supervised_finetune": _Use("train", "policy", "demonstrations", "trainer", "policy.training"),
 }
 
 

@@ -12,10 +12,10 @@ from mt.methods.given import named_file, named_model
 from mt.methods.held_out import answers
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, WinTieLose
+from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench
-from mt.stages.judge import BestResponse, Judge, JudgeOverNetwork, Oracle
-from mt.stages.prompts import PromptsOf
+from mt.stages.judge import Judge, JudgeOverNetwork, Oracle, SelectBestResponse
+from mt.stages.prompts import ExtractPrompts
 from mt.workflow.stage import Stage
 
 Found = Iterator[tuple[Literal["policy", "reward"], Stage]]
@@ -27,7 +27,7 @@ def alpaca_eval(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     if settings is None:
         return
     baseline = steps.add(steps.source.baseline(settings, "standard"))
-    model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
+    model = steps.sample(iteration.policy, steps.add(ExtractPrompts(baseline)), settings.decoding)
     judgments = judge(steps, outcome, baseline, model, "preference", "coin")
     yield "policy", AlpacaEval(baseline, model, judgments, _gamed(steps, outcome, baseline), settings.resamples)
 
@@ -38,7 +38,7 @@ def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     if settings is None:
         return
     baseline = steps.add(steps.source.baseline(settings, "standard"))
-    model = steps.sample(iteration.policy, steps.add(PromptsOf(baseline)), settings.decoding)
+    model = steps.sample(iteration.policy, steps.add(ExtractPrompts(baseline)), settings.decoding)
     yield "policy", ArenaHard(model, judge(steps, outcome, baseline, model, "verdict", "both"))
 
 
@@ -56,17 +56,18 @@ def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Fou
     if iteration.reward.key != outcome.base.reward.key:
         samples = answers(steps, outcome.final)
         picks = [
-            steps.add(BestResponse(samples, steps.score(one.reward, samples))) for one in (outcome.base, iteration)
+            steps.add(SelectBestResponse(samples, steps.score(one.reward, samples)))
+            for one in (outcome.base, iteration)
         ]
         judgments = judge(steps, outcome, picks[0], picks[1], "preference", "both")
-        yield "reward", WinTieLose(judgments, "in_distribution", "")
+        yield "reward", PairwiseWinRate(judgments, "in_distribution", "")
 
 
 def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     """Figure 5: this iteration's responses against those of every earlier one, by r_0."""
     settings = _needs(steps, "pairwise", "alpaca_eval")
     baseline = steps.add(steps.source.baseline(settings, "standard"))
-    prompts = steps.add(PromptsOf(baseline))
+    prompts = steps.add(ExtractPrompts(baseline))
     scorer = steps.config.scorer
     by_reward = RewardModelJudge(name="reward_model", path=None, revision=None, scorer=scorer)
     model = steps.sample(iteration.policy, prompts, settings.decoding)
@@ -74,7 +75,7 @@ def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
         other = steps.sample(earlier.policy, prompts, settings.decoding)
         seed = steps.seed("judge")
         judgments = Judge(other, model, by_reward, outcome.base.reward, None, "preference", "both", None, seed)
-        yield "policy", WinTieLose(steps.add(judgments), "pairwise", f"_vs_{earlier.index}")
+        yield "policy", PairwiseWinRate(steps.add(judgments), "pairwise", f"_vs_{earlier.index}")
 
 
 def _needs(steps: Steps, name: str, other: Literal["held_out", "alpaca_eval"]) -> Any:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.stages.evaluate_diagnostics import Calibration, PolicyDiagnostics, RewardDiagnostics
-from mt.stages.evaluate_gold import GoldPolicy, GoldReward, LabelAccuracy
+from mt.stages.evaluate_diagnostics import PolicyDiagnostics, RewardCalibration, RewardDiagnostics
+from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy
 from mt.stages.evaluate_proxy import ProxyReward
 from mt.stages.select import SelectDemonstrations
 from mt.workflow.stage import Stage
@@ -42,9 +42,9 @@ def _gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     gold, base_gold = steps.gold(samples), steps.gold(base_samples)
     _, language = world = steps.source.world()
     rewards, fixed = steps.score(iteration.reward, samples), steps.score(iteration.reward, base_samples)
-    yield "policy", GoldPolicy(samples, gold, base_gold)
-    yield "reward", GoldReward(samples, gold, rewards, language, "gold")
-    yield "reward", GoldReward(base_samples, base_gold, fixed, language, "gold_base")
+    yield "policy", GoldPolicyMetrics(samples, gold, base_gold)
+    yield "reward", GoldRewardMetrics(samples, gold, rewards, language, "gold")
+    yield "reward", GoldRewardMetrics(base_samples, base_gold, fixed, language, "gold_base")
     for kind in ("selected", "self_training", "contrast"):
         table = getattr(iteration, kind)
         if table is not None and not isinstance(table, SelectDemonstrations):
@@ -60,4 +60,4 @@ def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     if previous.key != iteration.reward.key:
         yield "reward", RewardDiagnostics(rewards, steps.score(previous, samples))
     if steps.source.has_gold:
-        yield "reward", Calibration(steps.gold(samples), rewards, steps.source.world()[1])
+        yield "reward", RewardCalibration(steps.gold(samples), rewards, steps.source.world()[1])

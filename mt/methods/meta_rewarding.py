@@ -8,10 +8,10 @@ from mt.config.selection import Tiers
 from mt.methods.given import named_file
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
+from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
 from mt.stages.load_judgments import LoadJudgments
-from mt.stages.select import MixedPairs, SelectPairs
-from mt.stages.train import Finetune
+from mt.stages.select import MixPairs, SelectPairs
+from mt.stages.train import SupervisedFinetune
 from mt.workflow.stage import Stage
 
 
@@ -21,20 +21,22 @@ def meta_rewarding(steps: Steps) -> Outcome:
     base = Iteration(0, steps.base_policy(), steps.base_reward())
     steps.at("EFT")
     training, seed = settings.eft_training, steps.seed("eft")
-    policy: Stage = steps.add(Finetune(base.policy, eft_data(steps, settings), training, config.trainer, seed))
+    policy: Stage = steps.add(
+        SupervisedFinetune(base.policy, eft_data(steps, settings), training, config.trainer, seed)
+    )
     done = [base]
     for t, prompts in enumerate(steps.partition(config.iterations), start=1):
         steps.at(f"iteration {t} · actor")
         samples = steps.sample(policy, prompts)
         judgments = judge(steps, policy, samples, settings)
-        judged = steps.add(JudgedSamples(samples, judgments, steps.source.rubric, "samples"))
-        scores = steps.add(JudgedSamples(samples, judgments, steps.source.rubric, "rewards"))
+        judged = steps.add(ParseJudgments(samples, judgments, steps.source.rubric, "samples"))
+        scores = steps.add(ParseJudgments(samples, judgments, steps.source.rubric, "rewards"))
         tiers = Tiers(name="tiers", rho=settings.rho[min(t, len(settings.rho)) - 1], score_scale=settings.score_scale)
         selected: Stage = steps.add(SelectPairs(judged, scores, tiers, "actor", steps.seed("select")))
         if t <= settings.judge_iterations:
             steps.at(f"iteration {t} · judge")
             pairs = judge_pairs(steps, policy, judgments, settings)
-            selected = steps.add(MixedPairs(selected, pairs, settings.judge_share, steps.seed("mix")))
+            selected = steps.add(MixPairs(selected, pairs, settings.judge_share, steps.seed("mix")))
         steps.at(f"iteration {t} · training")
         policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
         done.append(Iteration(t, policy, base.reward, judged, scores, selected))
@@ -56,7 +58,7 @@ def judge(steps: Steps, policy: Stage, samples: Stage, settings: MetaRewarding) 
 
 def judge_pairs(steps: Steps, policy: Stage, judgments: Stage, settings: MetaRewarding) -> Stage:
     """The best over the worst judgment of the most disputed response, by the policy as meta-judge (§2.2)."""
-    varied = steps.add(VariedJudgments(judgments, steps.source.rubric))
+    varied = steps.add(SelectMostVaried(judgments, steps.source.rubric))
     comparisons = steps.add(ComparisonPrompts(varied, steps.source.rubric))
     verdicts = steps.sample(policy, comparisons, decoding(steps, settings, 1))
     longest = settings.chosen_judgment_tokens or settings.judgment_tokens

@@ -6,7 +6,7 @@ from mt.config.method import Sail
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.stages.implicit import ImplicitRewards
-from mt.stages.select import MixedPairs
+from mt.stages.select import MixPairs
 
 
 def sail(steps: Steps) -> Outcome:
@@ -26,7 +26,7 @@ def sail(steps: Steps) -> Outcome:
         length = config.sampling.max_length
         rewards = steps.add(ImplicitRewards(policy, base.policy, samples, settings.beta, config.logprobs, length))
         own = steps.select(samples, rewards)
-        selected = steps.add(MixedPairs(own, offline, settings.offline_share, steps.seed("mix")))
+        selected = steps.add(MixPairs(own, offline, settings.offline_share, steps.seed("mix")))
         policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
         done.append(Iteration(t, policy, base.reward, samples, rewards, selected))
     return Outcome(tuple(done))

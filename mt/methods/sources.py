@@ -9,7 +9,7 @@ from mt.config.evaluation import AlpacaEvalEval, ArenaHardEval
 from mt.config.run import RunConfig
 from mt.config.world import LanguageConfig, TinyModelConfig, WorldData
 from mt.methods.given import given_model
-from mt.stages.train import Finetune, TrainReward
+from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (
     WorldBaseline,
     WorldBenchmark,
@@ -174,7 +174,7 @@ class WorldSource:
     def _finetune(self, model: TinyModelConfig, name: str) -> Stage:
         seed = derive_seed(self.data.seed, name)
         start, training = WorldPolicy(model, seed), self.data.policy_training
-        return Finetune(start, self.demonstrations(), training, self.config.trainer, seed)
+        return SupervisedFinetune(start, self.demonstrations(), training, self.config.trainer, seed)
 
 
 def source_of(config: RunConfig) -> Source:

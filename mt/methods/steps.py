@@ -14,10 +14,10 @@ from mt.config.selection import DemonstrationSelection
 from mt.errors import ConfigError, describe
 from mt.methods.sources import Source, source_of
 from mt.objectives.registry import OBJECTIVES
-from mt.stages.prompts import Part
+from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import ContrastPairs, MixedPairs, SelectDemonstrations, SelectPairs, Union
+from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.stages.world import GoldLabels, GoldRewards
 from mt.workflow.keys import derive_seed
@@ -71,7 +71,7 @@ class Steps:
     def parts_of(self, prompts: Stage, parts: int) -> list[Stage]:
         """Any prompts, split likewise."""
         seed = self.seed("partition")
-        return [self.add(Part(prompts, parts, index, seed)) for index in range(parts)]
+        return [self.add(PartitionPrompts(prompts, parts, index, seed)) for index in range(parts)]
 
     def sample(self, policy: Stage, prompts: Stage, decoding: DecodingConfig | None = None) -> Stage:
         """K responses per prompt, drawn as the run samples unless `decoding` says otherwise."""
@@ -94,7 +94,7 @@ class Steps:
         if len(tables) == 1:
             return tables[0]
         imitates = isinstance(tables[0], SelectDemonstrations)
-        return self.add(Union(tables, "demonstrations" if imitates else "pairs"))
+        return self.add(ConcatenateRows(tables, "demonstrations" if imitates else "pairs"))
 
     def reference(self, previous: Stage) -> Stage:
         """π_ref: the policy before the training, or always π_0."""
@@ -114,7 +114,7 @@ class Steps:
         share = self.config.rm_data.replay
         if not share:
             return pairs
-        return self.add(MixedPairs(pairs, self.add(self.source.preferences()), share, self.seed("replay")))
+        return self.add(MixPairs(pairs, self.add(self.source.preferences()), share, self.seed("replay")))
 
     def train_reward(self, initial: Stage, pairs: Stage) -> Stage:
         """r_t from `initial` by the Bradley-Terry loss."""
@@ -135,9 +135,9 @@ class Steps:
 
     def contrast_pairs(self, new: Stage, old: Stage, labeler: Stage) -> Stage:
         """D(PM_new, PM_old): the new policy's response over the old one's (or ordered by gold, as a control)."""
-        doubt = self.config.rm_data.doubt
-        rewards = (self.score(labeler, new), self.score(labeler, old)) if doubt else ()
-        pairs = self.add(ContrastPairs(new, old, self.seed("contrast"), doubt, *rewards))
+        label_filter = self.config.rm_data.label_filter
+        rewards = (self.score(labeler, new), self.score(labeler, old)) if label_filter else ()
+        pairs = self.add(ContrastPairs(new, old, self.seed("contrast"), label_filter, *rewards))
         if self.config.rm_data.labels == "gold":
             return self.add(GoldLabels(pairs, *self.source.world()))
         return pairs

@@ -6,7 +6,7 @@ Every selection returns its rows with counts: prompts seen, rows kept, prompts d
 from typing import Literal
 
 from mt.selection.base import Selection, distinct
-from mt.selection.contrast import against_demonstrations, contrast, gains, keep_credible, mix, weigh_by_credibility
+from mt.selection.contrast import against_demonstrations, contrast, filter_by_margin, gains, mix, weight_by_confidence
 from mt.selection.demonstrations import DEMONSTRATION_RULES, select_demonstrations
 from mt.selection.elo import elo
 from mt.selection.meta_rewarding import (
@@ -30,16 +30,16 @@ __all__ = [
     "contrast",
     "distinct",
     "elo",
+    "filter_by_margin",
     "gains",
     "judge_pairs",
-    "keep_credible",
     "makes",
     "mix",
     "most_varied",
     "position_weights",
     "select_demonstrations",
     "select_pairs",
-    "weigh_by_credibility",
+    "weight_by_confidence",
     "win_probabilities",
 ]
 

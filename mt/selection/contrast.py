@@ -1,4 +1,4 @@
-"""Pairs that are labelled by where their responses come from, and what can be done when that label is in doubt."""
+"""Pairs that are labelled by where their responses come from, and how a scorer's rewards filter or weight them."""
 
 from __future__ import annotations
 
@@ -72,15 +72,15 @@ def gains(pairs: Sequence[Pair]) -> list[float]:
     return found
 
 
-def keep_credible(pairs: Sequence[Pair], *, margin: float) -> Selection[Pair]:
+def filter_by_margin(pairs: Sequence[Pair], *, margin: float) -> Selection[Pair]:
     """Keep the pairs whose chosen response a scorer prefers by more than `margin`."""
     kept = [pair for pair, gain in zip(pairs, gains(pairs), strict=True) if gain > margin]
     dropped = Counter({"small_gain": len(pairs) - len(kept)})
     return Selection(kept, counted(len(pairs), len(kept), dropped, ("small_gain",)))
 
 
-def weigh_by_credibility(pairs: Sequence[Pair], *, score_scale: float) -> Selection[Pair]:
-    """Weigh pairs by the probability σ(`score_scale`·gain) that a scorer gives to their label.
+def weight_by_confidence(pairs: Sequence[Pair], *, score_scale: float) -> Selection[Pair]:
+    """Weight pairs by the probability σ(`score_scale`·gain) that a scorer gives to their label.
 
     Weights are scaled to mean 1, so that the pairs keep their share when they are mixed with others.
     """

@@ -90,7 +90,7 @@ class RewardDiagnostics(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration(Stage):
+class RewardCalibration(Stage):
     """Whether a reward model's win probabilities σ(r − r′) come true by gold; bins in `reliability.json`."""
 
     VERSION: ClassVar[int] = 1

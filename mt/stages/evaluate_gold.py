@@ -14,7 +14,7 @@ from mt.workflow.work import Work
 
 
 @dataclass(frozen=True, eq=False)
-class GoldPolicy(Stage):
+class GoldPolicyMetrics(Stage):
     """A policy against the base policy by gold reward on held-out prompts: win rate, mean reward, length."""
 
     VERSION: ClassVar[int] = 1
@@ -38,7 +38,7 @@ class GoldPolicy(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class GoldReward(Stage):
+class GoldRewardMetrics(Stage):
     """A reward model's agreement with gold on a policy's own responses, and its best of K."""
 
     VERSION: ClassVar[int] = 1

@@ -110,7 +110,7 @@ class ArenaHard(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WinTieLose(Stage):
+class PairwiseWinRate(Stage):
     """How often one side is preferred over the other in both orders taken together (Figures 3 and 5)."""
 
     VERSION: ClassVar[int] = 1

@@ -114,7 +114,7 @@ class JudgeOverNetwork(Judge):
 
 
 @dataclass(frozen=True, eq=False)
-class BestResponse(Stage):
+class SelectBestResponse(Stage):
     """Of every prompt's responses the one that a reward model prefers (Figure 3)."""
 
     VERSION: ClassVar[int] = 1

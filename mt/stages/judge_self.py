@@ -40,7 +40,7 @@ class JudgmentPrompts(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedSamples(Stage):
+class ParseJudgments(Stage):
     """The responses with at least one readable judgment, or their rewards: the mean of the scores (§2.1)."""
 
     VERSION: ClassVar[int] = 1
@@ -73,7 +73,7 @@ class JudgedSamples(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class VariedJudgments(Stage):
+class SelectMostVaried(Stage):
     """Of every prompt the response whose scores vary most, with its readable judgments (§2.2)."""
 
     VERSION: ClassVar[int] = 1

@@ -14,7 +14,7 @@ from mt.workflow.work import Work
 
 
 @dataclass(frozen=True, eq=False)
-class Part(Stage):
+class PartitionPrompts(Stage):
     """One of `parts` disjoint parts of the prompts, equal in size to within one prompt (Algorithm 1, line 2)."""
 
     VERSION: ClassVar[int] = 1
@@ -47,7 +47,7 @@ class Part(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class PromptsOf(Stage):
+class ExtractPrompts(Stage):
     """The prompts that some samples answer."""
 
     VERSION: ClassVar[int] = 1

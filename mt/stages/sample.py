@@ -33,7 +33,7 @@ class Sample(Stage):
         from mt.engines.generation.prompts import longest_prompt
 
         check_engine(self.generator)
-        longest_prompt(self.generator.response_room, self.decoding)
+        longest_prompt(self.generator.min_response_tokens, self.decoding)
 
     def run(self, work: Work) -> None:
         """Sample what an interrupted attempt left open; responses are written down as they come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mt.config.method import DoubtConfig
+from mt.config.method import LabelFilterConfig
 from mt.config.selection import DemonstrationSelection, PairSelection
 from mt.errors import DataError, describe
 from mt.types import Demonstration, Pair, Rewards, Samples
@@ -64,32 +64,32 @@ class ContrastPairs(Stage):
     new: Stage
     old: Stage
     seed: int
-    doubt: DoubtConfig | None = None
-    """What becomes of pairs whose label is in doubt; None believes them all."""
+    label_filter: LabelFilterConfig | None = None
+    """How rewards filter or weight the pairs; None keeps them all."""
     new_rewards: Stage | None = None
-    """A reward model's rewards of the samples, by which to doubt."""
+    """A reward model's rewards of the samples, which the label filter reads."""
     old_rewards: Stage | None = None
 
     def run(self, work: Work) -> None:
         """Pair the responses; identical texts give no pair."""
-        from mt.selection import contrast, keep_credible, weigh_by_credibility
+        from mt.selection import contrast, filter_by_margin, weight_by_confidence
 
         rewards = [work.rows(Rewards, stage) if stage else None for stage in (self.new_rewards, self.old_rewards)]
         new, old = work.rows(Samples, self.new), work.rows(Samples, self.old)
         selected = contrast(new, old, seed=self.seed, new_rewards=rewards[0], old_rewards=rewards[1])
-        if self.doubt is None:
+        if self.label_filter is None:
             publish(work, selected, Pair)
             return
-        rule = keep_credible if self.doubt.name == "filter" else weigh_by_credibility
-        doubted = rule(selected.rows, **self.doubt.settings())
-        work.count(**doubted.counts | selected.counts | {"kept": len(doubted.rows)})
-        if not doubted.rows:  # an answer too: no gain was credible, and self-training pairs are all there is to learn
-            work.note("no contrast pair was credible: all were left out")
-        work.write(doubted.rows, Pair)
+        rule = filter_by_margin if self.label_filter.name == "margin" else weight_by_confidence
+        filtered = rule(selected.rows, **self.label_filter.settings())
+        work.count(**filtered.counts | selected.counts | {"kept": len(filtered.rows)})
+        if not filtered.rows:  # not an error: the reward model then learns from self-training pairs only
+            work.note("no contrast pair passed the label filter")
+        work.write(filtered.rows, Pair)
 
 
 @dataclass(frozen=True, eq=False)
-class Union(Stage):
+class ConcatenateRows(Stage):
     """Several tables of pairs, or of demonstrations, as one."""
 
     VERSION: ClassVar[int] = 1
@@ -105,7 +105,7 @@ class Union(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class MixedPairs(Stage):
+class MixPairs(Stage):
     """Pairs, and as many of others as make up a share of the result."""
 
     VERSION: ClassVar[int] = 1

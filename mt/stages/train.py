@@ -82,7 +82,7 @@ class TrainReward(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class Finetune(Stage):
+class SupervisedFinetune(Stage):
     """Supervised fine-tuning on demonstrations; the loss counts the answers' tokens only."""
 
     VERSION: ClassVar[int] = 1

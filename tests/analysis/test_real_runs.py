@@ -66,13 +66,13 @@ def test_a_shared_training_is_shown_once_and_linked(mirrors: dict[str, OfflineRu
             if slug in mirror.config["stages"]:
                 shown.setdefault(mirror.config["stages"][slug], []).append(mirror.run_id)
     assert shown and all(len(where) == 1 for where in shown.values())
-    links = [mirror.summary["curves/base/finetune"] for mirror in mirrors.values() if _links(mirror)]
+    links = [mirror.summary["curves/base/supervised_finetune"] for mirror in mirrors.values() if _links(mirror)]
     (mirror, *_) = mirrors.values()
-    assert [link["run"] for link in links] == shown[mirror.config["stages"]["base/finetune"]]
+    assert [link["run"] for link in links] == shown[mirror.config["stages"]["base/supervised_finetune"]]
 
 
 def _links(mirror: OfflineRun) -> bool:
-    return "curves/base/finetune" in mirror.summary
+    return "curves/base/supervised_finetune" in mirror.summary
 
 
 def test_curves_have_what_a_training_is_watched_by(mirrors: dict[str, OfflineRun]) -> None:

@@ -45,8 +45,8 @@ def test_more_processes_than_rows_are_told_first(tmp_path: Path) -> None:
 
 
 def test_lengths_that_leave_no_prompt_are_told_first(tmp_path: Path) -> None:
-    said = refused(tmp_path, "sampling.max_length=4", "generator.response_room=4")
-    assert "generator.response_room=4: leaves no prompt within max_length=4. Allowed: 1 to 3" in said
+    said = refused(tmp_path, "sampling.max_length=4", "generator.min_response_tokens=4")
+    assert "generator.min_response_tokens=4: leaves no prompt within max_length=4. Allowed: 1 to 3" in said
 
 
 def test_adapters_and_scattered_weights_are_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ RUN = "python -m mt.run "
     ("line", "found"),
     [
         (RUN + "objective=", {f"objective={name}" for name in options("objective")}),
-        (RUN + "-m objective=dpo,ipo rm_data=c", {"rm_data=contrast", "rm_data=credible"}),
+        (RUN + "-m objective=dpo,ipo rm_data=c", {"rm_data=contrast", "rm_data=confidence_weight"}),
         ("python -m mt.plan sampling.top", {"sampling.top_p="}),
         (RUN + "objective=ipo objective.", {"objective.tau=", "objective.per_token=", "objective.nll_weight="}),
         (RUN + "nonsense", set()),
@@ -42,7 +42,7 @@ def test_bash_is_given_what_it_replaces(
     script = f'{capsys.readouterr().out}\n{ask}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
     asked = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert asked.stdout.split() == [f"{prefix}contrast", f"{prefix}credible"], asked.stderr
+    assert asked.stdout.split() == [f"{prefix}confidence_weight", f"{prefix}contrast"], asked.stderr
 
 
 def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

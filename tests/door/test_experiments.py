@@ -88,7 +88,7 @@ def test_self_judgments_are_read_and_the_unreadable_counted(records: list[dict[s
     judging = [record for record in records if record["config"]["method"]["name"] in options_that_judge()]
     assert len(judging) == 2
     for record in judging:
-        counts = [stage["counts"] for stage in record["stages"] if stage["stage"] == "judged_samples"]
+        counts = [stage["counts"] for stage in record["stages"] if stage["stage"] == "parse_judgments"]
         assert len(counts) == 6
         assert all(0 < one["unreadable"] < one["judgments"] for one in counts)
 

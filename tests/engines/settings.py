@@ -24,7 +24,7 @@ VLLM: dict[str, object] = {
 
 
 def generator_config(**changes: object) -> TransformersGenerator:
-    values = {"name": "transformers", "long_prompts": "drop", "response_room": 4, **LOCAL, **changes}
+    values = {"name": "transformers", "long_prompts": "drop", "min_response_tokens": 4, **LOCAL, **changes}
     return TransformersGenerator.model_validate(values)
 
 
@@ -48,5 +48,5 @@ def vllm_scorer_config(**changes: object) -> VllmScorer:
 
 
 def vllm_generator_config(**changes: object) -> VllmGenerator:
-    values = {"name": "vllm", "dtype": "float32", "long_prompts": "drop", "response_room": 4, **VLLM, **changes}
+    values = {"name": "vllm", "dtype": "float32", "long_prompts": "drop", "min_response_tokens": 4, **VLLM, **changes}
     return VllmGenerator.model_validate(values)

@@ -109,7 +109,7 @@ def test_rewards_are_equal(finished: Path, tmp_path: Path) -> None:
 
 def test_losses_are_equal(finished: Path, tmp_path: Path) -> None:
     store = Store(finished / "store")
-    for stage in stages("finetune", "train_reward", "train_policy"):
+    for stage in stages("supervised_finetune", "train_reward", "train_policy"):
         other = again(dataclasses.replace(stage, trainer=local("trainer")), store, tmp_path)
         found, expected = (
             [json.loads(line) for line in (path / CURVES).read_text().splitlines()]

@@ -9,10 +9,10 @@ import pytest
 from mt.config.compose import options
 from mt.methods.blueprint import Blueprint
 from mt.objectives.registry import OBJECTIVES
-from mt.stages.prompts import Part
+from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import SelectDemonstrations, SelectPairs, Union
+from mt.stages.select import ConcatenateRows, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
 from tests.methods.plans import drawn, of, only, same
 
@@ -30,7 +30,7 @@ def test_iterative_scores_every_part_with_the_base_reward_model() -> None:
             isinstance(now.samples, Sample) and isinstance(now.rewards, Score) and isinstance(now.policy, TrainPolicy)
         )
         assert same(now.samples.policy, before.policy)
-        assert isinstance(now.samples.prompts, Part) and now.samples.prompts.index == t
+        assert isinstance(now.samples.prompts, PartitionPrompts) and now.samples.prompts.index == t
         assert same(now.rewards.reward, base.reward)
         assert same(now.policy.policy, before.policy)
         assert same(now.reward, base.reward)
@@ -39,7 +39,7 @@ def test_iterative_scores_every_part_with_the_base_reward_model() -> None:
 
 def test_offline_samples_each_part_as_iteration_one_does() -> None:
     one = drawn("method=offline", "objective=dpo")
-    union = only(of(one, Union))
+    union = only(of(one, ConcatenateRows))
     assert len(union.tables) == 3
     first = drawn("method=iterative", "objective=dpo").outcome.iterations[1]
     tables = [table for table in union.tables if isinstance(table, SelectPairs)]
@@ -76,7 +76,7 @@ def test_imitation_selects_demonstrations_for_the_policy_and_pairs_for_the_rewar
     one = drawn(f"objective={objective}")
     assert [stage.selection.name for stage in of(one, SelectDemonstrations)] == [rule, rule]
     assert [stage.source for stage in of(one, SelectPairs)] == ["self_training", "self_training"]
-    union = only(of(drawn("method=offline", f"objective={objective}"), Union))
+    union = only(of(drawn("method=offline", f"objective={objective}"), ConcatenateRows))
     assert union.rows == "demonstrations"
 
 

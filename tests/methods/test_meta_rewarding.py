@@ -11,12 +11,12 @@ from mt.config.compose import compose_runs
 from mt.door.checks import check
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
-from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
+from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
 from mt.stages.load_judgments import LoadJudgments
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import MixedPairs, SelectPairs
-from mt.stages.train import Finetune, TrainPolicy
+from mt.stages.select import MixPairs, SelectPairs
+from mt.stages.train import SupervisedFinetune, TrainPolicy
 from mt.stages.world import WorldJudgments
 from tests.methods.plans import drawn, of, only, same
 
@@ -30,11 +30,11 @@ def actors(*overrides: str) -> list[SelectPairs]:
 
 def test_the_policy_first_learns_to_judge_then_acts_and_judges_itself() -> None:
     one = drawn(*META)
-    eft = only([stage for stage in of(one, Finetune) if isinstance(stage.demonstrations, WorldJudgments)])
+    eft = only([stage for stage in of(one, SupervisedFinetune) if isinstance(stage.demonstrations, WorldJudgments)])
     assert same(eft.policy, one.outcome.base.policy)
     policies = [eft, *(iteration.policy for iteration in one.outcome.iterations[1:])]
     for before, after, pairs in zip(policies[:-1], policies[1:], actors(*META), strict=True):
-        assert isinstance(pairs.samples, JudgedSamples) and isinstance(pairs.samples.samples, Sample)
+        assert isinstance(pairs.samples, ParseJudgments) and isinstance(pairs.samples.samples, Sample)
         assert same(pairs.samples.samples.policy, before)
         judgments = pairs.samples.judgments
         assert isinstance(judgments, Sample) and isinstance(judgments.prompts, JudgmentPrompts)
@@ -48,7 +48,7 @@ def test_the_policy_first_learns_to_judge_then_acts_and_judges_itself() -> None:
 
 def test_samples_and_scores_of_a_pair_are_halves_of_one_table() -> None:
     for pairs in actors(*META):
-        assert isinstance(pairs.samples, JudgedSamples) and isinstance(pairs.rewards, JudgedSamples)
+        assert isinstance(pairs.samples, ParseJudgments) and isinstance(pairs.rewards, ParseJudgments)
         assert (pairs.samples.part, pairs.rewards.part) == ("samples", "rewards")
         assert same(pairs.samples.judgments, pairs.rewards.judgments)
 
@@ -56,8 +56,8 @@ def test_samples_and_scores_of_a_pair_are_halves_of_one_table() -> None:
 def test_judge_pairs_come_in_the_first_two_iterations_only() -> None:
     one = drawn(*META)
     kinds = [type(iteration.selected) for iteration in one.outcome.iterations[1:]]
-    assert kinds == [MixedPairs, MixedPairs, SelectPairs]
-    for mixed, actor in zip(of(one, MixedPairs), actors(*META)[:2], strict=True):
+    assert kinds == [MixPairs, MixPairs, SelectPairs]
+    for mixed, actor in zip(of(one, MixPairs), actors(*META)[:2], strict=True):
         assert same(mixed.pairs, actor) and mixed.share == 0.15
         assert isinstance(mixed.extra, JudgePairs)
 
@@ -65,7 +65,7 @@ def test_judge_pairs_come_in_the_first_two_iterations_only() -> None:
 def test_the_meta_judge_is_the_policy_on_the_most_disputed_judgments() -> None:
     one = drawn(*META)
     for judge, actor in zip(of(one, JudgePairs), actors(*META), strict=False):
-        assert isinstance(judge.varied, VariedJudgments) and isinstance(actor.samples, JudgedSamples)
+        assert isinstance(judge.varied, SelectMostVaried) and isinstance(actor.samples, ParseJudgments)
         assert same(judge.varied.judgments, actor.samples.judgments)
         assert isinstance(judge.comparisons, ComparisonPrompts) and same(judge.comparisons.varied, judge.varied)
         assert isinstance(judge.verdicts, Sample) and same(judge.verdicts.prompts, judge.comparisons)
@@ -90,7 +90,7 @@ def test_winning_judgments_have_a_limit_below_what_is_generated() -> None:
 
 def test_self_rewarding_has_no_meta_judge() -> None:
     one = drawn(*SELF)
-    assert not of(one, JudgePairs) and not of(one, ComparisonPrompts) and not of(one, MixedPairs)
+    assert not of(one, JudgePairs) and not of(one, ComparisonPrompts) and not of(one, MixPairs)
     assert [pairs.selection.model_dump()["rho"] for pairs in actors(*SELF)] == [0, 0, 0]
 
 

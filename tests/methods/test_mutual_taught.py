@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from mt.stages.prompts import Part
+from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import ContrastPairs, MixedPairs, SelectPairs, Union
+from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.stages.world import GoldLabels, GoldRewards
 from mt.workflow.stage import Stage
@@ -23,7 +23,7 @@ def the(kind: type, stage: Stage | None):  # type: ignore[no-untyped-def]
 
 
 def test_prompts_are_split_once_into_the_iterations_parts_and_the_reward_models() -> None:
-    parts = of(drawn(), Part)
+    parts = of(drawn(), PartitionPrompts)
     assert [(part.parts, part.index) for part in parts] == [(3, 0), (3, 2), (3, 1)]
     assert len({(part.prompts.key, part.seed) for part in parts}) == 1
 
@@ -35,7 +35,7 @@ def test_e_step_samples_and_scores_with_the_models_before(t: int) -> None:
     selected = the(SelectPairs, now.selected)
     samples, rewards = the(Sample, selected.samples), the(Score, selected.rewards)
     assert same(samples.policy, before.policy)
-    assert the(Part, samples.prompts).index == t - 1
+    assert the(PartitionPrompts, samples.prompts).index == t - 1
     assert same(rewards.reward, before.reward)
     assert same(rewards.samples, samples)
     assert (selected.selection.name, selected.source) == ("length_controlled", "policy")
@@ -54,7 +54,7 @@ def test_m_step_starts_from_base_with_self_training_and_contrast_pairs_of_d_r(t:
     self_training, contrast = the(SelectPairs, now.self_training), the(ContrastPairs, now.contrast)
     own = the(Sample, self_training.samples)
     assert same(own.policy, now.policy)
-    assert the(Part, own.prompts).index == 3
+    assert the(PartitionPrompts, own.prompts).index == 3
     assert same(the(Score, self_training.rewards).reward, before.reward)
     assert self_training.source == "self_training"
     assert same(contrast.new, own)
@@ -62,7 +62,7 @@ def test_m_step_starts_from_base_with_self_training_and_contrast_pairs_of_d_r(t:
     assert same(the(Sample, contrast.old).prompts, own.prompts)
     training = the(TrainReward, now.reward)
     assert same(training.initial, outcome.base.reward)
-    union = the(Union, training.pairs)
+    union = the(ConcatenateRows, training.pairs)
     assert [table.key for table in union.tables] == [self_training.key, contrast.key]
 
 
@@ -99,7 +99,9 @@ def test_labeler_base_labels_self_training_by_the_base_reward_model() -> None:
         assert scores.key != the(Score, iteration.rewards).key
 
 
-@pytest.mark.parametrize(("rm_data", "kind"), [("pm", SelectPairs), ("contrast", ContrastPairs), ("both", Union)])
+@pytest.mark.parametrize(
+    ("rm_data", "kind"), [("pm", SelectPairs), ("contrast", ContrastPairs), ("both", ConcatenateRows)]
+)
 def test_rm_data_chooses_what_the_reward_model_learns_from(rm_data: str, kind: type) -> None:
     for iteration in drawn(f"rm_data={rm_data}").outcome.iterations[1:]:
         assert isinstance(the(TrainReward, iteration.reward).pairs, kind)
@@ -117,23 +119,23 @@ def test_gold_labels_the_same_pairs_by_the_gold_judge_alone() -> None:
         assert isinstance(the(SelectPairs, control.selected).rewards, Score), "gold must never train the policy"
 
 
-@pytest.mark.parametrize("rm_data", ["credible", "weighted"])
-def test_doubt_scores_both_sides_of_the_contrast_pairs_by_the_labeler(rm_data: str) -> None:
-    both, doubting = drawn(), drawn(f"rm_data={rm_data}")
-    plain, now = the(ContrastPairs, both.outcome.iterations[1].contrast), doubting.outcome.iterations[1]
+@pytest.mark.parametrize("rm_data", ["margin_filter", "confidence_weight"])
+def test_a_label_filter_scores_both_sides_of_the_contrast_pairs_by_the_labeler(rm_data: str) -> None:
+    both, filtered = drawn(), drawn(f"rm_data={rm_data}")
+    plain, now = the(ContrastPairs, both.outcome.iterations[1].contrast), filtered.outcome.iterations[1]
     contrast = the(ContrastPairs, now.contrast)
     assert same(contrast.new, plain.new) and same(contrast.old, plain.old) and contrast.seed == plain.seed
     new, old = the(Score, contrast.new_rewards), the(Score, contrast.old_rewards)
     assert same(new.samples, contrast.new) and same(old.samples, contrast.old)
-    assert same(new.reward, doubting.outcome.base.reward) and same(old.reward, doubting.outcome.base.reward)
+    assert same(new.reward, filtered.outcome.base.reward) and same(old.reward, filtered.outcome.base.reward)
     assert same(new, the(SelectPairs, now.self_training).rewards), "the labeler scores the new responses once"
-    later = the(ContrastPairs, doubting.outcome.iterations[2].contrast)
+    later = the(ContrastPairs, filtered.outcome.iterations[2].contrast)
     assert same(the(Score, later.old_rewards).reward, now.reward)
 
 
 def test_replay_mixes_the_preferences_of_the_base_reward_model_into_those_of_both() -> None:
     outcome, both = drawn("rm_data=replay").outcome, drawn().outcome
-    mixed = the(MixedPairs, the(TrainReward, outcome.iterations[1].reward).pairs)
+    mixed = the(MixPairs, the(TrainReward, outcome.iterations[1].reward).pairs)
     assert same(mixed.pairs, the(TrainReward, both.iterations[1].reward).pairs)
     assert same(mixed.extra, the(TrainReward, outcome.base.reward).pairs)
     assert mixed.share == 0.9
@@ -177,7 +179,12 @@ def test_seeds_change_the_run_and_never_its_base_models() -> None:
     assert same(zero.outcome.base.policy, one.outcome.base.policy)
     assert same(zero.outcome.base.reward, one.outcome.base.reward)
     own = {stage.key for stage in zero.plan.order} - {stage.key for stage in one.plan.order}
-    assert {type(stage) for stage in zero.plan.order if stage.key in own} >= {Part, Sample, TrainPolicy, TrainReward}
+    assert {type(stage) for stage in zero.plan.order if stage.key in own} >= {
+        PartitionPrompts,
+        Sample,
+        TrainPolicy,
+        TrainReward,
+    }
     assert not {stage.key for stage in zero.plan.order} & {stage.key for stage in world.plan.order}
 
 

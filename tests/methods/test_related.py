@@ -6,10 +6,10 @@ import itertools
 
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
 from mt.stages.implicit import ImplicitRewards
-from mt.stages.prompts import Part
+from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import MixedPairs, SelectPairs
+from mt.stages.select import MixPairs, SelectPairs
 from mt.stages.train import TrainPolicy
 from mt.stages.world import WorldDemonstrations, WorldPreferences
 from tests.methods.plans import drawn, of, only, same
@@ -26,7 +26,7 @@ def test_spin_sets_demonstrations_against_the_policys_own_responses() -> None:
         assert isinstance(pairs, SpinPairs) and same(pairs.demonstrations, demonstrations)
         assert isinstance(pairs.samples, Sample) and same(pairs.samples.policy, before.policy)
         part = pairs.samples.prompts
-        assert isinstance(part, Part) and part.index == t and same(part.prompts, prompts)
+        assert isinstance(part, PartitionPrompts) and part.index == t and same(part.prompts, prompts)
         assert isinstance(now.policy, TrainPolicy) and same(now.policy.policy, before.policy)
         assert isinstance(now.policy.reference, ReferenceLogProbs)
         assert same(now.policy.reference.policy, before.policy)
@@ -41,13 +41,13 @@ def test_sail_begins_with_offline_preferences_and_then_labels_its_own_responses(
     assert isinstance(first.policy, TrainPolicy) and same(first.policy.policy, base.policy)
     for t, (before, now) in enumerate(itertools.pairwise([first, *later]), start=1):
         mixed = now.selected
-        assert isinstance(mixed, MixedPairs) and same(mixed.extra, offline) and mixed.share == 0.3
+        assert isinstance(mixed, MixPairs) and same(mixed.extra, offline) and mixed.share == 0.3
         assert isinstance(mixed.pairs, SelectPairs)
         rewards, samples = mixed.pairs.rewards, mixed.pairs.samples
         assert isinstance(rewards, ImplicitRewards) and isinstance(samples, Sample)
         assert same(rewards.policy, before.policy) and same(rewards.base, base.policy)
         assert same(samples.policy, before.policy) and same(rewards.samples, samples)
-        assert isinstance(samples.prompts, Part) and samples.prompts.index == t
+        assert isinstance(samples.prompts, PartitionPrompts) and samples.prompts.index == t
         assert rewards.max_length == samples.decoding.max_length, "or a response might not fit"
     assert len(later) == 2
     assert not of(one, Score), "no reward model takes part"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mt.errors import DataError
-from mt.selection import against_demonstrations, contrast, gains, keep_credible, mix, weigh_by_credibility
+from mt.selection import against_demonstrations, contrast, filter_by_margin, gains, mix, weight_by_confidence
 from mt.types import Demonstration, Pair, Response, Rewards, Samples
 from tests.selection.example import MESSAGES, row, texts
 
@@ -55,21 +55,21 @@ def test_spin_pairs_demonstrations_with_own_responses() -> None:
 
 
 def test_only_gains_beyond_the_margin_are_kept() -> None:
-    selection = keep_credible([pair(0.5), pair(1.0), pair(-2.0), pair(1.5)], margin=0.5)
+    selection = filter_by_margin([pair(0.5), pair(1.0), pair(-2.0), pair(1.5)], margin=0.5)
     assert gains(selection.rows) == [1.0, 1.5]
     assert selection.counts == {"prompts": 4, "kept": 2, "dropped_small_gain": 2}
 
 
 def test_weights_are_probabilities_of_the_label_with_mean_one() -> None:
     # σ(log 3) = ¾ and σ(−log 3) = ¼: mean ½
-    selection = weigh_by_credibility([pair(math.log(3)), pair(-math.log(3))], score_scale=1.0)
+    selection = weight_by_confidence([pair(math.log(3)), pair(-math.log(3))], score_scale=1.0)
     assert [one.weight for one in selection.rows] == pytest.approx([1.5, 0.5])
 
 
 def test_weights_stay_finite_for_hopeless_pairs() -> None:
-    selection = weigh_by_credibility([pair(-5000.0), pair(-5001.0)], score_scale=1.0)
+    selection = weight_by_confidence([pair(-5000.0), pair(-5001.0)], score_scale=1.0)
     assert sum(one.weight for one in selection.rows) == pytest.approx(2)
-    assert not weigh_by_credibility([], score_scale=1.0).rows
+    assert not weight_by_confidence([], score_scale=1.0).rows
 
 
 @pytest.mark.parametrize("bad", [None, math.nan, math.inf])

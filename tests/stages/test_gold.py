@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mt.stages.evaluate_diagnostics import RELIABILITY, Calibration, RewardDiagnostics
-from mt.stages.evaluate_gold import GoldPolicy, GoldReward, LabelAccuracy
+from mt.stages.evaluate_diagnostics import RELIABILITY, RewardCalibration, RewardDiagnostics
+from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy
 from mt.stages.evaluate_proxy import ProxyReward
 from mt.stages.world import GoldLabels
 from mt.types import Pair, Rewards
@@ -27,11 +27,13 @@ def table() -> Given:
 
 def test_the_base_policy_against_itself_wins_half(bench: Bench) -> None:
     own = rewards((0.0, 1.0), (0.5, 0.5))
-    assert bench.metrics(GoldPolicy(table(), own, own))["gold/win_rate"] == 0.5
+    assert bench.metrics(GoldPolicyMetrics(table(), own, own))["gold/win_rate"] == 0.5
 
 
 def test_every_response_meets_every_response_of_the_base_policy(bench: Bench) -> None:
-    metrics = bench.metrics(GoldPolicy(table(), rewards((0.9, 0.2), (0.5, 0.5)), rewards((0.2, 0.1), (0.5, 0.6))))
+    metrics = bench.metrics(
+        GoldPolicyMetrics(table(), rewards((0.9, 0.2), (0.5, 0.5)), rewards((0.2, 0.1), (0.5, 0.6)))
+    )
     # a: .9 beats both, .2 ties one and beats one → 3.5/4; b: two ties → 1/4.
     assert metrics["gold/win_rate"] == pytest.approx((3.5 / 4 + 1 / 4) / 2)
     assert metrics["gold/mean_reward"] == pytest.approx((0.55 + 0.5) / 2)
@@ -42,13 +44,13 @@ def test_every_response_meets_every_response_of_the_base_policy(bench: Bench) ->
 def test_a_reward_models_order_is_compared_with_golds_where_gold_tells_apart(bench: Bench) -> None:
     margin = LANGUAGE.gold_margin
     gold_rewards = rewards((0.9, 0.1), (0.5, 0.5 + margin / 2))
-    right = bench.metrics(GoldReward(table(), gold_rewards, rewards((3.0, -3.0), (9.0, 1.0)), LANGUAGE, "gold"))
+    right = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((3.0, -3.0), (9.0, 1.0)), LANGUAGE, "gold"))
     assert right["gold/accuracy"] == 1.0, "the second prompt's responses are equal by gold"
     assert right["gold/best_of_k"] == pytest.approx((0.9 + 0.5) / 2)
     assert right["gold/oracle_of_k"] == pytest.approx((0.9 + 0.5 + margin / 2) / 2)
-    wrong = bench.metrics(GoldReward(table(), gold_rewards, rewards((0.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
+    wrong = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((0.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
     assert wrong["gold/accuracy"] == 0.0
-    tied = bench.metrics(GoldReward(table(), gold_rewards, rewards((1.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
+    tied = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((1.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
     assert tied["gold/accuracy"] == 0.5
 
 
@@ -103,10 +105,10 @@ def test_a_reward_model_agrees_with_itself(bench: Bench) -> None:
 
 
 def test_calibration_needs_pairs_that_gold_tells_apart(bench: Bench) -> None:
-    sure = Calibration(rewards((0.9, 0.1), (0.1, 0.9)), rewards((50.0, 0.0), (0.0, 50.0)), LANGUAGE)
+    sure = RewardCalibration(rewards((0.9, 0.1), (0.1, 0.9)), rewards((50.0, 0.0), (0.0, 50.0)), LANGUAGE)
     metrics = bench.metrics(sure)
     assert metrics["diagnostics/calibration_error"] == pytest.approx(0.0, abs=1e-9)
     assert metrics["diagnostics/brier_score"] == pytest.approx(0.0, abs=1e-9)
     assert (bench.run(sure) / RELIABILITY).is_file()
-    assert bench.metrics(Calibration(rewards((0.5, 0.5)), rewards((1.0, 0.0)), LANGUAGE)) == {}
+    assert bench.metrics(RewardCalibration(rewards((0.5, 0.5)), rewards((1.0, 0.0)), LANGUAGE)) == {}
     assert any("calibration cannot be told" in text for text in bench.notes.texts)

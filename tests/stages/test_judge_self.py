@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mt.errors import DataError
-from mt.stages.judge_self import ComparisonPrompts, JudgedSamples, JudgePairs, JudgmentPrompts, VariedJudgments
+from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
 from mt.stages.load_judgments import LoadJudgments
 from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
 from mt.workflow.stage import External
@@ -34,7 +34,7 @@ def judged(bench: Bench, *texts: tuple[str, ...]) -> tuple[list[Samples], list[R
     table = given(samples("a", "red", "blue"), samples("b", "six", "seven"))
     names = ("a#0", "a#1", "b#0", "b#1")
     judgments = given(*(samples(name, *text) for name, text in zip(names, texts, strict=True)))
-    halves = [JudgedSamples(table, judgments, "world", part) for part in ("samples", "rewards")]  # type: ignore[arg-type]
+    halves = [ParseJudgments(table, judgments, "world", part) for part in ("samples", "rewards")]  # type: ignore[arg-type]
     return bench.rows(halves[0], Samples), bench.rows(halves[1], Rewards), bench.counts(halves[0])
 
 
@@ -55,8 +55,8 @@ def test_a_policy_that_cannot_judge_at_all_is_an_error(bench: Bench) -> None:
         judged(bench, ("what",), ("who",), ("when",), ("",))
 
 
-def varied(*rows: Samples) -> VariedJudgments:
-    return VariedJudgments(given(*rows), "world")
+def varied(*rows: Samples) -> SelectMostVaried:
+    return SelectMostVaried(given(*rows), "world")
 
 
 def test_the_most_disputed_response_goes_to_the_meta_judge(bench: Bench) -> None:

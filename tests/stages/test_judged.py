@@ -11,7 +11,7 @@ import pytest
 from analysis.score import main as score
 from mt.config.judge import GoldJudge
 from mt.errors import DataError, JudgeError
-from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, WinTieLose
+from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench
 from mt.stages.judge import Judge, JudgeOverNetwork, Oracle
 from mt.types import Judgment, Rewards
@@ -121,7 +121,7 @@ def test_both_orders_of_a_prompt_count_as_one_comparison(bench: Bench) -> None:
         for name, both in preferences.items()
         for order, value in zip(("baseline_first", "model_first"), both, strict=True)
     ]
-    metrics = bench.metrics(WinTieLose(given(*rows), "pairwise", "_vs_0"))
+    metrics = bench.metrics(PairwiseWinRate(given(*rows), "pairwise", "_vs_0"))
     shares = [metrics[f"pairwise/{name}_vs_0"] for name in ("win", "tie", "lose", "win_rate")]
     assert shares == pytest.approx([100 / 3, 100 / 3, 100 / 3, 50])
 

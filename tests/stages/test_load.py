@@ -12,7 +12,7 @@ from mt.config.data import DecontaminationConfig, FieldsConfig
 from mt.data.hub import snapshot_folder
 from mt.errors import ConfigError, DataError
 from mt.stages.load import HubPrompts, LoadPrompts, PromptFile
-from mt.stages.prompts import Part
+from mt.stages.prompts import PartitionPrompts
 from mt.types import Prompt
 from mt.workflow import tables
 from mt.workflow.execute import compute
@@ -110,9 +110,9 @@ def test_too_few_prompts_are_refused_before_the_run(tmp_path: Path, store: Store
     files = [source(write(tmp_path / "a.jsonl", ["q1", "q2", "q3"]), store.root)]
     stage = load(files, held_out=1.0)
     stage.check()
-    Part(stage, 2, 0, 0).check()
+    PartitionPrompts(stage, 2, 0, 0).check()
     with pytest.raises(DataError, match=r"prompts=2: fewer than the 3 parts"):
-        Part(stage, 3, 0, 0).check()
+        PartitionPrompts(stage, 3, 0, 0).check()
     with pytest.raises(ConfigError, match=r"data\.held_out=3.0: leaves none of the 3 prompts.*below 3"):
         load(files, held_out=3.0).check()
     empty = [source(write(tmp_path / "b.jsonl", [" "]), store.root)]

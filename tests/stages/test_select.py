@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from mt.config.method import Filter, Weigh
+from mt.config.method import ConfidenceWeight, MarginFilter
 from mt.config.selection import BestOfK, LengthControlled
 from mt.errors import DataError
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
-from mt.stages.judge import BestResponse
-from mt.stages.select import ContrastPairs, MixedPairs, SelectDemonstrations, SelectPairs, Union
+from mt.stages.judge import SelectBestResponse
+from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectDemonstrations, SelectPairs
 from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
 from tests.stages.bench import Bench, demonstration, given, pair, samples
 
@@ -45,7 +45,7 @@ def test_demonstrations_are_the_best_responses(bench: Bench) -> None:
 
 def test_best_response_is_the_first_of_equals(bench: Bench) -> None:
     table = given(samples("a", "x", "y", "z"))
-    (row,) = bench.rows(BestResponse(table, given(Rewards("a", [1.0, 2.0, 2.0]))), Samples)
+    (row,) = bench.rows(SelectBestResponse(table, given(Rewards("a", [1.0, 2.0, 2.0]))), Samples)
     assert [one.text for one in row.responses] == ["y"]
 
 
@@ -59,7 +59,7 @@ def test_contrast_chooses_the_new_response_and_rejects_the_old(bench: Bench) -> 
     assert bench.counts(stage)["dropped_identical"] == 1
 
 
-DOUBTED = {
+WITH_REWARDS = {
     "new": given(samples("a", "new"), samples("b", "new"), samples("c", "new")),
     "old": given(samples("a", "old"), samples("b", "old"), samples("c", "new")),
     "new_rewards": given(Rewards("a", [1.0]), Rewards("b", [0.0]), Rewards("c", [0.0])),
@@ -67,32 +67,32 @@ DOUBTED = {
 }
 
 
-def test_doubt_drops_contrast_pairs_whose_gain_the_labeler_does_not_see(bench: Bench) -> None:
-    stage = ContrastPairs(seed=0, doubt=Filter(name="filter", margin=0.0), **DOUBTED)
+def test_the_margin_filter_drops_contrast_pairs_whose_gain_the_labeler_does_not_see(bench: Bench) -> None:
+    stage = ContrastPairs(seed=0, label_filter=MarginFilter(name="margin", margin=0.0), **WITH_REWARDS)
     assert texts(bench.rows(stage, Pair)) == [("a", "new", "old")]
     wanted = {"prompts": 3, "kept": 1, "agreeing": 1, "dropped_identical": 1, "dropped_small_gain": 1}
     assert bench.counts(stage).items() >= wanted.items()
 
 
-def test_doubt_may_leave_no_contrast_pair(bench: Bench) -> None:
-    stage = ContrastPairs(seed=0, doubt=Filter(name="filter", margin=9.0), **DOUBTED)
+def test_the_margin_filter_may_leave_no_contrast_pair(bench: Bench) -> None:
+    stage = ContrastPairs(seed=0, label_filter=MarginFilter(name="margin", margin=9.0), **WITH_REWARDS)
     assert bench.rows(stage, Pair) == []
     assert bench.counts(stage)["kept"] == 0
-    assert bench.notes.texts == ["no contrast pair was credible: all were left out"]
+    assert bench.notes.texts == ["no contrast pair passed the label filter"]
 
 
-def test_doubt_weighs_contrast_pairs_by_the_labelers_probability(bench: Bench) -> None:
-    stage = ContrastPairs(seed=0, doubt=Weigh(name="weigh", score_scale=1.0), **DOUBTED)
+def test_the_confidence_weight_weighs_contrast_pairs_by_the_labelers_probability(bench: Bench) -> None:
+    stage = ContrastPairs(seed=0, label_filter=ConfidenceWeight(name="confidence", score_scale=1.0), **WITH_REWARDS)
     first, second = bench.rows(stage, Pair)
     assert first.weight / second.weight == pytest.approx(math.e), "σ(1)/σ(−1)"
     assert first.weight + second.weight == pytest.approx(2)
 
 
 def test_union_puts_tables_one_after_another(bench: Bench) -> None:
-    stage = Union((given(pair("a", "x", "y")), given(pair("b", "x", "y"), pair("c", "x", "y"))), "pairs")
+    stage = ConcatenateRows((given(pair("a", "x", "y")), given(pair("b", "x", "y"), pair("c", "x", "y"))), "pairs")
     assert [row.prompt_id for row in bench.rows(stage, Pair)] == ["a", "b", "c"]
     assert bench.counts(stage) == {"pairs": 3}
-    shown = Union((given(demonstration("a", "x")), given(demonstration("b", "y"))), "demonstrations")
+    shown = ConcatenateRows((given(demonstration("a", "x")), given(demonstration("b", "y"))), "demonstrations")
     assert [row.prompt_id for row in bench.rows(shown, Demonstration)] == ["a", "b"]
 
 
@@ -100,7 +100,7 @@ def test_union_puts_tables_one_after_another(bench: Bench) -> None:
 def test_a_mixture_keeps_all_pairs_and_adds_a_share_of_others(bench: Bench, share: float, extra: int) -> None:
     own = given(*(pair(f"own{i}", "x", "y") for i in range(8)))
     others = given(*(pair(f"other{i}", "x", "y") for i in range(6)))
-    stage = MixedPairs(own, others, share, 0)
+    stage = MixPairs(own, others, share, 0)
     ids = [row.prompt_id for row in bench.rows(stage, Pair)]
     assert [name for name in ids if name.startswith("own")] == [f"own{i}" for i in range(8)]
     assert len(ids) == len(set(ids)) == 8 + extra

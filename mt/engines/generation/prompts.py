@@ -34,10 +34,10 @@ def fit_prompts(
 ) -> tuple[list[Ready], dict[str, int]]:
     """Return the prompts that can be answered within `max_length`, and how many were dropped or cut.
 
-    A prompt is too long where it leaves fewer than `response_room` tokens for its response (or fewer than
+    A prompt is too long where it leaves fewer than `min_response_tokens` tokens for its response (or fewer than
     `max_new_tokens`, where that is less). It is then dropped, or cut on its left to leave just that much.
     """
-    longest = longest_prompt(config.response_room, decoding)
+    longest = longest_prompt(config.min_response_tokens, decoding)
     ready, counts = [], {"prompts": len(prompts), "prompts_dropped": 0, "prompts_truncated": 0}
     for prompt in prompts:
         ids = prompt_ids(tokenizer, prompt.messages)
@@ -50,13 +50,15 @@ def fit_prompts(
     return ready, counts
 
 
-def longest_prompt(response_room: int, decoding: DecodingConfig) -> int:
+def longest_prompt(min_response_tokens: int, decoding: DecodingConfig) -> int:
     """Return the most tokens that a prompt may have."""
-    longest = decoding.max_length - min(response_room, decoding.max_new_tokens)
+    longest = decoding.max_length - min(min_response_tokens, decoding.max_new_tokens)
     if longest < 1:
         problem = f"leaves no prompt within max_length={decoding.max_length}"
         raise ConfigError(
-            describe("generator.response_room", response_room, problem, allowed=f"1 to {decoding.max_length - 1}")
+            describe(
+                "generator.min_response_tokens", min_response_tokens, problem, allowed=f"1 to {decoding.max_length - 1}"
+            )
         )
     return longest
 

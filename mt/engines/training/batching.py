@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -17,7 +16,7 @@ def global_batches(
     epochs: int,
     seed: int,
     buckets: int,
-    last_batch: Literal["keep", "drop"],
+    drop_last: bool,
 ) -> list[list[int]]:
     """Return the rows of every optimizer step: each epoch passes over all rows in an order of its own.
 
@@ -31,7 +30,7 @@ def global_batches(
         whole = len(order) // batch_size * batch_size
         batches = _bucketed(order[:whole], lengths, batch_size, buckets)
         steps += [batches[i] for i in random.permutation(len(batches))]
-        if order[whole:] and last_batch == "keep":
+        if order[whole:] and not drop_last:
             steps.append(order[whole:])
     return steps
 

@@ -49,12 +49,12 @@ def plan(task: TrainingTask, data: Examples) -> list[list[int]]:
         config.batch_size,
         epochs=config.epochs,
         seed=task.seed,
-        buckets=config.length_buckets,
-        last_batch=config.last_batch,
+        buckets=config.group_by_length,
+        drop_last=config.drop_last,
     )
     if not batches:
         problem = f"fill no batch of {config.batch_size}"
-        raise DataError(describe("training rows", len(data.examples), problem, mend="Set last_batch=keep"))
+        raise DataError(describe("training rows", len(data.examples), problem, mend="Set drop_last=false"))
     return batches
 
 

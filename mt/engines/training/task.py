@@ -74,7 +74,7 @@ class TrainingOutcome:
     used: int
     """Rows that were trained on, each once an epoch."""
     dropped: int
-    """Rows left out: longer than max_length, an empty response, or (last_batch=drop) no whole batch left."""
+    """Rows left out: longer than max_length, an empty response, or (drop_last=true) no whole batch left."""
     truncated: int
     """Rows whose sequences were cut on the left."""
     tokens: int

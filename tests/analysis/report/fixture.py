@@ -41,7 +41,7 @@ class Prompts(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class Finetune(Stage):
+class SupervisedFinetune(Stage):
     seed: int
 
     def run(self, work: Work) -> None:
@@ -206,7 +206,10 @@ def mutual_taught(size: int, rm_data: str = "both", objective: str = "dpo", word
     """
     put = (outline := Outline()).put
     base = "base"
-    policy, reward = put(base, Finetune(0)), put(base, TrainReward(Finetune(0), Prompts("human", 4)))
+    policy, reward = (
+        put(base, SupervisedFinetune(0)),
+        put(base, TrainReward(SupervisedFinetune(0), Prompts("human", 4))),
+    )
     r0, held_out = reward, put("base · evaluation", Prompts("eval", size, extra))
     parts = {name: put(base, Prompts(name, size, extra)) for name in ("D1", "D2", "DR")}
     held_out_pairs = put("base · evaluation", WorldBenchmark(4))

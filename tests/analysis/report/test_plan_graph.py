@@ -55,7 +55,7 @@ def test_the_algorithm_is_drawn_without_its_evaluation(stages: Stages) -> None:
 
 def test_nodes_say_which_models_they_use(stages: Stages) -> None:
     titles = {node.title for node in draw(stages, 1).nodes}
-    assert {"finetune → π₀", "train policy → π₁", "train reward → r₂", "sample · π₀", "score · r₁"} <= titles
+    assert {"supervised finetune → π₀", "train policy → π₁", "train reward → r₂", "sample · π₀", "score · r₁"} <= titles
 
 
 def test_short_lanes_of_an_iteration_stand_beside_each_other() -> None:

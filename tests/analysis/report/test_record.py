@@ -86,7 +86,7 @@ def test_union_counts_who_needs_a_stage(sweep_folder: Path) -> None:
     by_name: dict[str, list[StageRow]] = {}
     for row in stages.values():
         by_name.setdefault(row.name, []).append(row)
-    assert {row.runs for row in by_name["finetune"]} == {("both-0", "both-1", "pm-0", "pm-1")}
+    assert {row.runs for row in by_name["supervised_finetune"]} == {("both-0", "both-1", "pm-0", "pm-1")}
     assert {row.runs for row in by_name["union_pairs"]} == {("both-0", "both-1")}
 
 

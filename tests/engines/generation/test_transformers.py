@@ -142,7 +142,7 @@ def test_long_prompts_are_dropped_or_cut_and_counted(policy: Path, long_prompts:
     assert counts == {"prompts": 18, "prompts_dropped": dropped, "prompts_truncated": 1 - dropped}
     assert ("long" in found) == (not dropped)
     if not dropped:
-        assert all(r.n_tokens + r.finished <= config.response_room for r in found["long"].responses)
+        assert all(r.n_tokens + r.finished <= config.min_response_tokens for r in found["long"].responses)
 
 
 def test_memory_that_runs_out_halves_the_batch(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

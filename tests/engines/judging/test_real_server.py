@@ -163,7 +163,7 @@ def test_the_local_judge_by_vllm(tmp_path, style, by, expected):
         "name": "vllm",
         "dtype": "float32",
         "long_prompts": "drop",
-        "response_room": 4,
+        "min_response_tokens": 4,
         "processes": 1,
         "tensor_parallel": 1,
         "gpu_memory": 0.5,

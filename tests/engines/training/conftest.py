@@ -26,8 +26,8 @@ TRAINING = TrainingConfig(
     max_gradient_norm=1.0,
     max_length=64,
     truncation="drop",
-    length_buckets=1,
-    last_batch="keep",
+    group_by_length=1,
+    drop_last=False,
     lora=None,
 )
 TRAINER = InlineTrainer(

@@ -13,7 +13,7 @@ LENGTHS = [random.Random(i).randint(1, 50) for i in range(50)]
 
 
 def batches(**changes: object) -> list[list[int]]:
-    settings: dict[str, object] = {"epochs": 1, "seed": 0, "buckets": 1, "last_batch": "keep", **changes}
+    settings: dict[str, object] = {"epochs": 1, "seed": 0, "buckets": 1, "drop_last": False, **changes}
     return global_batches(LENGTHS, 8, **settings)  # type: ignore[arg-type]
 
 
@@ -26,7 +26,7 @@ def test_every_epoch_passes_over_every_row_once(buckets: int) -> None:
 
 
 def test_the_rest_is_dropped_where_asked() -> None:
-    assert [len(step) for step in batches(last_batch="drop")] == [8] * 6
+    assert [len(step) for step in batches(drop_last=True)] == [8] * 6
 
 
 def test_seeds_decide() -> None:

@@ -267,7 +267,7 @@ def test_what_does_not_fit_is_counted(lab: Lab) -> None:
 
 def test_the_last_batch_is_kept_or_dropped(lab: Lab) -> None:
     keep = lab.train(lab.task())
-    drop = lab.train(lab.task(training=changed(TRAINING, last_batch="drop")))
+    drop = lab.train(lab.task(training=changed(TRAINING, drop_last=True)))
     assert (keep.steps, keep.used, keep.dropped) == (3, 20, 0)
     assert (drop.steps, drop.used, drop.dropped) == (2, 16, 4)
 
@@ -305,7 +305,7 @@ def test_a_full_disk_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
         ({"references": references_of(make_pairs(20)[::-1])}, DataError, "belongs to prompt 'p19'"),
         ({"training": changed(TRAINING, max_length=1000)}, ModelError, "context"),
         ({"training": changed(TRAINING, max_length=6)}, DataError, "20 of 20 dropped"),
-        ({"training": changed(TRAINING, batch_size=64, last_batch="drop")}, DataError, "no batch of 64"),
+        ({"training": changed(TRAINING, batch_size=64, drop_last=True)}, DataError, "no batch of 64"),
         ({"model": "/nowhere"}, ModelError, "no such folder"),
         ({"trainer": changed(TRAINER, device="cuda")}, EngineError, "no GPU"),
     ],
