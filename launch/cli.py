@@ -14,8 +14,8 @@ from typing import NoReturn
 from rich.console import Console
 
 from launch.sweep import Sweep, find, load, names
-from mt.door.ending import ended, say
 from mt.errors import LaunchError, describe, nearest
+from mt.running.exit_codes import ended, say
 
 _FILE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""

@@ -11,9 +11,9 @@ from typing import Any
 from launch import progress
 from launch.sweep import Sweep
 from mt.config.run import RunConfig
-from mt.door.mirror import mirrored
-from mt.door.record import Record, State
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.record import Record, State
+from mt.running.tracker_callbacks import mirrored
 from mt.workflow.plan import Plan
 from mt.workflow.store import Store
 from mt.workflow.work import Observer

@@ -16,8 +16,8 @@ from launch.driver import driver
 from launch.progress import Computed, Progress
 from launch.slurm import Seen
 from launch.sweep import JobEntry, RunEntry, Sweep, last_words, log_file
-from mt.door.estimate import Estimates
 from mt.errors import LaunchError
+from mt.running.estimates import Estimates
 
 State = Literal[
     "done", "running", "queued", "waiting", "held", "failed", "blocked", "cancelled", "lost", "new", "unknown"

@@ -20,12 +20,12 @@ from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
-from mt.door.alike import alike
-from mt.door.checks import check, check_folders
-from mt.door.execution import Interrupted
-from mt.door.naming import run_folder, run_name
 from mt.errors import ConfigError, LaunchError, NotHereError, describe
 from mt.methods.blueprint import blueprint
+from mt.running.checks import check, check_folders
+from mt.running.duplicate_runs import duplicate_runs
+from mt.running.execution import Interrupted
+from mt.running.naming import run_folder, run_name
 from mt.workflow.store import Store
 
 
@@ -45,7 +45,7 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
         new = [_new(run, sweep, absent) for run in runs]
         create(folder, new, launch, Store(Path(first.store)), PLANNER)
         pairs = [(run.config, one.plan) for run, one in zip(runs, new, strict=True)]
-        for line in [*alike(pairs), *absent]:
+        for line in [*duplicate_runs(pairs), *absent]:
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         try:
             return dispatch(folder, console)

@@ -25,8 +25,8 @@ from launch.lines import problem
 from launch.mark import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig
-from mt.door.execution import Chorus, Logger, logged_by, quiet_libraries
 from mt.errors import LaunchError, MutualTaughtError
+from mt.running.execution import Chorus, Logger, logged_by, quiet_libraries
 from mt.workflow.execute import execute, require
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage

@@ -17,12 +17,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mt.cli.arguments import parse
 from mt.config.compose import compose_runs
-from mt.door.alike import alike
-from mt.door.arguments import parse
-from mt.door.ending import ended
-from mt.door.naming import run_name
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.duplicate_runs import duplicate_runs
+from mt.running.exit_codes import ended
+from mt.running.naming import run_name
 from mt.workflow.plan import merge
 from mt.workflow.stage import External
 from mt.workflow.store import Store
@@ -92,7 +92,7 @@ def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
         "without_sharing": sum(count for key, count in needed.items() if key in counted),
         "done": sum(stage["state"] == "done" for stage in stages),
         "missing": len(missing),
-        "alike": alike((one.config, one.plan) for one in runs),
+        "duplicate_runs": duplicate_runs((one.config, one.plan) for one in runs),
     }
 
 
@@ -112,7 +112,7 @@ def _print(found: dict[str, Any], console: Console) -> None:
         f"{len(found['runs'])} run(s), {found['total']} stages{sharing}: "
         f"{found['done']} done, {found['missing']} to compute"
     )
-    for line in found["alike"]:
+    for line in found["duplicate_runs"]:
         console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
 
 

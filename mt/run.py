@@ -1,4 +1,4 @@
-"""The door: compose the runs of a command line, check them, execute them, report.
+"""The main command: compose the runs of a command line, check them, execute them, report.
 
 python -m mt.run                                  Mutual-Taught in the synthetic world
 python -m mt.run -m objective=dpo,ipo seed=0,1    a sweep; shared stages are computed once
@@ -6,7 +6,6 @@ python -m mt.run -m objective=dpo,ipo seed=0,1    a sweep; shared stages are com
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,18 +14,18 @@ from typing import Any
 
 from rich.console import Console
 
+from mt.cli.arguments import parse
+from mt.cli.display import Display
+from mt.cli.summary import print_summary
 from mt.config.compose import Composed, compose_runs
-from mt.door.alike import alike
-from mt.door.arguments import parse
-from mt.door.checks import check, check_folders
-from mt.door.display import Display
-from mt.door.ending import ended, exit_code
-from mt.door.estimate import Estimates
-from mt.door.execution import logged, quiet_libraries, run
-from mt.door.naming import run_folder, sweep_name
-from mt.door.summary import print_summary
 from mt.errors import MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.checks import check, check_folders
+from mt.running.duplicate_runs import duplicate_runs
+from mt.running.estimates import Estimates
+from mt.running.execution import logged, quiet_libraries, run
+from mt.running.exit_codes import ended, exit_code
+from mt.running.naming import run_folder, sweep_name
 from mt.workflow.store import Store
 
 
@@ -49,13 +48,14 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
     sweep = sweep_name(runs) if multirun else None
     name = runs[0].config.launch.name
     if name != "inline":
-        # late: launch stands above this module, and only this one word leads there
-        return int(importlib.import_module("launch.submit").submit(runs, sweep, console))
+        from launch.submit import submit  # late: a run in this process needs nothing of it
+
+        return submit(runs, sweep, console)
     blueprints = [blueprint(one.config) for one in runs]
     for one in blueprints:
         check(one)
     check_folders([(one.config, run_folder(one.config, sweep)) for one in blueprints])
-    for line in alike((one.config, one.plan) for one in blueprints):
+    for line in duplicate_runs((one.config, one.plan) for one in blueprints):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     failed: list[MutualTaughtError] = []
     for number, one in enumerate(blueprints, start=1):
@@ -92,8 +92,8 @@ def execute_run(one: Blueprint, folder: Path, console: Console, sweep: str | Non
 
 def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
     """Write the report; what goes wrong there is said, and takes nothing from the run."""
-    # late: analysis stands above this module, and only this one word leads there
-    report = importlib.import_module("analysis.report")
+    from analysis import report  # late: pandas and plotly take a second, when the run is over
+
     try:
         report.write(folders, page)
     except Exception as error:  # the run is finished: its record is worth more than its report

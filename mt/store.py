@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mt.door.ending import ended
 from mt.errors import StoreError, describe
+from mt.running.exit_codes import ended
 from mt.workflow import locks
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import SHORT

@@ -1,4 +1,4 @@
-"""The record of a run: its name, its version, and how it is read. `mt.door.record` writes it."""
+"""The record of a run: its name, its version, and how it is read. `mt.running.record` writes it."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from launch import slurm, submit
 from launch.sweep import load, read_configs
 from launch.work import compute, plan_run
 from mt.config.compose import compose_runs
-from mt.door.execution import Interrupted
 from mt.errors import ConfigError, JudgeError
+from mt.running.execution import Interrupted
 from tests.slurm.launched import PROJECT
 from tests.small import small
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.door.checks import check
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
+from mt.running.checks import check
 from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
 from mt.stages.load_judgments import LoadJudgments
 from mt.stages.sample import Sample

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import CONF, compose_runs
-from mt.door.checks import check
-from mt.door.execution import run
 from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.checks import check
+from mt.running.execution import run
 from mt.stages.load import LoadPrompts
 from mt.stages.load_answers import LoadAnswers
 from mt.stages.models import HubModel

@@ -61,7 +61,7 @@ def test_a_job_that_slurm_took_without_saying_so_is_cancelled(
 
 
 def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) -> None:
-    """Through the door: one line, status 2, and no sweep that would be in the way of the mended command."""
+    """From the command line: one line, status 2, and no sweep that would be in the way of the mended command."""
     line = [sys.executable, "-m", "mt.run", *small(tmp_path), "launch=slurm", "name=mine"]
     refused = subprocess.run([*line, "launch.partition=gpus"], capture_output=True, text=True, timeout=120)
     assert refused.returncode == 2

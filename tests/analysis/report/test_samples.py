@@ -96,8 +96,8 @@ def test_marks_belong_to_the_runs_that_use_the_pair(sweep_folder: Path) -> None:
 
 def test_a_text_that_both_policies_gave_is_marked_once(tmp_path: Path) -> None:
     """The same texts everywhere: self-training marks the new policy alone, contrast both."""
-    base = fixture.Finetune(0)
-    old, new = fixture.SampleSame(base), fixture.SampleSame(tuned := fixture.Finetune(1))
+    base = fixture.SupervisedFinetune(0)
+    old, new = fixture.SampleSame(base), fixture.SampleSame(tuned := fixture.SupervisedFinetune(1))
     pm = fixture.SelectPairs(new, fixture.Score(base, new, 0))
     both = fixture.UnionPairs((pm, fixture.ContrastPairs(new, old)))
     labels = {base.key: "base", tuned.key: "iteration 1 · E-step"}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mt.cli.completion import candidates
 from mt.config.compose import CONF, options
-from mt.door.completion import candidates
 from mt.run import main
 
 RUN = "python -m mt.run "

@@ -12,7 +12,7 @@ from mt.plan import main
 
 def said(tmp_path: Path, capsys: pytest.CaptureFixture[str], *overrides: str) -> list[str]:
     assert main(["-m", "--json", f"store={tmp_path}", *overrides]) == 0
-    lines: list[str] = json.loads(capsys.readouterr().out)["alike"]
+    lines: list[str] = json.loads(capsys.readouterr().out)["duplicate_runs"]
     return lines
 
 

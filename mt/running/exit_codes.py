@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from mt.door.execution import Interrupted
 from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
+from mt.running.execution import Interrupted
 
 
 def say(text: str) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mt.door.mirror import mirrored
-from mt.door.record import Record, State
 from mt.errors import MutualTaughtError, StoreError, UnexpectedError, describe_os_error
 from mt.methods.blueprint import Blueprint
+from mt.running.record import Record, State
+from mt.running.tracker_callbacks import mirrored
 from mt.workflow.execute import execute
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store

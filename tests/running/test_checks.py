@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.door.checks import check
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
+from mt.running.checks import check
 from tests.small import small
 
 LORA = "policy.training.lora={rank:4,alpha:8,targets:[all-linear]}"

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from mt.config.base import keyed_paths
 from mt.config.run import RunConfig
-from mt.door.naming import run_name
+from mt.running.naming import run_name
 from mt.workflow.plan import Plan
 
 
-def alike(runs: Iterable[tuple[RunConfig, Plan]]) -> list[str]:
+def duplicate_runs(runs: Iterable[tuple[RunConfig, Plan]]) -> list[str]:
     """Return a line for each group of runs with the same stages, naming the settings without effect on them."""
     groups: dict[frozenset[str], list[RunConfig]] = {}
     for config, plan in runs:

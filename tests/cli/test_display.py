@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from mt.door.display import Display
-from mt.door.estimate import Estimates
-from mt.door.summary import print_summary
+from mt.cli.display import Display
+from mt.cli.summary import print_summary
+from mt.running.estimates import Estimates
 from tests.workflow.fakes import Number, Sum
 
 

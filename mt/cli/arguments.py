@@ -28,12 +28,12 @@ def parse(arguments: Sequence[str], program: str) -> Arguments | None:
     if given.help:
         from rich.console import Console
 
-        from mt.door.help import print_help
+        from mt.cli.help import print_help
 
         print_help(program, list(given.overrides), Console())
         return None
     if given.shell_completion:
-        from mt.door.completion import answer
+        from mt.cli.completion import answer
 
         print(answer("".join(given.overrides), os.environ.get("COMP_LINE", "")))
         return None

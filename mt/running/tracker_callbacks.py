@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from mt.config.tracking import WandbTracking
-from mt.door.record import Record
 from mt.methods.outcome import Iteration
+from mt.running.record import Record
 from mt.stages.select import SelectDemonstrations
 from mt.tracking import open_tracker
 from mt.tracking.base import MetricRow, RunInfo, Tracker

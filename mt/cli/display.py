@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from mt.door.estimate import Estimates
+from mt.running.estimates import Estimates
 from mt.workflow.stage import Stage
 from mt.workflow.work import Silent
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from mt.door.arguments import parse
+from mt.cli.arguments import parse
 from mt.run import main
 
 

@@ -15,15 +15,15 @@ import pytest
 from rich.console import Console
 
 from mt.config.compose import compose_runs
-from mt.door.checks import check, check_folders
-from mt.door.ending import ended
-from mt.door.execution import Interrupted, run
-from mt.door.naming import run_folder
-from mt.door.record import Record
 from mt.errors import ConfigError, StoreError
 from mt.methods.blueprint import Blueprint
 from mt.methods.outcome import Iteration, Outcome
 from mt.run import write_report
+from mt.running.checks import check, check_folders
+from mt.running.execution import Interrupted, run
+from mt.running.exit_codes import ended
+from mt.running.naming import run_folder
+from mt.running.record import Record
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.door.execution import run
-from mt.door.mirror import mirrored
-from mt.door.record import Record
 from mt.errors import UnexpectedError
 from mt.methods.blueprint import Blueprint
 from mt.methods.evaluations import Evaluation
 from mt.methods.outcome import Iteration, Outcome
+from mt.running.execution import run
+from mt.running.record import Record
+from mt.running.tracker_callbacks import mirrored
 from mt.tracking.base import MetricRow, NoTracker, RunInfo, RunLink, SampleRow
 from mt.types import Metric, Pair, Response, Rewards, Samples
 from mt.workflow.plan import plan
@@ -97,7 +97,7 @@ class Notes(Silent):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
-    monkeypatch.setattr("mt.door.mirror.open_tracker", lambda config, say: told)
+    monkeypatch.setattr("mt.running.tracker_callbacks.open_tracker", lambda config, say: told)
     return told
 
 

@@ -1,0 +1,1 @@
+"""The command line: arguments, help, completion, the live display and the closing summary."""

@@ -1,1 +1,0 @@
-"""What stands behind the commands: arguments, checks, execution, display, records."""
