@@ -19,11 +19,18 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response y; `n_tokens` counts its own model's tokens, `finished` says that it ended by itself."""
+    """A response y; `n_tokens` counts its own model's tokens, `finished` says that it ended by itself.
+
+    A sampled response keeps its token `ids` (the end-of-turn id included where it was generated), the fingerprint
+    of the `tokenizer` they belong to and the sampler's own raw `logprob`, summed over the ids; foreign text has none.
+    """
 
     text: str
     n_tokens: int
     finished: bool = True
+    ids: list[int] | None = None
+    tokenizer: str | None = None
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ text)` in its own tokenizer. Ids come from the template itself, never from text 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mt.config.template import DEFAULT_DATE, TemplateConfig
 from mt.errors import DataError, ModelError, describe
 from mt.types import Messages, Response
 
@@ -35,7 +38,74 @@ class Fitted:
     truncated: bool
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+class Chat:
+    """A model's tokenizer and chat template: the one place where conversations become token ids, and ids text.
+
+    `end_id` ends an assistant turn, `stop_ids` end generation (the end of turn first), `pad_id` fills batches,
+    `fingerprint` names the tokenizer: ids under another fingerprint count as foreign text.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, folder: Path, template: TemplateConfig) -> None:
+        self.tokenizer = tokenizer
+        self.folder = folder
+        day = date.fromisoformat(template.date)
+        self._kwargs: dict[str, Any] = {
+            "date_string": day.strftime("%d %b %Y"),
+            "strftime_now": day.strftime,
+            **template.kwargs,
+        }
+        self.stop_ids = stop_ids(tokenizer, folder)
+        self.end_id = self.stop_ids[0]
+        self.pad_id = int(tokenizer.pad_token_id)
+        self.fingerprint = _fingerprint(tokenizer)
+
+    def prompt_ids(self, messages: Messages) -> list[int]:
+        """Return the ids of a prompt up to where the assistant's answer begins."""
+        return self._render(messages, add_generation_prompt=True)
+
+    def response_ids(self, messages: Messages, response: Response) -> list[int]:
+        """Return a response's ids as sampled; foreign text is tokenised, the end of turn added where it `finished`."""
+        if response.ids is not None and response.tokenizer == self.fingerprint:
+            return list(response.ids)
+        return response_ids(self.tokenizer, response, self.end_id)
+
+    def conversation_ids(self, messages: Messages, text: str, *, strip_bos: bool = False) -> list[int]:
+        """Return the ids of a whole conversation that ends with the answer `text`, as a reward model reads it.
+
+        `strip_bos` removes one leading beginning-of-sequence id: some reward models were trained without it.
+        """
+        ids = self._render([*messages, {"role": "assistant", "content": text}], add_generation_prompt=False)
+        bos = self.tokenizer.bos_token_id
+        return ids[1:] if strip_bos and bos is not None and ids[:1] == [bos] else ids
+
+    def decode(self, ids: list[int]) -> str:
+        """Return the text of ids, special tokens left out."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def response(self, ids: list[int], *, finished: bool, logprob: float | None = None) -> Response:
+        """Return the response that consists of sampled ids, the end-of-turn id included where it was generated."""
+        n_tokens = len(ids) - (1 if finished and ids and ids[-1] in self.stop_ids else 0)
+        return Response(self.decode(ids), n_tokens, finished, list(ids), self.fingerprint, logprob)
+
+    def check_prompt(self, messages: Messages) -> None:
+        """Raise `DataError` where the template refuses a prompt."""
+        self.prompt_ids(messages)
+
+    def _render(self, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
+        return _render(self.tokenizer, messages, add_generation_prompt=add_generation_prompt, **self._kwargs)
+
+
+def open_chat(folder: Path | str, template: TemplateConfig | None = None) -> Chat:
+    """Open a model folder's tokenizer and chat template, rendered as `template` says.
+
+    Raises `ModelError` as `load_tokenizer` does.
+    """
+    template = template or TemplateConfig(file=None, fingerprint=None, kwargs={}, date=DEFAULT_DATE)
+    text = None if template.file is None else Path(template.file).read_text("utf-8")
+    return Chat(load_tokenizer(folder, text), Path(folder), template)
+
+
+def load_tokenizer(folder: Path | str, chat_template: str | None = None) -> PreTrainedTokenizerBase:
     """Load a model folder's tokenizer with a chat template and a pad token that never ends a turn.
 
     Raises `ModelError` where there is no tokenizer, no template, no usable pad token, or where the vocabulary
@@ -51,6 +121,8 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})")) from error
+    if chat_template is not None:
+        tokenizer.chat_template = chat_template
     _check_template(tokenizer, folder)
     _check_vocabulary(tokenizer, folder)
     _ensure_pad(tokenizer, folder)
@@ -128,17 +200,24 @@ def spare_pad(special: dict[str, int], taken: set[int | None]) -> str | None:
     return None
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
+def _render(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool, **kwargs: Any
+) -> list[int]:
     from jinja2 import TemplateError
 
     try:
         ids = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=False
+            messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=False, **kwargs
         )
     except TemplateError as error:
         roles = "/".join(message.get("role", "?") for message in messages)
         raise DataError(describe("messages", roles, f"the chat template refuses them ({error})")) from error
     return list(ids)
+
+
+def _fingerprint(tokenizer: Any) -> str:
+    described = json.loads(tokenizer.backend_tokenizer.to_str()) | {"padding": None, "truncation": None}
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def _check_template(tokenizer: Any, folder: Path) -> None:
