@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mt.config.contexts import context_length
-from mt.engines.text import spare_pad
+from mt.engines.tokenizer import spare_pad
 from mt.errors import ModelError, describe
 
 if TYPE_CHECKING:

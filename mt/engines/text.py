@@ -1,20 +1,22 @@
-"""Conversations to token ids: the one place where chat templates, padding and truncation are decided.
+"""Conversations to token ids, and ids to text: the one place where chat templates and truncation are decided.
 
-A policy reads `prompt_ids(messages) + response_ids(response)`; a reward model reads `conversation_ids(messages,
-text)` in its own tokenizer. Ids come from the template itself, never from text tokenised twice (no double BOS).
+A policy reads `prompt_ids(messages) + response_ids(messages, response)`, where a sampled response keeps its ids; a
+reward model reads `conversation_ids(messages, text)` in its own tokenizer. Ids equal those of the tokenizer's own
+`apply_chat_template` unless a message spells a special token: that stays text.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mt.config.template import DEFAULT_DATE, TemplateConfig
+from mt.engines.literal import Encoder, any_of
+from mt.engines.tokenizer import declared_ends, fingerprint, read_tokenizer, set_pad, special_tokens
 from mt.errors import DataError, ModelError, describe
 from mt.types import Messages, Response
 
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
 Truncation = Literal["drop", "left"]
 """What happens to a sequence longer than `max_length`: dropped, or cut on its left; both are counted."""
 
-_PAD_NAMES = (re.compile(r"(^|[^a-z])pad([^a-z]|$)", re.I), re.compile(r"reserved|unused", re.I))
-_PROBE: Messages = [{"role": "user", "content": "a"}]
-_ANSWER = "a"
+_USER = {"role": "user", "content": "a"}
+_PROBES: tuple[Messages, ...] = (
+    [_USER],
+    [{"role": "system", "content": "a"}, _USER],
+    [_USER, {"role": "assistant", "content": "a"}, _USER],
+)
+_ANSWERS = ("a", "b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,136 +44,199 @@ class Fitted:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a template writes before (after the generation prompt) and after an assistant's answer.
+
+    `closing` is the part of `after` up to and including the token `end_id` that ends the turn, empty where the
+    template writes none; both texts are None where a rendered conversation does not show the answer.
+    """
+
+    before: str | None
+    after: str | None
+    closing: str
+    end_id: int
+
+
 class Chat:
     """A model's tokenizer and chat template: the one place where conversations become token ids, and ids text.
 
-    `end_id` ends an assistant turn, `stop_ids` end generation (the end of turn first), `pad_id` fills batches,
-    `fingerprint` names the tokenizer: ids under another fingerprint count as foreign text.
+    `end_id` ends an assistant turn, `stop_ids` end generation (the end of turn first), `pad_id` fills batches.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, folder: Path, template: TemplateConfig) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer
         self.folder = folder
         day = date.fromisoformat(template.date)
-        self._kwargs: dict[str, Any] = {
-            "date_string": day.strftime("%d %b %Y"),
-            "strftime_now": day.strftime,
-            **template.kwargs,
-        }
-        self.stop_ids = stop_ids(tokenizer, folder)
-        self.end_id = self.stop_ids[0]
-        self.pad_id = int(tokenizer.pad_token_id)
-        self.fingerprint = _fingerprint(tokenizer)
+        today = {"date_string": day.strftime("%d %b %Y"), "strftime_now": day.strftime}
+        self._kwargs: dict[str, Any] = {**today, **template.kwargs}
+        stops = declared_ends(tokenizer, folder)
+        self._encoder = Encoder(tokenizer, special_tokens(tokenizer, stops))
+        self._specials = frozenset(self._encoder.specials.values())
+        self._answer = self._probe(stops)
+        self.end_id = self._answer.end_id
+        self.stop_ids = [self.end_id, *sorted(set(stops) - {self.end_id})]
+        self.pad_id = set_pad(tokenizer, folder, {self.end_id})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name of what ids mean: ids under another fingerprint count as foreign text."""
+        return fingerprint(self.tokenizer)
 
     def prompt_ids(self, messages: Messages) -> list[int]:
-        """Return the ids of a prompt up to where the assistant's answer begins."""
-        return self._render(messages, add_generation_prompt=True)
+        """Return the ids of a prompt up to where the assistant's answer begins.
+
+        Raises `DataError` where the template refuses the messages.
+        """
+        masks = self._encoder.masks(messages)
+        return self._encoder.encode(self._render(self._encoder.masked(messages, masks), prompt=True), masks)
 
     def response_ids(self, messages: Messages, response: Response) -> list[int]:
-        """Return a response's ids as sampled; foreign text is tokenised, the end of turn added where it `finished`."""
+        """Return a response's ids as sampled, or those of foreign text in context.
+
+        In context: the ids that the rendered conversation has after the rendered prompt, up to and including the
+        end of the turn; without it, and without what the template writes before it, where not `finished`. Where
+        the rendered conversation does not begin with the rendered prompt or does not show the text as it is, the
+        text itself continues the prompt. Where a token would span the boundary, it is split there.
+        """
         if response.ids is not None and response.tokenizer == self.fingerprint:
             return list(response.ids)
-        return response_ids(self.tokenizer, response, self.end_id)
+        encoder = self._encoder
+        masks = encoder.masks([*messages, response.text])
+        asked, text = encoder.masked(messages, masks), encoder.masked(response.text, masks)
+        prompt = self._render(asked, prompt=True)
+        body = self._written(asked, text, prompt)
+        ids = encoder.continuation(prompt, body + (self._answer.closing if response.finished else ""), masks)
+        return [*ids, self.end_id] if response.finished and ids[-1:] != [self.end_id] else ids
 
     def conversation_ids(self, messages: Messages, text: str, *, strip_bos: bool = False) -> list[int]:
         """Return the ids of a whole conversation that ends with the answer `text`, as a reward model reads it.
 
         `strip_bos` removes one leading beginning-of-sequence id: some reward models were trained without it.
         """
-        ids = self._render([*messages, {"role": "assistant", "content": text}], add_generation_prompt=False)
+        masks = self._encoder.masks([*messages, text])
+        asked, answer = self._encoder.masked(messages, masks), self._encoder.masked(text, masks)
+        ids = self._encoder.encode(self._conversation(asked, answer), masks)
         bos = self.tokenizer.bos_token_id
         return ids[1:] if strip_bos and bos is not None and ids[:1] == [bos] else ids
 
-    def decode(self, ids: list[int]) -> str:
-        """Return the text of ids, special tokens left out."""
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of a response's ids: special tokens left out, spaces as they are.
 
-    def response(self, ids: list[int], *, finished: bool, logprob: float | None = None) -> Response:
+        The text is the one that gives these ids in context: the space of a first piece stays, although decoders of
+        SentencePiece drop it, and a space that the template itself writes before an answer is not part of it.
+        """
+        if ids and ids[-1] in self.stop_ids:
+            ids = ids[:-1]
+        kept = [i for i in ids if i not in self._specials]
+        text = self._plain(kept)
+        if kept:
+            first = str(self.tokenizer.convert_ids_to_tokens(kept[0])).replace("▁", " ")
+            if first.startswith(" ") and self._plain(kept[:1]) == first[1:]:
+                text = f" {text}"
+        before = self._answer.before
+        return text[len(before) :] if before and before.isspace() and text.startswith(before) else text
+
+    def response(self, ids: Sequence[int], *, finished: bool, logprob: float | None = None) -> Response:
         """Return the response that consists of sampled ids, the end-of-turn id included where it was generated."""
-        n_tokens = len(ids) - (1 if finished and ids and ids[-1] in self.stop_ids else 0)
-        return Response(self.decode(ids), n_tokens, finished, list(ids), self.fingerprint, logprob)
+        ended = bool(finished and ids and ids[-1] in self.stop_ids)
+        return Response(self.decode(ids), len(ids) - ended, finished, list(ids), self.fingerprint, logprob)
 
     def check_prompt(self, messages: Messages) -> None:
-        """Raise `DataError` where the template refuses a prompt."""
-        self.prompt_ids(messages)
+        """Raise `DataError` where the template refuses a prompt, or an answer to it though it shows answers."""
+        self._render(messages, prompt=True)
+        if self._answer.after is not None:
+            self._conversation(messages, _ANSWERS[0])
 
-    def _render(self, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
-        return _render(self.tokenizer, messages, add_generation_prompt=add_generation_prompt, **self._kwargs)
+    def _plain(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _conversation(self, messages: Messages, text: str) -> str:
+        return self._render([*messages, {"role": "assistant", "content": text}], prompt=False)
+
+    def _render(self, messages: Messages, *, prompt: bool) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=prompt, tokenize=False, **self._kwargs
+            )
+        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+            roles = "/".join(str(message.get("role", "?")) for message in messages)
+            problem = f"the chat template of {self.folder} refuses them ({error})"
+            mend = "Rewrite or drop the row, or give a template that takes these roles"
+            raise DataError(describe("messages", roles, problem, mend=mend)) from error
+        return str(text)
+
+    def _written(self, messages: Messages, text: str, prompt: str) -> str:
+        """Return what a conversation writes between its prompt and the end of its answer, else the text itself."""
+        after = self._answer.after
+        if after is None:
+            return text
+        try:
+            whole = self._conversation(messages, text)
+        except DataError:
+            return text
+        if not whole.startswith(prompt) or not whole.endswith(after):
+            return text
+        body = whole[len(prompt) : len(whole) - len(after)]
+        return body if text.strip() in body else text
+
+    def _probe(self, stops: Sequence[int]) -> _Answer:
+        """Find what the template writes around an answer, and the end token of the turn in it."""
+        messages = self._accepted()
+        prompt = self._render(messages, prompt=True)
+        try:
+            first, second = (self._conversation(messages, answer) for answer in _ANSWERS)
+        except DataError:
+            first = second = ""
+        if first == second:
+            return _Answer(None, None, "", self._eos())
+        after = _common_start(first[::-1], second[::-1])[::-1]
+        shown = first[: len(first) - len(after)]
+        body = shown[len(prompt) :] if shown.startswith(prompt) else ""
+        before = body.removesuffix(_ANSWERS[0]) if body.endswith(_ANSWERS[0]) else None
+        ends = {str(self.tokenizer.decode([i], skip_special_tokens=False)): i for i in stops}
+        # Phi-3 ends a turn by one token and the conversation by another; only the first stands in every turn.
+        for text in (self._every_turn(messages, shown, after), after):
+            for tokens in (ends, self._encoder.specials):
+                if found := any_of(tokens).search(text):
+                    return _Answer(before, after, text[: found.end()], tokens[found.group()])
+        return _Answer(before, after, "", self._eos())
+
+    def _accepted(self) -> Messages:
+        """Return the first plain conversation that the template takes."""
+        refusals = []
+        for messages in _PROBES:
+            try:
+                self._render(messages, prompt=True)
+                return messages
+            except DataError as error:
+                refusals.append(error)
+        raise ModelError(str(refusals[0])) from refusals[0]
+
+    def _every_turn(self, messages: Messages, shown: str, after: str) -> str:
+        """Return the part of `after` that follows an answer inside a conversation, too."""
+        try:
+            longer = self._render([*messages, {"role": "assistant", "content": _ANSWERS[0]}, _USER], prompt=False)
+        except DataError:
+            return after
+        return _common_start(longer[len(shown) :], after) if longer.startswith(shown) else ""
+
+    def _eos(self) -> int:
+        if self.tokenizer.eos_token_id is None:
+            problem = "nothing ends an assistant turn"
+            raise ModelError(describe("tokenizer", self.folder, problem, mend="Set its eos_token"))
+        return int(self.tokenizer.eos_token_id)
 
 
 def open_chat(folder: Path | str, template: TemplateConfig | None = None) -> Chat:
     """Open a model folder's tokenizer and chat template, rendered as `template` says.
 
-    Raises `ModelError` as `load_tokenizer` does.
+    Raises `ModelError` where there is no tokenizer or template, or where they cannot serve the folder's model.
     """
     template = template or TemplateConfig(file=None, fingerprint=None, kwargs={}, date=DEFAULT_DATE)
-    text = None if template.file is None else Path(template.file).read_text("utf-8")
-    return Chat(load_tokenizer(folder, text), Path(folder), template)
-
-
-def load_tokenizer(folder: Path | str, chat_template: str | None = None) -> PreTrainedTokenizerBase:
-    """Load a model folder's tokenizer with a chat template and a pad token that never ends a turn.
-
-    Raises `ModelError` where there is no tokenizer, no template, no usable pad token, or where the vocabulary
-    outgrows the model's embedding.
-    """
-    from transformers import AutoTokenizer
-
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ModelError(describe("model folder", folder, "no such folder", mend="Give a model folder"))
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})")) from error
-    if chat_template is not None:
-        tokenizer.chat_template = chat_template
-    _check_template(tokenizer, folder)
-    _check_vocabulary(tokenizer, folder)
-    _ensure_pad(tokenizer, folder)
-    return tokenizer
-
-
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> list[int]:
-    """Return the ids of a prompt up to where the assistant's answer begins."""
-    return _render(tokenizer, messages, add_generation_prompt=True)
-
-
-def response_ids(tokenizer: PreTrainedTokenizerBase, response: Response, end_id: int) -> list[int]:
-    """Return the ids of a response, followed by the end-of-turn id where it `finished` by itself."""
-    ids = list(tokenizer(response.text, add_special_tokens=False)["input_ids"])
-    return [*ids, end_id] if response.finished else ids
-
-
-def conversation_ids(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, text: str, *, strip_bos: bool = False
-) -> list[int]:
-    """Return the ids of a whole conversation that ends with the answer `text`, as a reward model reads it.
-
-    `strip_bos` removes one leading beginning-of-sequence id: some reward models were trained without it.
-    """
-    ids = _render(tokenizer, [*messages, {"role": "assistant", "content": text}], add_generation_prompt=False)
-    if strip_bos and tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]:
-        return ids[1:]
-    return ids
-
-
-def end_of_turn_id(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> int:
-    """Return the id that ends an assistant turn: what its template writes there, else the eos id."""
-    closing = _closing_ids(tokenizer)
-    for ends in (_declared_ends(tokenizer, Path(folder)), _special_ids(tokenizer)):
-        if written := [token for token in closing if token in ends]:
-            return int(written[-1])
-    if tokenizer.eos_token_id is None:
-        raise ModelError(describe("tokenizer", folder, "nothing ends an assistant turn", mend="Set its eos_token"))
-    return int(tokenizer.eos_token_id)
-
-
-def stop_ids(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> list[int]:
-    """Return every id that ends generation: the end of turn first, then the generation config's and eos."""
-    end = end_of_turn_id(tokenizer, folder)
-    return [end, *sorted(_declared_ends(tokenizer, Path(folder)) - {end})]
+    return Chat(read_tokenizer(Path(folder), template), Path(folder), template)
 
 
 def fit_response(prompt: list[int], response: list[int], max_length: int, truncation: Truncation) -> Fitted | None:
@@ -191,93 +260,47 @@ def fit_conversation(ids: list[int], max_length: int, truncation: Truncation) ->
     return None if truncation == "drop" else (ids[-max_length:], True)
 
 
-def spare_pad(special: dict[str, int], taken: set[int | None]) -> str | None:
-    """Return the special token to pad with where none is declared: one named pad, else the last reserved one."""
-    free = sorted((name for name, i in special.items() if i not in taken), key=special.__getitem__, reverse=True)
-    for pattern in _PAD_NAMES:
-        if found := next((name for name in free if pattern.search(name)), None):
-            return found
-    return None
+def _common_start(first: str, second: str) -> str:
+    same = next((i for i, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), None)
+    return first[:same] if same is not None else min(first, second, key=len)
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool, **kwargs: Any
+# What follows serves callers that have not moved to Chat yet.
+
+
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+    """Load a model folder's tokenizer with a chat template and a pad token that never ends a turn."""
+    return open_chat(folder).tokenizer
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> list[int]:
+    """Return the ids of a prompt up to where the assistant's answer begins."""
+    return _chat(tokenizer).prompt_ids(messages)
+
+
+def response_ids(tokenizer: PreTrainedTokenizerBase, response: Response, end_id: int) -> list[int]:
+    """Return the ids of a response, followed by the end-of-turn id where it `finished` by itself."""
+    ids = list(tokenizer(response.text, add_special_tokens=False)["input_ids"])
+    return [*ids, end_id] if response.finished else ids
+
+
+def conversation_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, text: str, *, strip_bos: bool = False
 ) -> list[int]:
-    from jinja2 import TemplateError
-
-    try:
-        ids = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=False, **kwargs
-        )
-    except TemplateError as error:
-        roles = "/".join(message.get("role", "?") for message in messages)
-        raise DataError(describe("messages", roles, f"the chat template refuses them ({error})")) from error
-    return list(ids)
+    """Return the ids of a whole conversation that ends with the answer `text`, as a reward model reads it."""
+    return _chat(tokenizer).conversation_ids(messages, text, strip_bos=strip_bos)
 
 
-def _fingerprint(tokenizer: Any) -> str:
-    described = json.loads(tokenizer.backend_tokenizer.to_str()) | {"padding": None, "truncation": None}
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+def end_of_turn_id(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> int:
+    """Return the id that ends an assistant turn."""
+    return _chat(tokenizer, folder).end_id
 
 
-def _check_template(tokenizer: Any, folder: Path) -> None:
-    if not tokenizer.chat_template:
-        mend = "Add chat_template.jinja to the folder, or a chat_template to its tokenizer_config.json"
-        raise ModelError(describe("tokenizer", folder, "has no chat template", mend=mend))
+def stop_ids(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> list[int]:
+    """Return every id that ends generation: the end of turn first, then the generation config's and eos."""
+    return _chat(tokenizer, folder).stop_ids
 
 
-def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
-    size = _json(folder / "config.json").get("vocab_size")
-    if size is not None and len(tokenizer) > size:
-        problem = f"has {len(tokenizer)} tokens, the model's embedding {size} rows"
-        mend = "Resize the model's embedding yourself and save it, or remove the added tokens"
-        raise ModelError(describe("tokenizer", folder, problem, mend=mend))
-
-
-def _ensure_pad(tokenizer: Any, folder: Path) -> None:
-    """Pad by a token of its own: with pad = eos the end of a turn would be taken for padding."""
-    ends = {tokenizer.eos_token_id}
-    if tokenizer.pad_token_id is not None:
-        ends.add(end_of_turn_id(tokenizer, folder))
-        if tokenizer.pad_token_id not in ends:
-            return
-    pad = _reserved_token(tokenizer, ends)
-    if pad is None:
-        mend = "Set pad_token in tokenizer_config.json to a token of the vocabulary that no text uses"
-        problem = "has no pad token distinct from its end-of-turn token, and no reserved token to use instead"
-        raise ModelError(describe("tokenizer", folder, problem, mend=mend))
-    tokenizer.pad_token = pad
-
-
-def _reserved_token(tokenizer: Any, ends: set[int | None]) -> str | None:
-    """Return a special token that no text uses, else the unknown token, else None."""
-    taken = {*ends, tokenizer.bos_token_id}
-    special = {str(token): i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    if found := spare_pad(special, taken):
-        return found
-    return tokenizer.unk_token if tokenizer.unk_token_id not in {*taken, None} else None
-
-
-def _declared_ends(tokenizer: Any, folder: Path) -> set[int]:
-    declared = _json(folder / "generation_config.json").get("eos_token_id")
-    ids = declared if isinstance(declared, list) else [declared]
-    return {int(token) for token in (*ids, tokenizer.eos_token_id) if token is not None}
-
-
-def _closing_ids(tokenizer: Any) -> list[int]:
-    """Return what the template writes after an answer."""
-    opening = prompt_ids(tokenizer, _PROBE)
-    whole = conversation_ids(tokenizer, _PROBE, _ANSWER)
-    same = next((i for i, pair in enumerate(zip(opening, whole, strict=False)) if pair[0] != pair[1]), len(opening))
-    tail = whole[same:]
-    answer = list(tokenizer(_ANSWER, add_special_tokens=False)["input_ids"])
-    return tail[len(answer) :] if tail[: len(answer)] == answer else tail
-
-
-def _special_ids(tokenizer: Any) -> set[int]:
-    return {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Read a folder's own description, or an empty one where it has none."""
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+def _chat(tokenizer: PreTrainedTokenizerBase, folder: Path | str | None = None) -> Chat:
+    template = TemplateConfig(file=None, fingerprint=None, kwargs={}, date=DEFAULT_DATE)
+    return Chat(tokenizer, Path(folder or tokenizer.name_or_path), template)

@@ -1,0 +1,197 @@
+"""A model folder's tokenizer: loaded, checked, named by what its ids mean, and given a token to pad with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mt.config.template import TemplateConfig
+from mt.errors import ModelError, describe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_PAD_NAMES = (re.compile(r"(^|[^a-z])pad([^a-z]|$)", re.I), re.compile(r"reserved|unused", re.I))
+
+
+def read_tokenizer(folder: Path, template: TemplateConfig) -> PreTrainedTokenizerBase:
+    """Load a folder's tokenizer with the chat template that `template` names, else the folder's own.
+
+    Raises `ModelError` where there is no folder, no tokenizer, no template, a template that is no Jinja, or a
+    vocabulary that outgrows the model's embedding.
+    """
+    from transformers import AutoTokenizer
+
+    if not folder.is_dir():
+        raise ModelError(describe("model folder", folder, "no such folder", mend="Give a model folder"))
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError, AttributeError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})")) from error
+    if not tokenizer.is_fast:
+        problem = "is a Python tokenizer, which cannot tell text from special tokens"
+        raise ModelError(describe("tokenizer", folder, problem, mend="Save the model's fast tokenizer there"))
+    if template.file is not None:
+        tokenizer.chat_template = _template_file(Path(template.file), template.fingerprint)
+    _check_template(tokenizer, template.file or folder)
+    _check_vocabulary(tokenizer, folder)
+    return tokenizer
+
+
+def template_fingerprint(file: Path | str) -> str:
+    """Return the SHA-256 of a template file's content, which `TemplateConfig.fingerprint` keeps.
+
+    Raises `ModelError` where the file cannot be read.
+    """
+    return hashlib.sha256(_template_bytes(Path(file))).hexdigest()
+
+
+def fingerprint(tokenizer: Any) -> str:
+    """Return a name of what ids mean: SHA-256 of the vocabulary, the special tokens and the decoder.
+
+    Saving a tokenizer again rewrites its padding, truncation and post-processor, none of which is part of it.
+    """
+    backend = tokenizer.backend_tokenizer
+    special = sorted(i for i, token in tokenizer.added_tokens_decoder.items() if token.special)
+    decoder = backend.decoder.__getstate__() if backend.decoder is not None else b""
+    vocabulary = sorted(backend.get_vocab(with_added_tokens=True).items())
+    digest = hashlib.sha256(decoder if isinstance(decoder, bytes) else str(decoder).encode())
+    digest.update(json.dumps([special, vocabulary]).encode())
+    return digest.hexdigest()
+
+
+def special_tokens(tokenizer: Any, ends: Collection[int]) -> dict[str, int]:
+    """Return text → id of the tokens that only a template or a model may write, never a message.
+
+    Beside those that are declared special these are the added tokens that end generation.
+    """
+    added = tokenizer.added_tokens_decoder
+    return {token.content: i for i, token in added.items() if token.special or i in ends}
+
+
+def declared_ends(tokenizer: Any, folder: Path) -> list[int]:
+    """Return the ids that end generation: the tokenizer's eos, then those of generation_config.json."""
+    declared = read_json(folder / "generation_config.json").get("eos_token_id")
+    ids = declared if isinstance(declared, list) else [declared]
+    return list(dict.fromkeys(int(i) for i in (tokenizer.eos_token_id, *ids) if i is not None))
+
+
+def set_pad(tokenizer: Any, folder: Path, ends: Collection[int]) -> int:
+    """Choose the id that fills batches by the rule of `pad_token`, and tell the tokenizer.
+
+    Where no special token is free it is the first ordinary token that ends nothing, which the tokenizer does not
+    learn: it would split texts at it. Any id serves, since engines know where every row ends and read no padding.
+    """
+    template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else ""
+    rows = embedding_rows(folder)
+    special = {token.content: i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special = {token: i for token, i in special.items() if rows is None or i < rows}
+    names = {kind: getattr(tokenizer, f"{kind}_token") for kind in ("pad", "eos", "bos", "unk")}
+    pad = pad_token(special, names, {*ends, tokenizer.eos_token_id}, declared_ends(tokenizer, folder), template)
+    if pad is None:
+        return next(i for i in range(len(tokenizer)) if i not in {*ends, *special.values()})
+    tokenizer.pad_token = pad
+    return special[pad]
+
+
+def pad_token(
+    special: Mapping[str, int],
+    names: Mapping[str, str | None],
+    ends: Collection[int | None],
+    stops: Collection[int],
+    template: str,
+) -> str | None:
+    """Return the special token to pad with, None where none is free.
+
+    It is the declared one, unless that ends a turn, begins a sequence or is written by the template; then one
+    that is called pad, then a reserved one, then the unknown token, then any other that no turn contains.
+    """
+    bos = special.get(names["bos"] or "")
+    written = {i for token, i in special.items() if token in template}
+    taken = {*ends, bos, *written} - {None}
+    declared = names["pad"] or ""
+    if declared in special and special[declared] not in taken:
+        return declared
+    free = {token: i for token, i in special.items() if i not in {*taken, *stops}}
+    if found := spare_pad(free, set()):
+        return found
+    unknown = names["unk"]
+    return unknown if unknown in free else max(free, key=free.__getitem__, default=None)
+
+
+def spare_pad(special: Mapping[str, int], taken: Collection[int | None]) -> str | None:
+    """Return the special token that is made for padding or for nothing: one named pad, else the last reserved one."""
+    free = sorted((name for name, i in special.items() if i not in taken), key=special.__getitem__, reverse=True)
+    for pattern in _PAD_NAMES:
+        if found := next((name for name in free if pattern.search(name)), None):
+            return found
+    return None
+
+
+def embedding_rows(folder: Path) -> int | None:
+    """Return how many token ids the folder's model knows, None where its config does not say."""
+    config = read_json(folder / "config.json")
+    rows = config.get("vocab_size", (config.get("text_config") or {}).get("vocab_size"))
+    return None if rows is None else int(rows)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a folder's own description, or an empty one where it has none."""
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _template_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror or error})"
+        raise ModelError(describe("chat_template", file, problem, mend="Give a Jinja file")) from error
+
+
+def _template_file(file: Path, expected: str | None) -> str:
+    content = _template_bytes(file)
+    if expected is not None and hashlib.sha256(content).hexdigest() != expected:
+        mend = "Run the command again, or put the file back as it was"
+        raise ModelError(describe("chat_template", file, "has changed since this run was planned", mend=mend))
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(describe("chat_template", file, "is not UTF-8 text", mend="Give a Jinja file")) from error
+
+
+def _check_template(tokenizer: Any, place: Path | str) -> None:
+    from jinja2 import TemplateSyntaxError
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    if not tokenizer.chat_template:
+        mend = (
+            "Add chat_template.jinja to the folder, or give one by policy.chat_template=FILE (or reward.chat_template)"
+        )
+        raise ModelError(describe("tokenizer", place, "has no chat template", mend=mend))
+    try:
+        _compile_jinja_template(tokenizer.get_chat_template())
+    except TemplateSyntaxError as error:
+        problem = f"line {error.lineno} is no Jinja ({error.message})"
+        raise ModelError(describe("chat_template", place, problem, mend="Correct the template")) from error
+    except ValueError as error:
+        problem = "has several chat templates and none called default"
+        raise ModelError(describe("tokenizer", place, problem, mend="Name one of them default")) from error
+
+
+def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
+    """Refuse ids beyond the embedding, but for special tokens that neither text nor template can contain."""
+    rows = embedding_rows(folder)
+    if rows is None or len(tokenizer) <= rows:
+        return
+    template, added = tokenizer.get_chat_template(), tokenizer.added_tokens_decoder
+    needed = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id}
+    beyond = (i for i in tokenizer.get_vocab().values() if i >= rows)
+    if any(i in needed or i not in added or not added[i].special or added[i].content in template for i in beyond):
+        problem = f"has {len(tokenizer)} tokens, the model's embedding {rows} rows"
+        mend = "Resize the model's embedding yourself and save it, or remove the added tokens"
+        raise ModelError(describe("tokenizer", folder, problem, mend=mend))
