@@ -19,18 +19,19 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response y; `n_tokens` counts its own model's tokens, `finished` says that it ended by itself.
-
-    A sampled response keeps its token `ids` (the end-of-turn id included where it was generated), the fingerprint
-    of the `tokenizer` they belong to and the sampler's own raw `logprob`, summed over the ids; foreign text has none.
-    """
+    """A response y: its text, and the token ids that were sampled; foreign text (of a file, of a person) has no ids."""
 
     text: str
     n_tokens: int
+    """Tokens of its own model, without the end-of-turn token; 0 where unknown."""
     finished: bool = True
+    """Whether it ended by itself."""
     ids: list[int] | None = None
+    """Token ids exactly as sampled, the end-of-turn id included where it was generated."""
     tokenizer: str | None = None
+    """Fingerprint of the tokenizer that the ids belong to; to any other tokenizer the response is foreign text."""
     logprob: float | None = None
+    """The sampler's own log-probability, summed over `ids`: raw logits, temperature 1, no nucleus."""
 
 
 @dataclass(frozen=True, slots=True)

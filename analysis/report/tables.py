@@ -42,9 +42,14 @@ class Table:
     path: Path
 
     def read(self, columns: list[str], prompt_ids: Iterable[str] | None = None) -> pa.Table:
-        """Read columns (the prompt's id among them where prompts are chosen), for some prompts or for all."""
+        """Read columns (the prompt's id among them where prompts are chosen), for some prompts or for all.
+
+        Token ids, most of a table's bytes, are left out: a report shows text.
+        """
         with pq.ParquetFile(self.path) as file:  # read_table would import its data-set machinery
-            table = file.read(columns)
+            schema = file.metadata.schema
+            paths = [schema.column(index).path for index in range(len(schema))]
+            table = file.read([path for path in paths if path.split(".")[0] in columns and not _is_ids(path)])
         if prompt_ids is None:
             return table
         return table.filter(pc.is_in(table["prompt_id"], pa.array(sorted(prompt_ids), pa.string())))
@@ -81,7 +86,12 @@ def responses_per_prompt(samples: Table) -> float:
 def characters_per_prompt(samples: Table) -> float:
     """Return about how many characters a prompt and its responses have; the file's own sizes tell, unread."""
     metadata, columns = _sizes(samples)
-    return float(sum(column.total_uncompressed_size for column in columns)) / max(metadata.num_rows, 1)
+    sizes = (column.total_uncompressed_size for column in columns if not _is_ids(column.path_in_schema))
+    return float(sum(sizes)) / max(metadata.num_rows, 1)
+
+
+def _is_ids(path: str) -> bool:
+    return "ids" in path.split(".")
 
 
 def _sizes(table: Table) -> tuple[pq.FileMetaData, list[pq.ColumnChunkMetaData]]:
