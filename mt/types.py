@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Messages = list[dict[str, str]]
 """A conversation as chat templates take it: a list of {"role": …, "content": …}."""
@@ -30,8 +30,11 @@ class Response:
     """Token ids exactly as sampled, the end-of-turn id included where it was generated."""
     tokenizer: str | None = None
     """Fingerprint of the tokenizer that the ids belong to; to any other tokenizer the response is foreign text."""
-    logprob: float | None = None
-    """The sampler's own log-probability, summed over `ids`: raw logits, temperature 1, no nucleus."""
+    logprob: float | None = field(default=None, compare=False)
+    """The sampler's own log-probability, summed over `ids`: raw logits, temperature 1, no nucleus.
+
+    Rounding moves it with the batch, so that it makes no two responses unequal.
+    """
 
 
 @dataclass(frozen=True, slots=True)

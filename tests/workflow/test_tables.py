@@ -23,7 +23,9 @@ def test_token_ids_come_back_as_they_were(tmp_path: Path) -> None:
         Samples("z", ASK * 2, None, [Response("c", 3, False, [2**20, 0, 7], "f2", None)]),
     ]
     tables.write(tmp_path / "t.parquet", rows, Samples)
-    assert tables.read(tmp_path / "t.parquet", Samples) == rows
+    found = tables.read(tmp_path / "t.parquet", Samples)
+    assert found == rows
+    assert [one.logprob for row in found for one in row.responses] == [-0.5, None, 0.0, None]
     assert pq.read_table(tmp_path / "t.parquet")["responses"][0].as_py()[0]["ids"] == [5, 2]  # as other tools see it
 
 

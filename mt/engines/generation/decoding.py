@@ -7,6 +7,7 @@ finished rows would wait for the longest one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,13 +15,25 @@ import torch
 from mt.config.engines import DecodingConfig
 from mt.engines.generation.cache import open_cache
 from mt.engines.generation.prompts import Ready
-from mt.engines.generation.sampler import draw, stream_key
+from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _RETIRE_SHARE = 1 / 8
 """Share of finished rows at which a batch is made smaller: each time costs one copy of the key-value cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was drawn of one response: token ids up to and including the end token, and their log-probability.
+
+    `logprob` is None for greedy responses: their draw needs no sum over the vocabulary.
+    """
+
+    ids: list[int]
+    finished: bool
+    logprob: float | None
 
 
 class Batch:
@@ -35,16 +48,19 @@ class Batch:
         self.room_R = torch.tensor([row.room for row in ready], device=device).repeat_interleave(copies)
         self.rows_R = torch.arange(len(keys), device=device)
         longest = max(row.room for row in ready)
+        self.logprob_R = torch.zeros(len(keys), dtype=torch.float64, device=device)
         self.tokens_RS = torch.full((len(keys), longest), -1, dtype=torch.long, device=device)
 
     @torch.inference_mode()
-    def decode(self, stop: Sequence[int], pad_id: int) -> list[tuple[list[int], bool]]:
-        """Return (token ids without the end token, whether it ended by itself) for each row, in order."""
+    def decode(self, stop: Sequence[int], pad_id: int) -> list[Drawn]:
+        """Return what was drawn for each row, in order."""
         logits_RV = self._read_prompts(pad_id)
         stop_E = torch.tensor(list(stop), device=self.model.device)
         for step in range(self.tokens_RS.shape[1]):
             ids_R = draw(logits_RV, self.keys_R, step, self.decoding.temperature, self.decoding.top_p)
             self.tokens_RS[self.rows_R, step] = ids_R
+            if self.decoding.temperature > 0:  # a row that is finished but not retired yet goes on drawing in vain
+                self.logprob_R[self.rows_R] += raw_logprobs(logits_RV, ids_R).where(self.alive_R, 0.0)
             self.alive_R &= ~torch.isin(ids_R, stop_E) & (self.room_R > step + 1)
             alive = int(self.alive_R.sum())
             if not alive:
@@ -53,7 +69,9 @@ class Batch:
                 ids_R = self._retire(ids_R)
             logits_RV = self._step(ids_R)
         rooms = [row.room for row in self.ready for _ in range(self.copies)]
-        return [_cut(ids[:room], stop) for ids, room in zip(self.tokens_RS.tolist(), rooms, strict=True)]
+        sums = self.logprob_R.tolist() if self.decoding.temperature > 0 else [None] * len(rooms)
+        drawn = zip(self.tokens_RS.tolist(), rooms, sums, strict=True)
+        return [Drawn(*_cut(ids[:room], stop), logprob) for ids, room, logprob in drawn]
 
     def _read_prompts(self, pad_id: int) -> Tensor:
         """Pass the prompts (N rows, padded on the left) and repeat what is kept of them K times."""
@@ -98,6 +116,7 @@ class Batch:
 
 
 def _cut(ids: list[int], stop: Sequence[int]) -> tuple[list[int], bool]:
-    """Return the ids before the first end token, and whether there is one."""
+    """Return the ids up to and including the first end token, and whether there is one."""
     end = next((index for index, token in enumerate(ids) if token in stop or token < 0), len(ids))
-    return ids[:end], end < len(ids) and ids[end] >= 0
+    finished = end < len(ids) and ids[end] >= 0
+    return ids[: end + 1] if finished else ids[:end], finished

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mt.config.engines import DecodingConfig, TransformersGenerator, VllmGenerator
 from mt.engines.models import check_context
-from mt.engines.text import prompt_ids
+from mt.engines.text import Chat
 from mt.errors import ConfigError, describe
 from mt.types import Prompt
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +24,7 @@ class Ready:
 
 def fit_prompts(
     prompts: Sequence[Prompt],
-    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
     config: TransformersGenerator | VllmGenerator,
     decoding: DecodingConfig,
 ) -> tuple[list[Ready], dict[str, int]]:
@@ -40,7 +36,7 @@ def fit_prompts(
     longest = longest_prompt(config.min_response_tokens, decoding)
     ready, counts = [], {"prompts": len(prompts), "prompts_dropped": 0, "prompts_truncated": 0}
     for prompt in prompts:
-        ids = prompt_ids(tokenizer, prompt.messages)
+        ids = chat.prompt_ids(prompt.messages)
         if len(ids) > longest and config.long_prompts == "drop":
             counts["prompts_dropped"] += 1
             continue

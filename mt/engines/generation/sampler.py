@@ -45,6 +45,12 @@ def draw(logits_RV: Tensor, keys_R: Tensor, step: int, temperature: float, top_p
     return ids_RM.gather(-1, choice_R)[:, 0]
 
 
+def raw_logprobs(logits_RV: Tensor, ids_R: Tensor) -> Tensor:
+    """Return log π(token) of one token a row (float64) from raw logits: temperature 1 and no nucleus."""
+    logits_RV = logits_RV.float()
+    return (logits_RV.gather(-1, ids_R[:, None])[:, 0] - logits_RV.logsumexp(-1)).double()
+
+
 def nucleus(logits_RV: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
     """Return (logits, token ids) of each row's nucleus, most likely first; shorter rows are filled with -inf.
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mt.config.engines import DecodingConfig, VllmGenerator
+from mt.config.template import TemplateConfig
 from mt.engines.generation.prompts import check_decoding, fit_prompts
 from mt.engines.generation.sampler import prompt_seed
 from mt.engines.models import check_model
-from mt.engines.text import load_tokenizer, stop_ids
+from mt.engines.text import open_chat
 from mt.engines.vllm_pool import device_groups, run_vllm
-from mt.types import Prompt, Response, Samples
+from mt.types import Prompt, Samples
 
 _WORKER = "mt.engines.generation.vllm_worker"
 
@@ -21,13 +22,12 @@ _WORKER = "mt.engines.generation.vllm_worker"
 class VllmEngine:
     """A policy behind vLLM; see `Generator`. Nothing stays on the GPUs between two calls."""
 
-    def __init__(self, config: VllmGenerator, folder: Path):
+    def __init__(self, config: VllmGenerator, folder: Path, template: TemplateConfig | None):
         """Check that the policy can serve, before any process is started."""
         device_groups(config)
         check_model(folder, "policy")
         self.config, self.folder = config, folder
-        self.tokenizer = load_tokenizer(folder)
-        self.stop = stop_ids(self.tokenizer, folder)
+        self.chat = open_chat(folder, template)
         self.counts: dict[str, int] = {}
 
     def sample(
@@ -35,7 +35,8 @@ class VllmEngine:
     ) -> Iterator[Samples]:
         """Yield each prompt's responses as a worker finishes them."""
         for prompt, rows in self._asked(prompts, decoding, seed, skip):
-            responses = [self._response(ids, reason) for ids, reason, _ in rows] * (decoding.samples // len(rows))
+            found = [self.chat.response(ids, finished=why == "stop", logprob=logprob) for ids, why, logprob, _ in rows]
+            responses = found * (decoding.samples // len(rows))
             yield Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)
 
     def first_tokens(
@@ -45,16 +46,16 @@ class VllmEngine:
         decoding = DecodingConfig(samples=1, temperature=0.0, top_p=1.0, max_new_tokens=1, max_length=max_length)
         for prompt, rows in self._asked(prompts, decoding, 0, (), most):
             found: dict[str, float] = {}
-            for token, logprob in rows[0][2]:
-                found.setdefault(str(self.tokenizer.decode([token])), logprob)  # likeliest first
+            for token, logprob in rows[0][3]:
+                found.setdefault(self.chat.decode([token]), logprob)  # likeliest first
             yield prompt.prompt_id, found
 
     def _asked(
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str], most: int = 0
     ) -> Iterator[tuple[Prompt, list[Any]]]:
-        """Yield each prompt with what the worker says of its copies: token ids, finish reason, first alternatives."""
+        """Yield each prompt with its copies: ids, finish reason, log-probability, the first token's alternatives."""
         check_decoding(self.folder, decoding)
-        ready, self.counts = fit_prompts(prompts, self.tokenizer, self.config, decoding)
+        ready, self.counts = fit_prompts(prompts, self.chat, self.config, decoding)
         copies = 1 if decoding.temperature == 0 else decoding.samples
         items = (
             [number, row.ids, row.room, prompt_seed(seed, row.prompt.prompt_id, decoding.samples)]
@@ -67,19 +68,14 @@ class VllmEngine:
             "copies": copies,
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
-            "stop": self.stop,
+            "stop": self.chat.stop_ids,
             "alternatives": most,
         }
         for number, rows in run_vllm(self.config, _WORKER, request, items):
             yield ready[number].prompt, rows
 
-    def _response(self, ids: list[int], reason: str) -> Response:
-        finished = reason == "stop"
-        ids = ids[:-1] if finished and ids and ids[-1] in self.stop else ids
-        return Response(str(self.tokenizer.decode(ids, skip_special_tokens=True)), len(ids), finished)
-
 
 @contextmanager
-def open_vllm(config: VllmGenerator, folder: Path) -> Iterator[VllmEngine]:
+def open_vllm(config: VllmGenerator, folder: Path, template: TemplateConfig | None) -> Iterator[VllmEngine]:
     """Prepare a policy for vLLM."""
-    yield VllmEngine(config, folder)
+    yield VllmEngine(config, folder, template)

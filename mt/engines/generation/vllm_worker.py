@@ -11,7 +11,7 @@ from mt.engines.workers import read_items, read_request
 
 
 def main() -> None:
-    """Sample the request's prompts; each result is a list of [token ids, finish reason, first alternatives]."""
+    """Sample the request's prompts; each result is a list of [token ids, finish reason, logprob, alternatives]."""
     request, folder = read_request()
     from vllm import LLM
 
@@ -32,7 +32,7 @@ def _prompts(request: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[
             max_tokens=room,
             seed=seed,
             stop_token_ids=request["stop"],
-            logprobs=request["alternatives"] or None,
+            logprobs=request["alternatives"],  # 0: those of the sampled tokens, from raw logits (logprobs_mode)
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -42,7 +42,7 @@ def _prompts(request: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[
 def _responses(output: Any) -> list[list[Any]]:
     ordered = sorted(output.outputs, key=lambda response: response.index)
     return [
-        [list(response.token_ids), response.finish_reason, _alternatives(response.logprobs)] for response in ordered
+        [list(one.token_ids), one.finish_reason, one.cumulative_logprob, _alternatives(one.logprobs)] for one in ordered
     ]
 
 

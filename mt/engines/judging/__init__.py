@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mt.config.judge import GoldJudge, JudgeConfig, OpenAIJudge, RewardModelJudge
+from mt.config.template import TemplateConfig
 from mt.engines.judging.gold_judge import GoldAsker, Prefer
 from mt.engines.judging.protocol import Asker, Judge
 from mt.engines.judging.template import Style
@@ -27,6 +28,7 @@ def open_judge(
     cache: Path | None,
     model: Path | None = None,
     version: str = "",
+    chat_template: TemplateConfig | None = None,
     prefer: Prefer | None = None,
     announce: Announce = lambda line: None,
 ) -> Iterator[Judge]:
@@ -38,6 +40,7 @@ def open_judge(
         cache: Folder of judgments by content, shared by runs; None keeps nothing.
         model: The folder of the judge's model (reward_model, transformers, vllm).
         version: What tells this judge from others of its name: a model's fingerprint, a world's settings.
+        chat_template: How that model's conversations are rendered; None takes its folder's own template.
         prefer: The oracle (gold): messages, first text, second text → preference in [1, 2].
         announce: Told the expected cost before the first paid call.
 
@@ -45,7 +48,7 @@ def open_judge(
         JudgeError: the judge lacks what it needs.
         ConfigError: a template cannot be used.
     """
-    judge = Judge(_asker(config, style, model, version, prefer, announce), style, cache)
+    judge = Judge(_asker(config, style, model, version, chat_template, prefer, announce), style, cache)
     try:
         yield judge
     finally:
@@ -68,6 +71,7 @@ def _asker(
     style: Style,
     model: Path | None,
     version: str,
+    chat_template: TemplateConfig | None,
     prefer: Prefer | None,
     announce: Announce,
 ) -> Asker:
@@ -84,7 +88,7 @@ def _asker(
     if isinstance(config, RewardModelJudge):
         from mt.engines.judging.reward_model_judge import RewardModelAsker
 
-        return RewardModelAsker(config, model, version, style)
+        return RewardModelAsker(config, model, version, style, chat_template)
     from mt.engines.judging.local_judge import LocalAsker
 
-    return LocalAsker(config, model, version, style)
+    return LocalAsker(config, model, version, style, chat_template)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mt.config.engines import DecodingConfig
 from mt.config.judge import TransformersJudge, VllmJudge
+from mt.config.template import TemplateConfig
 from mt.engines.generation import open_generator
 from mt.engines.generation.vllm import open_vllm
 from mt.engines.judging.answers import NAMES, preference_from_logprobs, read_answer, read_logprobs
@@ -24,15 +25,23 @@ _NAME_TOKENS = 4  # room for a space or a quotation mark around m or M
 class LocalAsker:
     """Asks a model folder through the project's own engines."""
 
-    def __init__(self, config: TransformersJudge | VllmJudge, model: Path, version: str, style: Style):
+    def __init__(
+        self,
+        config: TransformersJudge | VllmJudge,
+        model: Path,
+        version: str,
+        style: Style,
+        chat_template: TemplateConfig | None,
+    ):
         """Take the judge model's folder and its fingerprint, which is the judge's version."""
         choice = config.preference_template if style == "preference" else config.verdict_template
-        self._config, self._model, self._style = config, model, style
+        self._config, self._model, self._style, self._chat_template = config, model, style, chat_template
         self._template = load_template(choice, style)
         self.name: str = config.name
         self.version = f"{version}/{self._template.digest[:8]}"
         self.identity: Mapping[str, Any] = {
             "template": self._template.digest,
+            "chat_template": chat_template.identity() if chat_template else None,
             "max_length": config.max_length,
             "max_tokens": config.max_tokens,
             "generator": config.generator.identity(),
@@ -57,7 +66,7 @@ class LocalAsker:
         """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
         assert isinstance(self._config, VllmJudge)
         length, most = self._config.max_length, self._config.top_logprobs
-        with open_vllm(self._config.generator, self._model) as engine:
+        with open_vllm(self._config.generator, self._model, self._chat_template) as engine:
             found = engine.first_tokens(self._prompts(questions), length, most)
             answers = ((int(name), read_logprobs(top)) for name, top in found)
             yield from _and_too_long(answers, len(questions))
@@ -73,8 +82,8 @@ class LocalAsker:
             for name in NAMES
         ]
         found: dict[int, float] = {}
-        length = self._config.max_length
-        for at, value, _ in response_logprobs(self._config.logprobs, self._model, rows, length, "drop"):
+        length, template = self._config.max_length, self._chat_template
+        for at, value, _ in response_logprobs(self._config.logprobs, self._model, rows, length, "drop", template):
             found[at] = value
             index, other = at // 2, at ^ 1
             if other in found:
@@ -86,7 +95,7 @@ class LocalAsker:
         decoding = DecodingConfig(
             samples=1, temperature=0.0, top_p=1.0, max_new_tokens=tokens, max_length=self._config.max_length
         )
-        with open_generator(self._config.generator, self._model) as generator:
+        with open_generator(self._config.generator, self._model, self._chat_template) as generator:
             found = generator.sample(self._prompts(questions), decoding, seed=0)
             answers = ((int(row.prompt_id), read_answer(row.responses[0].text, self._style)) for row in found)
             yield from _and_too_long(answers, len(questions))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.config.judge import RewardModelJudge
+from mt.config.template import TemplateConfig
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.protocol import Keep, Question, computed
 from mt.engines.judging.template import Style
@@ -18,11 +19,14 @@ from mt.types import Messages
 class RewardModelAsker:
     """P(second ≻ first) = σ(r(second) − r(first)); equal rewards are a draw."""
 
-    def __init__(self, config: RewardModelJudge, model: Path, version: str, style: Style):
+    def __init__(
+        self, config: RewardModelJudge, model: Path, version: str, style: Style, chat_template: TemplateConfig | None
+    ):
         """Take the reward model's folder and its fingerprint, which is the judge's version."""
         self.name, self.version = "reward_model", version
-        self.identity: Mapping[str, Any] = config.scorer.identity()
-        self._config, self._model, self._style = config, model, style
+        rendered = chat_template.identity() if chat_template else None
+        self.identity: Mapping[str, Any] = {**config.scorer.identity(), "chat_template": rendered}
+        self._config, self._model, self._style, self._chat_template = config, model, style, chat_template
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Score every different response once, and yield a comparison as soon as both of its rewards are known."""
@@ -33,7 +37,7 @@ class RewardModelAsker:
             for name in set(names):
                 waiting.setdefault(name, []).append(index)
         rewards: dict[str, float] = {}
-        with open_scorer(self._config.scorer, self._model) as scorer:
+        with open_scorer(self._config.scorer, self._model, self._chat_template) as scorer:
             for name in self._scored(scorer, items, rewards):
                 for index in waiting[name]:
                     if all(side in rewards for side in sides[index]):

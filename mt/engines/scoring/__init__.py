@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mt.config.engines import ScorerConfig, TransformersScorer
+from mt.config.template import TemplateConfig
 from mt.types import Messages
 
 Item = tuple[Messages, str, bool]
@@ -34,15 +35,18 @@ class Scorer(Protocol):
         ...
 
 
-def open_scorer(config: ScorerConfig, model: Path) -> AbstractContextManager[Scorer]:
+def open_scorer(
+    config: ScorerConfig, model: Path, template: TemplateConfig | None = None
+) -> AbstractContextManager[Scorer]:
     """Open the reward model in folder `model` with the engine `config.name`; memory is given back at the end.
 
+    `template` says how conversations are rendered; None takes the folder's own template with its default settings.
     Raises `ModelError` for a folder that cannot serve, before any weight is loaded.
     """
     if isinstance(config, TransformersScorer):
         from mt.engines.scoring.transformers import open_transformers
 
-        return open_transformers(config, Path(model))
+        return open_transformers(config, Path(model), template)
     from mt.engines.scoring.vllm import open_vllm
 
-    return open_vllm(config, Path(model))
+    return open_vllm(config, Path(model), template)

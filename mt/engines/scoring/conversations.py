@@ -7,25 +7,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mt.config.engines import TransformersScorer, VllmScorer
-from mt.engines.text import conversation_ids
+from mt.engines.text import Chat
 from mt.errors import EngineError, describe
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from mt.engines.scoring import Item
 
 
 def fit_items(
     items: Sequence[Item],
-    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
     config: TransformersScorer | VllmScorer,
     counts: dict[str, int],
 ) -> list[list[int]]:
     """Return each conversation's token ids, cut on the left to `max_length`; adds to `counts`."""
     rows = []
     for messages, text, _finished in items:
-        ids = conversation_ids(tokenizer, messages, text, strip_bos=config.strip_bos)
+        ids = chat.conversation_ids(messages, text, strip_bos=config.strip_bos)
         rows.append(ids[-config.max_length :])
         counts["conversations"] += 1
         counts["tokens"] += len(rows[-1])

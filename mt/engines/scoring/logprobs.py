@@ -6,31 +6,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from mt.config.engines import LogProbsConfig
+from mt.config.template import TemplateConfig
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite
 from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
-from mt.engines.text import (
-    Fitted,
-    Truncation,
-    end_of_turn_id,
-    fit_response,
-    load_tokenizer,
-    prompt_ids,
-    response_ids,
-)
+from mt.engines.text import Fitted, Truncation, fit_response, open_chat
 from mt.engines.workers import run_workers, visible_gpus
 from mt.types import Messages, Response
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Rows = Sequence[tuple[Messages, Response]]
 _WORKER = "mt.engines.scoring.logprobs_worker"
@@ -42,37 +32,55 @@ def response_logprobs(
     rows: Rows,
     max_length: int,
     truncation: Truncation = "left",
+    template: TemplateConfig | None = None,
 ) -> Iterator[tuple[int, float, int]]:
     """Yield (index of the row, Σ log π(token), number of response tokens summed), in no particular order.
 
-    Sequences are formed exactly as in training (§5.1, Eq. 2): prompt, response, end-of-turn token where it
-    finished, fitted into `max_length` by `truncation`. A row that training would drop yields (index, nan, 0).
-    With device=auto the rows of several windows are shared among the GPUs. Raises `EngineError` where a sum is not
-    finite.
+    Sequences are formed exactly as in training (§5.1, Eq. 2): the prompt rendered by `template`, then the response's
+    ids as sampled (foreign text is tokenised), fitted into `max_length` by `truncation`. A row that training would
+    drop yields (index, nan, 0). With device=auto the rows of several windows are shared among the GPUs. Raises
+    `EngineError` where a sum is not finite.
     """
     folder = Path(model)
     check_context(folder, max_length, "max_length")
     gpus = visible_gpus()[: -(-len(rows) // WINDOW)] if config.device == "auto" else []
-    here = (config, folder, rows, max_length, truncation)
+    here = (config, folder, rows, max_length, truncation, template)
     yield from _on_gpus(*here, gpus) if len(gpus) > 1 else _in_this_process(*here)
 
 
 def _on_gpus(
-    config: LogProbsConfig, folder: Path, rows: Rows, max_length: int, truncation: Truncation, gpus: Sequence[str]
+    config: LogProbsConfig,
+    folder: Path,
+    rows: Rows,
+    max_length: int,
+    truncation: Truncation,
+    template: TemplateConfig | None,
+    gpus: Sequence[str],
 ) -> Iterator[tuple[int, float, int]]:
     """Share the rows among processes, one per GPU."""
     settings = config.model_copy(update={"threads": config.threads or 1}).model_dump()
-    request = {"config": settings, "model": str(folder), "max_length": max_length, "truncation": truncation}
+    request = {
+        "config": settings,
+        "model": str(folder),
+        "max_length": max_length,
+        "truncation": truncation,
+        "template": template.model_dump() if template else None,
+    }
     items = ([index, messages, asdict(response)] for index, (messages, response) in enumerate(rows))
     found = run_workers(_WORKER, request, items, [[gpu] for gpu in gpus], {"HF_HUB_OFFLINE": "1"})
     yield from ((index, value, tokens) for index, value, tokens in found)
 
 
 def _in_this_process(
-    config: LogProbsConfig, folder: Path, rows: Rows, max_length: int, truncation: Truncation
+    config: LogProbsConfig,
+    folder: Path,
+    rows: Rows,
+    max_length: int,
+    truncation: Truncation,
+    template: TemplateConfig | None,
 ) -> Iterator[tuple[int, float, int]]:
     with cpu_threads(config.threads):
-        policy = _Policy(config, folder)
+        policy = _Policy(config, folder, template)
         try:
             tokenised = (
                 (window, [policy.fit(rows[index], max_length, truncation) for index in window])
@@ -87,17 +95,16 @@ def _in_this_process(
 
 
 class _Policy:
-    def __init__(self, config: LogProbsConfig, folder: Path):
+    def __init__(self, config: LogProbsConfig, folder: Path, template: TemplateConfig | None):
         self.config = config
-        self.tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
-        self.end_id = end_of_turn_id(self.tokenizer, folder)
+        self.chat = open_chat(folder, template)
         self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
         self.head = output_head(self.model)
 
     def fit(self, row: tuple[Messages, Response], max_length: int, truncation: Truncation) -> Fitted | None:
         messages, response = row
-        ids = response_ids(self.tokenizer, response, self.end_id)
-        return fit_response(prompt_ids(self.tokenizer, messages), ids, max_length, truncation)
+        prompt, answer = self.chat.prompt_ids(messages), self.chat.response_ids(messages, response)
+        return fit_response(prompt, answer, max_length, truncation)
 
     def logprobs(self, rows: Sequence[Fitted | None]) -> Iterator[tuple[int, float, int]]:
         """Yield (index, sum, tokens) of the rows of one window, those that were dropped first."""
@@ -115,7 +122,7 @@ class _Policy:
     @torch.inference_mode()
     def sums(self, batch: Sequence[Fitted]) -> list[float]:
         """Return the summed log-probabilities of sequences that form one batch."""
-        ids_BT = pad_right([row.prompt + row.response for row in batch], self.tokenizer.pad_token_id, self.model.device)
+        ids_BT = pad_right([row.prompt + row.response for row in batch], self.chat.pad_id, self.model.device)
         hidden_BTD = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
         lengths = [len(row.response) for row in batch]
         where_R = predicting_positions([len(row.prompt) for row in batch], lengths, ids_BT.shape[1]).to(ids_BT.device)

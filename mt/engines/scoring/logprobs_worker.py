@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from mt.config.engines import LogProbsConfig
+from mt.config.template import TemplateConfig
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.workers import RESULTS, read_items, read_request
 from mt.types import Response
@@ -19,7 +20,8 @@ def main() -> None:
     for index, messages, response in read_items(folder):
         indices.append(index)
         rows.append((messages, Response(**response)))
-    sums = response_logprobs(config, model, rows, request["max_length"], request["truncation"])
+    template = TemplateConfig.model_validate(request["template"]) if request["template"] else None
+    sums = response_logprobs(config, model, rows, request["max_length"], request["truncation"], template)
     with (folder / RESULTS).open("a", encoding="utf-8") as file:
         for at, value, tokens in sums:
             file.write(json.dumps([indices[at], value, tokens]) + "\n")

@@ -11,12 +11,13 @@ import torch
 from torch.nn.functional import linear
 
 from mt.config.engines import TransformersScorer
+from mt.config.template import TemplateConfig
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite, fit_items
 from mt.engines.scoring.windows import ahead, pad_right, windows
-from mt.engines.text import load_tokenizer
+from mt.engines.text import open_chat
 
 if TYPE_CHECKING:
     from mt.engines.scoring import Item
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 class LocalScorer:
     """A reward model in this process; see `Scorer`."""
 
-    def __init__(self, config: TransformersScorer, folder: Path):
+    def __init__(self, config: TransformersScorer, folder: Path, template: TemplateConfig | None):
         """Load the reward model and its tokenizer."""
         check_context(folder, config.max_length, "scorer.max_length")
         self.config = config
-        self.tokenizer = load_tokenizer(folder)
+        self.chat = open_chat(folder, template)
         self.model: Any = load_model(folder, "reward", choose_dtype(config.dtype), choose_device(config.device))
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
 
@@ -49,7 +50,7 @@ class LocalScorer:
 
     def _rows(self, items: Sequence[Item]) -> Iterator[tuple[range, list[list[int]]]]:
         for window in windows(len(items)):
-            yield window, fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
+            yield window, fit_items([items[i] for i in window], self.chat, self.config, self.counts)
 
     @torch.inference_mode()
     def rewards(self, rows: Sequence[Sequence[int]]) -> list[float]:
@@ -58,7 +59,7 @@ class LocalScorer:
         The last token is found by length, never by its value; causal attention needs no mask for padding on the
         right. The head multiplies in float32: a bfloat16 reward would tie responses that differ by 1%.
         """
-        ids_BT = pad_right(rows, self.tokenizer.pad_token_id, self.model.device)
+        ids_BT = pad_right(rows, self.chat.pad_id, self.model.device)
         hidden_BTD = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
         last_B = torch.tensor([len(row) - 1 for row in rows], device=ids_BT.device)
         hidden_BD = hidden_BTD[torch.arange(len(rows), device=ids_BT.device), last_B]
@@ -67,10 +68,12 @@ class LocalScorer:
 
 
 @contextmanager
-def open_transformers(config: TransformersScorer, folder: Path) -> Iterator[LocalScorer]:
+def open_transformers(
+    config: TransformersScorer, folder: Path, template: TemplateConfig | None
+) -> Iterator[LocalScorer]:
     """Load a reward model for the length of a block."""
     with cpu_threads(config.threads):
-        scorer = LocalScorer(config, folder)
+        scorer = LocalScorer(config, folder, template)
         try:
             yield scorer
         finally:

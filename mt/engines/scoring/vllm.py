@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mt.config.engines import VllmScorer
+from mt.config.template import TemplateConfig
 from mt.engines.models import check_context, check_model
 from mt.engines.scoring.conversations import finite, fit_items
 from mt.engines.scoring.windows import windows
-from mt.engines.text import load_tokenizer
+from mt.engines.text import open_chat
 from mt.engines.vllm_pool import device_groups, run_vllm
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ _WORKER = "mt.engines.scoring.vllm_worker"
 class VllmRewards:
     """A reward model behind vLLM; see `Scorer`. Nothing stays on the GPUs between two calls."""
 
-    def __init__(self, config: VllmScorer, folder: Path):
+    def __init__(self, config: VllmScorer, folder: Path, template: TemplateConfig | None):
         """Check that the reward model can serve, before any process is started."""
         device_groups(config)
         check_model(folder, "reward")
         check_context(folder, config.max_length, "scorer.max_length")
         self.config, self.folder = config, folder
-        self.tokenizer = load_tokenizer(folder)
+        self.chat = open_chat(folder, template)
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
 
     def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
@@ -41,11 +42,11 @@ class VllmRewards:
 
     def _rows(self, items: Sequence[Item], skip: Collection[int]) -> Iterator[tuple[int, list[int]]]:
         for window in windows(len(items)):
-            rows = fit_items([items[i] for i in window], self.tokenizer, self.config, self.counts)
+            rows = fit_items([items[i] for i in window], self.chat, self.config, self.counts)
             yield from ((index, row) for index, row in zip(window, rows, strict=True) if index not in skip)
 
 
 @contextmanager
-def open_vllm(config: VllmScorer, folder: Path) -> Iterator[VllmRewards]:
+def open_vllm(config: VllmScorer, folder: Path, template: TemplateConfig | None) -> Iterator[VllmRewards]:
     """Prepare a reward model for vLLM."""
-    yield VllmRewards(config, folder)
+    yield VllmRewards(config, folder, template)

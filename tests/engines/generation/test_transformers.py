@@ -14,7 +14,7 @@ from mt.config.engines import DecodingConfig, TransformersGenerator
 from mt.engines.generation import open_generator
 from mt.engines.text import load_tokenizer, prompt_ids
 from mt.errors import EngineError, ModelError
-from mt.types import Prompt, Response, Samples
+from mt.types import Prompt, Samples
 from tests.engines.settings import decoding_config, generator_config
 from tests.engines.tiny import WORDS, tiny_policy
 
@@ -95,8 +95,27 @@ def test_greedy_responses_equal_those_of_transformers(policy: Path) -> None:
         out = model.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0, eos_token_id=2)
         new = out[0, ids.shape[1] :].tolist()
         text = tokenizer.decode(new, skip_special_tokens=True)
-        expected = Response(text, len(new) - (new[-1] == 2), new[-1] == 2)
-        assert found[prompt.prompt_id].responses == [expected, expected]
+        expected = (text, len(new) - (new[-1] == 2), new[-1] == 2, new)
+        for one in found[prompt.prompt_id].responses:
+            assert (one.text, one.n_tokens, one.finished, one.ids) == expected
+
+
+def test_responses_keep_their_ids_and_the_raw_log_probability_of_them(policy: Path) -> None:
+    """Compared with the model's own logits on prompt and ids, one row at a time; the nucleus and 0.8 play no part."""
+    tokenizer, model = load_tokenizer(policy), AutoModelForCausalLM.from_pretrained(policy)
+    for samples in answers(policy, config=generator_config(batch_tokens=300)).values():
+        prompt = tokenizer.apply_chat_template(samples.messages, add_generation_prompt=True, return_dict=False)
+        for response in samples.responses:
+            ids = response.ids
+            assert ids is not None
+            assert response.finished == (ids[-1] == 2)
+            assert 2 not in ids[:-1]
+            assert response.n_tokens == len(ids) - response.finished
+            assert response.text == tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            with torch.no_grad():
+                logps = model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
+            own = sum(float(logps[len(prompt) + t - 1, token]) for t, token in enumerate(ids))
+            assert response.logprob == pytest.approx(own, abs=1e-4)
 
 
 def test_sampled_frequencies_match_the_policy(policy: Path) -> None:

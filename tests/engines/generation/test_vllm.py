@@ -14,6 +14,7 @@ from mt.engines.generation import open_generator
 from mt.engines.generation import vllm as engine
 from mt.engines.generation.sampler import prompt_seed
 from mt.engines.generation.vllm import open_vllm
+from mt.engines.text import open_chat
 from mt.errors import ModelError
 from mt.types import Prompt, Response, Samples
 from tests.engines.generation.test_transformers import PROMPTS, answers
@@ -41,7 +42,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         requests.update(request, items=list(items))
         for number, *_ in reversed(requests["items"]):
             best = [[BLUE, -0.5], [RED, -1.0]][: request["alternatives"]]
-            rows = [[[RED, BLUE, END], "stop", best], [[RED, BLUE], "length", best]]
+            rows = [[[RED, BLUE, END], "stop", -2.5, best], [[RED, BLUE], "length", None, best]]
             yield number, [rows[k % 2] for k in range(request["copies"])]
 
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
@@ -49,14 +50,20 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return requests
 
 
-def test_responses_are_decoded_without_their_end_token(policy: Path, seen: dict[str, Any]) -> None:
+def test_responses_keep_their_ids_and_are_decoded_without_their_end_token(policy: Path, seen: dict[str, Any]) -> None:
     with open_generator(vllm_generator_config(), policy) as generator:
         found = {samples.prompt_id: samples for samples in generator.sample(PROMPTS, decoding_config(), 1)}
     assert found.keys() == {prompt.prompt_id for prompt in PROMPTS}
-    finished, cut = Response("red blue", 2, True), Response("red blue", 2, False)
+    finished, cut = seen_as([RED, BLUE, END], True, policy), seen_as([RED, BLUE], False, policy)
     assert found["p3"] == Samples("p3", PROMPTS[3].messages, "s", [finished, cut, finished])
+    assert [response.logprob for response in found["p3"].responses] == [-2.5, None, -2.5]
+    assert seen["alternatives"] == 0
     assert seen["stop"][0] == END
     assert all(room <= 12 and len(ids) + room <= 64 for _, ids, room, _ in seen["items"])
+
+
+def seen_as(ids: list[int], finished: bool, policy: Path) -> Response:
+    return Response("red blue", 2, finished, ids, open_chat(policy).fingerprint)
 
 
 def test_only_missing_prompts_are_sent_with_seeds_of_their_own(policy: Path, seen: dict[str, Any]) -> None:
@@ -72,11 +79,11 @@ def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, seen: dict[st
     with open_generator(vllm_generator_config(), policy) as generator:
         found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
     assert seen["copies"] == 1
-    assert all(samples.responses == [Response("red blue", 2, True)] * 3 for samples in found)
+    assert all(samples.responses == [seen_as([RED, BLUE, END], True, policy)] * 3 for samples in found)
 
 
 def test_first_tokens_are_told_by_their_text(policy: Path, seen: dict[str, Any]) -> None:
-    with open_vllm(vllm_generator_config(), policy) as found:
+    with open_vllm(vllm_generator_config(), policy, None) as found:
         told = dict(found.first_tokens(PROMPTS, 64, 2))
     assert told == {prompt.prompt_id: {"blue": -0.5, "red": -1.0} for prompt in PROMPTS}
     assert (seen["alternatives"], seen["temperature"]) == (2, 0)

@@ -11,13 +11,14 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoModelForCausalLM
 
+from mt.engines.generation import open_generator
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
 from mt.engines.scoring import logprobs
 from mt.engines.scoring.logprobs import response_logprobs
-from mt.engines.text import load_tokenizer, prompt_ids
+from mt.engines.text import load_tokenizer, open_chat, prompt_ids
 from mt.errors import EngineError
-from mt.types import Messages, Response
-from tests.engines.settings import logprobs_config
+from mt.types import Messages, Prompt, Response
+from tests.engines.settings import decoding_config, generator_config, logprobs_config
 from tests.engines.tiny import WORDS, tiny_policy
 
 END = 2
@@ -55,6 +56,31 @@ def test_sums_equal_those_of_the_full_logits(policy: Path, batch_tokens: int) ->
     for i, row in enumerate(ROWS):
         value, n = by_full_logits(policy, row)
         assert found[i] == (pytest.approx(value, abs=1e-4), n)
+
+
+def test_sampled_ids_are_summed_as_sampled_and_foreign_text_in_its_own_ids(policy: Path) -> None:
+    """Ids that no tokenizer makes of the text: the pass has to read them, unless another tokenizer sampled them."""
+    chat = open_chat(policy)
+    asked, odd = ROWS[3][0], [*chat.tokenizer("red blue")["input_ids"], 5, 8, END]
+    sampled = Response("red blue fox", 4, True, odd, chat.fingerprint)
+    foreign = Response("red blue fox", 4, True, odd, "another tokenizer")
+    rows = [(asked, sampled), (asked, foreign), (asked, Response("red blue fox", 3))]
+    found = {i: (value, n) for i, value, n in response_logprobs(logprobs_config(), policy, rows, 64)}
+    model, prompt = AutoModelForCausalLM.from_pretrained(policy), prompt_ids(chat.tokenizer, asked)
+    with torch.no_grad():
+        logps = model(torch.tensor([prompt + odd])).logits[0].log_softmax(-1)
+    own = sum(float(logps[len(prompt) + t - 1, token]) for t, token in enumerate(odd))
+    assert found[0] == (pytest.approx(own, abs=1e-4), len(odd))
+    text = (pytest.approx(by_full_logits(policy, rows[2])[0], abs=1e-4), 4)
+    assert found[1] == text == found[2]
+
+
+def test_what_was_sampled_has_the_log_probability_that_the_sampler_saw(policy: Path) -> None:
+    asked = [Prompt(str(i), messages) for i, (messages, _) in enumerate(ROWS)]
+    with open_generator(generator_config(), policy) as generator:
+        rows = [(row.messages, one) for row in generator.sample(asked, decoding_config(), 5) for one in row.responses]
+    found = {i: value for i, value, _ in response_logprobs(logprobs_config(), policy, rows, 64)}
+    assert [found[i] for i in range(len(rows))] == pytest.approx([one.logprob for _, one in rows], abs=1e-4)
 
 
 def test_processes_of_several_gpus_give_the_same_sums(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
