@@ -8,7 +8,7 @@ refers to is set on a copy of the resolved result.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
@@ -56,8 +56,9 @@ class _Remembering(ConfigRepository):
 class Assembler:
     """Composes each combination of choices once, and sets the plain values of a sweep's runs on copies of it."""
 
-    def __init__(self, choices: set[str]) -> None:
-        self._choices = choices
+    def __init__(self, choices: set[str], free: Collection[str] = ()) -> None:
+        """Take the names of the choices, and the paths of settings that hold whatever names the user gives."""
+        self._choices, self._free = choices, free
         self._composed: dict[tuple[str, ...], _Base] = {}
 
     def assemble(self, overrides: list[str]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Assembler:
         values = [line for line in overrides if re.match(r"[\w.]+=", line) and override_key(line) not in self._choices]
         rest = tuple(line for line in overrides if line not in values)
         if rest not in self._composed:
-            self._composed[rest] = _Base(compose("config", overrides=list(rest)))
+            self._composed[rest] = _Base(compose("config", overrides=list(rest)), self._free)
         settings = {one.key_or_group: one.value() for one in override_parser().parse_overrides(values)}
         return self._composed[rest].with_values(settings)
 
@@ -73,8 +74,8 @@ class Assembler:
 class _Base:
     """One combination of choices, resolved once for each combination of the values that interpolations refer to."""
 
-    def __init__(self, config: DictConfig) -> None:
-        self._config = config
+    def __init__(self, config: DictConfig, free: Collection[str]) -> None:
+        self._config, self._free = config, free
         self._raw = OmegaConf.to_container(config, resolve=False)
         self._words = _interpolated_words(self._raw)
         self._resolved: dict[str, dict[str, Any]] = {}
@@ -94,7 +95,7 @@ class _Base:
         if repr(settings) not in self._resolved:
             config = deepcopy(self._config)
             for key, value in settings.items():
-                _set(config, key, value)
+                _set(config, key, value, free=any(key == path or key.startswith(f"{path}.") for path in self._free))
             self._resolved[repr(settings)] = _resolved(config)
         return self._resolved[repr(settings)]
 
@@ -140,11 +141,11 @@ def _descend(node: Any, names: list[str]) -> Any:
     return node
 
 
-def _set(config: DictConfig, key: str, value: Any) -> None:
-    """Set an existing setting; an unknown one is an error, as in Hydra."""
-    if OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
+def _set(config: DictConfig, key: str, value: Any, *, free: bool) -> None:
+    """Set an existing setting; an unknown one is an error, as in Hydra, unless it is `free`."""
+    if not free and OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
         parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
         names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
         if key.rpartition(".")[2] not in names:
             raise ConfigCompositionException(f"Could not override '{key}'.")
-    OmegaConf.update(config, key, value, merge=True, force_add=False)
+    OmegaConf.update(config, key, value, merge=True, force_add=free)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,6 +33,27 @@ class Config(BaseModel):
             if NOT_KEYED not in info.metadata
         }
         return {name: value for name, value in keyed.items() if value is not None}
+
+
+def free_settings(kind: type[Config], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of the settings that hold names of the user's own (dict fields), of every choice."""
+    for name, info in kind.model_fields.items():
+        for part in _members(info.annotation):
+            if get_origin(part) is dict:
+                yield prefix + name
+            elif isinstance(part, type) and issubclass(part, Config):
+                yield from free_settings(part, f"{prefix}{name}.")
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield the members of nested unions, annotations taken off."""
+    if get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for one in get_args(annotation):
+            yield from _members(one)
+    else:
+        yield annotation
 
 
 def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from mt.config.assembly import Assembler, hydra_at, override_key, override_parser
+from mt.config.base import free_settings
 from mt.config.contexts import within_context
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe, nearest
@@ -40,7 +41,7 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False) -> list[Co
     _refuse_malformed(overrides, multirun)
     found: dict[str, Composed] = {}
     with hydra_at(CONF):
-        assembler = Assembler(set(groups()))
+        assembler = Assembler(set(groups()), set(free_settings(RunConfig)))
         for line in list(_expand(list(overrides))) if multirun else [list(overrides)]:
             one = Composed(line, _checked(_plain(assembler, line)))
             found.setdefault(repr(one.config.identity()), one)

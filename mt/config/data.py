@@ -67,6 +67,9 @@ class PromptData(Config):
     """Prompts that only evaluation uses: a whole number, or a share below 1. Chosen by a hash of their content."""
     decontamination: DecontaminationConfig
     """Which prompts evaluation keeps to itself."""
+    refused_prompts: Literal["error", "drop"]
+    """What happens to prompts that the chat template of the policy or of the reward model refuses, such as a system
+    turn under Gemma's: the run stops at its start and names them, or they are dropped and counted."""
     demonstrations: str | None
     """Answers to imitate (method=spin): a file of prompt and response, or of messages with the answer last; on the hub
     by OWNER/NAME@COMMIT:FILE."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from mt.config.base import Config, Unkeyed
 from mt.config.engines import LogProbsConfig, ScorerConfig, TransformersGenerator, VllmGenerator
+from mt.config.rendered import RenderedConfig
 from mt.errors import describe
 
 Positive = Annotated[float, Field(gt=0)]
@@ -83,9 +84,10 @@ class OpenAIJudge(_Prompted):
         return self
 
 
-class _Local(_Prompted):
+class _Local(_Prompted, RenderedConfig):
     """What a judge model on this machine needs."""
 
+    GROUP: ClassVar[str] = "judge"
     path: str
     """A local folder or a hub name."""
     revision: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ from mt.config.judge import JudgeConfig
 from mt.config.launch import LaunchConfig
 from mt.config.method import MethodConfig, RewardDataConfig
 from mt.config.objective import ObjectiveConfig
+from mt.config.rendered import RenderedModelConfig
 from mt.config.selection import PairSelection, SelectionConfig
 from mt.config.tracking import TrackingConfig
 from mt.config.training import TrainerConfig, TrainingConfig
@@ -34,8 +35,10 @@ class ScaleConfig(Config):
     """Which column of hyper-parameters applies: the small world's, or the paper's."""
 
 
-class PolicyConfig(Config):
+class PolicyConfig(RenderedModelConfig):
     """The policy model and how it is trained in an E-step."""
+
+    GROUP: ClassVar[str] = "policy"
 
     path: str | None
     """A local Hugging Face folder or a hub name; null takes the data's own base policy (the world's)."""
@@ -47,8 +50,10 @@ class PolicyConfig(Config):
     """How a policy is trained."""
 
 
-class RewardConfig(Config):
+class RewardConfig(RenderedModelConfig):
     """The reward model and how it is retrained in an M-step."""
+
+    GROUP: ClassVar[str] = "reward"
 
     path: str | None
     """A local Hugging Face folder or a hub name; null takes the data's own base reward model (the world's)."""

@@ -21,12 +21,12 @@ _CLASSES = {"policy": "causal language model", "reward": "sequence-classificatio
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def check_model(folder: Path, kind: Kind) -> None:
+def check_model(folder: Path, kind: Kind, *, has_template: bool = True) -> None:
     """Refuse a folder that cannot serve as policy or reward model, reading descriptions and headers only.
 
     Raises `ModelError` with one line for: no folder, no or unreadable config, another architecture, weights that
     are missing, cut short or pickled, a reward head that is missing or not one number, no tokenizer, no chat
-    template, no token to pad with.
+    template (unless `has_template` is false: a setting names a file in its place), no token to pad with.
     """
     field, folder = f"{kind}.path", Path(folder)
     if not folder.is_dir():
@@ -36,7 +36,7 @@ def check_model(folder: Path, kind: Kind) -> None:
     shapes = _weight_shapes(folder, field)
     if kind == "reward":
         _check_reward_head(folder, shapes, field)
-    _check_tokenizer(folder, field)
+    _check_tokenizer(folder, field, has_template)
 
 
 def check_context(folder: Path, max_length: int, field: str) -> None:
@@ -52,7 +52,7 @@ def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.devic
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    check_model(folder, kind)
+    check_model(folder, kind, has_template=False)  # whoever renders has looked for the template
     logging.disable_progress_bar()
     loader = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
     try:
@@ -128,14 +128,14 @@ def _check_reward_head(folder: Path, shapes: dict[str, list[int]], field: str) -
         raise ModelError(describe(field, folder, problem, allowed="one reward (num_labels = 1)"))
 
 
-def _check_tokenizer(folder: Path, field: str) -> None:
+def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:
     path = folder / "tokenizer.json"
     if not path.is_file():
         mend = "Save the model's fast tokenizer there"
         raise ModelError(describe(field, folder, "has no tokenizer.json", mend=mend))
     config = _json(folder / "tokenizer_config.json", field)
-    if not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
-        mend = "Add chat_template.jinja to the folder, or a chat_template to its tokenizer_config.json"
+    if has_template and not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
+        mend = f"Set {field.partition('.')[0]}.chat_template=FILE, or add chat_template.jinja to the folder"
         raise ModelError(describe(field, folder, "its tokenizer has no chat template", mend=mend))
     names = {**_json(folder / "special_tokens_map.json", field), **config}
     pad, eos = _token(names.get("pad_token")), _token(names.get("eos_token"))

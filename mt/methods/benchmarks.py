@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from mt.config.judge import GoldJudge, JudgeConfig, OpenAIJudge, RewardModelJudge
+from mt.config.rendered import RenderedConfig
+from mt.config.template import DEFAULT_DATE, TemplateConfig
 from mt.config.world import WorldData
 from mt.errors import ConfigError, describe
 from mt.methods.given import named_file, named_model
@@ -74,7 +76,8 @@ def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     for earlier in outcome.iterations[: iteration.index]:
         other = steps.sample(earlier.policy, prompts, settings.decoding)
         seed = steps.seed("judge")
-        judgments = Judge(other, model, by_reward, outcome.base.reward, None, "preference", "both", None, seed)
+        base, template = outcome.base.reward, steps.reward_template
+        judgments = Judge(other, model, by_reward, base, None, "preference", "both", None, seed, template)
         yield "policy", PairwiseWinRate(steps.add(judgments), "pairwise", f"_vs_{earlier.index}")
 
 
@@ -106,11 +109,13 @@ def judge(
         if isinstance(data, WorldData):
             oracle = Oracle(*world, data.judge)
         return steps.add(Judge(baseline, model, settings, None, oracle, style, orders, None, seed))
-    judge_model = outcome.base.reward
+    judge_model, rendered = outcome.base.reward, steps.reward_template
     if settings.path is not None:
         kind: Literal["policy", "reward"] = "reward" if isinstance(settings, RewardModelJudge) else "policy"
         judge_model = named_model(steps.config, kind, settings.path, settings.revision)
-    return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, template, seed))
+        own = settings.template_kwargs if isinstance(settings, RenderedConfig) else {}
+        rendered = TemplateConfig(file=None, fingerprint=None, kwargs=own, date=DEFAULT_DATE)
+    return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, template, seed, rendered))
 
 
 def judge_template(settings: JudgeConfig, style: Literal["preference", "verdict"]) -> str | None:

@@ -6,13 +6,33 @@ from pathlib import Path
 from typing import Literal
 
 from mt.config.run import RunConfig
+from mt.config.template import TemplateConfig
 from mt.data.hub import check_name, file_name, snapshot_folder
 from mt.engines.models import check_model
-from mt.errors import DataError, describe
+from mt.errors import ConfigError, DataError, describe
 from mt.stages.files import HubFile
 from mt.stages.models import HubModel, ModelFolder
 from mt.workflow.fingerprint import file_fingerprint, folder_fingerprint
 from mt.workflow.stage import External, Stage
+
+
+def template_of(config: RunConfig, kind: Literal["policy", "reward"]) -> TemplateConfig:
+    """Return how the chat template of the policy or of the reward model is rendered, its file known by content.
+
+    Raises ConfigError naming `policy.chat_template` or `reward.chat_template` where there is no such file.
+    """
+    settings = config.policy if kind == "policy" else config.reward
+    if settings.chat_template is None:
+        return settings.template()
+    path, field = Path(settings.chat_template).expanduser(), f"{kind}.chat_template"
+    if not path.is_file():
+        raise ConfigError(describe(field, path, "no such file", allowed="a Jinja file, or null", mend="Check the path"))
+    return settings.template(str(path.resolve()), file_fingerprint(path, Path(config.store)))
+
+
+def without_file(template: TemplateConfig) -> TemplateConfig:
+    """Return the settings for another policy: the same arguments and day, but its own folder's chat template."""
+    return template.model_copy(update={"file": None, "fingerprint": None})
 
 
 def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
@@ -21,17 +41,23 @@ def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
     Raises ConfigError where the path is neither a local folder nor a hub name with a pinned revision.
     """
     settings = config.policy if kind == "policy" else config.reward
-    return named_model(config, kind, str(settings.path), settings.revision)
+    has_template = settings.chat_template is None
+    return named_model(config, kind, str(settings.path), settings.revision, has_template=has_template)
 
 
-def named_model(config: RunConfig, kind: Literal["policy", "reward"], name: str, revision: str | None) -> Stage:
-    """Return the model of a local folder, or of a hub name with a pinned revision."""
+def named_model(
+    config: RunConfig, kind: Literal["policy", "reward"], name: str, revision: str | None, *, has_template: bool = True
+) -> Stage:
+    """Return the model of a local folder, or of a hub name with a pinned revision.
+
+    `has_template` says that the folder has to bring its chat template: no setting names a file in its place.
+    """
     folder = Path(name).expanduser()
     if folder.exists():
-        check_model(folder, kind)  # first: hashing what is no model may take very long
-        return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind)
+        check_model(folder, kind, has_template=has_template)  # first: hashing what is no model may take very long
+        return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind, has_template)
     revision = check_name(kind, name, revision)
-    return HubModel(f"{name}@{revision}", snapshot_folder("model", name, revision), kind)
+    return HubModel(f"{name}@{revision}", snapshot_folder("model", name, revision), kind, has_template)
 
 
 def named_file(config: RunConfig, name: str, field: str) -> External:

@@ -54,8 +54,8 @@ def _gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
 def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     config, samples = steps.config, answers(steps, iteration)
     rewards, length = steps.score(iteration.reward, samples), config.sampling.max_length
-    base = outcome.base.policy
-    yield "policy", PolicyDiagnostics(iteration.policy, base, samples, rewards, config.logprobs, length)
+    base, how = outcome.base.policy, (config.logprobs, length, steps.policy_template)
+    yield "policy", PolicyDiagnostics(iteration.policy, base, samples, rewards, *how)
     previous = outcome.iterations[max(iteration.index - 1, 0)].reward
     if previous.key != iteration.reward.key:
         yield "reward", RewardDiagnostics(rewards, steps.score(previous, samples))

@@ -20,10 +20,8 @@ def meta_rewarding(steps: Steps) -> Outcome:
     config, settings = steps.config, steps.settings(MetaRewarding)
     base = Iteration(0, steps.base_policy(), steps.base_reward())
     steps.at("EFT")
-    training, seed = settings.eft_training, steps.seed("eft")
-    policy: Stage = steps.add(
-        SupervisedFinetune(base.policy, eft_data(steps, settings), training, config.trainer, seed)
-    )
+    how = (settings.eft_training, config.trainer, steps.seed("eft"), steps.policy_template)
+    policy: Stage = steps.add(SupervisedFinetune(base.policy, eft_data(steps, settings), *how))
     done = [base]
     for t, prompts in enumerate(steps.partition(config.iterations), start=1):
         steps.at(f"iteration {t} · actor")

@@ -24,7 +24,8 @@ def sail(steps: Steps) -> Outcome:
         steps.at(f"iteration {t} · E-step")
         samples = steps.sample(policy, prompts)
         length = config.sampling.max_length
-        rewards = steps.add(ImplicitRewards(policy, base.policy, samples, settings.beta, config.logprobs, length))
+        how = (settings.beta, config.logprobs, length, steps.policy_template)
+        rewards = steps.add(ImplicitRewards(policy, base.policy, samples, *how))
         own = steps.select(samples, rewards)
         selected = steps.add(MixPairs(own, offline, settings.offline_share, steps.seed("mix")))
         policy = steps.train_policy(policy, selected, reference=steps.reference(policy))

@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 
 from mt.config.evaluation import AlpacaEvalEval, ArenaHardEval
 from mt.config.run import RunConfig
+from mt.config.template import TemplateConfig
 from mt.config.world import LanguageConfig, TinyModelConfig, WorldData
-from mt.methods.given import given_model
+from mt.methods.given import given_model, template_of, without_file
 from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (
     WorldBaseline,
@@ -134,7 +135,8 @@ class WorldSource:
             return given_model(self.config, "reward")
         data, seed = self.data, derive_seed(self.data.seed, "base reward")
         pairs, trainer = self.preferences(), self.config.trainer
-        return TrainReward(self._finetuned, pairs, data.reward_training, trainer, False, seed)
+        template = template_of(self.config, "reward")
+        return TrainReward(self._finetuned, pairs, data.reward_training, trainer, False, seed, template)
 
     @property
     def rubric(self) -> str:
@@ -161,7 +163,8 @@ class WorldSource:
 
     def transfer_policy(self) -> Stage:
         """A tiny policy of another architecture and seed."""
-        return self._finetune(self.data.transfer_policy, "transfer policy")
+        template = template_of(self.config, "policy")
+        return self._finetune(self.data.transfer_policy, "transfer policy", without_file(template))
 
     def world(self) -> tuple[int, LanguageConfig]:
         """Seed and language of the world."""
@@ -169,12 +172,14 @@ class WorldSource:
 
     @cached_property
     def _finetuned(self) -> Stage:
-        return self._finetune(self.data.policy, "base policy")
+        template = template_of(self.config, "policy")
+        own = self.config.policy.path is None  # a file for the user's policy is not for the reward model's body
+        return self._finetune(self.data.policy, "base policy", template if own else without_file(template))
 
-    def _finetune(self, model: TinyModelConfig, name: str) -> Stage:
+    def _finetune(self, model: TinyModelConfig, name: str, template: TemplateConfig) -> Stage:
         seed = derive_seed(self.data.seed, name)
         start, training = WorldPolicy(model, seed), self.data.policy_training
-        return SupervisedFinetune(start, self.demonstrations(), training, self.config.trainer, seed)
+        return SupervisedFinetune(start, self.demonstrations(), training, self.config.trainer, seed, template)
 
 
 def source_of(config: RunConfig) -> Source:

@@ -12,6 +12,7 @@ from mt.config.engines import DecodingConfig
 from mt.config.run import RunConfig
 from mt.config.selection import DemonstrationSelection
 from mt.errors import ConfigError, describe
+from mt.methods.given import template_of
 from mt.methods.sources import Source, source_of
 from mt.objectives.registry import OBJECTIVES
 from mt.stages.prompts import PartitionPrompts
@@ -34,6 +35,8 @@ class Steps:
         self.config = config
         self.labels: dict[str, str] = {}
         self.source: Source = source_of(config)
+        self.policy_template = template_of(config, "policy")
+        self.reward_template = template_of(config, "reward")
         self._label = "base"
 
     def settings(self, kind: type[M]) -> M:
@@ -76,11 +79,11 @@ class Steps:
     def sample(self, policy: Stage, prompts: Stage, decoding: DecodingConfig | None = None) -> Stage:
         """K responses per prompt, drawn as the run samples unless `decoding` says otherwise."""
         how, generator = decoding or self.config.sampling, self.config.generator
-        return self.add(Sample(policy, prompts, how, generator, self.seed("sample")))
+        return self.add(Sample(policy, prompts, how, generator, self.seed("sample"), self.policy_template))
 
     def score(self, reward: Stage, samples: Stage) -> Stage:
         """The reward of every response."""
-        return self.add(Score(reward, samples, self.config.scorer))
+        return self.add(Score(reward, samples, self.config.scorer, self.reward_template))
 
     def select(self, samples: Stage, rewards: Stage) -> Stage:
         """What the policy learns from: preference pairs, or demonstrations where the objective imitates."""
@@ -102,12 +105,12 @@ class Steps:
 
     def train_policy(self, policy: Stage, selected: Stage, *, reference: Stage) -> Stage:
         """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them."""
-        config, seed, logps = self.config, self.seed("train_policy"), None
+        config, seed, logps, template = self.config, self.seed("train_policy"), None, self.policy_template
         training, trainer = config.policy.training, config.trainer
         if OBJECTIVES[config.objective.name].needs_reference:
             length, truncation = training.max_length, training.truncation
-            logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation))
-        return self.add(TrainPolicy(policy, selected, logps, config.objective, training, trainer, seed))
+            logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation, template))
+        return self.add(TrainPolicy(policy, selected, logps, config.objective, training, trainer, seed, template))
 
     def replayed(self, pairs: Stage) -> Stage:
         """The pairs, mixed with the base reward model's own preferences (or without, as in the paper)."""
@@ -120,7 +123,8 @@ class Steps:
         """r_t from `initial` by the Bradley-Terry loss."""
         config, seed = self.config, self.seed("train_reward")
         training, strip_bos = config.reward.training, config.reward.strip_bos
-        return self.add(TrainReward(initial, pairs, training, config.trainer, strip_bos, seed))
+        template = self.reward_template
+        return self.add(TrainReward(initial, pairs, training, config.trainer, strip_bos, seed, template))
 
     def self_training_pairs(self, samples: Stage, labeler: Stage) -> Stage:
         """D(PM): one pair per prompt of the policy's responses, ordered by `labeler` (or by gold, as a control)."""

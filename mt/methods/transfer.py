@@ -8,7 +8,7 @@ from pathlib import Path
 from mt.config.method import MutualTaught, Transfer
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
-from mt.methods.given import named_model
+from mt.methods.given import named_model, without_file
 from mt.methods.mutual_taught import mutual_taught
 from mt.methods.offline import train_once
 from mt.methods.outcome import Iteration, Outcome
@@ -31,6 +31,7 @@ def transfer(steps: Steps) -> Outcome:
         raise ConfigError(describe("method.reward_iteration", settings.reward_iteration, problem))
     reward = steps.add(rewards[settings.reward_iteration])
     steps.at("base")
+    steps.policy_template = without_file(steps.policy_template)  # policy.chat_template is the taught policy's
     base = Iteration(0, other_policy(steps, settings), rewards[0])
     if base.policy.key == taught.base.policy.key:
         problem = "the Mutual-Taught run taught this very policy: nothing is transferred"

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from mt.config.engines import LogProbsConfig
+from mt.config.template import TemplateConfig
 from mt.config.world import LanguageConfig
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
@@ -19,7 +20,7 @@ RELIABILITY = "reliability.json"
 class PolicyDiagnostics(Stage):
     """KL from the base policy on the policy's own samples, diversity, duplicates, length bias of its rewards."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     base: Stage
@@ -27,6 +28,8 @@ class PolicyDiagnostics(Stage):
     rewards: Stage
     engine: LogProbsConfig
     max_length: int
+    template: TemplateConfig
+    """How the policies' chat template is rendered."""
 
     def run(self, work: Work) -> None:
         """Estimate the KL in nats per response, and count."""
@@ -56,7 +59,8 @@ class PolicyDiagnostics(Stage):
         logps: list[list[float]] = []
         for policy in (self.policy, self.base):
             found = [float("nan")] * len(items)
-            for index, logp, _ in response_logprobs(self.engine, work.path(policy), items, self.max_length):
+            model, length = work.path(policy), self.max_length
+            for index, logp, _ in response_logprobs(self.engine, model, items, length, template=self.template):
                 found[index] = logp
             logps.append(found)
         kept = [(own, base) for own, base in zip(*logps, strict=True) if own == own and base == base]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.config.engines import LogProbsConfig
+from mt.config.template import TemplateConfig
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -15,7 +16,7 @@ from mt.workflow.work import Work
 class ImplicitRewards(Stage):
     """β·log π(y)/π_0(y) of every response: the reward that DPO fits implicitly (Rafailov et al. 2023, Eq. 5)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     base: Stage
@@ -24,6 +25,8 @@ class ImplicitRewards(Stage):
     engine: LogProbsConfig
     max_length: int
     """As in sampling, so that every response fits."""
+    template: TemplateConfig
+    """How the policies' chat template is rendered."""
 
     def run(self, work: Work) -> None:
         """Sum the log-probabilities under both policies."""
@@ -33,7 +36,8 @@ class ImplicitRewards(Stage):
         items = [(row.messages, response) for row in samples for response in row.responses]
         ratios, done = [0.0] * len(items), 0
         for sign, policy in ((1.0, self.policy), (-1.0, self.base)):
-            for index, logp, _ in response_logprobs(self.engine, work.path(policy), items, self.max_length):
+            found = response_logprobs(self.engine, work.path(policy), items, self.max_length, template=self.template)
+            for index, logp, _ in found:
                 ratios[index] += sign * logp
                 done += 1
                 work.progress(done, 2 * len(items), "log-probabilities")

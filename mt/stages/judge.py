@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mt.config.judge import JudgeConfig, OpenAIJudge
+from mt.config.template import TemplateConfig
 from mt.config.world import GoldJudgeConfig, LanguageConfig
 from mt.errors import ConfigError, DataError, JudgeError, describe
 from mt.stages.engines import check_engine
@@ -57,6 +58,8 @@ class Judge(Stage):
     template: str | None
     """Digest of the judge's prompt: a file of the user's is known by its content, not by its name."""
     seed: int
+    chat_template: TemplateConfig | None = None
+    """How the judge model's chat template is rendered; None without a judge model."""
 
     def check(self) -> None:
         """Refuse an engine that is not installed."""
@@ -75,7 +78,14 @@ class Judge(Stage):
         prefer = self.oracle.prefer() if self.oracle else None
         cache = None if self.oracle else work.store.root / CACHE  # the oracle costs nothing
         with open_judge(
-            self.judge, self.style, cache=cache, model=model, version=version, prefer=prefer, announce=work.note
+            self.judge,
+            self.style,
+            cache=cache,
+            model=model,
+            version=version,
+            chat_template=self.chat_template,
+            prefer=prefer,
+            announce=work.note,
         ) as judge:
             for judgment in judge.judge(comparisons):
                 done[judgment.prompt_id, judgment.order] = judgment

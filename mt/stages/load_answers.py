@@ -23,7 +23,7 @@ _READ: dict[str, Any] = {"demonstrations": load_demonstrations, "preferences": l
 class LoadAnswers(Stage):
     """The file's rows, without those whose prompts only evaluation may use."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     source: External
     rows: Literal["demonstrations", "preferences"]
     held_out: Stage

@@ -20,7 +20,7 @@ _ASKED = ("messages", "instruction", "prompt", "turns")
 class LoadOutputs(Stage):
     """A baseline's answers in their file's order: alpaca_eval's format, or questions with answers (Arena-Hard)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     source: External
     """One file: a prompt (instruction, messages, prompt or turns) with its answer (output or answer) in each row."""
     limit: int
@@ -49,7 +49,7 @@ class LoadOutputs(Stage):
 class LoadAnsweredQuestions(Stage):
     """Arena-Hard's two files: its questions in their order, each with the baseline's answer."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     questions: External
     """question_id (or uid), and turns or prompt."""
     answers: External
@@ -87,7 +87,7 @@ class LoadAnsweredQuestions(Stage):
 class LoadRewardPairs(Stage):
     """RewardBench's pairs: subset, prompt, chosen, rejected."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     source: External
 
     def run(self, work: Work) -> None:

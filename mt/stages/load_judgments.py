@@ -16,7 +16,7 @@ from mt.workflow.work import Work
 class LoadJudgments(Stage):
     """Judgments of responses as demonstrations of judging, the question put as the policy will be asked it."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     source: Stage
     """JSONL or JSON: messages (or prompt), response, judgment."""
     rubric: str

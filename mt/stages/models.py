@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mt.errors import ModelError
 from mt.workflow.stage import External
@@ -15,12 +15,15 @@ class ModelFolder(External):
 
     kind: Literal["policy", "reward"]
     """What it is to serve as; keyed, so that a folder that is named as both is checked as both."""
+    has_template: bool = True
+    """Whether the folder has to bring its chat template: no setting names a file in its place."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "has_template"})
 
     def check(self) -> None:
         """Refuse a folder that cannot serve, before any weight is loaded."""
         from mt.engines.models import check_model
 
-        check_model(self.location, self.kind)
+        check_model(self.location, self.kind, has_template=self.has_template)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from mt.config.engines import DecodingConfig, GeneratorConfig
+from mt.config.template import TemplateConfig
 from mt.errors import DataError, describe
 from mt.stages.engines import check_engine
 from mt.types import Prompt, Response, Samples
@@ -20,13 +21,15 @@ from mt.workflow.work import Work
 class Sample(Stage):
     """K responses per prompt from the policy (§5.1); a prompt's responses depend on no other prompt."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     prompts: Stage
     decoding: DecodingConfig
     generator: GeneratorConfig
     seed: int
+    template: TemplateConfig
+    """How the policy's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse an engine that is not installed, and lengths that leave no prompt."""
@@ -45,7 +48,7 @@ class Sample(Stage):
         seed = derive_seed(self.seed, self.policy.key)
         with Journal(work.scratch / "samples.jsonl") as journal:
             done = {item["prompt_id"] for item in journal.items}
-            with open_generator(self.generator, work.path(self.policy)) as generator:
+            with open_generator(self.generator, work.path(self.policy), self.template) as generator:
                 for row in generator.sample(prompts, self.decoding, seed, skip=done):
                     journal.append(asdict(row))
                     work.progress(len(journal.items), len(prompts), "prompts")

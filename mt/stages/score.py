@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mt.config.engines import LogProbsConfig, ScorerConfig
+from mt.config.template import TemplateConfig
 from mt.stages.engines import check_engine
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.journal import Journal
@@ -18,11 +19,13 @@ from mt.workflow.work import Work
 class Score(Stage):
     """The reward model's reward of every response (Eq. 1's r)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     reward: Stage
     samples: Stage
     scorer: ScorerConfig
+    template: TemplateConfig
+    """How the reward model's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse an engine that is not installed."""
@@ -36,7 +39,7 @@ class Score(Stage):
         items = [(row.messages, response.text, response.finished) for row in rows for response in row.responses]
         with Journal(work.scratch / "rewards.jsonl") as journal:
             done = {index for index, _ in journal.items}
-            with open_scorer(self.scorer, work.path(self.reward)) as scorer:
+            with open_scorer(self.scorer, work.path(self.reward), self.template) as scorer:
                 for index, reward in scorer.score(items, skip=done):
                     journal.append([index, reward])
                     work.progress(len(journal.items), len(items), "responses")
@@ -61,7 +64,7 @@ class ReferenceLogProbs(Stage):
     Computed once per (reference, pairs) and shared by every objective that needs them.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     pairs: Stage
@@ -69,6 +72,8 @@ class ReferenceLogProbs(Stage):
     max_length: int
     """As in the training that uses them, so that both see the same sequences."""
     truncation: Literal["drop", "left"]
+    template: TemplateConfig
+    """How the policy's chat template is rendered."""
 
     def run(self, work: Work) -> None:
         """Compute the log-probabilities, chosen and rejected interleaved."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mt.config.objective import ObjectiveConfig
+from mt.config.template import TemplateConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.objectives.registry import OBJECTIVES
 from mt.workflow.stage import Stage
@@ -16,7 +17,7 @@ from mt.workflow.work import TABLE, Work
 class TrainPolicy(Stage):
     """π_t from π_{t-1} by a preference objective (Eq. 2 for DPO), or by imitating selected responses."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     selected: Stage
@@ -27,6 +28,8 @@ class TrainPolicy(Stage):
     training: TrainingConfig
     trainer: TrainerConfig
     seed: int
+    template: TemplateConfig
+    """How the policy's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
@@ -46,6 +49,7 @@ class TrainPolicy(Stage):
             training=self.training,
             trainer=self.trainer,
             seed=self.seed,
+            template=self.template,
         )
 
 
@@ -53,7 +57,7 @@ class TrainPolicy(Stage):
 class TrainReward(Stage):
     """r_t from its initial model on preference pairs, with the Bradley-Terry loss (Eq. 1)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     initial: Stage
     pairs: Stage
@@ -61,6 +65,8 @@ class TrainReward(Stage):
     trainer: TrainerConfig
     strip_bos: bool
     seed: int
+    template: TemplateConfig
+    """How the reward model's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
@@ -78,6 +84,7 @@ class TrainReward(Stage):
             training=self.training,
             trainer=self.trainer,
             seed=self.seed,
+            template=self.template,
         )
 
 
@@ -85,13 +92,15 @@ class TrainReward(Stage):
 class SupervisedFinetune(Stage):
     """Supervised fine-tuning on demonstrations; the loss counts the answers' tokens only."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     demonstrations: Stage
     training: TrainingConfig
     trainer: TrainerConfig
     seed: int
+    template: TemplateConfig
+    """How the policy's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
@@ -108,6 +117,7 @@ class SupervisedFinetune(Stage):
             training=self.training,
             trainer=self.trainer,
             seed=self.seed,
+            template=self.template,
         )
 
 

@@ -44,7 +44,7 @@ class WorldPrompts(Stage):
 class WorldDemonstrations(Stage):
     """Answers of novices, average people and experts, from which the base policy learns to speak."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     seed: int
     language: LanguageConfig
     people: DemonstratorsConfig
@@ -63,7 +63,7 @@ class WorldDemonstrations(Stage):
 class WorldPreferences(Stage):
     """Human-like preference pairs of an older distribution, from which the base reward model learns."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     seed: int
     language: LanguageConfig
     people: DemonstratorsConfig
@@ -83,7 +83,7 @@ class WorldPreferences(Stage):
 class WorldJudgments(Stage):
     """Demonstrations of judging by the noisy gold judge, with ordinary answers as replay (EFT)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     seed: int
     language: LanguageConfig
     people: DemonstratorsConfig
@@ -118,7 +118,7 @@ class WorldPolicy(Stage):
 class WorldBenchmark(Stage):
     """RewardBench's counterpart: held-out pairs per section, as samples with the better response first."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     seed: int
     language: LanguageConfig
     size: int
@@ -138,7 +138,7 @@ class WorldBenchmark(Stage):
 class WorldBaseline(Stage):
     """The judged benchmarks' opponent: its answers to the prompts, in one of three styles of the same content."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     prompts: Stage
     seed: int
     language: LanguageConfig

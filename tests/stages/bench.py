@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import yaml
 
+from mt.config.template import TemplateConfig
 from mt.config.world import WorldData
 from mt.types import Demonstration, Messages, Pair, Prompt, Response, Samples
 from mt.workflow.execute import execute
@@ -18,6 +19,7 @@ from mt.workflow.work import Silent, Work, read_metrics
 
 Row = TypeVar("Row")
 CONF = Path(__file__).parents[2] / "conf"
+TEMPLATE = TemplateConfig(file=None, fingerprint=None, kwargs={}, date="2024-07-26")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from mt.stages.implicit import ImplicitRewards
 from mt.types import Rewards
 from mt.workflow.stage import External
 from tests.engines.tiny import tiny_policy
-from tests.stages.bench import Bench, Given, given, samples
+from tests.stages.bench import TEMPLATE, Bench, Given, given, samples
 
 ENGINE = LogProbsConfig(dtype="float32", device="cpu", threads=1, batch_tokens=512)
 
@@ -35,11 +35,11 @@ def scored() -> Given:
 
 def test_the_base_policy_has_not_moved_from_itself(bench: Bench, policies: tuple[External, External]) -> None:
     base, other = policies
-    metrics = bench.metrics(PolicyDiagnostics(base, base, table(), scored(), ENGINE, 64))
+    metrics = bench.metrics(PolicyDiagnostics(base, base, table(), scored(), ENGINE, 64, TEMPLATE))
     assert metrics["diagnostics/kl"] == 0.0
     assert metrics["diagnostics/duplicate_rate"] == pytest.approx(1 / 6)
     assert metrics["diagnostics/length_correlation"] > 0
-    moved = bench.metrics(PolicyDiagnostics(other, base, table(), scored(), ENGINE, 64))
+    moved = bench.metrics(PolicyDiagnostics(other, base, table(), scored(), ENGINE, 64, TEMPLATE))
     assert moved["diagnostics/kl"] != 0.0
 
 
@@ -47,7 +47,7 @@ def test_implicit_rewards_are_scaled_log_ratios(bench: Bench, policies: tuple[Ex
     one, other = policies
 
     def values(policy: External, base: External, beta: float) -> list[float]:
-        rows = bench.rows(ImplicitRewards(policy, base, table(), beta, ENGINE, 64), Rewards)
+        rows = bench.rows(ImplicitRewards(policy, base, table(), beta, ENGINE, 64, TEMPLATE), Rewards)
         assert [row.prompt_id for row in rows] == ["a", "b"]
         return [value for row in rows for value in row.rewards]
 

@@ -25,7 +25,7 @@ class VllmEngine:
     def __init__(self, config: VllmGenerator, folder: Path, template: TemplateConfig | None):
         """Check that the policy can serve, before any process is started."""
         device_groups(config)
-        check_model(folder, "policy")
+        check_model(folder, "policy", has_template=template is None or template.file is None)
         self.config, self.folder = config, folder
         self.chat = open_chat(folder, template)
         self.counts: dict[str, int] = {}

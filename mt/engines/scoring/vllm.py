@@ -27,7 +27,7 @@ class VllmRewards:
     def __init__(self, config: VllmScorer, folder: Path, template: TemplateConfig | None):
         """Check that the reward model can serve, before any process is started."""
         device_groups(config)
-        check_model(folder, "reward")
+        check_model(folder, "reward", has_template=template is None or template.file is None)
         check_context(folder, config.max_length, "scorer.max_length")
         self.config, self.folder = config, folder
         self.chat = open_chat(folder, template)

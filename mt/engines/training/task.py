@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from mt.config.template import TemplateConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.errors import ConfigError, describe, nearest
 from mt.objectives.registry import OBJECTIVES, Objective
@@ -46,10 +47,13 @@ class TrainingTask:
     """Settings of the objective; a reward model knows `strip_bos`."""
     references: list[str] = field(default_factory=list)
     """Parquet files of `PairLogProbs`, aligned with `tables` file by file and row by row."""
+    template: TemplateConfig | None = None
+    """How the model's chat template is rendered; None renders the folder's own at the default date."""
 
     def write(self, path: Path) -> None:
         """Write the task as JSON."""
-        plain = {**vars(self), "training": self.training.model_dump(), "trainer": self.trainer.model_dump()}
+        configs = {"training": self.training, "trainer": self.trainer, "template": self.template}
+        plain = {**vars(self), **{name: config and config.model_dump() for name, config in configs.items()}}
         path.write_text(json.dumps(plain, indent=1), "utf-8")
 
     @staticmethod
@@ -58,6 +62,7 @@ class TrainingTask:
         plain = json.loads(path.read_text("utf-8"))
         plain["training"] = TrainingConfig.model_validate(plain["training"])
         plain["trainer"] = _TRAINER.validate_python(plain["trainer"])
+        plain["template"] = plain["template"] and TemplateConfig.model_validate(plain["template"])
         return TrainingTask(**plain)
 
     def settings(self) -> dict[str, Any]:

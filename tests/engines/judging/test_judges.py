@@ -29,6 +29,7 @@ def local_config(**changes):
         "revision": None,
         "preference_template": "own",
         "verdict_template": "own",
+        "template_kwargs": {},
         "max_tokens": 6,
         "max_length": 512,
         "generator": generator_config(batch_tokens=4096),
