@@ -53,7 +53,7 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
         return submit(runs, sweep, console)
     blueprints = [blueprint(one.config) for one in runs]
     for one in blueprints:
-        check(one)
+        check(one, say=lambda line: console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True))
     check_folders([(one.config, run_folder(one.config, sweep)) for one in blueprints])
     for line in duplicate_runs((one.config, one.plan) for one in blueprints):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)

@@ -11,33 +11,38 @@ from mt.types import Demonstration, Messages, Pair, Response
 _CHAT = "a chat that ends with the assistant's turn"
 
 
-def load_demonstrations(rows: Iterable[Row]) -> list[Demonstration]:
+def load_demonstrations(rows: Iterable[Row], places: dict[str, str] | None = None) -> list[Demonstration]:
     """Return the first demonstration of each prompt: `prompt` and `response`, or `messages` with the answer last.
 
-    Answers' lengths in tokens are unknown here and 0. Raises DataError naming place and field of a malformed row.
+    Answers' lengths in tokens are unknown here and 0. `places` learns where each row stands, by its id. Raises
+    DataError naming place and field of a malformed row.
     """
+    places = {} if places is None else places
     found: dict[str, Demonstration] = {}
     for row in rows:
         asked, answer = _answered(row, "response" if "response" in row.values else "messages")
         name = content_hash(asked)[:16]
+        places.setdefault(name, row.place)
         found.setdefault(name, Demonstration(name, asked, None, Response(answer, 0)))
     return list(found.values())
 
 
-def load_preferences(rows: Iterable[Row]) -> list[Pair]:
+def load_preferences(rows: Iterable[Row], places: dict[str, str] | None = None) -> list[Pair]:
     """Return the pairs of `chosen` and `rejected`: texts beside a `prompt`, or chats with the answer last.
 
-    Equal answers give no pair. Raises DataError naming place and field of a malformed row.
+    Equal answers give no pair. `places` learns where each row stands, by its id. Raises DataError naming place and
+    field of a malformed row.
     """
-    pairs = []
+    pairs, places = [], {} if places is None else places
     for number, row in enumerate(rows):
         asked, chosen = _answered(row, "chosen")
         other, rejected = _answered(row, "rejected")
         if other != asked:
             raise refusal(row, "rejected", other[-1]["content"], "its prompt is not that of 'chosen'", "the same chat")
         if chosen != rejected:
-            answers = Response(chosen, 0), Response(rejected, 0)
-            pairs.append(Pair(f"{content_hash(asked)[:16]}-{number}", asked, None, *answers, source="offline"))
+            answers, name = (Response(chosen, 0), Response(rejected, 0)), f"{content_hash(asked)[:16]}-{number}"
+            places[name] = row.place
+            pairs.append(Pair(name, asked, None, *answers, source="offline"))
     return pairs
 
 

@@ -23,6 +23,8 @@ class Loaded:
 
     prompts: list[Prompt]
     counts: dict[str, int]
+    places: dict[str, str]
+    """Where each prompt stands ("prompts.jsonl, line 3"), by its id."""
 
 
 def load_prompts(rows: Iterable[Row], fields: FieldsConfig) -> Loaded:
@@ -46,7 +48,7 @@ def load_prompts(rows: Iterable[Row], fields: FieldsConfig) -> Loaded:
         prompt = Prompt(_id(row, fields.id) or content[:16], messages, _section(row, fields.section))
         _refuse_shared_id(prompt, row, fields.id, places)
         found[content] = prompt
-    return Loaded(list(found.values()), counts)
+    return Loaded(list(found.values()), counts, places)
 
 
 def content_hash(messages: Messages) -> str:

@@ -12,13 +12,14 @@ from mt.config.world import LanguageConfig
 from mt.data.files import format_of
 from mt.data.hub import check_name, data_files, data_patterns, snapshot_folder
 from mt.errors import ConfigError, DataError, describe
-from mt.methods.given import given_model, named_file
+from mt.methods.given import given_model, named_file, template_of
 from mt.methods.sources import Judged, Style
 from mt.stages.files import NotGiven
 from mt.stages.load import HubPrompts, LoadPrompts, PromptFile, Prompts
 from mt.stages.load_answers import LoadAnswers
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
 from mt.stages.load_judgments import LoadJudgments
+from mt.stages.refused import DropRefused, Rows
 from mt.workflow.fingerprint import file_fingerprint
 from mt.workflow.stage import External, Stage
 
@@ -34,11 +35,11 @@ class UserSource:
 
     def prompts(self) -> Stage:
         """All prompts but the held-out ones."""
-        return self._load("train")
+        return self._rendered(self._load("train"), "prompts")
 
     def held_out(self, size: int) -> Stage:
         """Held-out prompts, at most `size`."""
-        return self._load("held_out", size)
+        return self._rendered(self._load("held_out", size), "prompts")
 
     def policy(self) -> Stage:
         """The model that `policy.path` names."""
@@ -112,7 +113,15 @@ class UserSource:
             source = NotGiven(option, Path(option), describe(option, None, problem, mend=mend))
         else:
             source = named_file(self.config, name, option)
-        return LoadAnswers(source, rows, self._load("held_out"), self._evaluation, self.data.decontamination)
+        answers = LoadAnswers(source, rows, self._load("held_out"), self._evaluation, self.data.decontamination)
+        return self._rendered(answers, rows)
+
+    def _rendered(self, table: LoadPrompts | LoadAnswers, rows: Rows) -> Stage:
+        """Leave out the rows that a chat template refuses, where the user wants that."""
+        if self.data.refused_prompts == "error":
+            return table
+        templates = template_of(self.config, "policy"), template_of(self.config, "reward")
+        return DropRefused(table, rows, self.policy(), self.reward(), *templates)
 
     def _needs_file(self, field: str, what: str) -> NoReturn:
         problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"

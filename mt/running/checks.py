@@ -20,15 +20,21 @@ from mt.workflow.stage import External
 from mt.workflow.store import Store
 
 
-def check(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None = None) -> None:
+def check(
+    blueprint: Blueprint,
+    absent: Callable[[NotHereError], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
     """Raise one clear error for a run that cannot succeed.
 
-    Where other machines will compute it, `absent` is told what this one lacks, and decides.
+    Where other machines will compute it, `absent` is told what this one lacks, and decides. `say` is called before
+    what may take seconds.
     """
     _check_writable("store", Path(blueprint.config.store))
     _check_writable("runs", Path(blueprint.config.runs))
     _check_stages(blueprint, absent)
     _check_contexts(blueprint)
+    _check_prompts(blueprint, say)
 
 
 def check_folders(runs: Sequence[tuple[RunConfig, Path]]) -> None:
@@ -105,3 +111,14 @@ def _check_contexts(blueprint: Blueprint) -> None:
         if isinstance(stage, ModelFolder):
             for field, length in lengths[stage.kind].items():
                 check_context(stage.location, length, field)
+
+
+def _check_prompts(blueprint: Blueprint, say: Callable[[str], None]) -> None:
+    """Render every prompt that is to be read; a run that has everything needs no tokenizer, and imports none."""
+    missing = blueprint.plan.missing(Store(Path(blueprint.config.store)))
+    if missing and any(isinstance(stage, ModelFolder) for stage in blueprint.plan.order):
+        from mt.running.execution import quiet_libraries
+        from mt.running.rendered_prompts import check_prompts
+
+        quiet_libraries()
+        check_prompts(missing, say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from mt.data.files import read_rows
 from mt.data.hub import data_files, data_patterns, fetch
 from mt.data.prompts import Loaded, load_prompts
 from mt.errors import ConfigError, DataError, describe
-from mt.types import Prompt
+from mt.types import Messages, Prompt
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
 
@@ -91,10 +92,14 @@ class LoadPrompts(Stage):
         """Return the number of this part's prompts."""
         return len(self.prompts()[0])
 
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each of this part's prompts stands, and the prompt."""
+        for prompt in self.prompts()[0]:
+            yield self._loaded().places[prompt.prompt_id], prompt.messages
+
     def prompts(self) -> tuple[list[Prompt], dict[str, int]]:
         """Return this part's prompts and the counts of the whole; raises DataError or ConfigError."""
-        evaluation = _files(self.evaluation), self.decontamination.fields, self.decontamination.ngram
-        loaded = _load(_files(self.sources), self.fields, self.limit, *evaluation)
+        loaded = self._loaded()
         total = len(loaded.prompts)
         if total == 0:
             places = ", ".join(str(source.location) for source in self.sources)
@@ -105,6 +110,10 @@ class LoadPrompts(Stage):
         train, held_out = split(loaded.prompts, self.held_out)
         chosen = train if self.part == "train" else held_out
         return chosen[: self.size], loaded.counts
+
+    def _loaded(self) -> Loaded:
+        evaluation = _files(self.evaluation), self.decontamination.fields, self.decontamination.ngram
+        return _load(_files(self.sources), self.fields, self.limit, *evaluation)
 
 
 File = tuple[Path, str, str]
@@ -133,7 +142,7 @@ def _load(
     loaded = _read(files, fields)
     forbidden = _read(evaluation, evaluation_fields).prompts
     kept, counts = decontaminate(loaded.prompts, forbidden, ngram)
-    return Loaded(kept[:limit], {**loaded.counts, **counts})
+    return Loaded(kept[:limit], {**loaded.counts, **counts}, loaded.places)
 
 
 def _read(files: tuple[File, ...], fields: FieldsConfig) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,7 +13,7 @@ from mt.data.clean import decontaminate
 from mt.data.files import read_rows
 from mt.errors import DataError, describe
 from mt.stages.load import PromptFile, evaluation_prompts
-from mt.types import Demonstration, Pair, Prompt
+from mt.types import Demonstration, Messages, Pair, Prompt
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
 
@@ -46,9 +47,15 @@ class LoadAnswers(Stage):
         """Read the file once, so that a malformed line is told before anything heavy starts."""
         self.read(self.source.location)
 
-    def read(self, path: Path) -> list[Any]:
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each row stands, and its prompt."""
+        places: dict[str, str] = {}
+        for row in self.read(self.source.location, places):
+            yield places[row.prompt_id], row.messages
+
+    def read(self, path: Path, places: dict[str, str] | None = None) -> list[Any]:
         """Return all rows of the file; raises DataError for a malformed one, or none."""
-        found: list[Any] = _READ[self.rows](read_rows(path))
+        found: list[Any] = _READ[self.rows](read_rows(path), places)
         if not found:
             raise DataError(describe(f"data.{self.rows}", path, "it holds none", mend="Give a file with rows"))
         return found

@@ -35,6 +35,11 @@ class LoadOutputs(Stage):
         """Read the file once, so that a malformed row is told before anything heavy starts."""
         self.samples(self.source.location)
 
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each row stands, and its prompt."""
+        for _, record, where in _records(self.source.location, self.limit):
+            yield where, conversation(required(record, _ASKED, where), where)
+
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's rows, at most `limit`; raises DataError naming the row that lacks a field."""
         found = []
@@ -65,6 +70,11 @@ class LoadAnsweredQuestions(Stage):
     def check(self) -> None:
         """Join the files once, so that what is missing is told before anything heavy starts."""
         self.samples(self.questions.location, self.answers.location)
+
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each question stands, and the question."""
+        for _, record, where in _records(self.questions.location, self.limit):
+            yield where, conversation(required(record, _ASKED, where), where)
 
     def samples(self, questions: Path, answers: Path) -> list[Samples]:
         """Return the questions, at most `limit`; raises DataError naming the row that lacks a field or an answer."""
@@ -99,6 +109,11 @@ class LoadRewardPairs(Stage):
     def check(self) -> None:
         """Read the file once, so that a malformed row is told before anything heavy starts."""
         self.samples(self.source.location)
+
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each pair stands, and its prompt."""
+        for _, record, where in _records(self.source.location):
+            yield where, conversation(required(record, ("messages", "prompt"), where), where)
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's pairs; raises DataError naming the row that lacks a field."""

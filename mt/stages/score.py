@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,10 +10,14 @@ from typing import ClassVar, Literal
 from mt.config.engines import LogProbsConfig, ScorerConfig
 from mt.config.template import TemplateConfig
 from mt.stages.engines import check_engine
+from mt.stages.lineage import samplers
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.journal import Journal
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
+
+LARGE_GAP = 0.05
+"""Mean difference in nats a token, above which sampler and reference are reported to disagree (our choice)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,8 @@ def _aligned(rows: list[Samples], rewards: dict[int, float]) -> Iterator[Rewards
 class ReferenceLogProbs(Stage):
     """Summed log-probabilities of every chosen and rejected response under a reference policy (Eq. 2's π_ref).
 
-    Computed once per (reference, pairs) and shared by every objective that needs them.
+    Computed once per (reference, pairs) and shared by every objective that needs them. Where the reference is the
+    policy that sampled the responses, its counts say how far apart sampler and reference are.
     """
 
     VERSION: ClassVar[int] = 2
@@ -82,12 +88,39 @@ class ReferenceLogProbs(Stage):
         pairs = work.rows(Pair, self.pairs)
         items = [(pair.messages, answer) for pair in pairs for answer in (pair.chosen, pair.rejected)]
         found: dict[int, float] = {}
-        logprobs = response_logprobs(self.engine, work.path(self.policy), items, self.max_length, self.truncation)
-        tokens = 0
-        for index, logp, count in logprobs:
+        how = (self.max_length, self.truncation, self.template)
+        gaps, tokens = list[tuple[float, int]](), 0
+        for index, logp, count in response_logprobs(self.engine, work.path(self.policy), items, *how):
             found[index] = logp
             tokens += count
+            sampled = items[index][1].logprob
+            if sampled is not None and count:
+                gaps.append((abs(logp - sampled), count))
             work.progress(len(found), len(items), "responses")
         rows = [PairLogProbs(pair.prompt_id, found[2 * i], found[2 * i + 1]) for i, pair in enumerate(pairs)]
         work.count(responses=len(items), response_tokens=tokens)
+        if gaps and samplers(self.pairs) == {self.policy.key}:
+            self._report(work, gaps)
         work.write(rows, PairLogProbs)
+
+    def _report(self, work: Work, gaps: list[tuple[float, int]]) -> None:
+        """Report how far the reference is from the sampler, which is the same policy: |log π_ref − log π_sampler|.
+
+        In nats, per response and per token. Both read the same ids with the same weights, so that float32 on both
+        sides gives about 1e-5. Other engines and bfloat16 give about 0.01 a token; much more says that the two do
+        not compute the same model, or that a long prompt was cut at another place than in sampling.
+        """
+        per_token = [gap / count for gap, count in gaps]
+        mean = math.fsum(per_token) / len(gaps)
+        work.count(
+            sampler_compared=len(gaps),
+            sampler_gap_mean=math.fsum(gap for gap, _ in gaps) / len(gaps),
+            sampler_gap_largest=max(gap for gap, _ in gaps),
+            sampler_gap_per_token_mean=mean,
+            sampler_gap_per_token_largest=max(per_token),
+        )
+        if mean > LARGE_GAP:
+            work.note(
+                f"the log-probabilities of {len(gaps)} responses differ by {mean:.3f} nats a token from those that "
+                "their sampler had, with the same policy; check dtype and version of generator and logprobs"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -13,7 +14,7 @@ from mt.config.world import (
     PreferencesConfig,
     TinyModelConfig,
 )
-from mt.types import Demonstration, Pair, Prompt, Rewards, Samples
+from mt.types import Demonstration, Messages, Pair, Prompt, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 
@@ -31,6 +32,10 @@ class WorldPrompts(Stage):
     def count(self) -> int:
         """Return the number of prompts."""
         return self.size
+
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield one prompt: all are a single turn of the user's, in words without markup."""
+        yield "data=world", [{"role": "user", "content": "what"}]
 
     def run(self, work: Work) -> None:
         """Draw the prompts."""

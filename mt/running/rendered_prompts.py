@@ -1,0 +1,106 @@
+"""Every prompt is rendered with the chat templates of the models that will read it, before anything heavy starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+
+from mt.config.judge import RewardModelJudge
+from mt.config.template import TemplateConfig
+from mt.engines.text import Chat, open_chat
+from mt.errors import DataError
+from mt.stages.judge import Judge
+from mt.stages.judge_self import ComparisonPrompts, JudgmentPrompts
+from mt.stages.lineage import start_of, tables_of
+from mt.stages.load import LoadPrompts
+from mt.stages.load_answers import LoadAnswers
+from mt.stages.models import ModelFolder
+from mt.stages.refused import Asks, DropRefused, refusal
+from mt.types import Messages
+from mt.workflow.stage import External, Stage
+
+_SHOWN = 3
+"""Refused prompts that are named; the others are counted."""
+_MANY = 5000
+"""Prompts whose rendering takes long enough to be announced."""
+
+
+def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda line: None) -> None:
+    """Raise DataError where a chat template refuses a prompt that one of the stages will render.
+
+    The error names the first refused prompts by file and line, their roles, and the template's own words. Models that
+    are made by the run itself and files that are not on this machine are left out. `say` is called before what may
+    take seconds.
+    """
+    checked: set[tuple[str, str]] = set()
+    for stage in stages:
+        model, template = _rendering(stage)
+        if template is None or not isinstance(model, ModelFolder) or not model.location.is_dir():
+            continue
+        for table in _known_tables(stage):
+            written = _open(model.location, template.model_dump_json())[1]
+            if (table.key, written) not in checked:
+                checked.add((table.key, written))
+                _check(model, template, table, say)
+
+
+def _rendering(stage: Stage) -> tuple[Stage | None, TemplateConfig | None]:
+    """Return the model that a stage renders rows for, as it was before any training, and how; None where it is none."""
+    if isinstance(stage, DropRefused) or (isinstance(stage, Judge) and not isinstance(stage.judge, RewardModelJudge)):
+        return None, None  # it drops what is refused, or asks in words of its own
+    values = [getattr(stage, field.name) for field in fields(stage)]
+    template = next((value for value in values if isinstance(value, TemplateConfig)), None)
+    names = ("policy", "reward", "initial", "judge_model")
+    model = next((found for name in names if isinstance(found := getattr(stage, name, None), Stage)), None)
+    return model and start_of(model), template
+
+
+def _known_tables(stage: Stage) -> Iterator[Asks]:
+    """Yield the tables that the rows of a stage come from, those whose prompts can be read on this machine."""
+    waiting, seen = list(tables_of(stage)), set[str]()
+    while waiting:
+        table = waiting.pop()
+        if table.key in seen or isinstance(table, JudgmentPrompts | ComparisonPrompts):  # these ask one user's turn
+            continue
+        seen.add(table.key)
+        if not isinstance(table, Asks):
+            waiting.extend(tables_of(table))
+        elif all(one.location.exists() for one in _outside(table)):
+            yield table
+
+
+def _outside(table: Stage | Asks) -> Iterator[External]:
+    for one in table.inputs():
+        yield from [one] if isinstance(one, External) else _outside(one)
+
+
+def _check(model: ModelFolder, template: TemplateConfig, table: Asks, say: Callable[[str], None]) -> None:
+    chat, asked = _open(model.location, template.model_dump_json())[0], list(table.asked())
+    if len(asked) > _MANY:
+        say(f"rendering {len(asked):,} prompts with the chat template of {model.location}")
+    refused = [(place, messages, why) for place, messages in asked if (why := refusal(chat, messages))]
+    if refused:
+        raise DataError(_described(model, table, refused, len(asked)))
+
+
+def _described(model: ModelFolder, table: Asks, refused: list[tuple[str, Messages, str]], total: int) -> str:
+    shown = [f"{place} ({', '.join(one['role'] for one in messages)}): {why}" for place, messages, why in refused]
+    more = f"; and {len(refused) - _SHOWN:,} more" if len(refused) > _SHOWN else ""
+    droppable = isinstance(table, LoadPrompts | LoadAnswers)
+    leave_out = "set data.refused_prompts=drop" if droppable else "take them out of the file"
+    return (
+        f"{model.kind}.chat_template: {len(refused):,} of {total:,} prompts are refused by the template of "
+        f"{model.location}: {'; '.join(shown[:_SHOWN])}{more}. Name a template that takes them "
+        f"({model.kind}.chat_template=FILE), change the prompts (a system turn is the usual reason), or {leave_out}."
+    )
+
+
+@lru_cache(maxsize=8)
+def _open(folder: Path, template: str) -> tuple[Chat, str]:
+    """Return a model's chat, and all that decides what it refuses: policy and reward model often have one template."""
+    config = TemplateConfig.model_validate_json(template)
+    chat = open_chat(folder, config)
+    return chat, json.dumps([chat.tokenizer.chat_template, config.identity()], sort_keys=True)
