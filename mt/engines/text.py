@@ -76,7 +76,7 @@ class Chat:
         self._answer = self._probe(stops)
         self.end_id = self._answer.end_id
         self.stop_ids = [self.end_id, *sorted(set(stops) - {self.end_id})]
-        self.pad_id = set_pad(tokenizer, folder, {self.end_id})
+        self.pad_id = set_pad(tokenizer, folder, {self.end_id}, self._template_tokens())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -222,6 +222,17 @@ class Chat:
         except DataError:
             return after
         return _common_start(longer[len(shown) :], after) if longer.startswith(shown) else ""
+
+    def _template_tokens(self) -> set[str]:
+        """Return the special tokens that the template spells, or writes in plain conversations."""
+        texts = [self.tokenizer.get_chat_template()]
+        for messages in (*_PROBES, [*_PROBES[1], {"role": "assistant", "content": _ANSWERS[0]}]):
+            for prompt in (True, False):
+                try:
+                    texts.append(self._render(messages, prompt=prompt))
+                except DataError:
+                    continue
+        return {token for text in texts for token in any_of(self._encoder.specials).findall(text)}
 
     def _eos(self) -> int:
         if self.tokenizer.eos_token_id is None:

@@ -59,9 +59,12 @@ def fingerprint(tokenizer: Any) -> str:
     backend = tokenizer.backend_tokenizer
     special = sorted(i for i, token in tokenizer.added_tokens_decoder.items() if token.special)
     decoder = backend.decoder.__getstate__() if backend.decoder is not None else b""
-    vocabulary = sorted(backend.get_vocab(with_added_tokens=True).items())
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    ids = [vocabulary[token] for token in tokens]
     digest = hashlib.sha256(decoder if isinstance(decoder, bytes) else str(decoder).encode())
-    digest.update(json.dumps([special, vocabulary]).encode())
+    for part in (special, ids if ids != list(range(len(ids))) else [], tokens):
+        digest.update(json.dumps(part).encode())
     return digest.hexdigest()
 
 
@@ -81,47 +84,35 @@ def declared_ends(tokenizer: Any, folder: Path) -> list[int]:
     return list(dict.fromkeys(int(i) for i in (tokenizer.eos_token_id, *ids) if i is not None))
 
 
-def set_pad(tokenizer: Any, folder: Path, ends: Collection[int]) -> int:
-    """Choose the id that fills batches by the rule of `pad_token`, and tell the tokenizer.
+def set_pad(tokenizer: Any, folder: Path, ends: Collection[int], written: Collection[str]) -> int:
+    """Choose the id that fills batches by the rule of `pad_token`, and set it as the tokenizer's pad token.
 
     Where no special token is free it is the first ordinary token that ends nothing, which the tokenizer does not
     learn: it would split texts at it. Any id serves, since engines know where every row ends and read no padding.
     """
-    template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else ""
-    rows = embedding_rows(folder)
-    special = {token.content: i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    special = {token: i for token, i in special.items() if rows is None or i < rows}
-    names = {kind: getattr(tokenizer, f"{kind}_token") for kind in ("pad", "eos", "bos", "unk")}
-    pad = pad_token(special, names, {*ends, tokenizer.eos_token_id}, declared_ends(tokenizer, folder), template)
+    rows = embedding_rows(folder) or len(tokenizer)
+    special = {token.content: i for i, token in tokenizer.added_tokens_decoder.items() if token.special and i < rows}
+    taken = {*ends, tokenizer.eos_token_id, tokenizer.bos_token_id, *(special.get(token) for token in written)}
+    free = {token: i for token, i in special.items() if i not in taken}
+    pad = pad_token(free, tokenizer.pad_token, tokenizer.unk_token, declared_ends(tokenizer, folder))
     if pad is None:
-        return next(i for i in range(len(tokenizer)) if i not in {*ends, *special.values()})
+        return next(i for i in range(rows) if i not in {*taken, *special.values()})
     tokenizer.pad_token = pad
     return special[pad]
 
 
-def pad_token(
-    special: Mapping[str, int],
-    names: Mapping[str, str | None],
-    ends: Collection[int | None],
-    stops: Collection[int],
-    template: str,
-) -> str | None:
-    """Return the special token to pad with, None where none is free.
+def pad_token(free: Mapping[str, int], declared: str | None, unknown: str | None, stops: Collection[int]) -> str | None:
+    """Return which of the special tokens that no conversation contains fills batches, None where there is none.
 
-    It is the declared one, unless that ends a turn, begins a sequence or is written by the template; then one
-    that is called pad, then a reserved one, then the unknown token, then any other that no turn contains.
+    It is the declared one; else one that is called pad, a reserved one, the unknown token, or the last of the
+    others, of those that do not stop generation either. So a pad token never ends a turn and never begins a text.
     """
-    bos = special.get(names["bos"] or "")
-    written = {i for token, i in special.items() if token in template}
-    taken = {*ends, bos, *written} - {None}
-    declared = names["pad"] or ""
-    if declared in special and special[declared] not in taken:
+    if declared in free:
         return declared
-    free = {token: i for token, i in special.items() if i not in {*taken, *stops}}
-    if found := spare_pad(free, set()):
-        return found
-    unknown = names["unk"]
-    return unknown if unknown in free else max(free, key=free.__getitem__, default=None)
+    left = {token: i for token, i in free.items() if i not in stops}
+    if (spare := spare_pad(left, set())) is not None:
+        return spare
+    return unknown if unknown in left else max(left, key=left.__getitem__, default=None)
 
 
 def spare_pad(special: Mapping[str, int], taken: Collection[int | None]) -> str | None:
@@ -165,22 +156,22 @@ def _template_file(file: Path, expected: str | None) -> str:
 
 
 def _check_template(tokenizer: Any, place: Path | str) -> None:
-    from jinja2 import TemplateSyntaxError
-    from transformers.utils.chat_template_utils import _compile_jinja_template
+    from jinja2 import TemplateError, TemplateSyntaxError
 
     if not tokenizer.chat_template:
-        mend = (
-            "Add chat_template.jinja to the folder, or give one by policy.chat_template=FILE (or reward.chat_template)"
-        )
+        mend = "Add chat_template.jinja to the folder, or give a file by policy.chat_template (reward.chat_template)"
         raise ModelError(describe("tokenizer", place, "has no chat template", mend=mend))
     try:
-        _compile_jinja_template(tokenizer.get_chat_template())
+        tokenizer.get_chat_template()
+        tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
     except TemplateSyntaxError as error:
-        problem = f"line {error.lineno} is no Jinja ({error.message})"
-        raise ModelError(describe("chat_template", place, problem, mend="Correct the template")) from error
+        problem = f"is no Jinja template (line {error.lineno}: {error.message})"
+        raise ModelError(describe("chat_template", place, problem, mend="Correct it")) from error
     except ValueError as error:
         problem = "has several chat templates and none called default"
         raise ModelError(describe("tokenizer", place, problem, mend="Name one of them default")) from error
+    except (TemplateError, TypeError):
+        return  # A template may refuse this conversation, or need arguments that are not given here.
 
 
 def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
