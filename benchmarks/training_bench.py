@@ -11,11 +11,11 @@ from pathlib import Path
 from mt.config.engines import LogProbsConfig
 from mt.config.training import InlineTrainer, TrainingConfig
 from mt.engines.scoring.logprobs import response_logprobs
-from mt.engines.text import load_tokenizer
-from mt.engines.training.build import Place, arguments, build
-from mt.engines.training.data import plan, read
-from mt.engines.training.examples import Example
+from mt.engines.text import open_chat
+from mt.engines.training.batches import plan
+from mt.engines.training.data import Example, read
 from mt.engines.training.models import load_for_training
+from mt.engines.training.process import Place, arguments, build
 from mt.engines.training.task import Observe, TrainingTask, objective_of
 from mt.engines.training.trainer import BatchTrainer
 from mt.types import Demonstration, Pair, PairLogProbs
@@ -94,6 +94,8 @@ def trainer(options: argparse.Namespace) -> InlineTrainer:
     return InlineTrainer(
         name="inline",
         dtype=options.dtype,
+        publish_dtype="float32",
+        allow_unchanged=False,
         micro_batch_tokens=options.micro_batch_tokens,
         gradient_checkpointing=options.gradient_checkpointing,
         checkpoint_minutes=60,
@@ -106,12 +108,12 @@ def trainer(options: argparse.Namespace) -> InlineTrainer:
 def prepared(bench: Bench, kind: str, observe: Observe = lambda *_: None) -> tuple[BatchTrainer, list[Example]]:
     """Return a trainer ready to start, and its rows."""
     task = bench.task(kind)
-    objective, tokenizer = objective_of(task), load_tokenizer(task.model)
-    data = read(task, tokenizer, objective)
+    objective, chat = objective_of(task), open_chat(task.model)
+    data = read(task, chat, objective)
     batches = plan(task, data)
     place = Place(rank=0, devices=1)
     args = arguments(task, place)
-    engine = build(task, args, load_for_training(task), tokenizer, data, batches, objective, observe, place)
+    engine = build(task, args, load_for_training(task), chat, data, batches, objective, observe, place)
     return engine, data.examples
 
 

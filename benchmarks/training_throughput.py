@@ -34,10 +34,10 @@ from benchmarks.training_bench import KINDS, Bench, prepared, tokens_of
 from benchmarks.training_losses import compare, losses
 from benchmarks.training_rows import as_pairs, made_up, real, write_model
 from benchmarks.training_trl import trl_trainer
-from mt.engines.training.examples import Example
-from mt.engines.training.forward import Loss
-from mt.engines.training.here import spared_collector
-from mt.engines.training.microbatch import MicroBatch, collate
+from mt.engines.training.batches import MicroBatch, collate
+from mt.engines.training.data import Example
+from mt.engines.training.losses import Loss
+from mt.engines.training.process import spared_collector
 from mt.engines.training.trainer import BatchTrainer
 
 GPU = {"hidden": 2048, "layers": 18, "vocabulary": 32768, "rows": 800, "dtype": "bfloat16", "trl_batch": 8}
@@ -161,7 +161,7 @@ def options_of_user(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--vocabulary", type=int, default=4096, help="tokens of the tokenizer of --data")
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--length-buckets", type=int, default=8)
+    parser.add_argument("--group-by-length", type=int, default=8)
     parser.add_argument("--micro-batch-tokens", type=int, default=16384)
     parser.add_argument("--max-length", type=int, default=2048)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mt.engines.text import load_tokenizer
+from mt.engines.text import open_chat
 from mt.types import Pair
 
 
@@ -47,7 +47,7 @@ def trl_trainer(
     }
     make, config = makers[kind]
     rows = Dataset.from_list([trl_row(pair, kind) for pair in pairs])
-    return make(model, args=config(**settings), train_dataset=rows, processing_class=load_tokenizer(path))
+    return make(model, args=config(**settings), train_dataset=rows, processing_class=open_chat(path).tokenizer)
 
 
 def trl_row(pair: Pair, kind: str) -> dict[str, Any]:

@@ -32,9 +32,11 @@ class TrainingConfig(Config):
     optimizer: Literal["adamw", "rmsprop"]
     """AdamW (β 0.9, 0.999) or RMSprop (α 0.99), with an ε of 1e-8."""
     schedule: Literal["cosine", "linear", "constant"]
-    """The learning rate after warm-up: falls to 0 along a cosine or a line, or stays."""
+    """The learning rate after warm-up: falls along a cosine or a line that reaches 0 one step after the last, or
+    stays."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
-    """Share of the steps in which the learning rate rises linearly from 0."""
+    """Share of the n steps in which the learning rate rises: in w = min(⌈ratio · n⌉, n - 1) steps, the i-th of them
+    at i / (w + 1) of the peak. So the first step trains, and the only step of a training trains at the peak."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Decoupled weight decay; biases and norms are exempt."""
     max_gradient_norm: Annotated[float, Field(gt=0)]
@@ -57,6 +59,11 @@ class _Trainer(Config):
 
     dtype: Literal["float32", "bfloat16"]
     """Precision of the forward and backward pass; master weights and optimizer stay in float32."""
+    publish_dtype: Literal["float32", "bfloat16"]
+    """Precision of the published weights. bfloat16 halves the folder, but rounds small changes of weights away: at a
+    small learning rate most of them. The count `update_kept` says how many are left."""
+    allow_unchanged: Unkeyed[bool]
+    """Publish a model that equals its start, with a warning; false makes that an error."""
     micro_batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
     """Tokens, padding included, of one forward pass on one device; gradients accumulate to the whole batch."""
     gradient_checkpointing: Unkeyed[bool]

@@ -122,7 +122,7 @@ class SupervisedFinetune(Stage):
 
 
 def _check(trainer: TrainerConfig, training: TrainingConfig) -> None:
-    from mt.engines.training.checks import check_trainer
+    from mt.engines.training.task import check_trainer
 
     check_trainer(trainer, training)
 

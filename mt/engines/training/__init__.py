@@ -16,7 +16,6 @@ def train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
         from mt.engines.training.torchrun import train_in_processes
 
         return train_in_processes(task, observe)
-    from mt.engines.training.build import Place
-    from mt.engines.training.here import train_here
+    from mt.engines.training.process import Place, train_in_this_process
 
-    return train_here(task, observe, Place(rank=0, devices=1))
+    return train_in_this_process(task, observe, Place(rank=0, devices=1))

@@ -1,62 +1,162 @@
-"""The data of a task: its tables as sequences, and the rows of every optimizer step."""
+"""From the rows of a task's tables to token sequences: rendered, fitted, aligned with their references, counted."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mt.engines.text import end_of_turn_id
-from mt.engines.training.batching import global_batches
-from mt.engines.training.examples import (
-    Examples,
-    Reader,
-    read_conversations,
-    read_demonstrations,
-    read_pairs,
-)
+from mt.config.training import TrainingConfig
+from mt.engines.text import Chat, fit_conversation, fit_response
 from mt.engines.training.task import TrainingTask
 from mt.errors import DataError, describe
 from mt.objectives.registry import Objective
-from mt.types import Demonstration, Pair, PairLogProbs
+from mt.types import Demonstration, Messages, Pair, PairLogProbs, Response
 from mt.workflow import tables
 
+Sequences = list[tuple[list[int], int]]
+"""Of one row: the ids of each sequence, and how many of its last ids the loss counts."""
 
-def read(task: TrainingTask, tokenizer: Any, objective: Objective | None) -> Examples:
-    """Read the task's tables as sequences; raises `DataError` where no row is left."""
-    limits = (task.training.max_length, task.training.truncation)
-    reader = Reader(tokenizer, end_of_turn_id(tokenizer, task.model), *limits)
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row: chosen and rejected sequences (or the only one), and what else its loss needs."""
+
+    prompt_id: str
+    sequences: Sequences
+    weight: float
+    reference: PairLogProbs | None = None
+    win_probabilities: tuple[float, float] | None = None
+
+    @property
+    def padded(self) -> int:
+        """Tokens that the row takes in a batch of its own: its sequences share one width."""
+        return len(self.sequences) * max(len(ids) for ids, _ in self.sequences)
+
+
+@dataclass
+class Examples:
+    """The rows that are trained on, and how many were left out or cut."""
+
+    examples: list[Example] = field(default_factory=list)
+    dropped: int = 0
+    truncated: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the tables."""
+        return len(self.examples) + self.dropped
+
+    def add(self, row: Pair | Demonstration, fitted: tuple[Sequences, bool] | None, **facts: Any) -> None:
+        """Count a row, and keep it where it fits; raises `DataError` for a weight that is negative or not finite."""
+        if fitted is None:
+            self.dropped += 1
+            return
+        if not math.isfinite(row.weight) or row.weight < 0:
+            problem = f"of the row of prompt '{row.prompt_id}'"
+            raise DataError(describe("weight", row.weight, problem, allowed="finite, ≥ 0"))
+        sequences, truncated = fitted
+        self.truncated += truncated
+        self.examples.append(Example(row.prompt_id, sequences, row.weight, **facts))
+
+
+def read(task: TrainingTask, chat: Chat, objective: Objective | None) -> Examples:
+    """Read the task's tables as sequences; `objective` is None for a reward model.
+
+    Raises `DataError` where no row is left, where references are not aligned with the pairs or not finite, and
+    where win probabilities that the objective needs are missing.
+    """
+    found, config = Examples(), task.training
     if task.kind == "sft":
-        data = read_demonstrations(reader, _rows(task.tables, Demonstration))
+        for row in _rows(task.tables, Demonstration):
+            found.add(row, policy_sequences(chat, row.messages, [row.response], config))
     elif objective is None:
-        data = read_conversations(
-            reader, _rows(task.tables, Pair), strip_bos=task.hyperparameters.get("strip_bos", False)
-        )
+        strip_bos = task.hyperparameters.get("strip_bos", False)
+        for pair in _rows(task.tables, Pair):
+            found.add(pair, reward_sequences(chat, pair, config, strip_bos=strip_bos))
     else:
         references = _rows(task.references, PairLogProbs) if objective.needs_reference else None
-        wins = objective.needs_win_probabilities
-        data = read_pairs(reader, _rows(task.tables, Pair), references, win_probabilities=wins)
-    if not data.examples:
-        problem = f"no row is left to train on ({data.dropped} of {data.rows} dropped)"
+        for pair, reference in _aligned(_rows(task.tables, Pair), references):
+            fitted = policy_sequences(chat, pair.messages, [pair.chosen, pair.rejected], config)
+            if fitted is None:  # a row that is dropped may lack what only the loss needs
+                found.add(pair, None)
+                continue
+            if reference is not None:
+                _check_finite(reference)
+            wins = _win_probabilities(pair) if objective.needs_win_probabilities else None
+            found.add(pair, fitted, reference=reference, win_probabilities=wins)
+    if not found.examples:
+        problem = f"no row is left to train on ({found.dropped} of {found.rows} dropped)"
         raise DataError(describe("training rows", 0, problem, mend="Raise max_length, or set truncation=left"))
-    return data
+    return found
 
 
-def plan(task: TrainingTask, data: Examples) -> list[list[int]]:
-    """Return the rows of every optimizer step; raises `DataError` where there is none."""
-    config = task.training
-    batches = global_batches(
-        [example.padded for example in data.examples],
-        config.batch_size,
-        epochs=config.epochs,
-        seed=task.seed,
-        buckets=config.group_by_length,
-        drop_last=config.drop_last,
-    )
-    if not batches:
-        problem = f"fill no batch of {config.batch_size}"
-        raise DataError(describe("training rows", len(data.examples), problem, mend="Set drop_last=false"))
-    return batches
+def policy_sequences(
+    chat: Chat, messages: Messages, responses: Sequence[Response], config: TrainingConfig
+) -> tuple[Sequences, bool] | None:
+    """Return prompt + response ids of each response and whether any prompt was cut; None where one does not fit.
+
+    Sampled responses are read as they were sampled: the loss counts exactly their ids.
+    """
+    prompt = chat.prompt_ids(messages)
+    sequences, truncated = [], False
+    for response in responses:
+        answer = chat.response_ids(messages, response)
+        fitted = fit_response(prompt, answer, config.max_length, config.truncation)
+        if fitted is None:
+            return None
+        sequences.append((fitted.prompt + fitted.response, len(fitted.response)))
+        truncated |= fitted.truncated
+    return sequences, truncated
+
+
+def reward_sequences(
+    chat: Chat, pair: Pair, config: TrainingConfig, *, strip_bos: bool
+) -> tuple[Sequences, bool] | None:
+    """Return whole conversations, read at their last token, and whether any was cut; None where one does not fit."""
+    sequences, truncated = [], False
+    for response in (pair.chosen, pair.rejected):
+        ids = chat.conversation_ids(pair.messages, response.text, strip_bos=strip_bos)
+        fitted = fit_conversation(ids, config.max_length, config.truncation)
+        if fitted is None:
+            return None
+        sequences.append((fitted[0], 1))
+        truncated |= fitted[1]
+    return sequences, truncated
 
 
 def _rows(paths: list[str], row_type: type[Any]) -> list[Any]:
     return [row for path in paths for row in tables.read(Path(path), row_type)]
+
+
+def _aligned(
+    rows: Sequence[Pair], references: Sequence[PairLogProbs] | None
+) -> Iterator[tuple[Pair, PairLogProbs | None]]:
+    if references is None:
+        yield from ((row, None) for row in rows)
+        return
+    if len(rows) != len(references):
+        problem = f"do not belong to these {len(rows)} pairs"
+        raise DataError(describe("reference log-probabilities", f"{len(references)} rows", problem))
+    for number, (row, reference) in enumerate(zip(rows, references, strict=True)):
+        if row.prompt_id != reference.prompt_id:
+            problem = f"row {number} belongs to prompt '{reference.prompt_id}', the pair to '{row.prompt_id}'"
+            raise DataError(describe("reference log-probabilities", f"row {number}", problem))
+        yield row, reference
+
+
+def _check_finite(reference: PairLogProbs) -> None:
+    if not (math.isfinite(reference.chosen) and math.isfinite(reference.rejected)):
+        problem = "is not finite for a pair that is trained on"
+        mend = "Compute the log-probabilities with the same max_length and truncation as the training"
+        raise DataError(describe("reference log-probability", reference.prompt_id, problem, mend=mend))
+
+
+def _win_probabilities(pair: Pair) -> tuple[float, float]:
+    chosen, rejected = pair.chosen_win_probability, pair.rejected_win_probability
+    if chosen is None or rejected is None:
+        problem = "the pair has no win probabilities, which this objective needs"
+        raise DataError(describe("pair", pair.prompt_id, problem, mend="Select pairs with win probabilities"))
+    return chosen, rejected

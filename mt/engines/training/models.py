@@ -1,35 +1,86 @@
-"""Models to train: loaded with float32 master weights, given a fresh reward head where needed, and published."""
+"""Models to train: loaded with float32 master weights, adapted where asked, compared with their start, published."""
 
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from mt.config.training import TorchrunTrainer
 from mt.engines.models import check_model
 from mt.engines.training.task import TrainingTask
-from mt.errors import ModelError, describe
+from mt.engines.training.zero import gathered, master, masters_apart
+from mt.errors import ConfigError, ModelError, describe
 
 HEAD = "score"
+ALL_LINEAR = "all-linear"
 
 
 def load_for_training(task: TrainingTask) -> Any:
-    """Load the task's model on the CPU in float32, dropout off; a causal model gets a new reward head by its seed.
+    """Load the task's model on the CPU, dropout off; a causal model gets a new reward head by the task's seed.
 
+    Weights are float32, but bfloat16 where DeepSpeed keeps float32 master weights itself.
     Raises `ModelError` for a folder that cannot serve.
     """
-    folder = Path(task.model)
-    fresh = task.kind == "reward" and not _is_classifier(folder)
-    check_model(folder, "policy" if fresh or task.kind != "reward" else "reward")
-    model = _load(folder, _dtype(task), reward=task.kind == "reward")
-    if fresh:
+    return _load(task, torch.bfloat16 if masters_apart(task) else torch.float32)
+
+
+def load_start(task: TrainingTask) -> Any:
+    """Load the model that the task starts from once more: whole and in float32, whatever DeepSpeed spreads."""
+    from transformers.integrations import deepspeed as integration
+
+    spreading = integration._hf_deepspeed_config_weak_ref
+    integration.unset_hf_deepspeed_config()
+    try:
+        return _load(task, torch.float32)
+    finally:
+        integration._hf_deepspeed_config_weak_ref = spreading
+
+
+def start_is_rounded(task: TrainingTask) -> bool:
+    """Return whether `load_for_training` rounds the weights that the folder holds."""
+    return masters_apart(task) and _json(Path(task.model) / "config.json").get("dtype") != "bfloat16"
+
+
+def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    folder, reward = Path(task.model), task.kind == "reward"
+    fresh_head = reward and not _is_classifier(folder)
+    check_model(folder, "reward" if reward and not fresh_head else "policy")
+    loader: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
+    more = {"num_labels": 1} if reward else {}
+    try:
+        model = loader.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **more
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(describe("model", folder, f"cannot be loaded ({reason})")) from error
+    if fresh_head:
         _start_head(model, task.seed)
     switch_off_dropout(model)
     return model
+
+
+def _is_classifier(folder: Path) -> bool:
+    names = _json(folder / "config.json").get("architectures") or []
+    return any(name.endswith("ForSequenceClassification") for name in names)
+
+
+def _start_head(model: Any, seed: int) -> None:
+    """Draw a new reward head by a generator of its own, so that it depends on the seed and nothing else."""
+    head = getattr(model, HEAD, None)
+    if head is None:
+        problem = f"its classifier has no '{HEAD}' layer to read a reward from"
+        raise ModelError(describe("architecture", type(model).__name__, problem, mend="Use a decoder model"))
+    generator = torch.Generator().manual_seed(seed)
+    deviation = model.config.get_text_config().initializer_range
+    with gathered(head.weight):
+        head.weight.data.copy_(torch.normal(0.0, deviation, head.weight.shape, generator=generator))
 
 
 def switch_off_dropout(model: Any) -> None:
@@ -45,89 +96,115 @@ def switch_off_dropout(model: Any) -> None:
                 setattr(module, name, 0.0)
 
 
-def publish(model: Any, tokenizer: Any, source: Path, output: Path, state: dict[str, Any] | None = None) -> None:
-    """Write an ordinary model folder in the source's precision: safetensors, configuration, tokenizer and template.
+def adapt(model: Any, task: TrainingTask) -> None:
+    """Freeze the model and put trainable adapters beside its linear layers, in place; a reward head stays trainable.
 
-    `state` replaces the model's own weights where those are scattered over processes.
+    The adapters start by the task's seed; at the start they change nothing.
+    Raises `ConfigError` where the model has no such layers.
     """
-    dtype = stored_dtype(source)
-    if state is None:
-        model.to(dtype)
-    else:
-        state = _cast(state, dtype)
-    model.config.use_cache = True  # the Trainer switches it off; generation wants it
-    model.config.pad_token_id = tokenizer.pad_token_id
-    model.save_pretrained(output, state_dict=state)
-    model.config.dtype = dtype  # saving took it from the weights in memory
-    model.config.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    from peft import LoraConfig, inject_adapter_in_model
 
-
-def stored_dtype(folder: Path) -> torch.dtype:
-    """Return the precision that a folder's configuration names (float32 where it names none)."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    name = config.get("dtype") or config.get("torch_dtype") or "float32"
-    dtype = getattr(torch, str(name), None)
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise ModelError(describe("dtype", name, f"in {folder}/config.json is no floating-point precision"))
-    return dtype
-
-
-def _is_classifier(folder: Path) -> bool:
-    path = folder / "config.json"
-    names = json.loads(path.read_text("utf-8")).get("architectures") or [] if path.is_file() else []
-    return any(name.endswith("ForSequenceClassification") for name in names)
-
-
-def _cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Return the weights in a precision; those that share memory go on sharing it."""
-    cast = {tensor.data_ptr(): tensor.to(dtype) for tensor in state.values()}
-    return {name: cast[tensor.data_ptr()] for name, tensor in state.items()}
-
-
-def _dtype(task: TrainingTask) -> torch.dtype:
-    """Return float32, but for DeepSpeed in bfloat16: it keeps float32 master weights itself."""
-    trainer = task.trainer
-    zero = isinstance(trainer, TorchrunTrainer) and trainer.zero_stage > 0
-    return torch.bfloat16 if zero and trainer.dtype == "bfloat16" else torch.float32
-
-
-def _load(folder: Path, dtype: torch.dtype, *, reward: bool) -> Any:
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-
-    loader: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
-    more = {"num_labels": 1} if reward else {}
+    config = task.training.lora
+    if config is None:
+        return
+    targets: Any = ALL_LINEAR if config.targets == [ALL_LINEAR] else config.targets
+    adapters = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0, bias="none")
+    head = getattr(model, HEAD, None) if task.kind == "reward" else None
+    if head is not None:
+        adapters.exclude_modules = [HEAD]
     try:
-        return loader.from_pretrained(
-            str(folder),
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            **more,
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(describe("model", folder, f"cannot be loaded ({reason})")) from error
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(task.seed)
+            inject_adapter_in_model(adapters, model)
+    except ValueError as error:
+        linear = sorted({n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)})
+        problem = "the model has no such layers"
+        value = ", ".join(config.targets)
+        raise ConfigError(describe("lora.targets", value, problem, allowed=", ".join([ALL_LINEAR, *linear]))) from error
+    if head is not None:
+        head.requires_grad_(True)
 
 
-def _start_head(model: Any, seed: int) -> None:
-    """Draw a new reward head by a generator of its own, so that it depends on the seed and nothing else."""
-    head = getattr(model, HEAD, None)
-    if head is None:
-        problem = f"its classifier has no '{HEAD}' layer to read a reward from"
-        raise ModelError(describe("architecture", type(model).__name__, problem, mend="Use a decoder model"))
-    generator = torch.Generator().manual_seed(seed)
-    deviation = model.config.get_text_config().initializer_range
-    with _gathered(head.weight):
-        head.weight.data.copy_(torch.normal(0.0, deviation, head.weight.shape, generator=generator))
+def merge(model: Any, start: dict[str, Tensor]) -> None:
+    """Add every adapter to the weights beside it and remove it, in place; `start` holds the weights by name.
+
+    DeepSpeed's bfloat16 weights are replaced by float32 ones first: a sum in bfloat16 loses most of an update.
+    """
+    adapted = [name for name, module in model.named_modules() if hasattr(module, "base_layer")]
+    for name, parameter in model.named_parameters() if adapted else ():
+        if parameter.dtype != torch.float32:
+            whole = master(parameter)
+            frozen = start.get(name.replace(".base_layer", "")) if not parameter.requires_grad else None
+            parameter.data = whole if frozen is None else frozen.to(whole.device)
+    for name in adapted:
+        layer = model.get_submodule(name)
+        layer.merge()
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, layer.base_layer)
+    model.requires_grad_(True)
 
 
-def _gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[Any]:
-    """Make a parameter whole inside the block, where ZeRO-3 has spread it over processes."""
-    if not hasattr(parameter, "ds_id"):
-        return nullcontext()
-    from deepspeed import zero
+@dataclass(frozen=True)
+class Update:
+    """How many weights a training changed, and how many of these changes its published folder still holds."""
 
-    context: AbstractContextManager[Any] = zero.GatheredParameters([parameter], modifier_rank=0)
-    return context
+    changed: int
+    """Elements whose float32 master weight differs from the start's."""
+    kept: int
+    """Of those, the elements whose published value differs from the start's in the published precision."""
+
+    @property
+    def share_kept(self) -> float:
+        """Share of the changed elements that the folder holds: 1 in float32, 0 where nothing changed."""
+        return self.kept / self.changed if self.changed else 0.0
+
+
+def publish(model: Any, tokenizer: Any, task: TrainingTask, *, first: bool) -> Update:
+    """Write an ordinary model folder in `trainer.publish_dtype`: safetensors, configuration, tokenizer, template.
+
+    Every process takes part where DeepSpeed spreads the master weights, parameter by parameter; the `first` one
+    compares them with the start, and writes. The others return an empty update.
+    """
+    dtype: torch.dtype = getattr(torch, task.trainer.publish_dtype)
+    start = {name: value.detach() for name, value in load_start(task).named_parameters()} if first else {}
+    merge(model, start)
+    state, changed, kept = {}, 0, 0
+    for name, parameter in model.named_parameters():
+        trained = master(parameter)
+        if first:
+            trained, begun = trained.cpu(), start.pop(name)
+            state[name] = trained.to(dtype).contiguous()
+            changed += int((trained != begun).sum())
+            kept += int(((trained != begun) & (state[name] != begun.to(dtype))).sum())
+    if first:
+        stored = model.state_dict().keys()
+        state |= {name: buffer.cpu() for name, buffer in model.named_buffers() if name in stored}
+        model.config.use_cache = True  # the Trainer switches it off; generation wants it
+        model.config.pad_token_id = tokenizer.pad_token_id
+        model.save_pretrained(task.output, state_dict=state)
+        model.config.dtype = dtype  # saving took it from the weights in memory
+        model.config.save_pretrained(task.output)
+        tokenizer.save_pretrained(task.output)
+    return Update(changed, kept)
+
+
+def unchanged(task: TrainingTask, update: Update, largest_gradient_norm: float) -> str | None:
+    """Return why the published model equals its start and what to do, or None where it does not."""
+    if update.kept:
+        return None
+    rate, dtype = task.training.learning_rate, task.trainer.publish_dtype
+    otherwise = "or set trainer.allow_unchanged=true to publish the model as it was"
+    if update.changed:
+        problem = f"holds none of the {update.changed} changed weights: the published model equals its start"
+        mend = f"Set trainer.publish_dtype=float32, raise the learning rate of {rate:g}, {otherwise}"
+        return describe("trainer.publish_dtype", dtype, problem, mend=mend)
+    if largest_gradient_norm == 0:
+        problem = "was 0 at every step, so that the model is unchanged"
+        return describe("gradient norm", 0, problem, mend=f"Look at the rows' weights and the objective, {otherwise}")
+    problem = "is too small to change any weight in float32, so that the model is unchanged"
+    return describe("training.learning_rate", rate, problem, mend=f"Raise it, {otherwise}")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return found

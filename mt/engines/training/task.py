@@ -1,7 +1,8 @@
-"""What is to be trained, as plain data that another process can read, and what came out of it."""
+"""What is to be trained, as plain data that another process can read; what came out of it; checks without torch."""
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from collections.abc import Callable
@@ -12,8 +13,8 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from mt.config.template import TemplateConfig
-from mt.config.training import TrainerConfig, TrainingConfig
-from mt.errors import ConfigError, describe, nearest
+from mt.config.training import TorchrunTrainer, TrainerConfig, TrainingConfig
+from mt.errors import ConfigError, MissingPackageError, describe, nearest
 from mt.objectives.registry import OBJECTIVES, Objective
 
 Kind = Literal["policy", "reward", "sft"]
@@ -96,12 +97,18 @@ class TrainingOutcome:
     """Peak memory: allocated on the GPU, or resident in RAM."""
     devices: int
     """Processes that shared the work."""
+    update_kept: float
+    """Share of the update that the published folder holds: of all elements of weights that training changed in
+    float32, those whose value in `trainer.publish_dtype` differs from the start's. 1 in float32; 0 where no element
+    changed. At a small learning rate bfloat16 rounds most changes away."""
+    warning: str | None
+    """Why the published model equals its start, where `trainer.allow_unchanged` lets it pass."""
     last: dict[str, float]
     """Metrics of the last report."""
 
     def counts(self) -> dict[str, float]:
         """Return the numbers as one flat dictionary."""
-        return {name: value for name, value in asdict(self).items() if name != "last"}
+        return {name: value for name, value in asdict(self).items() if name not in ("warning", "last")}
 
 
 def objective_of(task: TrainingTask) -> Objective | None:
@@ -145,3 +152,26 @@ def _check_settings(task: TrainingTask, known: set[str], required: set[str]) -> 
         )
     if missing := sorted(required - given):
         raise ConfigError(describe(task.objective, ", ".join(missing), "missing settings", mend="Set them"))
+
+
+def check_trainer(trainer: TrainerConfig, training: TrainingConfig) -> None:
+    """Refuse a trainer whose packages are missing, or that cannot train so; raises `ConfigError`."""
+    zero = trainer.zero_stage if isinstance(trainer, TorchrunTrainer) else 0
+    if isinstance(trainer, TorchrunTrainer) and trainer.processes:
+        check_processes(trainer.processes, training)
+    if training.lora is not None and zero == 3:
+        problem = "adapters cannot be merged into weights that are spread over processes"
+        raise ConfigError(describe("trainer.zero_stage", 3, problem, allowed="0, 1, 2 with training.lora"))
+    if zero > 0 and importlib.util.find_spec("deepspeed") is None:
+        mend = "Install it (pip install 'mutual-taught[cluster]'), or set trainer.zero_stage=0"
+        raise MissingPackageError(describe("trainer.zero_stage", zero, "DeepSpeed is not installed", mend=mend))
+    if training.lora is not None and importlib.util.find_spec("peft") is None:
+        mend = "Install it (pip install peft), or set training.lora=null"
+        raise MissingPackageError(describe("training.lora", training.lora.rank, "peft is not installed", mend=mend))
+
+
+def check_processes(processes: int, training: TrainingConfig) -> None:
+    """Refuse more processes than a batch has rows; any smaller number shares it exactly."""
+    if processes > training.batch_size:
+        problem = f"more than the {training.batch_size} rows of a batch"
+        raise ConfigError(describe("trainer.processes", processes, problem, mend="Start fewer"))

@@ -1,4 +1,7 @@
-"""Training in processes of its own: started by torchrun, watched through files, ended with this process."""
+"""Training in processes of its own: started by torchrun, watched through files, ended with this process.
+
+One of them runs `python -m mt.engines.training.torchrun TASK.json PROCESSES`.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,27 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import mt
 from mt import errors
 from mt.config.training import TorchrunTrainer
 from mt.engines.devices import free_cores
-from mt.engines.training.checks import check_processes, check_trainer
-from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, objective_of
-from mt.engines.training.worker import ERROR, OUTCOME, PROGRESS
-from mt.errors import EngineError, describe
+from mt.engines.training.task import (
+    Observe,
+    TrainingOutcome,
+    TrainingTask,
+    check_processes,
+    check_trainer,
+    objective_of,
+)
+from mt.errors import EngineError, MutualTaughtError, describe
 
-TASK, LOG = "task.json", "workers.log"
+TASK, LOG, PROGRESS, OUTCOME, ERROR = "task.json", "workers.log", "progress.jsonl", "outcome.json", "error.json"
 _POLL_S, _PATIENCE_S = 0.2, 15.0
 _TAIL_LINES = 5
 
@@ -55,7 +64,7 @@ def _gpus(trainer: TorchrunTrainer) -> int:
 def _running(folder: Path, processes: int, threads: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start the workers in a session of their own, and leave none behind."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*launcher, "-m", "mt.engines.training.worker", str(folder / TASK), str(processes)]
+    command = [*launcher, "-m", "mt.engines.training.torchrun", str(folder / TASK), str(processes)]
     root = str(Path(mt.__file__).parents[1])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {
@@ -120,3 +129,56 @@ def _outcome(folder: Path, code: int) -> TrainingOutcome:
             describe("trainer", "torchrun", f"ended with code {code} ({last})", mend=f"See {folder / LOG}")
         )
     return TrainingOutcome(**json.loads((folder / OUTCOME).read_text("utf-8")))
+
+
+def work(task_file: str, processes: int) -> None:
+    """Train this process's share; the first process reports progress, outcome and errors by files."""
+    folder = Path(task_file).parent
+    try:
+        _train_share(TrainingTask.read(Path(task_file)), folder, processes)
+    except Exception as error:
+        _say(folder, error)
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # the others wait in a collective operation: torchrun ends them at once
+
+
+def _train_share(task: TrainingTask, folder: Path, processes: int) -> None:
+    import torch
+
+    from mt.engines.training.process import Place, train_in_this_process
+
+    place = Place.from_environment()
+    if place.devices != processes:
+        raise EngineError(describe("trainer.processes", processes, f"torchrun started {place.devices}"))
+
+    with (folder / PROGRESS).open("a", encoding="utf-8") as progress:
+
+        def observe(step: int, total: int, metrics: dict[str, float]) -> None:
+            progress.write(json.dumps([step, total, metrics]) + "\n")
+            progress.flush()
+
+        outcome = train_in_this_process(task, observe, place)
+    if place.rank == 0:
+        (folder / OUTCOME).write_text(json.dumps(asdict(outcome)), "utf-8")
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def _say(folder: Path, error: Exception) -> None:
+    """Leave the first error for the process that waits; those that follow from it are of no interest."""
+    if isinstance(error, MutualTaughtError):
+        said = {"type": type(error).__name__, "text": str(error)}
+    else:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        said = {"type": "EngineError", "text": f"a training process failed: {reason}"}
+    try:
+        with (folder / ERROR).open("x", encoding="utf-8") as file:
+            json.dump(said, file)
+    except FileExistsError:
+        return
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], int(sys.argv[2]))

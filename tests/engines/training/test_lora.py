@@ -9,9 +9,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from mt.config.training import LoraConfig
-from mt.engines.training.checks import check_trainer
-from mt.engines.training.lora import adapt, merge
-from mt.engines.training.models import load_for_training
+from mt.engines.training.models import adapt, load_for_training, merge
+from mt.engines.training.task import check_trainer
 from mt.errors import ConfigError
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_torchrun import SHARED, TWO, compare
@@ -51,7 +50,7 @@ def test_merging_keeps_what_the_model_computes(lab: Lab) -> None:
             torch.nn.init.normal_(parameter, std=0.1)
     adapted = model(ids).logits
     assert not torch.allclose(adapted, plain, atol=1e-3)
-    merge(model)
+    merge(model, {})
     torch.testing.assert_close(model(ids).logits, adapted, rtol=0, atol=1e-5)
     assert "lora" not in str(model.state_dict().keys())
 

@@ -80,7 +80,7 @@ def test_a_killed_worker_is_an_error_and_the_rest_resumes(lab: Lab) -> None:
     def kill(step: int, total: int, metrics: dict[str, float]) -> None:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # one that ends meanwhile
-                if "mt.engines.training.worker" in child.cmdline() and "torch.distributed.run" not in child.cmdline():
+                if "mt.engines.training.torchrun" in child.cmdline() and "torch.distributed.run" not in child.cmdline():
                     child.kill()
                     return
 
@@ -97,7 +97,11 @@ def test_an_interrupt_leaves_no_process_behind(lab: Lab) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         lab.train(lab.task(trainer=TWO, training=changed(TRAINING, epochs=50)), interrupt)
-    assert not [child for child in psutil.Process().children(recursive=True) if "worker" in str(child.cmdline())]
+    assert not [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "mt.engines.training.torchrun" in child.cmdline()
+    ]
 
 
 def test_deepspeed_that_is_missing_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

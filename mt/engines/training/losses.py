@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from mt.engines.logprobs import output_head, row_sums, token_logprobs
-from mt.engines.training.microbatch import MicroBatch
+from mt.engines.training.batches import MicroBatch
+from mt.engines.training.task import TrainingTask
 from mt.objectives.batch import Losses, PairLogps, ResponseLogps
 from mt.objectives.bradley_terry import bradley_terry
 from mt.objectives.kto import reference_kl
@@ -57,26 +58,20 @@ def answer_by_reward(model: Any) -> None:
         hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
         pooled_SD = hidden_STD.flatten(0, 1)[positions_R]
         with torch.autocast(pooled_SD.device.type, enabled=False):  # a reward in bfloat16 has two digits
-            rewards_S1 = self.score(pooled_SD.to(_dtype(self.score)))
+            rewards_S1 = self.score(pooled_SD.to(next(self.score.parameters()).dtype))
         return rewards_S1[:, 0].float()
 
     model.forward = MethodType(forward, model)
 
 
-def preference_loss(objective: Objective, settings: dict[str, Any]) -> Loss:
-    """Return the loss of a policy on pairs."""
+def loss_of(task: TrainingTask, objective: Objective | None) -> Loss:
+    """Return the loss of the task's kind: `objective` on pairs or demonstrations, Bradley-Terry where it is None."""
+    settings = task.settings()
+    if objective is None:
+        return reward_loss
+    if task.kind == "sft":
+        return lambda model, batch: objective(response_logps(model, batch), **settings)
     return lambda model, batch: objective(pair_logps(model, batch), **settings)
-
-
-def demonstration_loss(objective: Objective, settings: dict[str, Any]) -> Loss:
-    """Return the loss of a policy on demonstrations."""
-
-    def loss(model: Any, batch: MicroBatch) -> Losses:
-        policy_B = row_sums(model(batch.ids_ST, batch.positions_R, batch.targets_R), batch.lengths)
-        rows = ResponseLogps(policy_B, policy_B.new_tensor(batch.lengths), batch.weight_B)
-        return objective(rows, **settings)
-
-    return loss
 
 
 def reward_loss(model: Any, batch: MicroBatch) -> Losses:
@@ -85,19 +80,31 @@ def reward_loss(model: Any, batch: MicroBatch) -> Losses:
     return bradley_terry(chosen_B, rejected_B, batch.weight_B)
 
 
+def response_logps(model: Any, batch: MicroBatch) -> ResponseLogps:
+    """Return what an objective wants to know about a micro-batch of demonstrations."""
+    policy_B = row_sums(model(batch.ids_ST, batch.positions_R, batch.targets_R), batch.lengths)
+    return ResponseLogps(policy_B, policy_B.new_tensor(batch.lengths), batch.weight_B)
+
+
 def pair_logps(model: Any, batch: MicroBatch) -> PairLogps:
     """Return what an objective wants to know about a micro-batch of pairs, from one forward pass over both."""
     logps_S = row_sums(model(batch.ids_ST, batch.positions_R, batch.targets_R), batch.lengths)
-    columns = {
-        "": logps_S,
-        "length_": logps_S.new_tensor(batch.lengths),
-        "win_probability_": batch.win_probability_S,
-    }
-    known: dict[str, Any] = {}
-    for name, values_S in columns.items():
-        known[f"chosen_{name}B"], known[f"rejected_{name}B"] = _halves(values_S)
-    known["reference_chosen_B"], known["reference_rejected_B"] = _halves(batch.reference_S)
-    return PairLogps(**known, weight_B=batch.weight_B, reference_kl=batch.reference_kl)
+    chosen_B, rejected_B = _halves(logps_S)
+    chosen_length_B, rejected_length_B = _halves(logps_S.new_tensor(batch.lengths))
+    reference_chosen_B, reference_rejected_B = _halves(batch.reference_S)
+    chosen_wins_B, rejected_wins_B = _halves(batch.win_probability_S)
+    return PairLogps(
+        chosen_B=chosen_B,
+        rejected_B=rejected_B,
+        chosen_length_B=chosen_length_B,
+        rejected_length_B=rejected_length_B,
+        reference_chosen_B=reference_chosen_B,
+        reference_rejected_B=reference_rejected_B,
+        chosen_win_probability_B=chosen_wins_B,
+        rejected_win_probability_B=rejected_wins_B,
+        weight_B=batch.weight_B,
+        reference_kl=batch.reference_kl,
+    )
 
 
 def couple(objective: Objective, settings: dict[str, Any], devices: int) -> Callable[..., list[MicroBatch]] | None:
@@ -130,13 +137,5 @@ def _gathered(pairs: list[PairLogps], name: str, devices: int) -> Tensor:
     return torch.tensor([value for part in everyone for value in part])
 
 
-def _halves(values_S: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    if values_S is None:
-        return None, None
-    chosen_B, rejected_B = values_S.chunk(2)
-    return chosen_B, rejected_B
-
-
-def _dtype(module: Any) -> torch.dtype:
-    dtype: torch.dtype = next(module.parameters()).dtype
-    return dtype
+def _halves(values_S: Tensor | None) -> Any:
+    return (None, None) if values_S is None else values_S.chunk(2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt.engines.training.batching import global_batches, micro_batches
+from mt.engines.training.batches import global_batches, micro_batches
 
 LENGTHS = [random.Random(i).randint(1, 50) for i in range(50)]
 

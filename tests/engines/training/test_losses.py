@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, LlamaForCausalLM
 
 from mt.engines import logprobs
-from mt.engines.training.examples import Example
-from mt.engines.training.forward import answer_by_log_probability, answer_by_reward, pair_logps, reward_loss
-from mt.engines.training.microbatch import collate, filler
+from mt.engines.training.batches import collate, filler
+from mt.engines.training.data import Example
+from mt.engines.training.losses import answer_by_log_probability, answer_by_reward, pair_logps, reward_loss
 from mt.engines.training.models import switch_off_dropout
 from tests.engines.tiny import tiny_config
 

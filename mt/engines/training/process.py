@@ -1,0 +1,242 @@
+"""One training in this process, from its tables to the model folder: `inline` and every torchrun worker run it."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import PrinterCallback, TrainingArguments
+from transformers.utils import logging
+
+from mt.config.training import TorchrunTrainer
+from mt.engines.devices import cpu_threads
+from mt.engines.models import check_context
+from mt.engines.text import Chat, open_chat
+from mt.engines.training import losses
+from mt.engines.training.batches import Steps, plan
+from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, checkpoint_folder, newest
+from mt.engines.training.data import Examples, read
+from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
+from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, check_trainer, objective_of
+from mt.engines.training.trainer import BatchTrainer, Reports, peak_memory_mib, rate_factor
+from mt.engines.training.zero import read_checkpoints_as_data, zero_config
+from mt.errors import EngineError, MutualTaughtError, describe
+from mt.objectives.registry import Objective
+
+_OPTIMIZERS = {"adamw": "adamw_torch_fused", "rmsprop": "rmsprop"}
+_NEARLY_FULL = 2**20
+
+
+@dataclass(frozen=True)
+class Place:
+    """A process among those that share the training."""
+
+    rank: int
+    devices: int
+
+    @staticmethod
+    def from_environment() -> Place:
+        """Return what torchrun set, or the only process."""
+        return Place(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) -> TrainingOutcome:
+    """Train in this process and write the model folder (the first process does); return what was done.
+
+    Raises `ConfigError`, `DataError` or `ModelError` before anything heavy, `EngineError` in training.
+    """
+    objective = objective_of(task)
+    check_trainer(task.trainer, task.training)
+    check_context(Path(task.model), task.training.max_length, "training.max_length")
+    chat = open_chat(task.model, task.template)
+    data = read(task, chat, objective)
+    batches = plan(task, data)
+    with cpu_threads(task.trainer.threads), _quiet(), spared_collector(), _full_disk_named(Path(task.scratch)):
+        # The arguments come before the model: they open the process group, and from then on DeepSpeed's stage 3
+        # spreads whatever is loaded.
+        args = arguments(task, place)
+        model = load_for_training(task)
+        adapt(model, task)
+        trainer = build(task, args, model, chat, data, batches, objective, observe, place)
+        checkpoint = newest(Path(task.scratch) / CHECKPOINTS)
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except torch.OutOfMemoryError as error:
+            mend = "Lower it, set trainer.gradient_checkpointing=true, or use trainer=torchrun with more GPUs"
+            problem = "a micro-batch of so many tokens does not fit into memory"
+            value = task.trainer.micro_batch_tokens
+            raise EngineError(describe("trainer.micro_batch_tokens", value, problem, mend=mend)) from error
+        peak = peak_memory_mib(args.device)  # of the training: publishing loads the start once more
+        update = publish(model, chat.tokenizer, task, first=place.rank == 0)
+    warning = unchanged(task, update, trainer.meter.largest_gradient_norm) if place.rank == 0 else None
+    if warning and not task.trainer.allow_unchanged:
+        raise EngineError(warning)
+    outcome = _outcome(trainer, data, batches, update, peak, warning)
+    if torch.cuda.is_available():
+        del trainer, model
+        gc.collect()
+        torch.cuda.empty_cache()
+    return outcome
+
+
+def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
+    """Return the Trainer's arguments; opens the process group where processes share the training.
+
+    Raises `EngineError` where fewer processes found each other than were started, or a GPU is asked for in vain.
+    """
+    config, zero = task.training, zero_config(task)
+    if zero:
+        read_checkpoints_as_data()
+    if task.trainer.device == "cuda" and not torch.cuda.is_available():
+        mend = "Set trainer.device=auto"
+        raise EngineError(describe("trainer.device", "cuda", "this machine shows no GPU", mend=mend))
+    on_cpu = task.trainer.device == "cpu" or not torch.cuda.is_available()
+    torchrun = task.trainer if isinstance(task.trainer, TorchrunTrainer) else None
+    layout = {
+        "processes": place.devices,
+        "zero_stage": torchrun.zero_stage if torchrun else 0,
+        "lora": config.lora is not None,
+    }
+    args = TrainingArguments(
+        output_dir=str(checkpoint_folder(Path(task.scratch), layout)),
+        per_device_train_batch_size=1,  # one item is a device's whole share of a batch
+        num_train_epochs=1,  # and the list of items spans all epochs
+        learning_rate=config.learning_rate,  # its schedule is the trainer's own: see `rate_factor`
+        optim=_OPTIMIZERS[config.optimizer],
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_gradient_norm,
+        seed=task.seed,
+        use_cpu=on_cpu,
+        deepspeed=zero,
+        bf16=zero is not None and task.trainer.dtype == "bfloat16",  # DeepSpeed's own; without it we autocast
+        ddp_backend="gloo" if place.devices > 1 and on_cpu else None,
+        ddp_timeout=round((torchrun.timeout_minutes if torchrun else 30) * 60),
+        save_strategy="no",  # `Reports` says when
+        save_total_limit=KEPT,
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        log_level="error",
+        log_level_replica="error",
+        dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
+    )
+    if args.device.type == "cuda" and place.devices == 1:
+        args._n_gpu = 1  # one device means one: the Trainer would spread over all it sees
+    if args.world_size != place.devices:
+        problem = f"only {args.world_size} of {place.devices} work together"
+        raise EngineError(describe("trainer.processes", place.devices, problem))
+    return args
+
+
+def build(
+    task: TrainingTask,
+    args: TrainingArguments,
+    model: Any,
+    chat: Chat,
+    data: Examples,
+    batches: list[list[int]],
+    objective: Objective | None,
+    observe: Observe,
+    place: Place,
+) -> BatchTrainer:
+    """Return the trainer of a task, ready to start."""
+    pooled = objective is None
+    steps = Steps(
+        data.examples,
+        batches,
+        budget=task.trainer.micro_batch_tokens,
+        pad_id=chat.pad_id,
+        pooled=pooled,
+        device=place.rank,
+        devices=place.devices,
+    )
+    (losses.answer_by_reward if pooled else losses.answer_by_log_probability)(model)
+    if task.trainer.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    trainer = BatchTrainer(
+        model,
+        args,
+        steps,
+        losses.loss_of(task, objective),
+        rate_factor(task.training, len(steps)),
+        autocast=task.trainer.dtype == "bfloat16" and not args.deepspeed,
+        prepare=losses.couple(objective, task.settings(), place.devices) if objective else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Reports(trainer, task, observe))
+    return trainer
+
+
+def _outcome(
+    trainer: BatchTrainer,
+    data: Examples,
+    batches: list[list[int]],
+    update: Update,
+    peak_memory: float,
+    warning: str | None,
+) -> TrainingOutcome:
+    meter, examples = trainer.meter, data.examples
+    used = len({row for batch in batches for row in batch})
+    sequences = [sequence for batch in batches for row in batch for sequence in examples[row].sequences]
+    return TrainingOutcome(
+        rows=data.rows,
+        used=used,
+        dropped=data.rows - used,
+        truncated=data.truncated,
+        tokens=sum(len(ids) for ids, _ in sequences),
+        trained_tokens=sum(count for _, count in sequences),
+        steps=len(batches),
+        seconds=round(meter.seconds, 3),
+        tokens_per_second=round(meter.tokens_per_second, 1),
+        peak_memory_mib=round(peak_memory, 1),
+        devices=trainer.steps.devices,
+        update_kept=update.share_kept,
+        warning=warning,
+        last=meter.last,
+    )
+
+
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    """Say that the disk is full where safetensors and torch say something else of their own."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if isinstance(error, MutualTaughtError) or shutil.disk_usage(folder).free > _NEARLY_FULL:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+
+
+@contextmanager
+def spared_collector() -> Iterator[None]:
+    """Spare what is there already from garbage collection: accelerate asks for one, and it takes half a second."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from drawing bars and warning about new reward heads inside the block."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
