@@ -176,10 +176,10 @@ def _check_template(tokenizer: Any, place: Path | str) -> None:
 
 def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
     """Refuse ids beyond the embedding, but for special tokens that neither text nor template can contain."""
-    rows = embedding_rows(folder)
-    if rows is None or len(tokenizer) <= rows:
+    rows, added = embedding_rows(folder), tokenizer.added_tokens_decoder
+    if rows is None or max([len(tokenizer) - 1, *added]) < rows:
         return
-    template, added = tokenizer.get_chat_template(), tokenizer.added_tokens_decoder
+    template = tokenizer.get_chat_template()
     needed = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id}
     beyond = (i for i in tokenizer.get_vocab().values() if i >= rows)
     if any(i in needed or i not in added or not added[i].special or added[i].content in template for i in beyond):

@@ -28,7 +28,8 @@ CHATML = (
 LLAMA3 = (
     "{{ bos_token }}{% if date_string is not defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
     "{{ '<|start_header_id|>system<|end_header_id|>\n\nToday: ' + date_string + '\n\n<|eot_id|>' }}"
-    "{% for m in messages %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + m.content | trim + '<|eot_id|>' }}"
+    "{% for m in messages %}"
+    "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + m.content | trim + '<|eot_id|>' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
 ZEPHYR = (
@@ -54,7 +55,8 @@ GEMMA = (
     "{% for m in messages %}"
     + ALTERNATE
     + "{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\n'"
-    " + m.content | trim + '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+    " + m.content | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 )
 QWEN3 = (
     "{% for m in messages %}{% if m.role == 'assistant' %}{% set parts = m.content.split('</think>') %}"
@@ -81,7 +83,7 @@ PLAIN = (
 )
 
 
-def byte_level(special: Sequence[str], template: str, *, plain: Sequence[str] = (), **names: Any) -> Any:
+def byte_level(special: Sequence[Any], template: str, *, plain: Sequence[str] = (), **names: Any) -> Any:
     """As of GPT-2, Llama 3, Qwen: bytes, spaces inside words, no space put in front."""
     inner = Tokenizer(models.BPE())
     pattern = pre_tokenizers.Split(Regex(r"[^\r\n\w]?\w+| ?[^\s\w]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"), "isolated")
@@ -156,6 +158,14 @@ HEADERS = [
     "<|end_header_id|>",
     "<|eot_id|>",
 ]
+
+
+def _stripping(**flags: bool) -> Any:
+    """As Phi-3, whose special tokens swallow the spaces beside them."""
+    special = [AddedToken(token, special=True, normalized=False, **flags) for token in ("<|im_start|>", "<|im_end|>")]
+    return byte_level(special, CHATML, eos_token=special[1])
+
+
 S = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 MAKERS: dict[str, Any] = {
     "llama3": lambda: byte_level(HEADERS, LLAMA3, bos_token=HEADERS[0], eos_token=HEADERS[5]),
@@ -207,10 +217,14 @@ MAKERS: dict[str, Any] = {
         unk_token="<unk>",
         pad_token="<pad>",
     ),
+    "lstrip": lambda: _stripping(lstrip=True),
+    "rstrip": lambda: _stripping(rstrip=True),
     "unigram": lambda: unigram(["<pad>", "</s>", "<unk>", "<s>"], MISTRAL, pad_token="<pad>", **S),
 }
 ENDS = {
     "llama3": "<|eot_id|>",
+    "lstrip": "<|im_end|>",
+    "rstrip": "<|im_end|>",
     "chatml": "<|im_end|>",
     "qwen3": "<|im_end|>",
     "deepseek": "<｜end▁of▁sentence｜>",
