@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PrinterCallback
 
 from benchmarks.training_bench import DPO, Bench, prepared, training
-from benchmarks.training_trl import trl_trainer
+from benchmarks.training_trl import same_schedule, trl_trainer
 
 STEPS = 12
 
@@ -28,13 +28,12 @@ def losses(bench: Bench) -> list[tuple[float, float]]:
         train_sampling_strategy="sequential",
         beta=DPO["beta"],
         learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=config.warmup_ratio,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_gradient_norm,
         logging_steps=1,
     )
     peer.remove_callback(PrinterCallback)
+    same_schedule(peer, engine.factor)
     peer.train()
     theirs = [entry["loss"] for entry in peer.state.log_history if "loss" in entry]
     return list(zip(ours, theirs, strict=True))

@@ -33,7 +33,7 @@ from transformers.utils import logging
 from benchmarks.training_bench import KINDS, Bench, prepared, tokens_of
 from benchmarks.training_losses import compare, losses
 from benchmarks.training_rows import as_pairs, made_up, real, write_model
-from benchmarks.training_trl import trl_trainer
+from benchmarks.training_trl import same_schedule, trl_trainer
 from mt.engines.training.batches import MicroBatch, collate
 from mt.engines.training.data import Example
 from mt.engines.training.losses import Loss
@@ -76,6 +76,7 @@ def trl(bench: Bench, kind: str) -> float:
     engine, _ = prepared(bench, kind)
     peer = trl_trainer(bench.folder, bench.pairs, kind, bench.options, use_cpu=engine.args.device.type == "cpu")
     peer.remove_callback(PrinterCallback)
+    same_schedule(peer, engine.factor)
     seconds = timed(peer.train)
     size = bench.options.batch_size
     share = len(bench.pairs) // size * size / len(bench.pairs)  # ours leaves the last partial batch out
@@ -85,8 +86,8 @@ def trl(bench: Bench, kind: str) -> float:
 def bare_loop(engine: BatchTrainer, steps: Sequence[tuple[list[MicroBatch], int]]) -> None:
     """Spend optimizer steps with nothing around them."""
     model, loss, device = engine.model, engine.loss, engine.args.device
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(steps))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=engine.args.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, engine.factor)
     model.train()
     for batches, rows in steps:
         for batch in batches:

@@ -1,12 +1,14 @@
-"""TRL's trainers on our rows, at their defaults: what our own training is measured against."""
+"""TRL's trainers on our rows, at their defaults but for the schedule: what our own training is measured against."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from mt.engines.text import open_chat
 from mt.types import Pair
@@ -48,6 +50,12 @@ def trl_trainer(
     make, config = makers[kind]
     rows = Dataset.from_list([trl_row(pair, kind) for pair in pairs])
     return make(model, args=config(**settings), train_dataset=rows, processing_class=open_chat(path).tokenizer)
+
+
+def same_schedule(peer: Any, factor: Callable[[int], float]) -> None:
+    """Let TRL's trainer take its steps at our learning rates: its own schedule begins at 0."""
+    peer.create_optimizer()
+    peer.lr_scheduler = LambdaLR(peer.optimizer, factor)
 
 
 def trl_row(pair: Pair, kind: str) -> dict[str, Any]:

@@ -31,6 +31,9 @@ class Line:
         return self.model, self.benchmark, self.metric
 
 
+_LITTLE_KEPT = 0.5
+"""A published model that keeps a smaller share of a training's changes is worth a warning."""
+
 Cells = Mapping[Any, Mapping[str, Any]]
 """Metrics by iteration, model, benchmark and metric."""
 
@@ -75,6 +78,7 @@ def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> 
     if iterations and not any(key[2] == "gold" for key in cells):
         console.print("No gold metrics: this data has no gold judge (only data=world has one).", style="yellow")
     _warn(console, cells, iterations)
+    _warn_of_rounding(console, record)
     _print_places(console, record, folder)
 
 
@@ -135,6 +139,19 @@ def _warn(console: Console, cells: Cells, iterations: Sequence[int]) -> None:
     if worse:
         text = "the reward model's best of K is worse by gold than the mean of K"
         console.print(f"warning  {', '.join(worse)}: {text}", style="yellow", highlight=False, soft_wrap=True)
+
+
+def _warn_of_rounding(console: Console, record: Mapping[str, Any]) -> None:
+    """Name the trainings whose published precision has rounded most of their change of the weights away."""
+    counted = [(stage["label"], stage["counts"]["update_kept"]) for stage in record["stages"] if _trained(stage)]
+    lost = [f"{label} {share:.1%}" for label, share in counted if share < _LITTLE_KEPT]
+    if lost:
+        text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
+        console.print(f"warning  {', '.join(lost)}: {text}", style="yellow", highlight=False, soft_wrap=True)
+
+
+def _trained(stage: Mapping[str, Any]) -> bool:
+    return "update_kept" in stage.get("counts", {})
 
 
 def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> None:

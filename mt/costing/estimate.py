@@ -95,7 +95,7 @@ def _training(stage: Any, tokens: float, shape: Shape, hardware: HardwareConfig)
     tokens *= stage.training.epochs
     flops = 3 * tokens * shape.flops_per_token
     seconds = _seconds(flops, stage.trainer, "train", hardware, hardware.devices)
-    disk = shape.parameters * shape.bytes_per_weight
+    disk = shape.parameters * (4 if stage.trainer.publish_dtype == "float32" else 2)
     checkpoint = 14 * shape.parameters  # half-precision weights, fp32 master weights and two moments
     memory = training(shape, stage.training, stage.trainer, hardware)
     return Cost(stage, "train", tokens, flops, seconds, disk, CHECKPOINTS_KEPT * checkpoint, memory)

@@ -13,7 +13,7 @@ from mt.errors import ModelError, describe
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A decoder's sizes; `bytes_per_weight` is what a weight takes on disk."""
+    """A decoder's sizes."""
 
     hidden: int
     layers: int
@@ -26,7 +26,6 @@ class Shape:
     """Whether the output head shares the embedding's weights."""
     rewards: bool = False
     """Whether one number is read out in place of the vocabulary."""
-    bytes_per_weight: int = 2
 
     @property
     def embedding(self) -> int:
@@ -84,5 +83,4 @@ def shape_of_config(config: Mapping[str, Any]) -> Shape:
         vocabulary=int(config["vocab_size"]),
         tied=bool(config.get("tie_word_embeddings", False)),
         rewards=any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or []),
-        bytes_per_weight=4 if (config.get("dtype") or config.get("torch_dtype")) == "float32" else 2,
     )

@@ -140,7 +140,7 @@ def _world_policy(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Vol
     model = stage.model
     sizes = (model.hidden_size, model.layers, model.feed_forward, model.heads, model.key_value_heads)
     width = model.hidden_size // model.heads
-    return Volume(shape=Shape(*sizes, width, vocabulary=130, tied=True, bytes_per_weight=4))
+    return Volume(shape=Shape(*sizes, width, vocabulary=130, tied=True))
 
 
 _RULES: dict[str, Rule] = {

@@ -137,3 +137,5 @@ def _train(work: Work, **task: Any) -> None:
 
     outcome = train(TrainingTask(**task, output=str(work.folder), scratch=str(work.scratch)), observe)
     work.count(**outcome.counts())
+    if outcome.warning:
+        work.note(outcome.warning)

@@ -83,3 +83,16 @@ def test_many_iterations_are_columns_all_the_same() -> None:
 
 def test_folders_are_printed_as_they_are_named() -> None:
     assert "record   runs/[b]odd[/b] name/record.json" in summary(120)
+
+
+def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy() -> None:
+    trained = [("iteration 1 · E-step · train_policy", 0.036), ("iteration 1 · M-step · train_reward", 0.97)]
+    stages = [
+        {"state": "computed", "seconds": 1.0, "label": label, "counts": {"update_kept": kept}}
+        for label, kept in trained
+    ]
+    console, file = printed(120)
+    print_summary(console, {"metrics": [], "stages": stages}, Path("runs/name"))
+    (line,) = [line for line in file.getvalue().splitlines() if line.startswith("warning")]
+    assert "train_policy 3.6%:" in line and "train_reward" not in line
+    assert line.endswith("set trainer.publish_dtype=float32")

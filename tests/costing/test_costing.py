@@ -40,7 +40,6 @@ def test_a_config_tells_the_same_shape() -> None:
         "num_key_value_heads": 8, "vocab_size": 128256, "torch_dtype": "bfloat16",
     }  # fmt: skip
     assert shape_of_config(config) == LLAMA
-    assert shape_of_config({**config, "torch_dtype": "float32"}) == replace(LLAMA, bytes_per_weight=4)
     assert shape_of_config({**config, "head_dim": 64}) == replace(LLAMA, head_size=64)
     assert shape_of_config({**config, "architectures": ["LlamaForSequenceClassification"]}).rewards
 
@@ -139,6 +138,13 @@ def test_checkpoints_are_counted_as_the_trainer_keeps_them(tmp_path: Path) -> No
     assert KEPT == CHECKPOINTS_KEPT
     found = estimate(at_scale(f"store={tmp_path}"))
     assert found["total"]["scratch_bytes"] == pytest.approx(KEPT * 14 * 8.03e9, rel=0.002)
+
+
+@pytest.mark.parametrize(("published", "size"), [("bfloat16", 2), ("float32", 4)])
+def test_models_are_counted_in_the_precision_they_are_published_in(tmp_path: Path, published: str, size: int) -> None:
+    (run,) = at_scale(f"store={tmp_path}", f"trainer.publish_dtype={published}")
+    found = [c for c in costs(run.plan, run.config, Store(tmp_path)) if c.stage.name == "train_policy"]
+    assert {c.disk_bytes for c in found} == {size * LLAMA.parameters}
 
 
 def test_sharing_saves_and_is_counted(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from mt.config.training import TorchrunTrainer
+from mt.engines.training.zero import zero_config
 from mt.errors import ConfigError, DataError, EngineError
 from mt.types import Response
 from tests.engines.tiny import WORDS
@@ -45,6 +46,7 @@ def compare(lab: Lab, kind: str, trainer: TorchrunTrainer, tolerance: float, **m
     assert (first.steps, first.tokens, first.used) == (second.steps, second.tokens, second.used)
     assert_close(alone, shared, tolerance)
     for one, other in zip(curves["alone"], curves["shared"], strict=True):
+        assert one["learning_rate"] == other["learning_rate"]
         for name in ("loss", "accuracy", "margin", "nll"):
             assert one.get(name) == pytest.approx(other.get(name), abs=1e-4), name
 
@@ -110,6 +112,15 @@ def test_deepspeed_that_is_missing_is_named(lab: Lab, monkeypatch: pytest.Monkey
         lab.train(lab.task(trainer=changed(TWO, zero_stage=2)))
 
 
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeed_sums_micro_batches_in_float32_and_takes_our_schedule(lab: Lab, stage: int) -> None:
+    found = zero_config(lab.task(trainer=changed(TWO, zero_stage=stage, dtype="bfloat16")))
+    assert found is not None
+    assert found["bf16"] == {"enabled": True}
+    assert found["data_types"] == {"grad_accum_dtype": "fp32"}
+    assert "scheduler" not in found and "optimizer" not in found
+
+
 @pytest.mark.engines
 @pytest.mark.parametrize(("kind", "stage"), [("policy", 1), ("reward", 2), ("policy", 3), ("reward", 3), ("sft", 3)])
 def test_deepspeed_equals_one_process(lab: Lab, kind: str, stage: int) -> None:
@@ -160,6 +171,28 @@ def test_deepspeed_in_bfloat16_gives_an_ordinary_folder(lab: Lab) -> None:
     start = load_file(lab.policy / "model.safetensors")
     assert weights(task).keys() == start.keys()
     assert model.dtype == torch.float32
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeed_publishes_its_float32_master_weights(lab: Lab, tmp_path: Path, stage: int) -> None:
+    """A start that bfloat16 cannot hold stays what it is but for the update, small as that is."""
+    pytest.importorskip("deepspeed")
+    start = load_file(lab.policy / "model.safetensors")
+    assert any((value != value.bfloat16()).any() for value in start.values())
+    small, rows = changed(TRAINING, learning_rate=1e-6, batch_size=20), make_pairs(20)
+    trainer = changed(SHARED, zero_stage=stage, dtype="bfloat16")
+    precise = lab.task(rows=rows, training=small, trainer=trainer)
+    rounded = lab.task(rows=rows, training=small, trainer=changed(trainer, publish_dtype="bfloat16"))
+    assert lab.train(precise).update_kept == 1.0
+    moved = weights(precise)
+    for name, value in start.items():
+        torch.testing.assert_close(moved[name], value, rtol=0, atol=3e-6, msg=name)
+    share = lab.train(rounded).update_kept
+    changes = sum(int((moved[name] != value).sum()) for name, value in start.items())
+    kept = sum(int((moved[name].bfloat16() != value.bfloat16()).sum()) for name, value in start.items())
+    assert share == pytest.approx(kept / changes, abs=1e-9)
+    assert 0 < share < 0.1
 
 
 class Code:
