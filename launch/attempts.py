@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from launch import lines
+from launch.rows import rows
 
 Outcome = Literal["running", "finished", "failed", "killed", "stopped"]
 LOST = "lost together with its node or its supervisor"
@@ -37,19 +37,19 @@ class Attempt:
 def begin(file: Path, job_id: str, mark: Mark) -> Attempt:
     """Write down that an attempt begins."""
     attempt = Attempt(len(read(file)) + 1, job_id, node(), _now(), mark)
-    lines.append(file, [asdict(attempt)])
+    _append(file, attempt)
     return attempt
 
 
 def end(file: Path, attempt: Attempt, outcome: Outcome, reason: str = "") -> None:
     """Write down how an attempt ended."""
-    lines.append(file, [asdict(replace(attempt, outcome=outcome, reason=reason, ended=_now()))])
+    _append(file, replace(attempt, outcome=outcome, reason=reason, ended=_now()))
 
 
 def read(file: Path) -> list[Attempt]:
     """Return the attempts in order; one that never said how it ended, and was followed by another, was lost."""
     attempts: dict[int, Attempt] = {}
-    for one in lines.read(file, Attempt):
+    for one in rows(file, Attempt).read():
         attempts[one.number] = one
     found = list(attempts.values())
     return [_lost(one) if one.outcome == "running" and one is not found[-1] else one for one in found]
@@ -73,6 +73,11 @@ def node() -> str:
 def file_of(folder: Path, job: str) -> Path:
     """Return where a job's attempts are written in its sweep folder."""
     return folder / "attempts" / f"{job}.jsonl"
+
+
+def _append(file: Path, attempt: Attempt) -> None:
+    with rows(file, Attempt) as attempts:
+        attempts.append(asdict(attempt))
 
 
 def _lost(attempt: Attempt) -> Attempt:

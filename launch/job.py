@@ -9,24 +9,23 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 from submitit.helpers import DelayedSubmission
 
-from launch import attempts, processes, progress
+from launch import attempts, progress
 from launch.attempts import Attempt, Mark
 from launch.sweep import JobEntry, Sweep, last_words, load, log_file
 from mt.errors import LaunchError
+from mt.runtime.child import Child
 
 STOPPED = 75
 """The exit code of work that ended because it was told to."""
 _POLL_S = 0.5
-_GRACE_S = 10.0
+GRACE_S = 10.0
 _LINGER_S = 900.0
 _LINGER_POLL_S = 2.0
 
@@ -37,7 +36,7 @@ class RunJob:
 
     folder: str
     name: str
-    _child: Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _child: Child | None = field(default=None, init=False, repr=False)
     _attempt: Attempt | None = field(default=None, init=False, repr=False)
     _told_to_stop: bool = field(default=False, init=False, repr=False)
 
@@ -77,8 +76,8 @@ class RunJob:
         sweep = load(Path(self.folder))
         mark = _mark(sweep, sweep.job[self.name], self._progress_file)
         self._attempt = attempts.begin(self._attempts_file, _job_id(), mark)
-        command = [sys.executable, "-u", "-m", "launch.work", self.folder, self.name]
-        self._child = processes.start(command, Path(sweep.cwd))
+        work = ["-u", "-m", "launch.work", self.folder, self.name]
+        self._child = Child(work, folder=Path(sweep.cwd), ignore_usr2=True, grace_s=GRACE_S)
 
     def _wait(self) -> int:
         """Return the child's exit code, or STOPPED as soon as this job is told to stop."""
@@ -87,7 +86,7 @@ class RunJob:
             code = self._child.poll()
             if code is not None:
                 self._await_own_signal(code)
-                processes.kill_tree()
+                self._child.close()  # what it left behind
                 progress.retire(self._progress_file)
                 return code
             time.sleep(_POLL_S)
@@ -122,7 +121,7 @@ class RunJob:
 
     def _stop_child(self) -> None:
         if self._child is not None:
-            processes.stop(self._child, _GRACE_S)
+            self._child.close()
             progress.retire(self._progress_file)
             self._child = None
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import uuid
 from pathlib import Path
 
 from mt.errors import LaunchError, describe
+from mt.runtime.lock import create_once
 
 FILE = ".mark"
 
 
 def mark_store(root: Path) -> str:
     """Return the store's mark, made at the first call."""
-    file = root / FILE
-    with contextlib.suppress(FileExistsError):
-        root.mkdir(parents=True, exist_ok=True)
-        draft = root / f"{FILE}-{uuid.uuid4().hex}"
-        draft.write_text(uuid.uuid4().hex)
-        try:
-            file.hardlink_to(draft)
-        finally:
-            draft.unlink()
-    return file.read_text()
+    create_once(root / FILE, uuid.uuid4().hex)
+    return (root / FILE).read_text()
 
 
 def check_store(root: Path, mark: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from launch import lines
+from launch.rows import rows
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
 from mt.workflow.work import Silent
@@ -96,7 +96,7 @@ class Computed:
 
 def computed(folder: Path, job: str) -> list[Computed]:
     """Return the stages that a job computed itself, in all its attempts."""
-    return lines.read(journal_of(folder, job), Computed)
+    return list(rows(journal_of(folder, job), Computed).read())
 
 
 class Reporter(Silent):
@@ -122,7 +122,8 @@ class Reporter(Silent):
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
         """Write down which stages this job itself computed, and how long each took."""
         if facts is not None:
-            lines.append(self._journal, [asdict(Computed(stage.key, stage.name, facts["seconds"]))])
+            with rows(self._journal, Computed) as computed:
+                computed.append(asdict(Computed(stage.key, stage.name, facts["seconds"])))
 
     def started(self, stage: Stage) -> None:
         """Write down which stage runs; how far it ever came is kept when it is the one that ran before."""

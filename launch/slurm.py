@@ -18,9 +18,9 @@ from submitit.core.utils import FailedJobError
 from submitit.helpers import clean_env
 
 from launch.job import RunJob
-from launch.processes import IGNORE_USR2
 from mt.config.launch import SlurmConfig
 from mt.errors import LaunchError, describe
+from mt.runtime.child import IGNORE_USR2
 
 PROJECT = Path(__file__).resolve().parents[1]
 _UNLIMITED = 1_000_000

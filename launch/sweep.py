@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from launch import lines
 from launch.cut import Job, Resource
+from launch.rows import rows
 from mt.config.base import Config
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
+from mt.runtime.jsonl import problem
 from mt.workflow.store import write_text
 
 FILE = "sweep.json"
@@ -181,11 +182,11 @@ def load(folder: Path) -> Sweep:
     except FileNotFoundError:
         raise LaunchError(f"{folder}: no sweep was submitted here (it has no {FILE})") from None
     except ValidationError as error:
-        problem = f"damaged, or written by another version of this code ({lines.problem(error)})"
+        what = f"damaged, or written by another version of this code ({problem(error)})"
         mend = "What it published stays; submit it again under another name: sweep=NAME"
-        raise LaunchError(f"{folder / FILE}: {problem}. {mend}") from None
+        raise LaunchError(f"{folder / FILE}: {what}. {mend}") from None
     changes: dict[str, dict[str, Any]] = {}
-    for event in lines.read(folder / EVENTS, Event):
+    for event in rows(folder / EVENTS, Event).read():
         _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))
     jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
     return sweep.model_copy(update={"jobs": jobs, "place": folder.absolute()})
@@ -198,12 +199,17 @@ def save(folder: Path, sweep: Sweep) -> None:
 
 def write_submitted(folder: Path, found: Mapping[str, Submission]) -> None:
     """Write down that jobs (by name) were handed to the scheduler."""
-    lines.append(folder / EVENTS, [Event(job=name, submitted=one).model_dump() for name, one in found.items()])
+    _append(folder, [Event(job=name, submitted=one) for name, one in found.items()])
 
 
 def write_cancelled(folder: Path, names: Iterable[str]) -> None:
     """Write down that jobs were cancelled."""
-    lines.append(folder / EVENTS, [Event(job=name, submitted=None).model_dump() for name in names])
+    _append(folder, [Event(job=name, submitted=None) for name in names])
+
+
+def _append(folder: Path, events: Iterable[Event]) -> None:
+    with rows(folder / EVENTS, Event) as written:
+        written.append(*(event.model_dump() for event in events))
 
 
 def _apply(event: Event, change: dict[str, Any]) -> None:
@@ -239,7 +245,7 @@ def read_configs(folder: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise LaunchError(f"{folder / _CONFIGS}: it is gone, and the runs of the sweep with it") from None
     except ValidationError as error:
-        raise LaunchError(f"{folder / _CONFIGS}: cannot be read ({lines.problem(error)})") from None
+        raise LaunchError(f"{folder / _CONFIGS}: cannot be read ({problem(error)})") from None
 
 
 def logs(folder: Path) -> Path:

@@ -19,14 +19,15 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from launch import attempts, processes, progress
-from launch.job import STOPPED
-from launch.lines import problem
+from launch import attempts, progress
+from launch.job import GRACE_S, STOPPED
 from launch.mark import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, MutualTaughtError
 from mt.running.execution import Chorus, Logger, logged_by, quiet_libraries
+from mt.runtime.child import end_with_parent, kill_descendants
+from mt.runtime.jsonl import problem
 from mt.workflow.execute import execute, require
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
     """Run a job's work and return its exit code."""
     folder, name = Path(arguments[0]), arguments[1]
     signal.signal(signal.SIGTERM, _stop)
-    processes.die_with_parent()
+    end_with_parent(GRACE_S)
     quiet_libraries()
     reporter = progress.Reporter(folder, name)
     try:
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> int:
         return 1
     finally:
         reporter.close()
-        processes.kill_tree()
+        kill_descendants()
     return 0
 
 

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mt.errors import StoreError, describe
 from mt.running.exit_codes import ended
-from mt.workflow import locks
+from mt.workflow.execute import lock_of
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
@@ -153,7 +153,7 @@ def _records(runs: Path) -> Iterable[dict[str, Any]]:
 
 def _in_the_making(store: Store, name: str, needed: set[str]) -> bool:
     """Say whether a workspace is being worked in, or holds the checkpoints of a run that may go on."""
-    return name in needed or locks.holder(store.root / ".locks", name) is not None
+    return name in needed or lock_of(store, name).owner() is not None
 
 
 def _folder_size(folder: Path) -> int:

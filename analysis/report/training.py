@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
 from analysis.report.facts import capitalised, said
 from analysis.report.record import StageRow
+from mt.runtime.jsonl import JsonLines
 
 CURVES = "curves.jsonl"
 MAX_POINTS = 400
@@ -84,12 +85,10 @@ def _known(metric: str) -> tuple[Curve, str]:
 
 def _metrics(folder: Path | None) -> Iterator[tuple[str, Points]]:
     """Yield the curves of an artifact by metric; a metric may be absent at some steps."""
-    path = folder / CURVES if folder else None
-    if path is None or not path.is_file():
+    if folder is None:
         return
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in JsonLines[dict[str, Any]](folder / CURVES, dict[str, Any]).read():
         step = row.pop("step")
         for name, value in row.items():
             if isinstance(value, int | float):

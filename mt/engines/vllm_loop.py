@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mt.engines.workers import RESULTS
+from mt.runtime.jsonl import JsonLines
 
 _QUEUE = 1024
 """Requests that wait inside the engine; the others stay in their file."""
@@ -18,7 +18,7 @@ def serve(engine: Any, prompts: Iterator[tuple[int, list[int], Any]], folder: Pa
     """Feed (number, token ids, parameters) to the engine; append [number, row(output)] as each one finishes."""
     from vllm.inputs import TokensPrompt
 
-    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+    with JsonLines[Any](folder / RESULTS) as results:
         while True:
             room = max(0, _QUEUE - engine.get_num_unfinished_requests())
             for number, ids, parameters in itertools.islice(prompts, room):
@@ -27,5 +27,4 @@ def serve(engine: Any, prompts: Iterator[tuple[int, list[int], Any]], folder: Pa
                 return
             for output in engine.step():
                 if output.finished:
-                    file.write(json.dumps([int(output.request_id), row(output)]) + "\n")
-            file.flush()
+                    results.append([int(output.request_id), row(output)])

@@ -2,21 +2,16 @@
 
 A worker reads a request and its share of the items from a folder, appends one JSON line per finished item to the
 results there, and exits; GPU memory is given back with the process, and a crash stays there. Its parent hands
-results on as they are written. A worker whose parent dies ends too: it watches its standard input, which the parent
-holds open.
+results on as they are written. A worker whose parent dies ends too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import EngineError, describe
+from mt.runtime.child import Child, end_with_parent
+from mt.runtime.jsonl import JsonLines
 
 ITEMS, RESULTS = "items.jsonl", "results.jsonl"
 _POLL_S = 0.05
-_GRACE_S = 10.0
 
 
 def run_workers(
@@ -50,7 +46,7 @@ def run_workers(
         for group, folder in list(zip(groups, folders, strict=True))[:total]:
             devices = {"CUDA_VISIBLE_DEVICES": ",".join(group)} if group else {}
             worker = Worker(module, request, folder, {**environment, **devices})
-            stack.callback(worker.close)
+            stack.callback(worker.child.close)
             workers.append(worker)
         yield from _collect(workers, total)
 
@@ -69,66 +65,28 @@ class Worker:
 
     def __init__(self, module: str, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str]):
         """Write the request beside the items that lie in the folder, and start the process."""
-        self.results, self.log = folder / RESULTS, folder / "log.txt"
-        self.results.touch()
+        self.results = JsonLines[Any](folder / RESULTS, refuse="damaged", error=EngineError)
         path = folder / "request.json"
         path.write_text(json.dumps(request))
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, str(path)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
-        self._file = self.results.open(encoding="utf-8")
-        self._rest = ""
-
-    def read(self) -> Iterator[Any]:
-        """Yield the results written since the last call."""
-        *lines, self._rest = (self._rest + self._file.read()).split("\n")
-        yield from map(json.loads, lines)
+        self.child = Child(
+            ["-m", module, str(path)], output=folder / "log.txt", environment={**os.environ, **environment}
+        )
 
     def running(self) -> bool:
         """Whether the process lives; raises `EngineError` with the end of its log where it failed."""
-        code = self.process.poll()
+        code = self.child.poll()
         if code not in (None, 0):
-            raise EngineError(describe("worker", self.process.pid, f"ended with code {code}: {self._reason()}"))
+            raise EngineError(describe("worker", self.child.pid, f"ended with code {code}: {self.child.last_error()}"))
         return code is None
-
-    def close(self) -> None:
-        """End the process and those that it started, gently at first."""
-        self._file.close()
-        self._signal(signal.SIGTERM)
-        try:
-            self.process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def _reason(self) -> str:
-        lines = [line.strip() for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()]
-        errors = [line for line in lines if "Error" in line]
-        return (errors or lines or ["it wrote nothing"])[-1][-500:]
 
 
 def _deal(items: Iterable[Any], folders: Sequence[Path]) -> int:
     """Write the items to the workers' folders in turn, and return how many there are."""
     total = 0
     with ExitStack() as stack:
-        files = []
-        for folder in folders:
-            folder.mkdir()
-            files.append(stack.enter_context((folder / ITEMS).open("w", encoding="utf-8")))
-        for item, file in zip(items, itertools.cycle(files), strict=False):
-            file.write(json.dumps(item) + "\n")
+        shares = [stack.enter_context(JsonLines[Any](folder / ITEMS)) for folder in folders]
+        for item, share in zip(items, itertools.cycle(shares), strict=False):
+            share.append(item)
             total += 1
     return total
 
@@ -137,7 +95,7 @@ def _collect(workers: Sequence[Worker], expected: int) -> Iterator[Any]:
     received = 0
     while received < expected:
         running = [worker.running() for worker in workers]  # before reading: what is written at the end counts
-        fresh = [result for worker in workers for result in worker.read()]
+        fresh = [result for worker in workers for result in worker.results.follow()]
         received += len(fresh)
         yield from fresh
         if not any(running) and received < expected:
@@ -148,19 +106,11 @@ def _collect(workers: Sequence[Worker], expected: int) -> Iterator[Any]:
 
 def read_request() -> tuple[dict[str, Any], Path]:
     """Return the request named on the command line and its folder; from now on the process ends with its parent."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     path = Path(sys.argv[1])
     return json.loads(path.read_text()), path.parent
 
 
 def read_items(folder: Path) -> Iterator[Any]:
     """Yield the items of a worker's share."""
-    with (folder / ITEMS).open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of standard input, which the parent holds open as long as it lives."""
-    while os.read(0, 1024):
-        pass
-    os.killpg(0, signal.SIGKILL)  # its own group: the parent started it in a session of its own
+    return JsonLines[Any](folder / ITEMS, refuse="damaged", error=EngineError).read()

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from mt.errors import DataError
+from mt.errors import DataError, MutualTaughtError
 
 T = TypeVar("T")
 Refuse = Literal["nothing", "foreign", "damaged"]
@@ -26,17 +26,24 @@ class JsonLines(Generic[T]):
     - A row is in the file when `append` returns, and survives the end of the process; with `sync` it also survives
       the end of the machine. A line is written by one call of the system, so that appending processes do not mix.
     - A line that was cut short is ended before the next one, and is no row.
-    - Rows are validated as `kind` (anything that pydantic takes). `refuse` says which lines raise DataError with
-      file and line, instead of being left out: "damaged" refuses what is not JSON or of another kind, "foreign" JSON
-      of another kind only. The last line may be cut in any case.
+    - Rows are validated as `kind` (anything that pydantic takes). `refuse` says which lines raise `error` with file
+      and line, instead of being left out: "damaged" refuses what is not JSON or of another kind, "foreign" JSON of
+      another kind only. The last line may be cut in any case.
     - Threads may share it.
     """
 
     def __init__(
-        self, path: Path, kind: type[T] | Any = Any, *, refuse: Refuse = "nothing", sync: bool = False
+        self,
+        path: Path,
+        kind: type[T] | Any = Any,
+        *,
+        refuse: Refuse = "nothing",
+        error: type[MutualTaughtError] = DataError,
+        sync: bool = False,
     ) -> None:
         self.path = path
         self.refuse: Refuse = refuse
+        self.error = error
         self.sync = sync
         self._adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]  # a class is hashable
         self._file: io.FileIO | None = None
@@ -112,12 +119,12 @@ class JsonLines(Generic[T]):
             return
         try:
             yield self._adapter.validate_python(json.loads(line))
-        except (ValueError, RecursionError) as error:
-            foreign = isinstance(error, ValidationError)
+        except (ValueError, RecursionError) as failure:
+            foreign = isinstance(failure, ValidationError)
             if whole and (self.refuse == "damaged" or (foreign and self.refuse == "foreign")):
                 where = f"{self.path}" if number is None else f"{self.path} line {number}"
-                why = problem(error) if isinstance(error, ValidationError) else f"not JSON: {error}"
-                raise DataError(f"{where}: cannot be read ({why}). Delete the line to go on") from None
+                why = problem(failure) if isinstance(failure, ValidationError) else f"not JSON: {failure}"
+                raise self.error(f"{where}: cannot be read ({why}). Delete the line to go on") from None
 
 
 class Journal(JsonLines[Any]):

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from mt.config.engines import DecodingConfig, GeneratorConfig
 from mt.config.template import TemplateConfig
 from mt.errors import DataError, describe
+from mt.runtime.jsonl import Journal
 from mt.stages.engines import check_engine
 from mt.types import Prompt, Response, Samples
-from mt.workflow.journal import Journal
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from mt.config.engines import LogProbsConfig, ScorerConfig
 from mt.config.template import TemplateConfig
+from mt.runtime.jsonl import Journal
 from mt.stages.engines import check_engine
 from mt.stages.lineage import samplers
 from mt.types import Pair, PairLogProbs, Rewards, Samples
-from mt.workflow.journal import Journal
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 

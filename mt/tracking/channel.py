@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from mt.runtime.child import Child
 
 
 class Channel:
@@ -29,7 +27,7 @@ class Channel:
         self._closed = False
         self._done = threading.Event()
         self._on_event = on_event
-        self._process = self._open(log, environment)
+        self._child = self._open(log, environment)
         threading.Thread(target=self._write, daemon=True, name="tracking").start()
         threading.Thread(target=self._read, daemon=True, name="tracking reports").start()
 
@@ -53,26 +51,20 @@ class Channel:
     @property
     def pid(self) -> int:
         """The worker's process id."""
-        return self._process.pid
+        return self._child.pid
 
-    def _open(self, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _open(self, log: Path, environment: Mapping[str, str]) -> Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         reports, reporting = os.pipe()
         self._reports = os.fdopen(reports)
-        path = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        worker = ["-m", "mt.tracking.worker", str(reporting)]
         try:
-            with log.open("ab") as output:
-                return subprocess.Popen(
-                    [sys.executable, "-m", "mt.tracking.worker", str(reporting)],
-                    stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=log.parent,
-                    env={**environment, "PYTHONPATH": path}, pass_fds=[reporting], start_new_session=True,
-                )  # fmt: skip
+            return Child(worker, output=log, folder=log.parent, environment=environment, pass_fds=[reporting])
         finally:
             os.close(reporting)
 
     def _write(self) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
+        pipe = self._child.stdin
         with contextlib.suppress(OSError):
             while (line := self._next()) is not None:
                 pipe.write(line)
@@ -94,5 +86,5 @@ class Channel:
             self._on_event(event)
         if event.get("event") != "finished":
             self._on_event({"event": "lost"})
-        self._process.wait()
+        self._child.wait()
         self._done.set()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict
 from pathlib import Path
 
+from mt.runtime.lock import create_once
 from mt.tracking.base import RunLink
+from mt.workflow.store import write_json
 
 
 class Claims:
@@ -27,24 +28,12 @@ class Claims:
 
     def take(self, key: str) -> None:
         """Note that this run computed the stage and showed its curves; the last one to compute it counts."""
-        draft = self._path(key).with_suffix(f".{os.getpid()}")
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(asdict(self.link)))
-        draft.replace(self._path(key))
+        write_json(self._path(key), asdict(self.link))
 
     def take_if_free(self, key: str) -> RunLink:
         """Return the run that shows the stage: this one, where it is the first to ask for a stage nobody shows."""
-        path = self._path(key)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(asdict(self.link)))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return self.owner(key) or self.link
-        finally:
-            draft.unlink()
-        return self.link
+        mine = create_once(self._path(key), json.dumps(asdict(self.link)))
+        return self.link if mine else self.owner(key) or self.link
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key[:20]}.json"

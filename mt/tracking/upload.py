@@ -5,19 +5,17 @@ The run itself is always written offline, so that a server that is slow, broken 
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
+from mt.runtime.child import Child, end_with_parent
+from mt.runtime.lock import Lock
 
-_OWNER = "wandb/worker.json"
+_GRACE_S = 2.0
 
 
 class Uploader:
@@ -29,32 +27,27 @@ class Uploader:
     def __init__(self, file: Path, on_line: Callable[[str], None], on_end: Callable[[bool], None]) -> None:
         self.file = file
         self._on_line, self._on_end = on_line, on_end
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mt.tracking.upload", *map(str, waiting(file.parents[2])), str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "WANDB_SILENT": "false"},
+        files = [*waiting(file.parents[2]), file]
+        self._child = Child(
+            ["-m", "mt.tracking.upload", *map(str, files)],
+            output=subprocess.PIPE,
+            environment={**os.environ, "WANDB_SILENT": "false"},
+            grace_s=_GRACE_S,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until everything is uploaded; after the time is over the process is ended. Says whether it was."""
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(1.0)  # W&B's own service may keep the pipe open for longer
+        self._child.wait(timeout_s)
+        self._child.close()  # W&B's own service as well, which would keep the pipe open
+        self._reader.join(1.0)
         return marker(self.file).exists()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._on_line(line.rstrip())
-        self._process.wait()
+        for line in self._child.stdout:
+            self._on_line(line.decode("utf-8", "replace").rstrip())
+        self._child.wait()
         self._on_end(marker(self.file).exists())
 
 
@@ -73,24 +66,14 @@ def waiting(folder: Path) -> list[Path]:
     return [file for file in attempts(folder) if not marker(file).exists()]
 
 
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Say, while the block lasts, that this process writes a run's offline file."""
-    note = folder / _OWNER
-    note.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-    try:
-        yield
-    finally:
-        note.unlink(missing_ok=True)
+def writing(file: Path) -> Lock:
+    """Return the lock of the process that writes an offline file."""
+    return Lock(file)
 
 
 def is_open(folder: Path) -> bool:
     """Say whether a process still writes a run's offline file; of another machine's process only that it began."""
-    try:
-        owner = json.loads((folder / _OWNER).read_text())
-    except FileNotFoundError:
-        return False
-    return bool(owner["host"] != socket.gethostname() or psutil.pid_exists(owner["pid"]))
+    return any(writing(file).owner() for file in attempts(folder))
 
 
 def main(*files: str) -> None:
@@ -99,18 +82,13 @@ def main(*files: str) -> None:
     W&B appends what a resumed attempt logs, so that an attempt must not arrive before the one it continues.
     Ends at once when the process that wants the upload is gone.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     from wandb.cli.cli import cli
 
     *earlier, growing = dict.fromkeys(files)
     if earlier:
         cli(["sync", *earlier], standalone_mode=False)
     cli(["beta", "sync", "--live", "--yes", growing], standalone_mode=False)
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,6 +29,8 @@ class Worker:
 
     def __init__(self, report: Callable[..., None]) -> None:
         self.report = report
+        self.held = ExitStack()
+        """What is held until the worker ends: the lock of the offline file."""
         self.run: Any = None
         self.uploader: Uploader | None = None
         self.finish_timeout_s = 0.0
@@ -61,11 +64,13 @@ class Worker:
 
         self.finish_timeout_s = finish_timeout_s
         self.run = wandb.init(**run, mode="offline", settings=wandb.Settings(**settings))
+        file = Path(self.run.settings.sync_file)
+        self.held.enter_context(writing(file).hold())
         self.run.define_metric("iteration")
         for name in ("policy/*", "reward/*", "samples/*"):
             self.run.define_metric(name, step_metric="iteration")
         if online:
-            self.uploader = Uploader(Path(self.run.settings.sync_file), self.hear_upload, self.hear_end)
+            self.uploader = Uploader(file, self.hear_upload, self.hear_end)
 
     def hear_upload(self, line: str) -> None:
         """Take a line of W&B's upload: where the run is shown, and what goes wrong."""
@@ -159,7 +164,7 @@ def main(report_fd: int) -> None:
             print("the run is gone", file=sys.stderr)
 
     worker = Worker(report)
-    with writing(Path.cwd().parent):
+    with worker.held:
         for message in messages(sys.stdin):
             if message["do"] == "start" or worker.run is not None:
                 worker.handle(message)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mt.errors import StoreError
-from mt.workflow import locks, provenance
+from mt.runtime.lock import Lock
+from mt.workflow import provenance
 from mt.workflow.plan import Plan
 from mt.workflow.stage import SHORT, External, Stage
 from mt.workflow.store import Artifact, Store
@@ -29,10 +30,8 @@ def execute(plan: Plan, store: Store, observer: Observer) -> None:
 
 def compute(stage: Stage, store: Store, observer: Observer) -> None:
     """Compute one stage, or wait for the process that is computing it."""
-    locks_folder = store.root / ".locks"
     waiting = lambda owner: observer.waiting(stage, str(owner))  # noqa: E731
-    name = stage.key[:SHORT]
-    with locks.hold(locks_folder, name, done=lambda: store.has(stage), waiting=waiting) as mine:
+    with lock_of(store, stage.key).hold(done=lambda: store.has(stage), waiting=waiting) as mine:
         if not mine:
             observer.finished(stage, None)
             return
@@ -43,6 +42,11 @@ def compute(stage: Stage, store: Store, observer: Observer) -> None:
             observer.failed(stage, error)
             raise
         observer.finished(stage, artifact.facts)
+
+
+def lock_of(store: Store, key: str) -> Lock:
+    """Return the lock of whoever computes a stage, named by (the beginning of) its key."""
+    return Lock(store.root / ".locks" / key[:SHORT])
 
 
 def _run(stage: Stage, store: Store, observer: Observer) -> Artifact:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from mt.runtime.jsonl import JsonLines
 from mt.types import Metric
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store, write_json
@@ -115,16 +116,16 @@ class Work:
 
     def curve(self, step: int, **metrics: float) -> None:
         """Record one step of a training curve; it survives a kill, and a repeated step replaces the first."""
-        with (self.scratch / CURVES).open("a") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        with JsonLines[Any](self.scratch / CURVES) as lines:
+            lines.append({"step": step, **metrics})
         self.observer.curve(self.stage, step, metrics)
 
     def publish_curves(self) -> None:
         """Move the curves, each step once, into the output."""
-        kept = self.scratch / CURVES
-        if kept.is_file():
-            steps = {json.loads(line)["step"]: line for line in kept.read_text().splitlines()}
-            (self.folder / CURVES).write_text("".join(f"{steps[step]}\n" for step in sorted(steps)))
+        rows = JsonLines[dict[str, float]](self.scratch / CURVES, dict[str, int | float]).read()
+        steps = {row["step"]: row for row in rows if "step" in row}
+        if steps:
+            JsonLines[Any](self.folder / CURVES).append(*(steps[step] for step in sorted(steps)))
 
     def note(self, text: str) -> None:
         """Tell the user something."""

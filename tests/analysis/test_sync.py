@@ -69,7 +69,7 @@ def test_a_run_that_is_still_written_is_left_alone(tmp_path: Path, capsys: pytes
     file = tmp_path / "demo" / "wandb" / "offline-run-1-abc" / "run-abc.wandb"
     file.parent.mkdir(parents=True)
     file.touch()
-    with writing(tmp_path / "demo"):
+    with writing(file).hold():
         assert main(["--runs", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("demo  still running")
     assert main(["--runs", str(tmp_path), "--dry-run"]) == 0

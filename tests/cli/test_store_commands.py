@@ -9,8 +9,7 @@ import pytest
 
 import mt.store
 from mt.store import main
-from mt.workflow import locks
-from mt.workflow.execute import execute
+from mt.workflow.execute import execute, lock_of
 from mt.workflow.plan import plan
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
@@ -71,7 +70,7 @@ def test_gc_keeps_workspaces_that_are_used_or_will_be(tmp_path: Path, store: Sto
     write_record(tmp_path, "unfinished", Number(7))
     for name in names.values():
         (store.root / ".work" / name).mkdir(parents=True)
-    with locks.hold(store.root / ".locks", names["held"], done=lambda: False):
+    with lock_of(store, names["held"]).hold():
         assert command(tmp_path, "gc", "--delete") == 0
     assert {path.name for path in (store.root / ".work").iterdir()} == {names["planned"], names["held"]}
 

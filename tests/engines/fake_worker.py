@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
+from typing import Any
 
 from mt.engines.workers import RESULTS, read_items, read_request
+from mt.runtime.jsonl import JsonLines
 
 
 def main() -> None:
     request, folder = read_request()
-    with (folder / RESULTS).open("a") as file:
+    with JsonLines[Any](folder / RESULTS) as results:
         for item in read_items(folder):
-            file.write(
-                json.dumps([item, os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), request["engine"]]) + "\n"
-            )
-            file.flush()
+            results.append([item, os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), request["engine"]])
             if request["act"] == "fail":
                 raise ValueError("the engine is on fire")
             if request["act"] == "hang":

@@ -87,7 +87,8 @@ def test_cancel_from_another_shell_ends_the_command_and_its_processes(sweep: Mak
     one.tell("first", "hold")
     process = start(one, max_running=1)
     one.wait_for_hold("first")
-    assert driver(one.folder) == (process.pid, socket.gethostname())
+    found = driver(one.folder)
+    assert found is not None and (found.pid, found.host) == (process.pid, socket.gethostname())
     done = one.command("cancel", "sweep")
     assert done.returncode == 0, done.stderr
     process.wait(timeout=60)

@@ -54,9 +54,7 @@ def number(folder: Path) -> int:
     return int((folder / "pid").read_text())
 
 
-GRANDCHILD = (
-    "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], {}); "
-)
+GRANDCHILD = "import subprocess; p = subprocess.Popen(['sleep', '300'], {}); "
 GRANDCHILD += "open('pid', 'w').write(str(p.pid)); "
 
 
@@ -129,9 +127,7 @@ def test_a_child_and_its_tree_end_with_the_parent(tmp_path: Path, grace: str) ->
 
 
 def test_a_process_that_nobody_keeps_lives_on_its_own(tmp_path: Path) -> None:
-    script = (
-        "from mt.runtime.child import end_with_parent; import time; end_with_parent(); time.sleep(0.5); print('on')"
-    )
+    script = "import time; from mt.runtime import child; child.end_with_parent(); time.sleep(0.5); print('on')"
     done = subprocess.run(
         [sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
         cwd=PROJECT, start_new_session=True,

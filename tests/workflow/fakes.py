@@ -60,7 +60,7 @@ class Resumable(Stage):
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"patience"})
 
     def run(self, work: Work) -> None:
-        from mt.workflow.journal import Journal
+        from mt.runtime.jsonl import Journal
 
         with Journal(work.scratch / "items.jsonl") as journal:
             begun = len(journal.items)

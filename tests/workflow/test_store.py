@@ -104,6 +104,8 @@ def test_a_failure_keeps_what_was_published(store: Store) -> None:
 def test_a_killed_stage_continues_and_keeps_its_curve(store: Store) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(store, Resumable(5, patience=3))
+    with next((store.root / ".work").glob("*/scratch/" + CURVES)).open("a") as curves:
+        curves.write('{"step": 3, "va')  # what a full disk leaves of a line
     assert run(store, Resumable(5, patience=9)).computed
     artifact = store.artifact(Resumable(5, patience=1))
     assert artifact.facts["counts"] == {"resumed_at": 3}

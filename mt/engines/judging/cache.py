@@ -6,14 +6,14 @@ import hashlib
 import json
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mt.errors import JudgeError
+from mt.runtime.jsonl import JsonLines
 from mt.types import Messages
 
 
@@ -45,21 +45,28 @@ def content_key(identity: Mapping[str, Any], messages: Messages, first: str, sec
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row(Answer):
+    key: str
+
+
 class JudgmentCache:
     """All answers in a folder, shared by processes: each appends to a file of its own and reads everybody's.
 
-    A line cut by a kill is dropped when the folder is opened again. Thread-safe.
+    They were paid for: a line that a kill cut off at a file's end is dropped, any other damage raises JudgeError.
+    Thread-safe.
     """
 
     def __init__(self, folder: Path):
         """Read every answer in `folder`, which is made where it is missing."""
         self.folder = folder
         self.answers: dict[str, Answer] = {}
-        self._file: IO[str] | None = None
-        self._lock = threading.Lock()
+        self._own = self._new_file()
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("*.jsonl")):
-            self._read(path)
+            for row in JsonLines[_Row](path, _Row, refuse="damaged", error=JudgeError).read():
+                answer = Answer(**{field.name: getattr(row, field.name) for field in fields(Answer)})
+                self.answers.setdefault(row.key, answer)
 
     def get(self, key: str) -> Answer | None:
         """Return the answer to a question, or None."""
@@ -67,32 +74,18 @@ class JudgmentCache:
 
     def keep(self, key: str, answer: Answer) -> None:
         """Write an answer; it survives the end of this process, however it ends."""
-        line = json.dumps({"key": key, **asdict(answer)}) + "\n"
-        with self._lock:
-            if self._file is None:
-                name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
-                self._file = (self.folder / name).open("a", encoding="utf-8")
-            self._file.write(line)
-            self._file.flush()
-            self.answers.setdefault(key, answer)
+        own = self._own
+        try:
+            own.append({"key": key, **asdict(answer)})
+        except OSError:  # a full disk: what it cut off has to stay at a file's end
+            own.close()
+            self._own = self._new_file()
+            raise
+        self.answers.setdefault(key, answer)
 
     def close(self) -> None:
         """Close this process's file."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+        self._own.close()
 
-    def _read(self, path: Path) -> None:
-        names = {field.name for field in fields(Answer)}
-        *lines, cut = path.read_bytes().split(b"\n")
-        del cut  # empty behind a whole last line, else what a kill left of it
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-                answer = Answer(**{name: value for name, value in row.items() if name in names})
-                self.answers.setdefault(row["key"], answer)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise JudgeError(
-                    f"{path} line {number}: not a judgment ({type(error).__name__}). Delete the line to go on."
-                ) from None
+    def _new_file(self) -> JsonLines[Any]:
+        return JsonLines(self.folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl")

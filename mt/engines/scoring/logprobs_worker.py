@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 from mt.config.engines import LogProbsConfig
 from mt.config.template import TemplateConfig
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.workers import RESULTS, read_items, read_request
+from mt.runtime.jsonl import JsonLines
 from mt.types import Response
 
 
@@ -22,10 +23,9 @@ def main() -> None:
         rows.append((messages, Response(**response)))
     template = TemplateConfig.model_validate(request["template"]) if request["template"] else None
     sums = response_logprobs(config, model, rows, request["max_length"], request["truncation"], template)
-    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+    with JsonLines[Any](folder / RESULTS) as results:
         for at, value, tokens in sums:
-            file.write(json.dumps([indices[at], value, tokens]) + "\n")
-            file.flush()
+            results.append([indices[at], value, tokens])
 
 
 if __name__ == "__main__":

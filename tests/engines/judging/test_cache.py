@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import threading
 
 import pytest
@@ -39,10 +40,26 @@ def test_a_line_cut_by_a_kill_is_dropped(tmp_path):
     assert set(JudgmentCache(tmp_path).answers) == {"a"}
 
 
+def test_a_full_disk_costs_no_answer_that_follows(tmp_path):
+    cache = JudgmentCache(tmp_path)
+    cache.keep("a", ANSWER)
+    (file,) = tmp_path.glob("*.jsonl")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            cache.keep("b", ANSWER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.read_bytes()[-1:] != b"\n", "a part of the line was written"
+    cache.keep("c", ANSWER)
+    assert set(JudgmentCache(tmp_path).answers) == {"a", "c"}
+
+
 @pytest.mark.parametrize("line", ["{", "3", '{"key": "a"}', '{"preference": 1, "label": null}'])
 def test_a_damaged_line_is_named(tmp_path, line):
     (tmp_path / "x.jsonl").write_text(line + "\n")
-    with pytest.raises(JudgeError, match=r"x\.jsonl line 1: not a judgment"):
+    with pytest.raises(JudgeError, match=r"x\.jsonl line 1: cannot be read"):
         JudgmentCache(tmp_path)
 
 
