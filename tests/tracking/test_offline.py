@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from mt.tracking import open_tracker, tracking
+from mt.tracking.upload import attempts as attempts_of
+from mt.tracking.upload import is_open
 from tests.tracking.example import CONFIG, STAGE, info, settings, tell
 from tests.tracking.fake_wandb import FakeWandb, wait_for
 from tests.tracking.wandb_files import OfflineRun, raw_bytes, read_offline
@@ -137,6 +139,14 @@ def test_a_killed_run_keeps_what_it_told(tmp_path: Path) -> None:
     (run,) = read_offline(tmp_path)
     assert run.column(f"train/{STAGE.slug}/step") == [0, 1, 2, 3]
     assert run.exit_code == 1
+
+
+def test_a_run_is_open_while_its_process_writes(tmp_path: Path) -> None:
+    tracker = open_tracker(settings(), print)
+    tracker.start(info(tmp_path))
+    assert wait_for(lambda: is_open(tmp_path))
+    tell(tracker, tmp_path)
+    assert attempts_of(tmp_path) and not is_open(tmp_path)
 
 
 def test_a_block_that_raises_ends_as_failed(tmp_path: Path) -> None:

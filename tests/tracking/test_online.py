@@ -102,7 +102,7 @@ def test_a_missing_key_is_said_while_the_run_goes_on(
 
 
 def test_a_lost_worker_is_no_concern_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mt.tracking.channel.sys.executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     (line,) = run_once(tmp_path, finish_timeout_s=5)
     assert line.startswith("W&B's process ended early. The run goes on, and")
 
