@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 from pydantic import PositiveInt, TypeAdapter, ValidationError
@@ -82,17 +83,12 @@ class Owner:
 _OWNER = TypeAdapter(Owner)
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """A lock file as it was read: `owner` is None where the content is not a lock of ours."""
 
     owner: Owner | None
     beat: int
     """Time of the last heartbeat (ns), compared with itself only: clocks of two machines differ."""
-
-    @property
-    def is_dead(self) -> bool:
-        return self.owner is None or self.owner.is_dead
 
 
 class Lock:
@@ -103,7 +99,8 @@ class Lock:
     - The file names its owner. It is removed on release, and nothing else is left behind.
     - A dead owner's lock is taken over: on the same machine as soon as its process is gone, elsewhere after a
       heartbeat has not changed for `stale_s` while this process watched. Heartbeats are read through a newly opened
-      file, which makes network file systems ask their server.
+      file, which makes network file systems ask their server. An owner elsewhere that was silent for so long because
+      its machine stood still does not learn that it lost the lock: what is done under it has to bear that.
     - A file whose content is not a lock (damaged, another version's) has no owner.
 
     The file system must have hard links; `hold` raises OSError otherwise.
@@ -115,8 +112,8 @@ class Lock:
 
     def owner(self) -> Owner | None:
         """Return who holds the lock, unless that process has certainly ended."""
-        alive = [seen.owner for _, seen in sorted(self._look().items()) if not seen.is_dead]
-        return alive[-1] if alive else None
+        owners = [seen.owner for _, seen in sorted(self._look().items())]
+        return next((owner for owner in reversed(owners) if owner is not None and not owner.is_dead), None)
 
     @contextlib.contextmanager
     def hold(
@@ -152,8 +149,7 @@ class Lock:
     def _acquire(
         self, wait: bool, done: Callable[[], bool], waiting: Callable[[Owner], None]
     ) -> tuple[Path, str] | None:
-        first: dict[str, tuple[int, float]] = {}
-        """By token: an owner's first heartbeat since the last change, and when it was seen."""
+        watched: dict[str, tuple[int, float]] = {}  # by token: the last heartbeat and when it was first seen
         told = False
         while not done():
             living, dead = list[Owner](), set[str]()
@@ -161,13 +157,13 @@ class Lock:
                 if seen.owner is None:
                     continue
                 token, now = seen.owner.token, time.monotonic()
-                beat, since = first.setdefault(token, (seen.beat, now))
+                beat, since = watched.setdefault(token, (seen.beat, now))
                 if seen.owner.is_dead or (beat == seen.beat and now - since > self.stale_s):
                     dead.add(token)
                     continue
                 living.append(seen.owner)
                 if beat != seen.beat:
-                    first[token] = seen.beat, now
+                    watched[token] = seen.beat, now
                 if not wait and (seen.owner.is_here or beat != seen.beat):
                     raise Held(self.path, seen.owner)
             if not living and (mine := self._take(dead)):

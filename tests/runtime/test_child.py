@@ -54,23 +54,23 @@ def number(folder: Path) -> int:
     return int((folder / "pid").read_text())
 
 
-GRANDCHILD = "import subprocess; p = subprocess.Popen(['sleep', '300'], {}); "
+GRANDCHILD = "import subprocess; p = subprocess.Popen(['sleep', '300'], %s); "
 GRANDCHILD += "open('pid', 'w').write(str(p.pid)); "
 
 
-@pytest.mark.parametrize("session", ["start_new_session=True", ""])
-def test_the_whole_tree_is_ended(start: Callable[..., Child], tmp_path: Path, session: str) -> None:
-    child = start(GRANDCHILD.format(session) + READY, grace_s=5)
+@pytest.mark.parametrize("options", ["", "start_new_session=True", "start_new_session=True, env={}"])
+def test_the_whole_tree_is_ended(start: Callable[..., Child], tmp_path: Path, options: str) -> None:
+    child = start(GRANDCHILD % options + READY, grace_s=5)
     child.close()
     assert child.poll() == -signal.SIGTERM
     assert not lives(number(tmp_path))
     child.close()  # once more: nothing is left to do
 
 
-@pytest.mark.parametrize("session", ["start_new_session=True", ""])
-def test_orphans_of_the_tree_are_ended(start: Callable[..., Child], tmp_path: Path, session: str) -> None:
+@pytest.mark.parametrize("options", ["start_new_session=True", "env={}"])
+def test_orphans_of_the_tree_are_ended(start: Callable[..., Child], tmp_path: Path, options: str) -> None:
     """Their line of descent is broken: the process between has ended, and so has the child itself."""
-    between = GRANDCHILD.format(session) + "open('ready', 'w').close()"
+    between = GRANDCHILD % options + "open('ready', 'w').close()"
     child = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {between!r}])")
     assert child.wait(30) == 0
     assert lives(number(tmp_path))
@@ -117,7 +117,7 @@ def test_a_child_and_its_tree_end_with_the_parent(tmp_path: Path, grace: str) ->
     """At once, or after what it does at SIGTERM."""
     script = "import signal, sys; from mt.runtime.child import end_with_parent, kill_descendants; "
     script += "signal.signal(signal.SIGTERM, lambda *a: (open('told', 'w').close(), kill_descendants(), sys.exit())); "
-    script += f"end_with_parent({grace}); " + GRANDCHILD.format("start_new_session=True").replace("'pid'", "'grand'")
+    script += f"end_with_parent({grace}); " + (GRANDCHILD % "start_new_session=True").replace("'pid'", "'grand'")
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-c", PARENT, script + READY]
     subprocess.run(command, cwd=tmp_path, env=environment, timeout=60, check=False)
@@ -136,7 +136,9 @@ def test_a_process_that_nobody_keeps_lives_on_its_own(tmp_path: Path) -> None:
 
 
 def test_the_stop_signal_does_not_reach_the_work(start: Callable[..., Child], tmp_path: Path) -> None:
-    child = start("import time; open('ready', 'w').close(); time.sleep(1)", ignore_usr2=True)
+    """Neither held back nor delivered: a program that asks for held back signals does not get it either."""
+    ask = "import signal; signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2}); "
+    child = start(ask + "import time; open('ready', 'w').close(); time.sleep(1)", ignore_usr2=True)
     os.kill(child.pid, signal.SIGUSR2)
     assert child.wait() == 0
     heard: list[int] = []

@@ -124,6 +124,21 @@ def test_an_owner_elsewhere_is_given_up_when_its_heartbeat_stops(tmp_path: Path,
     assert heard == ["process 7 on another-host, job 17"]
 
 
+def test_an_owner_elsewhere_that_dies_while_it_is_watched_is_given_up(tmp_path: Path, elsewhere: Path) -> None:
+    beats = [0.2, 0.4]
+    begun = time.monotonic()
+
+    def die_later() -> bool:
+        if beats and time.monotonic() - begun > beats[0]:
+            os.utime(elsewhere)
+            beats.pop(0)
+        return False
+
+    with Lock(tmp_path / "key", stale_s=0.5).hold(done=die_later) as mine:
+        assert mine and not beats
+    assert time.monotonic() - begun >= 0.4 + 0.5
+
+
 def test_an_owner_elsewhere_whose_heart_beats_is_never_given_up(tmp_path: Path, beating: Path) -> None:
     ends = time.monotonic() + 1.5
     with Lock(tmp_path / "key", stale_s=0.5).hold(done=lambda: time.monotonic() > ends) as mine:
