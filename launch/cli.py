@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -105,13 +104,7 @@ def main(
     """Run a command; an error is one line and status 2, with --json an object on the standard output as well."""
     console = Console()
     console = console if console.is_terminal else Console(width=_FILE_WIDTH)
-    try:
-        status = ended(lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # who reads has read enough, as head does; what is left in the buffer goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return ended(lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say)
 
 
 def _say_as_data(text: str) -> None:

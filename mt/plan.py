@@ -31,19 +31,18 @@ from mt.workflow.store import Store
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json, with_cost = "--json" in given, "--cost" in given
-    overrides = [word for word in given if word not in ("--json", "--cost")]
-    return ended(lambda: _plan(overrides, as_json, with_cost))
+    return ended(lambda: _plan(given))
 
 
-def _plan(given: list[str], as_json: bool, with_cost: bool) -> int:
-    parsed = parse(given, "python -m mt.plan")
+def _plan(given: list[str]) -> int:
+    parsed = parse(given, "python -m mt.plan", ["--json", "--cost"])
     if parsed is None:
         return 0
-    runs = [blueprint(one.config) for one in compose_runs(parsed.overrides, multirun=parsed.multirun)]
-    cost = _estimate(runs) if with_cost else None
+    composed = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
+    runs = [blueprint(one.config) for one in composed]
+    cost = _estimate(runs) if "--cost" in parsed.flags else None
     found = describe_plan(runs)
-    if as_json:
+    if "--json" in parsed.flags:
         print(json.dumps({**found, **({"cost": cost} if cost else {})}, indent=1))
     elif cost:
         from mt.costing.report import print_estimate

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run")
         if parsed is None:
             return 0
-        return _launch(compose_runs(parsed.overrides, multirun=parsed.multirun), parsed.multirun, console)
+        runs = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
+        return _launch(runs, parsed.multirun, console)
 
     return ended(command)
 

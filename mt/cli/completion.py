@@ -1,11 +1,13 @@
-"""Tab completion in bash: Hydra knows the candidates, but no commands of the form `python -m MODULE`."""
+"""Tab completion in bash for commands of the form `python -m MODULE`, which Hydra's own completion does not know."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
-from mt.config.assembly import hydra_at
-from mt.config.compose import CONF, register_resolvers
+from mt.config.choices import SearchPath, search_path
+from mt.config.explain import Explained, all_settings
+from mt.config.overrides import parse_override, swept
 from mt.errors import ConfigError, describe
 
 _SCRIPT = r"""_mutual_taught() {
@@ -31,14 +33,40 @@ def answer(asked: str, line: str) -> str:
 
 def candidates(line: str) -> list[str]:
     """Return what the last word of a command line may become."""
-    # late: needed at the press of a key only
-    from hydra._internal.core_plugins.bash_completion import BashCompletion
-    from hydra.core.global_hydra import GlobalHydra
-
     *given, last = re.sub(r"^.*? -m +mt\.\w+ ", "", line).split(" ")
-    words = [word for word in given if word and not word.startswith("-")]
-    register_resolvers()
-    with hydra_at(CONF):
-        plugin = BashCompletion(GlobalHydra.instance().config_loader())
-        found: list[str] = plugin._query(config_name="config", line=" ".join([*words, last]))
-    return found
+    folders = [folder for flag, folder in pairwise(given) if flag in ("--config-dir", "-cd")]
+    folders += [word.partition("=")[2] for word in given if word.startswith("--config-dir=")]
+    path = search_path(folders)
+    key, equals, value = last.partition("=")
+    if not equals:
+        return _names(last, path, [one.path for one in _settings(given, path)])
+    head, separator, tail = re.fullmatch(r"(?:(.*)([,\[(]))?([^,\[(]*)", value).groups()  # type: ignore[union-attr]
+    before = f"{key}={head or ''}{separator or ''}"
+    if key.lstrip("+") in path.groups():
+        found = path.options(key.lstrip("+"))
+    else:
+        found = [value for one in _settings(given, path) if one.path == key.lstrip("+") for value in one.listed]
+    return [f"{before}{name}" for name in found if name.startswith(tail)]
+
+
+def _names(last: str, path: SearchPath, known: list[str]) -> list[str]:
+    """Return the choices and settings that begin so, each up to its next dot."""
+    found = {f"{group}=" for group in path.groups() if group.startswith(last)}
+    for name in known:
+        if name.startswith(last):
+            rest, dot, _ = name[len(last) :].partition(".")
+            found.add(f"{last}{rest}{dot or '='}")
+    return sorted(found)
+
+
+def _settings(given: list[str], path: SearchPath) -> list[Explained]:
+    """Return the settings under the choices made so far, of a sweep under the first of each."""
+    try:
+        made = []
+        for word in given:
+            if "=" in word and not word.startswith("-"):
+                swept_over = parse_override(word).is_sweep_override()
+                made.append(f"{word.partition('=')[0]}={swept(word, path)[0]}" if swept_over else word)
+        return all_settings(made, path)
+    except ConfigError:  # mistyped: nothing to complete under it
+        return all_settings([], path)

@@ -8,34 +8,37 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mt.config.assembly import override_key
+from mt.config.choices import SearchPath
+from mt.config.compose import PACKAGE
 from mt.config.explain import Explained, choices, settings
+from mt.config.overrides import override_key
 
 _USAGE = """\
 {program} [CHOICE=NAME | SETTING=VALUE]…
 {program} -m CHOICE=NAME,NAME SETTING=VALUE,VALUE…      several runs; what they share is computed once
 
 --help [SETTING | CHOICE=NAME]…   explains settings, as in: --help sampling objective=ipo
---cfg job                         prints all settings of the run (--resolve: their final values)
+--cfg job                         prints all settings of the run (--resolve: their final values; -p GROUP: of one group)
+--config-dir DIR                  adds your own choices: files DIR/GROUP/NAME.yaml
 -sc install=bash                  prints tab completion: eval "$({program} -sc install=bash)"
 """
 
 
-def print_help(program: str, asked: list[str], console: Console) -> None:
+def print_help(program: str, asked: list[str], console: Console, path: SearchPath = PACKAGE) -> None:
     """Print the overview, or what the settings and choices in `asked` mean; raises ConfigError for an unknown one."""
     if not asked:
         console.print(_USAGE.format(program=program), markup=False, highlight=False, soft_wrap=True)
-        _print_choices(choices(), console)
+        _print_choices(choices(path), console)
         console.print("\nSettings; --help SETTING says more\n", style="bold")
-        _print_settings([one for one in settings([], []) if one.path.count(".") == 0 and one.meaning], console)
+        _print_settings([one for one in settings([], [], path) if one.path.count(".") == 0 and one.meaning], console)
         return
     overrides = [word for word in asked if "=" in word]
-    groups = choices()
+    groups = choices(path)
     wanted = {group: groups[group] for group in (override_key(word) for word in asked) if group in groups}
     if wanted:
         _print_choices(wanted, console)
         console.print()
-    _print_settings(settings([word for word in asked if "=" not in word], overrides), console)
+    _print_settings(settings([word for word in asked if "=" not in word], overrides, path), console)
 
 
 def _print_choices(groups: dict[str, dict[str, str]], console: Console) -> None:
@@ -49,8 +52,9 @@ def _print_choices(groups: dict[str, dict[str, str]], console: Console) -> None:
 def _print_settings(found: list[Explained], console: Console) -> None:
     table = Table("setting", "value", "meaning", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for one in found:
-        allowed = f" [{' | '.join(one.allowed)}]" if one.allowed else ""
-        table.add_row(Text(one.path), Text(one.value), Text(one.meaning + allowed))
+        allowed = " | ".join(one.listed) or one.allowed
+        meaning = f"{one.meaning} [{allowed}]" if allowed else one.meaning
+        table.add_row(Text(one.path), Text(one.value), Text(meaning))
     console.print(table)
 
 

@@ -11,36 +11,48 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_repository import ConfigRepository  # see _Remembering for why a private class
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
+
+from mt.config.choices import SearchPath
+from mt.config.fields import find, is_nullable
+from mt.config.overrides import override_key, parse_override
+from mt.config.run import RunConfig
+from mt.errors import ConfigError, describe
 
 _ABSENT = object()
 
 
 @contextmanager
-def hydra_at(conf: Path) -> Iterator[None]:
-    """Let Hydra compose from the files in `conf`, reading each of them once."""
+def hydra_at(path: SearchPath) -> Iterator[None]:
+    """Let Hydra compose from the files of a search path, reading each of them once."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf), version_base="1.3"):
+    first, *own = path.folders
+    with initialize_config_dir(str(first), version_base="1.3"):
         loader: Any = GlobalHydra.instance().config_loader()
-        loader.repository = _Remembering(loader.repository)
+        known = loader.get_search_path()
+        for folder in own:  # where Hydra itself puts --config-dir: after the program's own files
+            known.prepend(provider="command-line", path=f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+        loader.repository = _Remembering(known)
         yield
 
 
 class _Remembering(ConfigRepository):
-    """Hydra's repository of files, which hands out copies of what it has read before."""
+    """Hydra's repository of files, which hands out copies of what it has read before.
 
-    def __init__(self, read: ConfigRepository) -> None:
-        self.__dict__.update(read.__dict__)
+    Hydra offers no public way to keep parsed files from one composition to the next, which halves the time of a sweep
+    over choices. This is the only private part of Hydra in use; a test notices where it is no longer what Hydra asks.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath) -> None:
+        super().__init__(search_path)
         self._known: dict[str, ConfigResult | None] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Remembering:
@@ -67,7 +79,7 @@ class Assembler:
         rest = tuple(line for line in overrides if line not in values)
         if rest not in self._composed:
             self._composed[rest] = _Base(compose("config", overrides=list(rest)), self._free)
-        settings = {one.key_or_group: one.value() for one in override_parser().parse_overrides(values)}
+        settings = {one.key_or_group: one.value() for one in map(parse_override, values)}
         return self._composed[rest].with_values(settings)
 
 
@@ -109,17 +121,6 @@ class _Base:
         return scalar and known and not self._words.intersection(key.split("."))
 
 
-def override_key(override: str) -> str:
-    """Return what an override sets: a group or a setting."""
-    return override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
-
-
-@lru_cache(maxsize=1)
-def override_parser() -> OverridesParser:
-    """Return Hydra's parser of overrides."""
-    return OverridesParser.create()
-
-
 def _resolved(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
@@ -148,4 +149,18 @@ def _set(config: DictConfig, key: str, value: Any, *, free: bool) -> None:
         names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
         if key.rpartition(".")[2] not in names:
             raise ConfigCompositionException(f"Could not override '{key}'.")
+    _refuse_value_of_group(config, key, value)
     OmegaConf.update(config, key, value, merge=True, force_add=free)
+
+
+def _refuse_value_of_group(config: DictConfig, key: str, value: Any) -> None:
+    """Refuse a plain value in place of a group of settings, before an interpolation fails at it."""
+    node = OmegaConf.select(config, key, throw_on_resolution_failure=False, throw_on_missing=False)
+    if not isinstance(node, DictConfig) or isinstance(value, dict):
+        return
+    info = find(RunConfig, key.split("."), OmegaConf.to_container(config, resolve=False))
+    if value is None and info is not None and is_nullable(info):
+        return
+    allowed = ", ".join(f"{key}.{name!s}" for name in node)
+    shown = "null" if value is None else value
+    raise ConfigError(describe(key, shown, "a group of settings, which takes no value", allowed=allowed))

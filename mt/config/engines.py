@@ -15,11 +15,11 @@ LongPrompts = Literal["drop", "truncate"]
 class DecodingConfig(Config):
     """How responses are drawn from a policy: K of them for each prompt (§5.1)."""
 
-    samples: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1, le=10_000)]
     """Responses per prompt (K)."""
     temperature: Annotated[float, Field(ge=0)]
     """Softmax temperature; 0 decodes greedily."""
-    top_p: Annotated[float, Field(gt=0, le=1)]
+    top_p: Annotated[float, Field(ge=1e-6, le=1)]
     """Mass of the nucleus that tokens are drawn from, after temperature."""
     max_new_tokens: Annotated[int, Field(ge=1)]
     """Longest response, in tokens, its end token included."""
@@ -30,7 +30,7 @@ class DecodingConfig(Config):
 class SamplingConfig(DecodingConfig):
     """How the responses that become preference pairs are drawn: a pair needs at least two of them."""
 
-    samples: Annotated[int, Field(ge=2)]
+    samples: Annotated[int, Field(ge=2, le=10_000)]
     """Responses per prompt (K), at least 2."""
 
 
@@ -61,7 +61,7 @@ class _Local(Config):
 
     device: Unkeyed[str]
     """auto (the first GPU, or the CPU), cpu, cuda or cuda:<index>."""
-    threads: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
     """CPU threads; None chooses by what is free."""
     batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
     """Tokens of one batch, padding and room for responses included; halved when memory runs out."""
@@ -82,7 +82,7 @@ class _Vllm(Config):
     """Sequences that are decoded together."""
     eager: Unkeyed[bool]
     """Run without compiled graphs: starts in seconds, decodes slower."""
-    threads: Unkeyed[Annotated[int, Field(ge=1)]]
+    threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)]]
     """CPU threads of one worker."""
 
 

@@ -5,91 +5,74 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from pathlib import Path
+from typing import Any
 
-from hydra import compose
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from mt.config.assembly import hydra_at, override_key
 from mt.config.base import Config
-from mt.config.compose import CONF, groups, options, register_resolvers
+from mt.config.choices import SearchPath
+from mt.config.compose import PACKAGE, compose_unchecked
+from mt.config.fields import allowed, group_class, listed
+from mt.config.overrides import override_key
+from mt.config.refusals import refused_by_hydra
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe, nearest
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A setting, its value, the values it may take where they can be listed, and its meaning."""
+    """A setting, its value, the values it may take (listed where they are finitely many), and its meaning."""
 
     path: str
     value: str
-    allowed: tuple[str, ...]
+    listed: tuple[str, ...]
+    allowed: str
     meaning: str
 
 
-def choices() -> dict[str, dict[str, str]]:
+def choices(path: SearchPath = PACKAGE) -> dict[str, dict[str, str]]:
     """Return what each option of each group is, by the comment on top of its file."""
-    return {group: {name: _headline(group, name) for name in options(group)} for group in groups()}
+    return {group: {name: _headline(path.file(group, name)) for name in path.options(group)} for group in path.groups()}
 
 
-def settings(paths: list[str], overrides: list[str]) -> list[Explained]:
+def all_settings(overrides: list[str], path: SearchPath = PACKAGE) -> list[Explained]:
+    """Return every setting under these choices."""
+    composed = compose_unchecked(overrides, path)
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(refused_by_hydra(error, overrides, path)) from error
+    return list(_walk(RunConfig, values, ""))
+
+
+def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE) -> list[Explained]:
     """Return the settings at and below the paths, under these choices; raises ConfigError for an unknown path."""
-    register_resolvers()
-    with hydra_at(CONF):
-        values = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
-    assert isinstance(values, dict)
-    known = list(_walk(RunConfig, values, ""))
+    known = all_settings(overrides, path)
     wanted = [*paths, *(override_key(line) for line in overrides)]
-    for path in paths:
-        if not any(_within(one.path, path) for one in known):
-            group = path.partition(".")[0]
-            mend = f"Settings of one choice: --help {group}=NAME" if group in groups() else ""
-            raise ConfigError(describe("--help", path, "no such setting", mend=mend) + nearest(path, _prefixes(known)))
-    return [one for one in known if not wanted or any(_within(one.path, path) for path in wanted)]
+    for asked in paths:
+        if not any(_within(one.path, asked) for one in known):
+            group = asked.partition(".")[0]
+            mend = f"Settings of one choice: --help {group}=NAME" if group in path.groups() else ""
+            raise ConfigError(
+                describe("--help", asked, "no such setting", mend=mend) + nearest(asked, _prefixes(known))
+            )
+    return [one for one in known if not wanted or any(_within(one.path, asked) for asked in wanted)]
 
 
 def _walk(kind: type[Config], values: Any, prefix: str) -> Iterator[Explained]:
     for name, info in kind.model_fields.items():
         value = values.get(name) if isinstance(values, dict) else None
-        inner = _member(info.annotation, value)
+        inner = group_class(info.annotation, value)
         if inner is not None and isinstance(value, dict):
             yield from _walk(inner, value, f"{prefix}{name}.")
         elif name != "name" or not prefix:  # a choice's own name
-            yield Explained(prefix + name, _shown(value), _allowed(info.annotation), _meanings(kind).get(name, ""))
-
-
-def _parts(annotation: Any) -> list[Any]:
-    """Return the members of unions, annotations taken off."""
-    if get_origin(annotation) is Annotated:
-        return _parts(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [part for one in get_args(annotation) for part in _parts(one)]
-    return [annotation]
-
-
-def _member(annotation: Any, value: Any) -> type[Config] | None:
-    """Return the class that describes a group of settings: of several, the one that bears the value's name."""
-    classes = [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, Config)]
-    if len(classes) < 2:
-        return classes[0] if classes else None
-    name = value.get("name") if isinstance(value, dict) else None
-    return next((one for one in classes if name in get_args(one.model_fields["name"].annotation)), None)
-
-
-def _allowed(annotation: Any) -> tuple[str, ...]:
-    found: list[str] = []
-    for part in _parts(annotation):
-        if get_origin(part) is Literal:
-            found += [str(value) for value in get_args(part)]
-        elif part is bool:
-            found += ["true", "false"]
-        elif part is type(None):
-            found.append("null")
-    return tuple(found) if len(found) > 1 else ()
+            meaning = _meanings(kind).get(name, "")
+            yield Explained(prefix + name, _shown(value), tuple(listed(info)), allowed(info), meaning)
 
 
 @cache
@@ -110,10 +93,10 @@ def _meanings(kind: type[Config]) -> dict[str, str]:
     return found
 
 
-def _headline(group: str, name: str) -> str:
+def _headline(file: Path) -> str:
     """Return the comment that a file starts with; an experiment's first line is its command."""
     lines = []
-    for line in (CONF / group / f"{name}.yaml").read_text().splitlines():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         if not line.startswith("#"):
             break
         text = line.removeprefix("#").strip()

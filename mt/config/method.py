@@ -34,7 +34,7 @@ class Transfer(Config):
     """Another policy, trained once under a reward model of a Mutual-Taught run (Table 3)."""
 
     name: Literal["transfer"]
-    reward_iteration: Annotated[int, Field(ge=0)]
+    reward_iteration: Annotated[int, Field(ge=0, le=100)]
     """Which reward model guides: 0 is the base one."""
     policy: str | None
     """The other policy: a local folder or a hub name; null takes the world's second policy."""
@@ -42,7 +42,7 @@ class Transfer(Config):
     """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
     source: str | None
     """The folder of a finished mutual_taught run; null takes the one with this run's own settings."""
-    guide_iterations: Annotated[int, Field(ge=1)]
+    guide_iterations: Annotated[int, Field(ge=1, le=100)]
     """Iterations (T) of that Mutual-Taught run where `source` is null."""
     parts: Annotated[int, Field(ge=1)]
     """Parts in which the prompts are sampled."""
@@ -70,7 +70,7 @@ class MetaRewarding(Config):
     name: Literal["meta_rewarding", "self_rewarding"]
     judgments: Annotated[int, Field(ge=1)]
     """Self-judgments per response (N)."""
-    judge_iterations: Annotated[int, Field(ge=0)]
+    judge_iterations: Annotated[int, Field(ge=0, le=100)]
     """Iterations that also train on judge pairs; the later ones train on actor pairs only. 0 is self-rewarding."""
     judge_share: Annotated[float, Field(ge=0, lt=1)]
     """Largest share of judge pairs, in [0, 1): with more the judge collapses to one score."""

@@ -95,9 +95,9 @@ class RunConfig(Config):
     """Seed of everything random in the method: partition, sampling, training order."""
     world_seed: Annotated[int, Field(ge=0)]
     """Seed of the synthetic world and its base models."""
-    iterations: Annotated[int, Field(ge=1)]
+    iterations: Annotated[int, Field(ge=1, le=100)]
     """E-steps per round (T)."""
-    rounds: Annotated[int, Field(ge=1)]
+    rounds: Annotated[int, Field(ge=1, le=100)]
     """Times that the iterations are run over the same prompts, both models restarted from base (Appendix B)."""
     scale: ScaleConfig
     method: MethodConfig

@@ -72,7 +72,7 @@ class _Trainer(Config):
     """Minutes between checkpoints, from which a killed training continues; 0 saves at every report."""
     report_steps: Unkeyed[Annotated[int, Field(ge=1)]]
     """Steps between reports of loss, accuracy and the like."""
-    threads: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
     """CPU threads of one process; null chooses by what is free."""
     device: Unkeyed[Literal["auto", "cpu", "cuda"]]
     """Where to train; auto takes a GPU where there is one."""

@@ -169,7 +169,7 @@ class WorldData(Config):
     name: Literal["world"]
     family: Literal["world"]
     """Which hyper-parameters apply: the world's."""
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     """Which world: its facts, recipes and misconceptions."""
     language: LanguageConfig
     demonstrators: DemonstratorsConfig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 from rich.console import Console
@@ -16,9 +18,15 @@ def say(text: str) -> None:
 
 
 def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
-    """Run a command and return its exit status; what the user can mend, or stopped, is told in one line."""
+    """Run a command and return its exit status; what the user can fix, or stopped, is reported in one line.
+
+    It ends quietly where the reader of its standard output has read enough, as `head` does.
+    """
     try:
-        return command()
+        status = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except (MutualTaughtError, Interrupted) as error:
         tell(str(error))
         return exit_code(error)
@@ -26,11 +34,23 @@ def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
         tell("interrupted; nothing is lost. Run the same command to continue")
         return exit_code(error)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return 1
         line = describe_os_error(error, "a file")
         if line is None:
             raise
         tell(line)
         return 2
+
+
+def _reader_is_gone() -> bool:
+    """Say whether nobody reads the standard output any more; what is left in its buffer then goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def exit_code(error: BaseException) -> int:

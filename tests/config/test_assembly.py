@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from mt.config.assembly import Assembler, hydra_at
-from mt.config.compose import CONF, groups, register_resolvers
+from mt.config.compose import PACKAGE, groups, register_resolvers
 
 SETTINGS = [
     ["seed=3"],
@@ -34,7 +34,7 @@ def by_hydra(overrides: list[str]) -> dict[str, Any]:
 
 def test_settings_on_a_copy_equal_a_composition_of_their_own() -> None:
     register_resolvers()
-    with hydra_at(CONF):
+    with hydra_at(PACKAGE):
         assembler = Assembler(set(groups()))
         for choices in ([], ["objective=simpo", "rm_data=pm"]):
             for settings in SETTINGS:
@@ -45,13 +45,13 @@ def test_settings_on_a_copy_equal_a_composition_of_their_own() -> None:
 def test_settings_that_must_be_given_are_taken_from_the_command_line(choices: list[str]) -> None:
     register_resolvers()
     settings = [f"{choice.partition('=')[0]}.path=DIR" for choice in choices]
-    with hydra_at(CONF):
+    with hydra_at(PACKAGE):
         assert Assembler(set(groups())).assemble([*choices, *settings]) == by_hydra([*choices, *settings])
 
 
 def test_a_run_does_not_see_the_settings_of_another() -> None:
     register_resolvers()
-    with hydra_at(CONF):
+    with hydra_at(PACKAGE):
         assembler = Assembler(set(groups()))
         before = assembler.assemble(["seed=0"])
         assembler.assemble(["seed=9"])["sampling"]["samples"] = 99
@@ -60,7 +60,7 @@ def test_a_run_does_not_see_the_settings_of_another() -> None:
 
 def test_an_unknown_setting_is_refused_on_every_way() -> None:
     register_resolvers()
-    with hydra_at(CONF):
+    with hydra_at(PACKAGE):
         assembler = Assembler(set(groups()))
         for wrong in ("sed=1", "sampling.sample=3", "nothing.at.all=1"):
             with pytest.raises(HydraException, match="Could not override"):

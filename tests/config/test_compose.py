@@ -32,10 +32,13 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["objective.betta=1"], r"objective\.betta=1: no such setting.*Did you mean 'objective\.beta'\?"),
         (["objective=orpo", "objective.beta=1"], r"objective\.beta=1: the choices made .*another objective="),
         (["eval=[held_out]", "eval.alpaca_eval.prompts=9"], r"eval\.alpaca_eval\.prompts=9: the choices made"),
-        (["sampling.samples=1"], r"sampling\.samples=1: .*greater than or equal to 2"),
-        (["iterations=0"], r"iterations=0: .*greater than or equal to 1"),
-        (["rounds=x"], r"rounds=x: .*integer"),
-        (["seed=-1"], r"seed=-1: .*greater than or equal to 0"),
+        (
+            ["sampling.samples=1"],
+            r"sampling\.samples=1: too small\. Allowed: a whole number, at least 2 and at most 10000\.",
+        ),
+        (["iterations=0"], r"iterations=0: too small\. Allowed: a whole number, at least 1 and at most 100\."),
+        (["rounds=x"], r"rounds=x: not a whole number\. Allowed: .* at most 100\."),
+        (["seed=-1"], r"seed=-1: too small\. Allowed: a whole number, at least 0\."),
         (["+sampling.extra=1"], r"sampling\.extra=1: no such setting"),
         (["rm_data=gold", "data=jsonl", "data.path=x", "policy.path=p", "reward.path=r"], r"rm_data=gold: .*gold"),
         (["data=jsonl", "data.path=x"], r"policy\.path=None: .*Add policy\.path=DIR"),
@@ -52,6 +55,47 @@ def test_every_choice_composes(group: str, option: str) -> None:
         ),
         (["store="], r"store=: .*at least 1 character"),
         (["sampling.temperature=inf"], r"sampling\.temperature=inf: .*finite"),
+        (["@x=1"], r"override=@x=1: not a setting"),
+        (["+=1"], r"override=\+=1: not a setting"),
+        (["seed=true"], r"^seed=true: not a number\. Allowed: a whole number, at least 0\."),
+        (
+            ["policy.training.weight_decay=false"],
+            r"policy\.training\.weight_decay=false: not a number\. Allowed: a number",
+        ),
+        (["data.seed=-1"], r"data\.seed=-1: too small\. Allowed: a whole number, at least 0"),
+        (["iterations=3000"], r"iterations=3000: too large\. Allowed: .*at most 100\."),
+        (["rounds=101"], r"rounds=101: too large\. Allowed: .*at most 100\."),
+        (["sampling.samples=1e20"], r"sampling\.samples=1e\+20: too large\. Allowed: .*at most 10000\."),
+        (
+            ["sampling.top_p=1e-320"],
+            r"sampling\.top_p=\S+: too small\. Allowed: a number, at least 1e-06 and at most 1\.",
+        ),
+        ([f"seed={'9' * 5000}"], r"^seed=9{300}…: a number of too many digits"),
+        ([f"seed={'[' * 20000}"], r"^seed=\[{300}…: "),
+        (["method.name=spin"], r"method\.name=spin: the name of a choice is not a setting\. Choose it: method=spin"),
+        (["++scale.name=foo"], r"scale\.name=foo: the name of a choice is not a setting"),
+        (["objective={name: ipo}"], r"objective=\{name: ipo\}: no such choice\. Allowed: .*dpo"),
+        (["objective=[dpo,ipo]"], r"objective=\[dpo,ipo\]: one choice, not a list\. Allowed: .*dpo"),
+        (["objective@policy=dpo"], r"objective@policy=dpo: .*Write objective=dpo"),
+        (["reward=mine"], r"reward=mine: a group of settings, .*Allowed: reward\.path, reward\.revision"),
+        (["reward=null"], r"reward=null: a group of settings"),
+        (["policy.training=3"], r"policy\.training=3: a group of settings.*policy\.training\.epochs"),
+        (["policy.reference=previos"], r"policy\.reference=previos: no such value\. Allowed: previous, base"),
+        (["policy.path={a: 1}"], r"policy\.path=\{'a': 1\}: not a text\. Allowed: text, or null"),
+        (["reward.nope=1"], r"reward\.nope=1: no such setting\. Allowed: reward\.initial, reward\.labeler"),
+        (["~seed"], r"seed=nothing: it has no value\. Allowed: a whole number"),
+        (["~objective=ipo"], r"override=~objective=ipo: there is nothing to delete"),
+        (["seed=${seed}"], r"seed=\$\{seed\}: "),
+        (["seed=${nope}"], r"seed=\$\{nope\}: .*'nope' not found"),
+        (["seed=range(1,3"], r"seed=range\(1,3: .*the parenthesis \( is not closed"),
+        (["data.path=[a,b"], r"data\.path=\[a,b: .*the bracket \[ is not closed"),
+        (["name='a"], r"name='a: .*the quotation mark ' is not closed"),
+        (["seed=range(a,b)"], r"seed=range\(a,b\): cannot be read .*Allowed: .*range\(start,stop,step\)"),
+        (["seed=extend_list(4)"], r"seed=extend_list\(4\): no such function\. Allowed: choice\(a,b\), range"),
+        (["objective.beta=interval(0,1)"], r"objective\.beta=interval\(0,1\): interval\(\) is for optimizers"),
+        (["eval=shuffle([held_out,pairwise])"], r"eval=shuffle\(.*Write the list in its order"),
+        (["hydra.run.dir=x"], r"hydra\.run\.dir=x: settings of Hydra itself have no effect here\. Use runs=DIR"),
+        (["hydra/job_logging=disabled"], r"hydra/job_logging=disabled: .*no effect"),
     ],
 )
 def test_mistakes_are_named_in_one_line(overrides: list[str], said: str) -> None:
@@ -59,6 +103,71 @@ def test_mistakes_are_named_in_one_line(overrides: list[str], said: str) -> None
         compose_runs(overrides)
     assert re.search(said, str(error.value)), str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["seed=range(0,100000)"], r"seed=range\(0,100000\): more than 1,000 values\. Allowed: at most 1,000 runs"),
+        (["seed=shuffle(range(0,1000000000000))"], r"more than 1,000 values"),
+        (["seed=range(0,inf)"], r"seed=range\(0,inf\): "),
+        (["seed=range(nan,1)"], r"seed=range\(nan,1\): not a range\. Allowed: range\(start,stop,step\)"),
+        (["seed=range(0,50)", "world_seed=range(0,50)"], r"sweep=50 × 50: 2,500 runs\. Allowed: at most 1,000 runs"),
+        (["experiment=table1", "seed=range(0,900)"], r"2,700 runs\. Allowed: at most 1,000 runs"),
+        (["seed=range(0,10,0)"], r"seed=range\(0,10,0\): not a range\. Allowed: .*step other than 0"),
+        (["seed=range(5,1)"], r"seed=range\(5,1\): it gives no value"),
+        (["objective=glob(zz*)"], r"objective=glob\(zz\*\): it gives no value\. Allowed: .*dpo"),
+        (["seed=glob(*)"], r"seed=glob\(\*\): glob\(\) is for choices\. Allowed: data, eval"),
+        (["objective=dpo,nope"], r"objective=nope: no such choice\. Allowed: .*dpo"),
+        (["objective=range(3)"], r"objective=range\(3\): no such choice"),
+        (["experiment=choice(table1,nope)"], r"experiment=nope: no such choice"),
+        (["objective.beta=interval(0,1)"], r"interval\(\) is for optimizers"),
+        (["seed=choice(1,2"], r"the parenthesis \( is not closed"),
+        (["~nothing"], r"override=~nothing: there is nothing to delete"),
+    ],
+)
+def test_mistakes_in_a_sweep_are_named_in_one_line(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose_runs(overrides, multirun=True)
+    assert re.search(said, str(error.value)), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "values"),
+    [
+        ("objective=glob(d*)", ["dpo"]),
+        ("objective=glob([*po,ipo],exclude=[s*,o*])", ["cdpo", "dpo", "ipo", "xpo"]),
+        ("objective=choice(dpo,ipo)", ["dpo", "ipo"]),
+        ("objective=tag(mine,choice(dpo,ipo))", ["dpo", "ipo"]),
+        ("seed=sort(3,1,2)", [1, 2, 3]),
+        ("seed=sort(range(3),reverse=true)", [2, 1, 0]),
+        ("seed=range(1,7,2)", [1, 3, 5]),
+        ("objective.beta=range(0.25,1,0.25)", [0.25, 0.5, 0.75]),
+        ("eval=[held_out],[pairwise]", None),
+    ],
+)
+def test_a_sweep_has_the_values_of_hydras_grammar(override: str, values: list[object] | None) -> None:
+    runs = compose_runs([override], multirun=True)
+    key = override.partition("=")[0]
+    if values is None:
+        assert [run.config.eval.pairwise is not None for run in runs] == [False, True]
+    elif key == "objective":
+        assert [run.config.objective.name for run in runs] == values
+    else:
+        assert [run.config.seed if key == "seed" else run.config.objective.beta for run in runs] == values  # type: ignore[union-attr]
+
+
+def test_a_shuffled_sweep_has_all_its_runs_in_the_same_order_each_time() -> None:
+    orders = [[run.config.seed for run in compose_runs(["seed=shuffle(range(9))"], multirun=True)] for _ in range(2)]
+    assert orders[0] == orders[1] != list(range(9))
+    assert sorted(orders[0]) == list(range(9))
+
+
+def test_experiments_are_chosen_by_every_form_of_a_sweep() -> None:
+    listed = compose_runs(["experiment=table1,table2"], multirun=True)
+    for form in ("experiment=choice(table1,table2)", "experiment=glob(table[12])"):
+        assert [run.config for run in compose_runs([form], multirun=True)] == [run.config for run in listed]
 
 
 def test_values_follow_the_family_of_the_scale() -> None:

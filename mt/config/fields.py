@@ -1,0 +1,100 @@
+"""What the configuration's classes say of a setting: which one a path names, and the values that it may take."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic.fields import FieldInfo
+
+from mt.config.base import Config
+
+_BOUNDS: dict[type, str] = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
+_NAMES = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "settings in braces"}
+
+
+def members(annotation: Any, metadata: Sequence[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield the types of a union, annotations taken off, each with its constraints."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        constraints = [part for one in more for part in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        yield from members(inner, [*metadata, *constraints])
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from members(part, metadata)
+    else:
+        yield annotation, list(metadata)
+
+
+def group_class(annotation: Any, value: Any) -> type[Config] | None:
+    """Return the class that describes a group of settings: of several, the one that bears the value's name."""
+    classes = [part for part, _ in members(annotation) if isinstance(part, type) and issubclass(part, Config)]
+    if len(classes) < 2:
+        return classes[0] if classes else None
+    name = value.get("name") if isinstance(value, dict) else None
+    return next((one for one in classes if name in get_args(one.model_fields["name"].annotation)), None)
+
+
+def find(root: type[Config], path: Sequence[str], values: Any) -> FieldInfo | None:
+    """Return the field that a path names, in the classes that the values choose; None where there is none."""
+    kind: type[Config] | None = root
+    info = None
+    for name in path:
+        info = kind.model_fields.get(name) if kind else None
+        if info is None:
+            return None
+        values = values.get(name) if isinstance(values, dict) else None
+        kind = group_class(info.annotation, values)
+    return info
+
+
+def listed(info: FieldInfo) -> list[str]:
+    """Return the values of a setting that has finitely many; empty where it takes others too."""
+    found: list[str] = []
+    for part, _ in members(info.annotation):
+        if get_origin(part) is Literal:
+            found += [str(value) for value in get_args(part)]
+        elif part is bool:
+            found += ["true", "false"]
+        elif part is type(None):
+            found.append("null")
+        else:
+            return []
+    return found
+
+
+def allowed(info: FieldInfo) -> str:
+    """Return in words which values a setting takes, such as "a whole number, at least 1 and at most 100, or null"."""
+    if values := listed(info):
+        return ", ".join(values)
+    found = [
+        text for part, constraints in members(info.annotation, info.metadata) if (text := _words(part, constraints))
+    ]
+    return ", or ".join(dict.fromkeys(found))
+
+
+def is_nullable(info: FieldInfo) -> bool:
+    """Say whether a setting may be null."""
+    return any(part is type(None) for part, _ in members(info.annotation))
+
+
+def _words(part: Any, constraints: list[Any]) -> str:
+    origin = get_origin(part) or part
+    if origin is Literal:
+        return ", ".join(str(value) for value in get_args(part))
+    if origin is type(None):
+        return "null"
+    if origin is bool:
+        return "true or false"
+    if isinstance(origin, type) and issubclass(origin, Config):
+        return "a group of settings"
+    bounds = [
+        f"{word} {getattr(one, kind.__name__.lower())}"
+        for one in constraints
+        for kind, word in _BOUNDS.items()
+        if isinstance(one, kind)
+    ]
+    bounds += ["not empty" for one in constraints if isinstance(one, MinLen)]
+    return ", ".join([_NAMES.get(origin, ""), *([" and ".join(bounds)] if bounds else [])])

@@ -1,0 +1,185 @@
+"""What Hydra, OmegaConf and pydantic refuse, in one line: the setting, its value, what is allowed, how to fix it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+from hydra import compose
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from mt.config.base import Config
+from mt.config.choices import SearchPath
+from mt.config.fields import allowed, find, group_class
+from mt.config.overrides import first_line, override_key, unknown_choice
+from mt.config.run import RunConfig
+from mt.errors import ConfigError, MutualTaughtError, describe, nearest
+
+_PROBLEMS = {
+    "greater_than_equal": "too small",
+    "greater_than": "too small",
+    "less_than_equal": "too large",
+    "less_than": "too large",
+    "int_from_float": "not a whole number",
+    "int_parsing": "not a whole number",
+    "int_type": "not a whole number",
+    "int_parsing_size": "too large",
+    "float_parsing": "not a number",
+    "float_type": "not a number",
+    "finite_number": "not a finite number",
+    "bool_parsing": "neither true nor false",
+    "bool_type": "neither true nor false",
+    "string_type": "not a text",
+    "literal_error": "no such value",
+    "list_type": "not a list",
+    "missing": "it has no value",
+    "model_type": "a group of settings, which takes no value",
+    "union_tag_not_found": "a choice without a name",
+}
+
+
+def refused_by_hydra(error: Exception, overrides: Sequence[str], path: SearchPath) -> str:
+    """Return the line for a composition that failed, with the nearest valid name where one was mistyped."""
+    cause: BaseException | None = error
+    while cause is not None:  # an interpolation's own refusal, wrapped by OmegaConf
+        if isinstance(cause, MutualTaughtError):
+            return str(cause)
+        cause = cause.__cause__
+    text = str(error)
+    if option := re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text):
+        return unknown_choice(option[1], option[2], path)
+    if missing := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_setting(missing[1], overrides, path)
+    if deleted := re.search(r"Could not delete (?:from config\. )?'([^']+)'", text):
+        return describe("override", f"~{deleted[1]}", "there is nothing to delete", mend="Leave it out")
+    if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
+        return describe(key[1], "???", "it has no value", mend=f"Add {key[1]}=VALUE")
+    if isinstance(error, RecursionError):
+        return describe("overrides", " ".join(overrides), "a value refers to itself, or is nested too deeply")
+    if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        return f"{_unreadable_file(path)}: no readable YAML ({' '.join(text.split())}). Correct the file"
+    if (key := re.search(r"full_key: ([\w.\[\]]+)", text)) and isinstance(error, OmegaConfBaseException):
+        return describe(key[1], _given(key[1], overrides), first_line(error), mend="See python -m mt.run --help")
+    return describe("overrides", " ".join(overrides), first_line(error), mend="See python -m mt.run --help")
+
+
+def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
+    """Return the line for the first value that a class of settings refuses."""
+    first = error.errors()[0]
+    path, info, value = _locate(first["loc"], values)
+    if first["type"] == "extra_forbidden":
+        siblings = [key for key in _keys(values) if key.rpartition(".")[0] == path.rpartition(".")[0]]
+        return describe(path, first["input"], "no such setting", allowed=_few(siblings)) + nearest(path, _keys(values))
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    if first["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        path, value = f"{path}.name", value.get("name", "nothing") if isinstance(value, dict) else value
+    problem = _PROBLEMS.get(first["type"], first["msg"])
+    values_allowed = first.get("ctx", {}).get("expected_tags", "") or (allowed(info) if info else "")
+    shown = "nothing" if first["type"] == "missing" else "null" if value is None else value
+    return describe(path, shown, problem, allowed=values_allowed.replace("'", ""), mend=f"Set {path}=VALUE")
+
+
+def refuse_booleans_as_numbers(config: RunConfig, values: dict[str, Any]) -> None:
+    """Refuse true and false where a number is asked for, which pydantic takes as 1 and 0; raises ConfigError."""
+    for path, value in _changed_booleans(config, values, ()):
+        info = find(RunConfig, path, values)
+        name = ".".join(path)
+        text = allowed(info) if info else "a number"
+        raise ConfigError(describe(name, str(value).lower(), "not a number", allowed=text, mend=f"Set {name}=VALUE"))
+
+
+def _changed_booleans(config: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield the place of each boolean that validation made something else of."""
+    if isinstance(value, bool) and not isinstance(config, bool):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            checked = config.get(name) if isinstance(config, dict) else getattr(config, str(name), None)
+            yield from _changed_booleans(checked, one, (*path, str(name)))
+    elif isinstance(value, list) and isinstance(config, list | tuple):
+        for number, (checked, one) in enumerate(zip(config, value, strict=False)):
+            yield from _changed_booleans(checked, one, (*path, str(number)))
+
+
+def _locate(places: tuple[str | int, ...], values: Any) -> tuple[str, FieldInfo | None, Any]:
+    """Return the path, the field and the value that pydantic speaks of, by the path that the user would type.
+
+    Pydantic's own path holds the name of each choice (objective, dpo, beta) and of each type that it tried.
+    """
+    kind: type[Config] | None = RunConfig
+    info: FieldInfo | None = None
+    path: list[str] = []
+    for place in places:
+        if kind is not None and place in kind.model_fields:
+            info = kind.model_fields[str(place)]
+        elif isinstance(place, str) and (kind is None or (isinstance(values, dict) and values.get("name") == place)):
+            continue
+        else:
+            info = None
+        path.append(str(place))
+        if isinstance(values, dict):
+            values = values.get(place)
+        elif isinstance(values, list) and isinstance(place, int) and place < len(values):
+            values = values[place]
+        kind = group_class(info.annotation, values) if info is not None else None
+    return ".".join(path), info, values
+
+
+def _unreadable_file(path: SearchPath) -> str:
+    """Return the first file of the user's own that is no YAML; neither Hydra nor the parser names it."""
+    for folder in path.folders[1:]:
+        for file in sorted(folder.glob("*/*.yaml")):
+            try:
+                yaml.safe_load(file.read_text(encoding="utf-8"))
+            except (yaml.YAMLError, UnicodeDecodeError):
+                return str(file)
+    return "a file of choices"
+
+
+def _unknown_setting(key: str, overrides: Sequence[str], path: SearchPath) -> str:
+    value = _given(key, overrides)
+    groups = path.groups()
+    known = _composed_keys(tuple(line for line in overrides if override_key(line) in groups))
+    if key in known or key in _composed_keys(()):  # of other choices than those made
+        group = key.partition(".")[0]
+        mend = f"Leave it out, or choose another {group}= (python -m mt.run --help {group}=NAME)"
+        return describe(key, value, "the choices made here have no such setting", mend=mend)
+    valid = [*known, *groups]
+    siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
+    hint = nearest(key, siblings) or nearest(key, valid)
+    mend = "python -m mt.run --cfg job lists all settings"
+    return describe(key, value, "no such setting", allowed=_few(siblings), mend=mend) + hint
+
+
+def _composed_keys(choices: tuple[str, ...]) -> list[str]:
+    """Return the settings under these choices, or under the default ones where these do not compose."""
+    try:
+        config = compose("config", overrides=list(choices))
+    except (HydraException, OmegaConfBaseException):
+        config = compose("config")
+    return _keys(OmegaConf.to_container(config, resolve=False))
+
+
+def _keys(node: Any, prefix: str = "") -> list[str]:
+    """Return the dotted paths of all settings."""
+    found = []
+    for name, value in node.items():
+        found.append(f"{prefix}{name}")
+        if isinstance(value, dict):
+            found += _keys(value, f"{prefix}{name}.")
+    return found
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(sorted(names)) if len(names) <= 12 else ""  # more than a line can hold
+
+
+def _given(key: str, overrides: Sequence[str]) -> str:
+    return next((line.partition("=")[2] for line in overrides if override_key(line) == key), "nothing")
