@@ -29,11 +29,22 @@ from mt.running.naming import run_folder, sweep_name
 from mt.workflow.store import Store
 
 
+class _Console(Console):
+    """A console whose reader may have read enough, as `head` does."""
+
+    def on_broken_pipe(self) -> None:
+        """Interrupt the run, as Ctrl-C does: its record says so, and the same command continues it."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise KeyboardInterrupt from None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    console = Console()
+    console = _Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console = _Console(width=120)
 
     def command() -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run")

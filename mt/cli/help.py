@@ -35,10 +35,11 @@ def print_help(program: str, asked: list[str], console: Console, path: SearchPat
     overrides = [word for word in asked if "=" in word]
     groups = choices(path)
     wanted = {group: groups[group] for group in (override_key(word) for word in asked) if group in groups}
+    found = settings([word for word in asked if "=" not in word], overrides, path)  # before anything is printed
     if wanted:
         _print_choices(wanted, console)
         console.print()
-    _print_settings(settings([word for word in asked if "=" not in word], overrides, path), console)
+    _print_settings(found, console)
 
 
 def _print_choices(groups: dict[str, dict[str, str]], console: Console) -> None:

@@ -37,6 +37,12 @@ def group_class(annotation: Any, value: Any) -> type[Config] | None:
     return next((one for one in classes if name in get_args(one.model_fields["name"].annotation)), None)
 
 
+def choice_names(info: FieldInfo) -> list[str]:
+    """Return the names that tell the classes of a choice apart."""
+    kinds = [part for part, _ in members(info.annotation) if isinstance(part, type) and issubclass(part, Config)]
+    return [name for kind in kinds if "name" in kind.model_fields for name in listed(kind.model_fields["name"])]
+
+
 def find(root: type[Config], path: Sequence[str], values: Any) -> FieldInfo | None:
     """Return the field that a path names, in the classes that the values choose; None where there is none."""
     kind: type[Config] | None = root

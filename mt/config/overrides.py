@@ -107,10 +107,10 @@ def swept(line: str, path: SearchPath) -> list[str]:
     parsed = parse_override(line)
     key, value = parsed.key_or_group, line.partition("=")[2]
     sweep = parsed.value()
+    if isinstance(sweep, Glob) and key not in path.groups():
+        raise ConfigError(describe(key, value, "glob() is for choices", allowed=", ".join(path.groups())))
     try:
         if isinstance(sweep, Glob):
-            if key not in path.groups():
-                raise ConfigError(describe(key, value, "glob() is for choices", allowed=", ".join(path.groups())))
             found = sweep.filter(path.options(key))
         elif isinstance(sweep, RangeSweep):
             found = [str(one) for one in islice(iter(sweep.range()), RUNS + 1)]  # it may have billions

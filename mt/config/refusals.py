@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from mt.config.base import Config
 from mt.config.choices import SearchPath
-from mt.config.fields import allowed, find, group_class
+from mt.config.fields import allowed, choice_names, find, group_class
 from mt.config.overrides import first_line, override_key, unknown_choice
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, MutualTaughtError, describe, nearest
@@ -41,6 +41,7 @@ _PROBLEMS = {
     "missing": "it has no value",
     "model_type": "a group of settings, which takes no value",
     "union_tag_not_found": "a choice without a name",
+    "union_tag_invalid": "no such name",
 }
 
 
@@ -74,16 +75,19 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
     first = error.errors()[0]
     path, info, value = _locate(first["loc"], values)
     if first["type"] == "extra_forbidden":
-        siblings = [key for key in _keys(values) if key.rpartition(".")[0] == path.rpartition(".")[0]]
-        return describe(path, first["input"], "no such setting", allowed=_few(siblings)) + nearest(path, _keys(values))
+        known = [key for key in _keys(values) if key != path and not key.startswith(f"{path}.")]
+        siblings = [key for key in known if key.rpartition(".")[0] == path.rpartition(".")[0]]
+        return describe(path, first["input"], "no such setting", allowed=_few(siblings)) + nearest(path, known)
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     if first["type"] in ("union_tag_not_found", "union_tag_invalid"):
         path, value = f"{path}.name", value.get("name", "nothing") if isinstance(value, dict) else value
+        names = ", ".join(choice_names(info)) if info else ""
+        return describe(path, value, _PROBLEMS[first["type"]], allowed=names, mend="Correct it in the choice's file")
     problem = _PROBLEMS.get(first["type"], first["msg"])
-    values_allowed = first.get("ctx", {}).get("expected_tags", "") or (allowed(info) if info else "")
+    values_allowed = allowed(info) if info else ""
     shown = "nothing" if first["type"] == "missing" else "null" if value is None else value
-    return describe(path, shown, problem, allowed=values_allowed.replace("'", ""), mend=f"Set {path}=VALUE")
+    return describe(path, shown, problem, allowed=values_allowed, mend=f"Set {path}=VALUE")
 
 
 def refuse_booleans_as_numbers(config: RunConfig, values: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable
 
@@ -45,12 +46,12 @@ def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
 
 def _reader_is_gone() -> bool:
     """Say whether nobody reads the standard output any more; what is left in its buffer then goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # errors are reported whatever is asked for
+    gone = bool(output.poll(0))
+    if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return gone
 
 
 def exit_code(error: BaseException) -> int:

@@ -31,6 +31,22 @@ def test_the_last_word_is_completed(line: str, found: set[str]) -> None:
     assert {word for word in candidates(line) if not word.startswith("objective.name")} == found
 
 
+def test_the_values_of_a_setting_the_flags_and_the_items_of_a_list_are_completed() -> None:
+    assert candidates(RUN + "policy.reference=") == ["policy.reference=previous", "policy.reference=base"]
+    assert candidates(RUN + "eval=[held_out,pair") == ["eval=[held_out,pairwise"]
+    assert candidates(RUN + "-m objective=dpo,ip") == ["objective=dpo,ipo"]
+    assert candidates(RUN + "objective=nope sampling.top") == ["sampling.top_p="]
+
+
+def test_choices_of_ones_own_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "objective").mkdir()
+    mine = "# Mine.\nname: ipo\ntau: 0.3\nper_token: false\nnll_weight: 0\n"
+    (tmp_path / "objective" / "zealous.yaml").write_text(mine)
+    for flag in (f"--config-dir {tmp_path}", f"--config-dir={tmp_path}", f"-cd {tmp_path}"):
+        assert candidates(f"{RUN}{flag} objective=z") == ["objective=zealous"]
+        assert "objective.tau=" in candidates(f"{RUN}{flag} objective=zealous objective.")
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(("breaks", "prefix"), [("=", ""), ("", "rm_data=")])
 def test_bash_is_given_what_it_replaces(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from hydra import compose
+from hydra._internal.config_repository import ConfigRepository
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
 from mt.config.assembly import Assembler, hydra_at
@@ -47,6 +49,28 @@ def test_settings_that_must_be_given_are_taken_from_the_command_line(choices: li
     settings = [f"{choice.partition('=')[0]}.path=DIR" for choice in choices]
     with hydra_at(PACKAGE):
         assert Assembler(set(groups())).assemble([*choices, *settings]) == by_hydra([*choices, *settings])
+
+
+def test_hydra_reads_each_file_once_through_the_repository_that_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where Hydra no longer asks the repository that `hydra_at` gives to its loader: a private part of Hydra."""
+    read: list[str] = []
+    load = ConfigRepository.load_config
+
+    def counted(self: ConfigRepository, config_path: str) -> ConfigResult | None:
+        read.append(config_path)
+        return load(self, config_path)
+
+    monkeypatch.setattr(ConfigRepository, "load_config", counted)
+    register_resolvers()
+    with hydra_at(PACKAGE):
+        first = compose("config", overrides=["objective=ipo"])
+        assert {"config", "objective/ipo", "method/mutual_taught"} <= set(read)
+        once = len(read)
+        assert len(set(read)) == once
+        assert compose("config", overrides=["objective=ipo"]) == first
+        assert len(read) == once
+        compose("config", overrides=["objective=kto"])
+        assert read[once:] == ["objective/kto"]
 
 
 def test_a_run_does_not_see_the_settings_of_another() -> None:
