@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError, StoreError, describe
+from mt.errors import DataError, StoreError, describe, no_folder
 from mt.workflow.run_record import RECORD, find_records, parse_record
 
 WANDB = "wandb:"
@@ -55,7 +55,7 @@ def read_records(source: str | Path, sweep: str | None = None) -> Records:
 def _of_folder(folder: Path) -> Records:
     """Read a run's folder, a sweep's, or one that holds runs and sweeps."""
     if not folder.is_dir():
-        raise DataError(describe("runs", folder, "no such folder", mend="Name the folder of the runs: --runs DIR"))
+        raise DataError(describe("runs", folder, no_folder(folder), mend="Name the folder of the runs: --runs DIR"))
     records = Records()
     for path in find_records(folder):
         records.add(str(path), (path / RECORD).read_text(encoding="utf-8", errors="replace"))

@@ -6,6 +6,7 @@ import difflib
 import errno
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 _LONGEST_VALUE = 300
 
@@ -74,8 +75,20 @@ def _shown(value: object) -> str:
     return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}…"
 
 
+def no_file(path: Path) -> str:
+    """Return why a path cannot be read as a file."""
+    if path.is_dir():
+        return "a folder, and a file is needed"
+    return "not a regular file" if path.exists() else "no such file"
+
+
+def no_folder(path: Path) -> str:
+    """Return why a path cannot be used as a folder."""
+    return "a file, and a folder is needed" if path.exists() else "no such folder"
+
+
 def describe_os_error(error: BaseException, place: object) -> str | None:
-    """Return one line for a full or read-only disk, or None for any other error.
+    """Return one line for a full or read-only disk or a name that no disk takes, or None for any other error.
 
     Libraries that write by themselves say so by their message alone.
     """
@@ -83,6 +96,8 @@ def describe_os_error(error: BaseException, place: object) -> str | None:
     where = getattr(error, "filename", None) or place
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
         return f"{where}: the disk is full. Free some space and run the same command to continue"
+    if code == errno.ENAMETOOLONG:
+        return f"{_shown(where)}: the name is too long. Give a shorter one"
     if code in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{where}: {os.strerror(code)}. Allow it, or choose other folders by store=DIR and runs=DIR"
     return None

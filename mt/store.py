@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mt.errors import StoreError, describe
+from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import ended
 from mt.workflow.execute import lock_of
 from mt.workflow.run_record import RECORD, read_record
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _opened(folder: Path) -> Store:
     if not folder.is_dir():
-        raise StoreError(describe("--store", folder, "no such folder", mend="Give --store DIR before the command"))
+        raise StoreError(describe("--store", folder, no_folder(folder), mend="Give --store DIR before the command"))
     return Store(folder)
 
 

@@ -102,7 +102,10 @@ def _within_context(model: str, length: int, *, _root_: DictConfig) -> int:
     path = _root_[model].path
     if not isinstance(path, str) or not isinstance(length, int):
         return length  # a value of the wrong type is refused later, by its own name
-    return within_context(path, length)
+    try:
+        return within_context(path, length)
+    except OSError:  # no such path can exist, which is reported where the model is looked for
+        return length
 
 
 def _plain(assembler: Assembler, overrides: list[str], path: SearchPath) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mt.errors import DataError, describe
+from mt.errors import DataError, describe, no_file
 
 ENDINGS = {
     ".jsonl": "jsonl",
@@ -38,7 +38,7 @@ class Row:
 def read_rows(path: Path, data_format: str = "auto") -> Iterator[Row]:
     """Yield the rows of a data file; raises DataError naming the file and line of what cannot be read."""
     if not path.is_file():
-        raise DataError(describe("data.path", path, "no such file", mend="Check the path"))
+        raise DataError(describe("data.path", path, no_file(path), mend="Check the path"))
     kind = format_of(path) if data_format == "auto" else data_format
     if kind == "parquet":
         yield from _parquet(path)

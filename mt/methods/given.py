@@ -9,7 +9,7 @@ from mt.config.run import RunConfig
 from mt.config.template import TemplateConfig
 from mt.data.hub import check_name, file_name, snapshot_folder
 from mt.engines.models import check_model
-from mt.errors import ConfigError, DataError, describe
+from mt.errors import ConfigError, DataError, describe, no_file
 from mt.stages.files import HubFile
 from mt.stages.models import HubModel, ModelFolder
 from mt.workflow.fingerprint import file_fingerprint, folder_fingerprint
@@ -71,6 +71,6 @@ def named_file(config: RunConfig, name: str, field: str) -> External:
     on_hub = file_name(field, name)
     if on_hub is None:
         allowed = "a local file, or OWNER/NAME@COMMIT:FILE of a hub data set"
-        raise DataError(describe(field, name, "no such file", allowed=allowed, mend="Check the path"))
+        raise DataError(describe(field, name, no_file(path), allowed=allowed, mend="Check the path"))
     repository, revision, file = on_hub
     return HubFile(name, snapshot_folder("dataset", repository, revision) / file, field)

@@ -11,7 +11,7 @@ from mt.config.run import RunConfig
 from mt.config.world import LanguageConfig
 from mt.data.files import format_of
 from mt.data.hub import check_name, data_files, data_patterns, snapshot_folder
-from mt.errors import ConfigError, DataError, describe
+from mt.errors import ConfigError, DataError, describe, no_file
 from mt.methods.given import given_model, named_file, template_of
 from mt.methods.sources import Judged, Style
 from mt.stages.files import NotGiven
@@ -155,7 +155,7 @@ class UserSource:
     def _file(self, name: str, field: str) -> PromptFile:
         path = Path(name).expanduser()
         if not path.is_file():
-            raise DataError(describe(field, name, "no such file", mend="Check the path"))
+            raise DataError(describe(field, name, no_file(path), mend="Check the path"))
         data_format: str = "auto" if field != "data.path" else self.data.format
         if data_format == "auto":
             data_format = format_of(path)

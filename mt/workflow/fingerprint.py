@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from mt.errors import DataError, describe
+from mt.errors import DataError, describe, no_file, no_folder
 from mt.workflow.keys import digest
 from mt.workflow.store import sha256, write_json
 
@@ -16,14 +16,14 @@ MEMORY = ".fingerprints.json"
 def file_fingerprint(path: Path, store: Path) -> str:
     """Return the SHA-256 of a file's content; raises DataError where there is no file."""
     if not path.is_file():
-        raise DataError(describe("file", path, "no such file", mend="Check the path"))
+        raise DataError(describe("file", path, no_file(path), mend="Check the path"))
     return _fingerprints([path], store)[0]
 
 
 def folder_fingerprint(folder: Path, store: Path) -> str:
     """Return a hash of the names and contents of a folder's files; raises DataError where there is no folder."""
     if not folder.is_dir():
-        raise DataError(describe("folder", folder, "no such folder", mend="Check the path"))
+        raise DataError(describe("folder", folder, no_folder(folder), mend="Check the path"))
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     names = [str(path.relative_to(folder)) for path in files]
     return digest(dict(zip(names, _fingerprints(files, store), strict=True)))

@@ -18,6 +18,7 @@ from mt.config.compose import compose_runs
 from mt.errors import ConfigError, StoreError
 from mt.methods.blueprint import Blueprint
 from mt.methods.outcome import Iteration, Outcome
+from mt.plan import main as plan_command
 from mt.run import write_report
 from mt.running.checks import check, check_folders
 from mt.running.execution import Interrupted, run
@@ -169,3 +170,22 @@ def test_a_report_that_fails_takes_one_line_and_leaves_its_traceback_in_the_log(
     assert told.out == "report   failed (ZeroDivisionError: on purpose)\n"
     assert told.err == ""
     assert "Traceback" in (tmp_path / "run.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("folder", "data.path={}: a folder, and a file is needed"),
+        ("missing", "data.path={}: no such file"),
+        ("x" * 5000, "…: the name is too long"),
+    ],
+)
+def test_what_is_wrong_with_a_path_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / name
+    overrides = ["data=jsonl", f"data.path={path}", f"policy.path={tmp_path}", f"reward.path={tmp_path}"]
+    assert plan_command([*overrides, f"store={tmp_path}/store"]) == 2
+    printed = capsys.readouterr().err
+    assert said.format(path) in printed and printed.count("\n") == 1
