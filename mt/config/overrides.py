@@ -167,7 +167,8 @@ def _check_choice(group: str, parsed: Override, shown: str, path: SearchPath) ->
 
 
 def _unreadable(key: str, value: str, error: Exception) -> str:
-    quoted = f"""'{key}="{value}"'"""
+    short = value if len(value) <= 100 and value.isprintable() else "…"
+    quoted = f"""'{key}="{short}"'"""
     if opened := _unclosed(value):
         name = {"(": "parenthesis", "[": "bracket", "{": "brace"}.get(opened, "quotation mark")
         mend = f"Close it; where it belongs to a text, put that in quotes: {quoted}"

@@ -56,6 +56,7 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["store="], r"store=: .*at least 1 character"),
         (["sampling.temperature=inf"], r"sampling\.temperature=inf: .*finite"),
         ([f"name={'x' * 5000}"], r"^name=x{300}…: String should have at most 120 characters\. Allowed: text, or null"),
+        (["name=a\nb"], r"^override=name=a b: cannot be read"),
         (["@x=1"], r"override=@x=1: not a setting"),
         (["+=1"], r"override=\+=1: not a setting"),
         (["seed=true"], r"^seed=true: not a number\. Allowed: a whole number, at least 0\."),
