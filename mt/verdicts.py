@@ -5,10 +5,35 @@ from __future__ import annotations
 import re
 
 LABELS = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
+# How reasoning models mark what they think before they answer.
+_TAG = r"(?:seed:)?(?:think|thinking|thought|reasoning)"
+_OPENING = re.compile(rf"<{_TAG}>|\[THINK\]|◁think▷", re.I)
+_CLOSING = re.compile(rf"</{_TAG}>|\[/THINK\]|◁/think▷", re.I)
+_CHANNEL = "<|channel|>"
+_FINAL = re.compile(r"<\|channel\|>final\b[^<]*<\|message\|>")
 _IN_BRACKETS = re.compile(r"\[\[([AB<>=]+)\]\]")
 # Upper ends of the second answer's win probability for the first four labels: our choice.
 _UPPER = (0.1, 0.45, 0.55, 0.9)
 _PREFERENCE = {"A>>B": 1.0, "A>B": 1.0, "A=B": 1.5, "B>A": 2.0, "B>>A": 2.0}
+
+
+def without_thinking(text: str) -> str:
+    """Return what a reasoning model answers after its thinking; an empty text where it is still thinking.
+
+    Only thinking at the beginning is removed (chat templates often write the opening tag themselves, so that a text
+    may begin inside of it): further on, a tag may be quoted from what is judged.
+    """
+    if text.lstrip().startswith(_CHANNEL):
+        final = _FINAL.search(text)
+        return text[final.end() :] if final else ""
+    while True:
+        opening, closing = _OPENING.search(text), _CLOSING.search(text)
+        begins = opening is not None and not text[: opening.start()].strip()
+        if closing is None:
+            return "" if begins else text
+        if opening is not None and not begins and opening.start() < closing.start():
+            return text
+        text = text[closing.end() :]
 
 
 def extract_label(text: str) -> str | None:

@@ -24,7 +24,8 @@ class _Prompted(Config):
     verdict_template: str
     """Prompt that asks for a verdict label: own, or a file."""
     max_tokens: Count
-    """Longest verdict text, in tokens."""
+    """Longest text that the judge writes, in tokens, its thinking included; one token where log-probabilities are
+    read."""
 
 
 class GoldJudge(Config):
@@ -52,7 +53,8 @@ class OpenAIJudge(_Prompted):
     model: str | None
     """The model's name at the endpoint, from OPENAI_MODEL."""
     preference_by: Literal["logprobs", "text"]
-    """Weighted preferences from token log-probabilities, or 1 and 2 from the text, for endpoints without them."""
+    """Weighted preferences from token log-probabilities, or 1 and 2 from the text: for endpoints without them, and
+    for judges that think before they answer."""
     temperature: Annotated[float, Field(ge=0)]
     """Softmax temperature of the judge; 0 decodes greedily."""
     top_logprobs: Annotated[int, Field(ge=2, le=20)]
@@ -92,6 +94,9 @@ class _Local(_Prompted, RenderedConfig):
     """A local folder or a hub name."""
     revision: str | None
     """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    preference_by: Literal["logprobs", "text"]
+    """Weighted preferences from the log-probabilities of m and M as the answer's beginning, or 1 and 2 from the text:
+    of judges that think before they answer."""
     max_length: Annotated[int, Field(ge=2)]
     """Longest prompt and answer together, in tokens; a longer comparison is not judged and counted as missing."""
 
@@ -110,8 +115,6 @@ class VllmJudge(_Local):
     """A local judge model by vLLM: log-probabilities of m and M, or a text decoded greedily."""
 
     name: Literal["vllm"]
-    preference_by: Literal["logprobs", "text"]
-    """Weighted preferences from the first token's log-probabilities, or 1 and 2 from the text."""
     top_logprobs: Annotated[int, Field(ge=2, le=20)]
     """Likeliest first tokens among which m and M are looked for; vLLM tells at most 20."""
     generator: VllmGenerator

@@ -42,7 +42,7 @@ class Oracle:
 class Judge(Stage):
     """Judgments of two models' first responses to the same prompts, by a judge on this machine."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     baseline: Stage
     model: Stage

@@ -10,22 +10,31 @@ from typing import Any
 
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.template import Style
-from mt.verdicts import extract_label, preference_of
+from mt.verdicts import extract_label, preference_of, without_thinking
 
 NAMES = ("m", "M")
 """What the prompt calls the first and the second answer."""
 
+READING = 2
+"""Raised where the same reply would be read otherwise, so that kept judgments are not mixed with new ones."""
+
 NO_NAME = "the answer is neither m nor M"
-NO_LOGPROBS = "no log-probabilities of m or M"
+NO_LOGPROBS = "no log-probabilities of m or M; judge.preference_by=text reads the answer's text"
 NO_LABEL = "no verdict label, or several that differ"
+CUT = "the judge was cut at judge.max_tokens before it answered; a judge that thinks needs more of them"
 NOT_A_COMPLETION = "the reply is not a chat completion"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What can be used of a chat completion; tokens are None where the endpoint does not count them."""
+    """What can be used of a chat completion; tokens are None where the endpoint does not count them.
+
+    `text` is the answer; thinking that the endpoint returns apart (`reasoning_content`) is not part of it. `cut` says
+    that the text ended at the limit of tokens.
+    """
 
     text: str
+    cut: bool
     top_logprobs: dict[str, float] | None
     input_tokens: int | None
     output_tokens: int | None
@@ -43,12 +52,13 @@ def read_reply(body: str) -> Reply | None:
     if not isinstance(message, dict):
         return None
     # A judge that refuses has no content, and is paid all the same.
-    text = message.get("content") or message.get("refusal") or ""
-    if not isinstance(text, str):
+    text = _text(message.get("content") or message.get("refusal") or "")
+    if text is None:
         return None
     served_by = _get(value, "model")
     return Reply(
         text=text,
+        cut=_get(choice, "finish_reason") == "length",
         top_logprobs=_top_logprobs(_get(choice, "logprobs", "content", 0, "top_logprobs")),
         input_tokens=_count(_get(value, "usage", "prompt_tokens")),
         output_tokens=_count(_get(value, "usage", "completion_tokens")),
@@ -56,14 +66,20 @@ def read_reply(body: str) -> Reply | None:
     )
 
 
-def read_answer(text: str, style: Style) -> Answer:
-    """Return what a judge's text says: a name (m, M), or a verdict label."""
+def read_answer(text: str, style: Style, *, cut: bool = False) -> Answer:
+    """Return what a judge's text says after any thinking: a name (m, M), or a verdict label.
+
+    `cut` says that the text ended at the limit of tokens.
+    """
+    answered = without_thinking(text)
     if style == "preference":
-        preference = preference_from_text(text)
-        return Answer(preference, None, text, NO_NAME if preference is None else None)
-    label = extract_label(text)
-    preference = None if label is None else preference_of(label)
-    return Answer(preference, None if preference is None else label, text, NO_LABEL if preference is None else None)
+        preference, label, problem = preference_from_text(answered), None, NO_NAME
+    else:
+        label = extract_label(answered)
+        preference, problem = None if label is None else preference_of(label), NO_LABEL
+    if preference is None:
+        return Answer(None, None, text, CUT if cut else problem)
+    return Answer(preference, label, text)
 
 
 def read_logprobs(top: Mapping[str, float] | None) -> Answer:
@@ -76,23 +92,34 @@ def read_logprobs(top: Mapping[str, float] | None) -> Answer:
 def preference_from_logprobs(top: Mapping[str, float]) -> float | None:
     """Return 2 − p(m), p over m and M alone; a name that is not among the alternatives has probability 0.
 
-    Tokens must be exactly m or M, as the original has it; only where neither is there is white space forgiven.
+    A name's probability is the sum over all tokens that write it, with white space or quotation marks around it:
+    tokenizers have " m" and "m" as different tokens. The original counts "m" and "M" alone.
     """
-    exact = {name: [top[name]] for name in NAMES if name in top}
-    found = exact or {
-        name: values for name in NAMES if (values := [lp for token, lp in top.items() if token.strip() == name])
-    }
-    if not found:
+    named = {token: _name(token) for token in top}
+    found = {name: [top[token] for token, written in named.items() if written == name] for name in NAMES}
+    if not any(found.values()):
         return None
     highest = max(value for values in found.values() for value in values)
-    m, M = (sum(math.exp(value - highest) for value in found.get(name, [])) for name in NAMES)
+    m, M = (sum(math.exp(value - highest) for value in found[name]) for name in NAMES)
     return 2 - m / (m + M)
 
 
 def preference_from_text(text: str) -> float | None:
-    """Return 1 for m and 2 for M; quotation marks, a full stop and white space around the name are forgiven."""
-    name = text.strip().strip("\"'`.").strip()
-    return {"m": 1.0, "M": 2.0}.get(name)
+    """Return 1 for m and 2 for M; quotation marks, a full stop and white space around the name are ignored."""
+    return {"m": 1.0, "M": 2.0}.get(_name(text))
+
+
+def _name(text: str) -> str:
+    """Return a text without what models write around a name; "▁" and "Ġ" are how tokenizers write a space."""
+    return text.strip().strip("▁Ġ\"'`*.").strip()
+
+
+def _text(content: Any) -> str | None:
+    """Return a message's text: some endpoints send it in parts, of which those that hold thinking are left out."""
+    if isinstance(content, list):
+        shown = [part for part in content if isinstance(part, dict) and part.get("type") in ("text", "output_text")]
+        return "".join(str(part.get("text") or "") for part in shown)
+    return content if isinstance(content, str) else None
 
 
 def _get(value: Any, *path: str | int) -> Any:

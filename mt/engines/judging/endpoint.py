@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from mt.config.judge import OpenAIJudge
 from mt.errors import JudgeError, MissingKeyError, describe
 
 _LONGEST_WAIT_S = 60.0
+_LONGEST_WISH_S = 600.0  # a server that asks for more is asked again after that
 _RETRIED = (408, 409, 425, 429)  # and every 5xx
 # The same for every request, and what to look at:
 _FATAL = {
@@ -21,6 +25,7 @@ _FATAL = {
     404: "OPENAI_MODEL and OPENAI_BASE_URL",
     405: "OPENAI_BASE_URL",
 }
+_UNSUPPORTED = ("unsupported", "not supported", "not support", "not available", "not allowed")
 _SHORTEST_SECRET = 8  # a local server's key may be any letter
 
 
@@ -58,28 +63,36 @@ class Endpoint:
         self._config = config
         self._errors = openai
         self.stop = threading.Event()
+        self._token_parameter = "max_tokens"
         # Retries are ours, so that they are bounded, can be stopped, and obey the server's own wish.
-        self._client = openai.OpenAI(max_retries=0, timeout=config.timeout_s)
+        self._client = openai.OpenAI(max_retries=0, timeout=config.timeout_s, **_address())
 
-    def complete(self, request: dict[str, Any], key: str) -> str:
-        """Return the body of the reply to a chat completion, whatever it is.
+    def complete(self, request: dict[str, Any], max_tokens: int, key: str) -> str:
+        """Return the body of the reply to a chat completion of at most so many tokens, whatever it is.
 
         Raises `Unanswered` when retries are used up, `Refused` for a request that will never be answered,
         `JudgeError` where no request will be, and `Stopped`.
         """
-        problem, wished_s = "", 0.0
-        for attempt in range(self._config.retries + 1):
+        problem, wished_s, attempt = "", 0.0, 0
+        while attempt <= self._config.retries:
             if self.stop.wait(self._wait_s(attempt, wished_s)):
                 raise Stopped
+            parameter = self._token_parameter
             try:
                 # Endpoints that know this header charge a repeated request once.
                 create = self._client.chat.completions.with_raw_response.create
-                return create(**request, extra_headers={"Idempotency-Key": key}).http_response.text
+                limited = {**request, parameter: max_tokens}
+                return create(**limited, extra_headers={"Idempotency-Key": key}).http_response.text
             except self._errors.APIStatusError as error:
+                if parameter == "max_tokens" and _wants_completion_tokens(error):
+                    # Reasoning models know the limit by this name only; others do not know it, so it comes second.
+                    self._token_parameter = "max_completion_tokens"
+                    continue
                 self._refuse_hopeless(error)
                 problem, wished_s = _said(error), _retry_after_s(error)
             except self._errors.APIConnectionError as error:  # time-outs and cut replies are of this kind too
                 problem, wished_s = type(error.__cause__ or error).__name__, 0.0
+            attempt += 1
         raise Unanswered(f"{self._config.retries + 1} attempts, the last: {problem}")
 
     def close(self) -> None:
@@ -91,10 +104,12 @@ class Endpoint:
         if attempt == 0:
             return 0.0
         backoff = self._config.backoff_s * 2 ** (attempt - 1) * (0.5 + random.random())
-        return min(_LONGEST_WAIT_S, max(backoff, wished_s))
+        return max(min(_LONGEST_WAIT_S, backoff), min(_LONGEST_WISH_S, wished_s))
 
     def _refuse_hopeless(self, error: Any) -> None:
         status = error.status_code
+        if setting := _unsupported_setting(error):
+            raise JudgeError(f"judge: the endpoint answers {_said(error)}. Set {setting}.") from None
         if status in _FATAL:
             raise JudgeError(f"judge: the endpoint answers {_said(error)}. Check {_FATAL[status]}.") from None
         if status < 500 and status not in _RETRIED:
@@ -111,8 +126,41 @@ def _said(error: Any) -> str:
 
 
 def _retry_after_s(error: Any) -> float:
-    """Return the seconds that the server asks us to wait; 0 where it names none (or a date)."""
+    """Return the seconds that the server asks us to wait, by a number or a date; 0 where it asks for none."""
+    wish = str(error.response.headers.get("retry-after", "")).strip()
     try:
-        return max(0.0, float(error.response.headers.get("retry-after", 0)))
+        seconds = float(wish)
     except ValueError:
-        return 0.0
+        try:
+            seconds = parsedate_to_datetime(wish).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+def _address() -> dict[str, Any]:
+    """Return where the client finds the endpoint; a query in OPENAI_BASE_URL belongs behind every path."""
+    url = urlsplit(os.environ.get("OPENAI_BASE_URL") or "")
+    if not url.query:
+        return {}
+    return {"base_url": urlunsplit(url._replace(query="")), "default_query": dict(parse_qsl(url.query))}
+
+
+def _wants_completion_tokens(error: Any) -> bool:
+    """Say whether a model refuses `max_tokens` by that name."""
+    body = error.body if isinstance(error.body, dict) else {}
+    unsupported = body.get("param") == "max_tokens" and body.get("code") == "unsupported_parameter"
+    said = str(body.get("message") or error.message)
+    return error.status_code in (400, 422) and (
+        unsupported or ("max_completion_tokens" in said and "too large" not in said)
+    )
+
+
+def _unsupported_setting(error: Any) -> str:
+    """Return the setting that a model does not allow at all, and what to set it to; empty where it is another fault."""
+    body = error.body if isinstance(error.body, dict) else {}
+    said = f"{body.get('message') or error.message}".lower()
+    if error.status_code not in (400, 403, 422) or not any(word in said for word in _UNSUPPORTED):
+        return ""
+    names = {"logprobs": "judge.preference_by=text", "temperature": "judge.temperature=1"}
+    return next((setting for name, setting in names.items() if body.get("param") == name or name in said), "")

@@ -19,7 +19,6 @@ from mt.engines.judging.template import Style, load_template
 from mt.types import Prompt, Response
 
 TOO_LONG = "the comparison is longer than max_length"
-_NAME_TOKENS = 4  # room for a space or a quotation mark around m or M
 
 
 class LocalAsker:
@@ -45,9 +44,10 @@ class LocalAsker:
             "max_length": config.max_length,
             "max_tokens": config.max_tokens,
             "generator": config.generator.identity(),
+            "by": config.preference_by,
         }
         if isinstance(config, VllmJudge):
-            self.identity = {**self.identity, "by": config.preference_by, "top_logprobs": config.top_logprobs}
+            self.identity = {**self.identity, "top_logprobs": config.top_logprobs}
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield the answers as they are computed."""
@@ -56,11 +56,9 @@ class LocalAsker:
             yield index, answer
 
     def _way(self) -> Callable[[Sequence[Question]], Iterator[tuple[int, Answer]]]:
-        if self._style == "verdict":
+        if self._style == "verdict" or self._config.preference_by == "text":
             return self._by_text
-        if isinstance(self._config, TransformersJudge):
-            return self._by_logprobs
-        return self._by_first_token if self._config.preference_by == "logprobs" else self._by_text
+        return self._by_logprobs if isinstance(self._config, TransformersJudge) else self._by_first_token
 
     def _by_first_token(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
@@ -91,14 +89,20 @@ class LocalAsker:
 
     def _by_text(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         """Let the judge write, greedily, and read its answer."""
-        tokens = self._config.max_tokens if self._style == "verdict" else _NAME_TOKENS
         decoding = DecodingConfig(
-            samples=1, temperature=0.0, top_p=1.0, max_new_tokens=tokens, max_length=self._config.max_length
+            samples=1,
+            temperature=0.0,
+            top_p=1.0,
+            max_new_tokens=self._config.max_tokens,
+            max_length=self._config.max_length,
         )
         with open_generator(self._config.generator, self._model, self._chat_template) as generator:
             found = generator.sample(self._prompts(questions), decoding, seed=0)
-            answers = ((int(row.prompt_id), read_answer(row.responses[0].text, self._style)) for row in found)
+            answers = ((int(row.prompt_id), self._read(row.responses[0])) for row in found)
             yield from _and_too_long(answers, len(questions))
+
+    def _read(self, response: Response) -> Answer:
+        return read_answer(response.text, self._style, cut=not response.finished)
 
     def _prompts(self, questions: Sequence[Question]) -> list[Prompt]:
         return [Prompt(str(at), self._template.fill(*question)) for at, question in enumerate(questions)]

@@ -18,10 +18,9 @@ from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style, load_template
 from mt.errors import JudgeError, describe
 from mt.types import Messages
-from mt.verdicts import LABELS
+from mt.verdicts import LABELS, without_thinking
 
 Announce = Callable[[str], None]
-_NAME_TOKENS = 8  # room for a name and what some models put around it
 _ASK_AGAIN = {
     "preference": "Reply with a single letter and nothing else: m or M.",
     "verdict": f"Finish now with exactly one verdict: {', '.join(f'[[{label}]]' for label in LABELS)}.",
@@ -40,7 +39,11 @@ class OpenAIAsker:
         self._template = load_template(choice, style)
         self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
         self.name, self.version = "openai", f"{config.model}/{self._template.digest[:8]}"
-        self.identity: Mapping[str, Any] = {"template": self._template.digest, **self._sampling()}
+        self.identity: Mapping[str, Any] = {
+            "template": self._template.digest,
+            "max_tokens": self._max_tokens,
+            **self._sampling(),
+        }
         self._budget = Budget(config.limit_usd)
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
@@ -100,7 +103,7 @@ class OpenAIAsker:
         answer, conversation = Answer(None, None), prompt
         for again in (False, True):
             try:
-                body = endpoint.complete(self._request(conversation), f"{key}-{again:d}")
+                body = endpoint.complete(self._request(conversation), self._max_tokens, f"{key}-{again:d}")
             except (Unanswered, Refused, Stopped) as error:
                 if answer.calls:  # a first answer that was malformed has been paid for, and stays what is known
                     break
@@ -117,7 +120,8 @@ class OpenAIAsker:
         if reply is None:
             answer, into, out = Answer(None, None, problem=NOT_A_COMPLETION), input_tokens(prompt), 0
         else:
-            answer = read_logprobs(reply.top_logprobs) if self._by_logprobs else read_answer(reply.text, self._style)
+            by_text = partial(read_answer, reply.text, self._style, cut=reply.cut)
+            answer = read_logprobs(reply.top_logprobs) if self._by_logprobs else by_text()
             into = input_tokens(prompt) if reply.input_tokens is None else reply.input_tokens
             out = self._max_tokens if reply.output_tokens is None else reply.output_tokens
         return replace(
@@ -131,11 +135,12 @@ class OpenAIAsker:
 
     def _again(self, prompt: Messages, said: str) -> Messages:
         """Ask for the same again; a judge that wrote at length without a verdict is only asked for that."""
-        if self._style == "preference" or not said.strip():
+        answered = without_thinking(said)  # models are not trained to read earlier thinking
+        if self._style == "preference" or not answered.strip():
             return prompt
         return [
             *prompt,
-            {"role": "assistant", "content": said},
+            {"role": "assistant", "content": answered},
             {"role": "user", "content": _ASK_AGAIN[self._style]},
         ]
 
@@ -143,16 +148,14 @@ class OpenAIAsker:
         return {"model": self._config.model, "messages": messages, **self._sampling()}
 
     def _sampling(self) -> dict[str, Any]:
-        """What shapes an answer beside the prompt."""
-        values = {"temperature": self._config.temperature, "max_tokens": self._max_tokens}
+        """What shapes an answer beside the prompt and the limit of tokens."""
+        values = {"temperature": self._config.temperature}
         alternatives = {"logprobs": True, "top_logprobs": self._config.top_logprobs}
         return {**values, **alternatives} if self._by_logprobs else values
 
     @property
     def _max_tokens(self) -> int:
-        if self._style == "verdict":
-            return self._config.max_tokens
-        return 1 if self._by_logprobs else _NAME_TOKENS
+        return 1 if self._by_logprobs else self._config.max_tokens
 
     def _most(self, prompt: Messages) -> float:
         """The most that one comparison can cost: asked twice, the second time with the first answer before it."""

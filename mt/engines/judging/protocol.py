@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from mt.engines.judging.answers import READING
 from mt.engines.judging.cache import Answer, JudgmentCache, content_key
 from mt.engines.judging.template import Style
 from mt.errors import JudgeError, describe
@@ -39,7 +40,8 @@ class Judge:
         """Open the judge's own part of the cache folder; without one nothing is kept."""
         self.name, self.version, self.style = asker.name, asker.version, style
         self._asker = asker
-        self._identity = {"judge": asker.name, "version": asker.version, "style": style, **asker.identity}
+        who = {"judge": asker.name, "version": asker.version, "style": style, "reading": READING}
+        self._identity = {**who, **asker.identity}
         self._cache = None if cache is None else _open_cache(cache, self._identity)
         self.counts: dict[str, float] = dict.fromkeys(
             ("judgments", "cached", "missing", "calls", "input_tokens", "output_tokens", "usd"), 0

@@ -32,6 +32,10 @@ class Endpoint:
     url: str = ""
     moved: str = ""
     said: str = "no"
+    retry_after: str = "0.01"
+    refuses: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda request: None
+    """The error object that a request is answered with by status 400."""
+    paths: list[str] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
@@ -84,6 +88,7 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             with endpoint.lock:
                 number = len(endpoint.requests)
                 endpoint.requests.append(request)
+                endpoint.paths.append(self.path)
                 endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
                 endpoint.at_once += 1
                 endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
@@ -98,8 +103,12 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
         def answer(self, request: dict[str, Any], fault: str | None) -> None:
             endpoint.seen[fault or "ok"] += 1
             body = completion(endpoint, request)
-            if fault is not None and fault.isdecimal():
-                extra = {"429": {"retry-after": "0.01"}, "307": {"location": endpoint.moved}}.get(fault, {})
+            if (error := endpoint.refuses(request)) is not None:
+                self.send(400, json.dumps({"error": error}).encode(), {})
+            elif fault is not None and fault.isdecimal():
+                extra = {"429": {"retry-after": endpoint.retry_after}, "307": {"location": endpoint.moved}}.get(
+                    fault, {}
+                )
                 self.send(int(fault), json.dumps({"error": {"message": endpoint.said}}).encode(), extra)
             elif fault == "timeout":
                 time.sleep(endpoint.hang_s)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mt.engines.judging.answers import preference_from_logprobs, preference_from_text, read_answer, read_reply
-from mt.verdicts import LABELS, extract_label, label_of, preference_of
+from mt.verdicts import LABELS, extract_label, label_of, preference_of, without_thinking
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -38,8 +38,11 @@ def test_preferences_by_hand():
     assert preference_from_logprobs({}) is None
 
 
-def test_white_space_is_forgiven_only_where_no_exact_name_is_there():
-    assert preference_from_logprobs({"m": -1.0, " M": -0.1}) == 1.0
+def test_the_probability_of_a_name_is_the_sum_over_the_tokens_that_write_it():
+    # m: 0.2 + 0.1, M: 0.1 + 0.05 + 0.05, so that p(m) is 0.3/0.5.
+    shares = {"m": 0.2, " m": 0.1, "M": 0.1, "ĠM": 0.05, '"M': 0.05, "The": 0.4, "mM": 0.1}
+    top = {token: math.log(share) for token, share in shares.items()}
+    assert preference_from_logprobs(top) == pytest.approx(2 - 0.6)
     assert preference_from_logprobs({" m": -1.0, " M": -1.0}) == 1.5
 
 
@@ -71,6 +74,45 @@ def test_a_whole_reply():
     reply = read_reply(json.dumps(body()))
     assert (reply.text, reply.top_logprobs, reply.served_by) == ("m", {"m": -0.1}, "x")
     assert (reply.input_tokens, reply.output_tokens) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>\nM is longer\n</think>\n\nm", "m"),
+        ("M, I think.</think> m", "m"),
+        (" <Thinking>a</Thinking><think>b</think>m", "m"),
+        ("<think>M", ""),
+        ("[THINK]M[/THINK]m", "m"),
+        ("◁think▷M◁/think▷m", "m"),
+        ("<|channel|>analysis<|message|>M<|end|><|start|>assistant<|channel|>final<|message|>m", "m"),
+        ("<|channel|>analysis<|message|>M", ""),
+        ("A writes <think>x</think> before it answers.", "A writes <think>x</think> before it answers."),
+        ("plain", "plain"),
+    ],
+)
+def test_thinking_before_the_answer_is_left_out(text, answer):
+    assert without_thinking(text).strip() == answer
+
+
+def test_a_verdict_is_read_after_the_thinking_only():
+    answer = read_answer("<think>[[A>B]] or not</think>\n[[B>A]]", "verdict")
+    assert (answer.label, answer.preference, answer.problem) == ("B>A", 2.0, None)
+
+
+def test_a_judge_that_is_cut_while_it_thinks_says_so():
+    answer = read_answer("<think>M is longer, but", "preference", cut=True)
+    assert answer.preference is None
+    assert "cut at judge.max_tokens" in answer.problem
+    assert read_answer("m", "preference", cut=True).preference == 1.0
+
+
+def test_thinking_that_comes_apart_is_no_answer():
+    message = {"content": None, "reasoning_content": "[[A>B]]"}
+    reply = read_reply(json.dumps(body(choices=[{"message": message, "finish_reason": "length"}])))
+    assert (reply.text, reply.cut) == ("", True)
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "M"}]}, {"type": "text", "text": "m"}]
+    assert read_reply(json.dumps(body(choices=[{"message": {"content": parts}}]))).text == "m"
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]", "3", "null", '{"choices": []}', "[" * 100_000])

@@ -30,6 +30,7 @@ def local_config(**changes):
         "preference_template": "own",
         "verdict_template": "own",
         "template_kwargs": {},
+        "preference_by": "logprobs",
         "max_tokens": 6,
         "max_length": 512,
         "generator": generator_config(batch_tokens=4096),
@@ -129,6 +130,13 @@ def test_a_local_judge_writes_verdicts(tmp_path):
     with open_judge(local_config(), "verdict", cache=None, model=folder, version="j") as judge:
         rows = list(judge.judge(comparisons(2)))
     assert [(row.verdict, row.preference, row.raw) for row in rows] == [("B>>A", 2.0, "[[B>>A]]")] * 2
+
+
+def test_a_local_judge_names_its_preference_by_text(tmp_path):
+    folder = speaking_judge(tmp_path / "model", {"M": 5.0, "m": 4.0})
+    with open_judge(local_config(preference_by="text"), "preference", cache=None, model=folder, version="j") as judge:
+        rows = list(judge.judge(comparisons(2)))
+    assert [(row.preference, row.raw) for row in rows] == [(2.0, "M")] * 2
 
 
 def test_a_local_judge_without_a_verdict_is_missing(tmp_path):

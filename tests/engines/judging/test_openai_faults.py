@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from email.utils import formatdate
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -54,6 +56,16 @@ def test_the_wish_of_the_server_is_obeyed(endpoint, tmp_path, monkeypatch):
     endpoint.faults = lambda number: "429" if number == 0 else None
     judged(comparisons(1), tmp_path, backoff_s=0.0001)
     assert 0.01 in waits
+
+
+@pytest.mark.parametrize(("wish", "least", "most"), [("7", 7, 7), ("date", 25, 31), ("soon", 0, 1), ("1e9", 600, 600)])
+def test_the_server_wishes_by_seconds_or_by_a_date(endpoint, tmp_path, monkeypatch, wish, least, most):
+    waits = []
+    monkeypatch.setattr("threading.Event.wait", lambda self, s=None: waits.append(s) or False)
+    endpoint.faults = lambda number: "429" if number == 0 else None
+    endpoint.retry_after = formatdate(time.time() + 30, usegmt=True) if wish == "date" else wish
+    judged(comparisons(1), tmp_path, backoff_s=0.0001)
+    assert least <= max(one for one in waits if one is not None) <= most
 
 
 def test_waits_grow_and_end(monkeypatch):
@@ -193,3 +205,37 @@ def test_nothing_is_paid_twice_after_a_kill(endpoint, tmp_path, how):
 
 def all_answers(folder):
     return JudgmentCache(next(folder.glob("openai-*"))).answers.values()
+
+
+def refusing(name, message, **error):
+    """Refuse requests that hold a parameter."""
+    return lambda request: {"message": message, "param": name, **error} if name in request else None
+
+
+def test_a_model_that_knows_another_name_for_the_limit_gets_it_by_that(endpoint, tmp_path):
+    endpoint.refuses = refusing("max_tokens", "Unsupported parameter.", code="unsupported_parameter")
+    rows, counts = judged(comparisons(3), tmp_path, retries=0, concurrency=1)
+    assert [row.preference for row in rows.values()] == pytest.approx([1.8] * 3)
+    assert [one.get("max_completion_tokens") for one in endpoint.requests] == [None, 1, 1, 1]
+    assert counts["calls"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "mend"),
+    [
+        ("temperature", "'temperature' does not support 0.0 with this model.", "judge.temperature=1"),
+        ("logprobs", "You are not allowed to request logprobs from this model.", "judge.preference_by=text"),
+    ],
+)
+def test_a_setting_that_the_model_does_not_know_is_named_at_once(endpoint, tmp_path, name, message, mend):
+    endpoint.refuses = refusing(name, message)
+    with pytest.raises(JudgeError, match=rf"Set {mend}\."):
+        judged(comparisons(20), tmp_path, concurrency=1)
+    assert len(endpoint.requests) == 1
+
+
+def test_a_query_in_the_address_stands_behind_every_path(endpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{endpoint.url}?api-version=2026-01-01&x=a%20b")
+    assert judged(comparisons(1), tmp_path)[1]["missing"] == 0
+    url = urlsplit(endpoint.paths[0])
+    assert (url.path, parse_qsl(url.query)) == ("/v1/chat/completions", [("api-version", "2026-01-01"), ("x", "a b")])

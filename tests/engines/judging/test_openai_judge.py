@@ -74,6 +74,16 @@ def test_a_verdict_without_label_is_asked_for_once_more(endpoint, tmp_path):
     assert [message["role"] for message in conversation] == ["system", "user", "assistant", "user"]
 
 
+def test_a_judge_that_is_asked_again_does_not_read_its_own_thinking(endpoint, tmp_path):
+    endpoint.reply = lambda messages: (
+        "So: [[B>A]]" if len(messages) > 2 else "<think>[[A>B]]</think>Both are good.",
+        None,
+    )
+    rows, _ = judged(comparisons(1), tmp_path, "verdict")
+    assert rows["p0", "baseline_first"].verdict == "B>A"
+    assert endpoint.requests[1]["messages"][2]["content"] == "Both are good."
+
+
 def test_a_verdict_that_never_comes_is_missing_and_not_asked_for_again(endpoint, tmp_path):
     def reply(messages):
         return ("[[A>B]]" if "Question 1" in messages[1]["content"] else "[[A>B]] or [[B>A]]"), None
@@ -92,6 +102,7 @@ def test_preferences_from_text(endpoint, tmp_path):
     rows, _ = judged(comparisons(1), tmp_path, preference_by="text")
     assert rows["p0", "baseline_first"].preference == 1.0
     assert "logprobs" not in endpoint.requests[0]
+    assert endpoint.requests[0]["max_tokens"] == 64  # room to think
 
 
 def test_concurrency_is_bounded(endpoint, tmp_path):
