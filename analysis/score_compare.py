@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from analysis.score_output import Scores
 from mt.errors import DataError
-from mt.evaluation.alpaca_eval import read_annotations
-from mt.evaluation.arena_hard import question_rows, read_judgments
+from mt.evaluation.arena_hard import Rule, question_rows
 from mt.evaluation.files import read_records
+from mt.evaluation.judgment_files import holds_games, load_games, load_pairs
 from mt.evaluation.statistics import paired_difference
 
 T = TypeVar("T")
@@ -27,22 +27,26 @@ class _Judged:
     model: str
     judge: str | None
     baseline: str | None
+    category: str | None
+    notes: list[str]
     outcomes: dict[Key, tuple[float, float] | None]
 
 
-def compare(first: Path, second: Path, *, rounds: int, seed: int) -> Scores:
-    """Compare two files of the same benchmark, judge and baseline on the prompts that both judged.
+def compare(
+    first: Path, second: Path, *, rule: Rule = "2024", category: str | None = None, rounds: int, seed: int
+) -> Scores:
+    """Compare two files of the same benchmark, category, judge and baseline on the prompts that both judged.
 
     Raises:
-        DataError: the files differ in benchmark, judge or baseline, or share no judged prompt.
+        DataError: the files differ in benchmark, category, judge or baseline, or share no judged prompt.
     """
-    a, b = _load(first), _load(second)
-    for field in ("benchmark", "judge", "baseline"):
+    a, b = _load(first, rule, category), _load(second, rule, category)
+    for field in ("benchmark", "category", "judge", "baseline"):
         x, y = (getattr(side, field) or "not said" for side in (a, b))
         if x != y:
             raise DataError(
                 f"{field}: {x} in {first}, {y} in {second}. "
-                "Only models under the same benchmark, judge and baseline can be compared."
+                "Only models under the same benchmark, category, judge and baseline can be compared."
             )
     shared = [key for key in a.outcomes if key in b.outcomes]
     both = [(x, y) for key in shared if (x := a.outcomes[key]) is not None and (y := b.outcomes[key]) is not None]
@@ -70,29 +74,35 @@ def compare(first: Path, second: Path, *, rounds: int, seed: int) -> Scores:
         "sign_test_p_value": test.sign_test.p_value,
         "judge": a.judge,
         "baseline": a.baseline,
+        "category": a.category,
+        "rule": rule if a.benchmark == "arena_hard" else None,
     }
-    return Scores(f"{a.model} against {b.model} ({a.benchmark})", values, _notes(values))
+    read = [f"{path}: {note}" for path, side in ((first, a), (second, b)) for note in side.notes]
+    return Scores(f"{a.model} against {b.model} ({a.benchmark})", values, [*read, *_notes(values)])
 
 
-def _load(path: Path) -> _Judged:
-    records = read_records(path)
-    games = isinstance(records[0], dict) and ("games" in records[0] or "game1" in records[0])
-    return _arena_hard(records, path) if games else _alpaca_eval(records, path)
+def _load(path: Path, rule: Rule, category: str | None) -> _Judged:
+    if holds_games(read_records(path)):
+        return _arena_hard(path, rule, category)
+    if category is not None:
+        raise DataError(f"--category={category}: {path} holds no games of Arena-Hard, which alone has categories.")
+    return _alpaca_eval(path)
 
 
-def _alpaca_eval(records: list[Any], path: Path) -> _Judged:
-    rows = read_annotations(records, str(path))
-    outcomes = ((row.instruction, None if row.preference is None else (row.preference - 1, 1.0)) for row in rows)
-    first = rows[0]
-    return _Judged("alpaca_eval", first.generator_2, first.annotator, first.generator_1, _by_occurrence(outcomes))
+def _alpaca_eval(path: Path) -> _Judged:
+    loaded = load_pairs(path)
+    outcomes = ((row.instruction, None if row.preference is None else (row.preference - 1, 1.0)) for row in loaded.rows)
+    first = loaded.rows[0]
+    names = (first.generator_2, first.annotator, first.generator_1)
+    return _Judged("alpaca_eval", *names, None, loaded.notes, _by_occurrence(outcomes))
 
 
-def _arena_hard(records: list[Any], path: Path) -> _Judged:
-    rows = [question_rows(games) for games in read_judgments(records, str(path))]
+def _arena_hard(path: Path, rule: Rule, category: str | None) -> _Judged:
+    loaded = load_games(path, rule, category)
+    rows = [question_rows(games, rule) for games in loaded.games]
     outcomes = ((row.question_id, (row.points, float(row.rows)) if row.rows else None) for row in rows)
-    names = {field: records[0].get(field) for field in ("model", "judge", "baseline")}
-    model = str(names["model"] or path.name)
-    return _Judged("arena_hard", model, names["judge"], names["baseline"], _by_occurrence(outcomes))
+    names = (loaded.model or path.name, loaded.judge, loaded.baseline, loaded.category)
+    return _Judged("arena_hard", *names, loaded.notes, _by_occurrence(outcomes))
 
 
 def _by_occurrence(rows: Iterable[tuple[str, T]]) -> dict[Key, T]:

@@ -1,4 +1,4 @@
-"""Arena-Hard v0.1: two games a question with sides swapped, five verdict labels (Li et al. 2024)."""
+"""Arena-Hard v0.1 and v2: two games a question with sides swapped, five verdict labels (Li et al. 2024)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from mt.errors import DataError, describe
 from mt.evaluation.files import EMPTY
 from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_ratios, percentile_interval
-from mt.verdicts import LABELS, extract_label
+from mt.verdicts import LABELS, extract_label, without_thinking
 
 Rule = Literal["2024", "head"]
 Resample = Literal["questions", "rows"]
@@ -129,11 +129,14 @@ def unread_labels(games: Iterable[Games], rule: Rule = "2024") -> list[str]:
     return [label for label in stored if _outcome(label, rule) is None]
 
 
-def read_judgments(records: Iterable[Mapping[str, Any]], source: str) -> list[Games]:
+def read_judgments(
+    records: Iterable[Mapping[str, Any]], source: str, *, positions: Sequence[int] | None = None
+) -> list[Games]:
     """Check rows of arena-hard-auto's judgment files, of both generations, or label pairs, and return their labels.
 
     A game holds `score` (the label, null where there is none) or else `judgment` (a text, or an object with the
-    text as `answer`); a label pair holds `game1` and `game2`.
+    text as `answer`); a label pair holds `game1` and `game2`. `positions` are the rows' places in the file, for errors
+    that name them, where the rows are a part of it.
 
     Raises:
         DataError: a row lacks its two games, or rows of several models or judges are mixed.
@@ -141,7 +144,8 @@ def read_judgments(records: Iterable[Mapping[str, Any]], source: str) -> list[Ga
     rows = list(records)
     if not rows:
         raise DataError(f"{source}: no judgments. At least one question is needed.")
-    games = [_games(record, f"{source} row {position} (from 0)") for position, record in enumerate(rows)]
+    places = range(len(rows)) if positions is None else positions
+    games = [_games(record, f"{source} row {at} (from 0)") for at, record in zip(places, rows, strict=True)]
     for field in ("model", "judge", "baseline"):
         names = {str(record[field]) for record in rows if record.get(field) is not None}
         if len(names) > 1:
@@ -197,7 +201,7 @@ def _game_label(game: object, where: str) -> str | None:
         return None
     if not isinstance(text, str):
         raise DataError(describe(f"{where}.judgment", repr(text), "not a text", allowed="a string, or null"))
-    return extract_label(text)
+    return extract_label(without_thinking(text))
 
 
 def _label(value: object, where: str) -> str | None:

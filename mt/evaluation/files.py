@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import math
+import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,15 @@ from mt.errors import DataError, describe
 EMPTY = ("", "nan", "none", "null")
 """How tables write that a cell holds nothing, in small letters."""
 
+_SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_records(path: Path) -> list[Any]:
     """Return a file's rows: the items of a JSON list, each line of JSON lines, each row of a CSV or Parquet table.
 
-    A lone JSON object is one row. CSV values stay texts, and a column without a name (an index that pandas wrote) is
-    left out. gzip is recognised by content.
+    A lone JSON object is one row; objects one after another, indented or not, are rows too. CSV values stay texts, and
+    a column without a name (an index that pandas wrote) is left out. gzip is recognised by content.
 
     Raises:
         DataError: the file is absent, empty or not in its format.
@@ -37,6 +40,31 @@ def read_records(path: Path) -> list[Any]:
     if suffix in (".csv", ".tsv"):
         return _csv_rows(path, text, "\t" if suffix == ".tsv" else ",")
     return _json_rows(path, text)
+
+
+def rows_of_columns(record: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
+    """Return the rows of an object that holds a list (or an object by row number) for each column.
+
+    Single values, such as a model's name beside the columns, are repeated in every row.
+
+    Raises:
+        DataError: the columns differ in length.
+    """
+    columns = {name: _column(value) for name, value in record.items()}
+    lengths = {name: len(values) for name, values in columns.items() if values is not None}
+    if len(set(lengths.values())) != 1:
+        shown = ", ".join(f"{name} {n}" for name, n in list(lengths.items())[:6])
+        raise DataError(f"{source}: the columns differ in length ({shown}). Columns of one length are needed.")
+    n = next(iter(lengths.values()))
+    return [
+        {name: record[name] if values is None else values[at] for name, values in columns.items()} for at in range(n)
+    ]
+
+
+def _column(value: Any) -> list[Any] | None:
+    if isinstance(value, Mapping):  # as pandas writes a column
+        return list(value.values())
+    return value if isinstance(value, list) else None
 
 
 def number(value: object, where: str, allowed: str = "a number, or empty") -> float | None:
@@ -88,17 +116,16 @@ def _json_rows(path: Path, text: str) -> list[Any]:
 
 
 def _json_lines(path: Path, text: str) -> list[Any]:
-    rows = []
-    # Not str.splitlines: it also cuts at Unicode separators, which JSON allows inside texts.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
+    rows, decoder, at = [], json.JSONDecoder(), 0
+    while (at := _SPACE.match(text, at).end()) < len(text):  # type: ignore[union-attr]
         try:
-            rows.append(json.loads(line))
+            row, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
+            line = text.count("\n", 0, at) + 1
             raise DataError(
-                f"{path}: neither JSON nor JSON lines; line {number}, column {error.colno}: {error.msg}."
+                f"{path}: neither JSON nor JSON lines; the row that begins in line {line}: {error.msg}."
             ) from None
+        rows.append(row)
     return rows
 
 

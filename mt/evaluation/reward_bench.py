@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from mt.errors import DataError, describe, nearest
-from mt.evaluation.files import number
+from mt.errors import DataError, nearest
 from mt.evaluation.statistics import ROUNDS, Array, Interval, percentile_interval
 
 Convention = Literal["current", "rlhflow"]
@@ -50,16 +48,25 @@ SECTIONS: dict[str, dict[str, float]] = {
 }
 """Each section's subsets with their weights."""
 
+PAIRS = {subset: int(weight) for subsets in SECTIONS.values() for subset, weight in subsets.items()} | {"math-prm": 447}
+"""The number of pairs of each subset."""
+
 _RLHFLOW_WEIGHTS = {"xstest-should-refuse": 250.0, "xstest-should-respond": 154.0}  # as before 2024-09-10
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPair:
-    """The rewards of a preference pair."""
+    """The rewards of a preference pair; `result` in [0, 1] stands for rewards (NaN) that a file does not hold."""
 
     subset: str
     score_chosen: float
     score_rejected: float
+    result: float | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether neither response has won."""
+        return self.score_chosen == self.score_rejected if self.result is None else self.result == 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ def score_pairs(
     return RewardBenchScore(
         sections=point.sections,
         average=point.average,
-        ties=sum(pair.score_chosen == pair.score_rejected for pair in pairs),
+        ties=sum(pair.tied for pair in pairs),
         n=len(pairs),
         subsets=point.subsets,
         missing_subsets=point.missing_subsets,
@@ -130,40 +137,6 @@ def score_pairs(
         average_interval=None if point.average is None else percentile_interval(np.mean(known, axis=0)),
         convention=convention,
     )
-
-
-def read_pairs(records: Iterable[Mapping[str, Any]], source: str) -> list[ScoredPair]:
-    """Check rows of subset, score_chosen and score_rejected and return them typed.
-
-    Raises:
-        DataError: a column is missing, or a score is not a finite number.
-    """
-    pairs = []
-    for position, record in enumerate(records):
-        where = f"{source} row {position} (from 0)"
-        subset = str(record.get("subset") or "").strip()
-        if not subset:
-            raise DataError(f"{where}: field 'subset' is missing. Needed: subset, score_chosen, score_rejected.")
-        pairs.append(ScoredPair(subset, _score(record, "score_chosen", where), _score(record, "score_rejected", where)))
-    if not pairs:
-        raise DataError(f"{source}: no pairs. At least one scored pair is needed.")
-    return pairs
-
-
-def read_accuracies(values: Mapping[str, Any], source: str) -> dict[str, float]:
-    """Check accuracies by subset and return them in [0, 1]; all are read as percent if one is above 1.
-
-    Fields that are empty or hold a text (a leaderboard file names its model so) are left out.
-    """
-    read = {name.strip(): _accuracy(name.strip(), value, source) for name, value in values.items()}
-    accuracies = {name: value for name, value in read.items() if value is not None}
-    if not accuracies:
-        raise DataError(f"{source}: no accuracies. Subset names with a number each are needed.")
-    scale = 100.0 if max(accuracies.values()) > 1 else 1.0
-    for name, value in accuracies.items():
-        if not 0 <= value <= scale:
-            raise DataError(describe(f"{source}: {name}", value, "not an accuracy", allowed="[0, 1], or 0 to 100"))
-    return {name: value / scale for name, value in accuracies.items()}
 
 
 def _weights(subsets: Mapping[str, float], convention: Convention) -> dict[str, float]:
@@ -180,10 +153,11 @@ def _section(values: Mapping[str, Any], weights: Mapping[str, float]) -> Any:
 
 
 def _outcomes(pairs: Sequence[ScoredPair], tie: float) -> dict[str, Array]:
-    """Return each subset's outcomes: 1 won, 0 lost, `tie` for equal rewards."""
+    """Return each subset's outcomes: 1 won, 0 lost, `tie` for equal rewards; a result that a file gives is kept."""
     by_subset: dict[str, list[float]] = {}
     for pair in pairs:
-        won = tie if pair.score_chosen == pair.score_rejected else float(pair.score_chosen > pair.score_rejected)
+        won = tie if pair.tied else float(pair.score_chosen > pair.score_rejected)
+        won = won if pair.result is None else pair.result
         by_subset.setdefault(pair.subset, []).append(won)
     return {name: np.array(values) for name, values in by_subset.items()}
 
@@ -208,25 +182,3 @@ def _require_known(names: Iterable[str], sections: Mapping[str, Mapping[str, flo
 
 def _rounded(value: float | None, digits: int | None) -> float | None:
     return value if value is None or digits is None else round(value, digits)
-
-
-def _score(record: Mapping[str, Any], field: str, where: str) -> float:
-    if field not in record:
-        raise DataError(f"{where}: field '{field}' is missing. Needed: subset, score_chosen, score_rejected.")
-    score = number(record[field], f"{where}: {field}", "a finite number")
-    if score is None or math.isinf(score):
-        mend = "Score the pair again, or leave its row out"
-        raise DataError(
-            describe(f"{where}: {field}", repr(record[field]), "no score", allowed="a finite number", mend=mend)
-        )
-    return score
-
-
-def _accuracy(name: str, value: object, source: str) -> float | None:
-    """Return an accuracy, or None where a field of another name than a subset's holds a text."""
-    try:
-        return number(value, f"{source}: {name}", "[0, 1], or 0 to 100, or empty")
-    except DataError:
-        if isinstance(value, str) and not any(name in subsets for subsets in SECTIONS.values()):
-            return None
-        raise

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.score import main
 from mt.evaluation.gamed import gamed_csv
-from mt.evaluation.reward_bench import SECTIONS
+from tests.analysis.scoring import refused, scored, write
 from tests.evaluation.examples import annotation, gamed, judged
 
 N = 120
@@ -27,25 +27,6 @@ def gamed_file(tmp_path):
     path = tmp_path / "df_gamed.csv"
     path.write_text(gamed_csv(gamed(N)))
     return path
-
-
-def write(path, value):
-    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    return path
-
-
-def scored(capsys, *arguments):
-    assert main([*map(str, arguments), "--json", "--rounds", "50"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys, *arguments):
-    assert main([*map(str, arguments), "--json"]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
-    return printed.err
 
 
 def test_alpaca_eval_without_gamed_rows(capsys, annotations):
@@ -69,6 +50,28 @@ def test_a_part_of_the_benchmark_is_remarked(capsys, tmp_path, gamed_file):
     path = write(tmp_path / "part.json", judged(20))
     assert main(["alpaca_eval", str(path), "--gamed", str(gamed_file), "--json", "--rounds", "2"]) == 0
     assert "20 annotations for 120 instructions" in capsys.readouterr().err
+
+
+def test_rows_in_another_order_are_found_by_the_baselines_outputs(capsys, tmp_path, annotations, gamed_file):
+    rows = json.loads(annotations.read_text())
+    expected = scored(capsys, "alpaca_eval", annotations, "--gamed", gamed_file, "--C", 1)
+    outputs = write(tmp_path / "outputs.json", [{"instruction": row["instruction"], "output": ""} for row in rows])
+    shuffled = write(tmp_path / "b.json", [rows[at] for at in np.random.default_rng(1).permutation(N)])
+    assert main(["alpaca_eval", str(shuffled), "--gamed", str(gamed_file), "--C", "1", "--json", "--rounds", "2"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["lc_win_rate"] != pytest.approx(expected["lc_win_rate"], abs=1e-6)
+    assert "difficulty is looked up by row position" in printed.err
+    found = scored(capsys, "alpaca_eval", shuffled, "--gamed", gamed_file, "--C", 1, "--outputs", outputs)
+    assert found["lc_win_rate"] == pytest.approx(expected["lc_win_rate"], abs=1e-6)
+    strange = write(tmp_path / "c.json", [annotation(instruction="elsewhere")])
+    said = refused(capsys, "alpaca_eval", strange, "--gamed", gamed_file, "--outputs", outputs)
+    assert "row 0 (from 0): its instruction is not in" in said
+
+
+def test_repeated_instructions_are_remarked(capsys, tmp_path):
+    path = write(tmp_path / "a.json", [annotation(), annotation()])
+    assert main(["alpaca_eval", str(path), "--json", "--rounds", "2"]) == 0
+    assert capsys.readouterr().err == "note: 1 rows repeat an instruction; each counts.\n"
 
 
 def test_fixing_C_needs_the_gamed_rows(capsys, annotations):
@@ -145,135 +148,6 @@ def test_options_are_checked(capsys, annotations, option):
     with pytest.raises(SystemExit):
         main(["alpaca_eval", str(annotations), *option])
     assert f"{option[1]} is not allowed; a whole number" in capsys.readouterr().err
-
-
-def test_arena_hard(capsys, tmp_path):
-    row = {"question_id": "1", "model": "m", "judge": "j"}
-    rows = [row | {"games": [{"score": "A>B"}, {"judgment": "[[A>>B]]"}]}, row | {"games": [{"score": None}, None]}]
-    path = tmp_path / "j.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)))
-    values = scored(capsys, "arena_hard", path)
-    assert {name: values[name] for name in ("score", "wins", "ties", "losses", "dropped")} == {
-        "score": 75,
-        "wins": 3,
-        "ties": 0,
-        "losses": 1,
-        "dropped": 2,
-    }
-    assert values["low"] <= values["score"] <= values["high"]
-    assert main(["arena_hard", str(path), "--json"]) == 0
-    assert capsys.readouterr().err == "note: 1 rows repeat a question_id; each counts, as in the original.\n"
-    head = scored(capsys, "arena_hard", path, "--rule", "head", "--resample", "rows")
-    assert (head["rule"], head["resample"]) == ("head", "rows")
-
-
-def test_labels_that_are_none_are_remarked(capsys, tmp_path):
-    path = tmp_path / "j.jsonl"
-    path.write_text(json.dumps({"question_id": "1", "games": [{"score": "error"}, {"score": "A>B"}]}))
-    assert main(["arena_hard", str(path), "--json"]) == 0
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["dropped"] == 1
-    assert printed.err == "note: 1 stored labels are none of A>>B, A>B, A=B, B>A, B>>A and are dropped: 'ERROR'.\n"
-
-
-def test_label_pairs(capsys, tmp_path):
-    path = tmp_path / "pairs.csv"
-    path.write_text("question_id,game1,game2\n1,A>B,A>>B\n2,,A=B\n")
-    values = scored(capsys, "arena_hard", path)
-    assert (values["wins"], values["ties"], values["losses"], values["dropped"]) == (3, 1, 1, 1)
-    assert main(["arena_hard", str(path)]) == 0
-    assert f"{100 * 3.5 / 5:.2f}" in capsys.readouterr().out
-
-
-def test_reward_bench_accuracies(capsys, tmp_path):
-    accuracies = {subset: 0.75 for subsets in SECTIONS.values() for subset in subsets}
-    values = scored(capsys, "reward_bench", write(tmp_path / "a.json", accuracies | {"model": "rm"}))
-    for name in ("chat", "chat_hard", "safety", "reasoning", "average"):
-        assert values[name] == pytest.approx(75)
-    assert values["ties"] is None
-    table = tmp_path / "a.csv"
-    table.write_text("subset,accuracy\n" + "".join(f"{name},{75}\n" for name in accuracies))
-    assert scored(capsys, "reward_bench", table)["average"] == pytest.approx(75)
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_reward_bench_pairs(capsys, tmp_path, suffix):
-    import pandas as pd
-
-    rows = [("hep-go", 1.0, 0.0), ("hep-go", 1.0, 1.0), ("donotanswer", 0.0, 1.0)]
-    frame = pd.DataFrame(rows, columns=["subset", "score_chosen", "score_rejected"])
-    path = tmp_path / f"pairs.{suffix}"
-    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
-    strict = scored(capsys, "reward_bench", path)
-    assert (strict["reasoning"], strict["safety"], strict["chat"], strict["ties"]) == (50, 0, None, 1)
-    assert strict["average"] is None
-    assert main(["reward_bench", str(path), "--rounds", "2"]) == 0
-    said = capsys.readouterr().err
-    assert "note: 21 of 23 subsets are missing: alpacaeval-easy, " in said
-    assert "hep-rust. safety, reasoning are told from the others." in said
-    assert scored(capsys, "reward_bench", path, "--convention", "rlhflow")["reasoning"] == 75
-
-
-def test_reward_bench_says_what_is_wrong(capsys, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("subset,accuracy\nhep-go,0.5\nhep-go,0.6\n")
-    assert "stands there twice" in refused(capsys, "reward_bench", path)
-    path.write_text("name,accuracy\nhep-go,0.5\nhep-js,0.6\n")
-    assert "without a column 'subset'" in refused(capsys, "reward_bench", path)
-    assert "an object belongs" in refused(capsys, "reward_bench", write(tmp_path / "l.json", [1, 2]))
-
-
-def test_compare_aligns_by_instruction(capsys, tmp_path):
-    first, second = judged(N), judged(N, name="other", quality=-2.0, seed=7)
-    order = np.random.default_rng(0).permutation(N)
-    a = write(tmp_path / "a.json", first)
-    b = write(tmp_path / "b.json", [second[at] for at in order])
-    values = scored(capsys, "compare", a, b)
-    wins = [one["preference"] - two["preference"] for one, two in zip(first, second, strict=True)]
-    assert values["difference"] == pytest.approx(100 * np.mean(wins))
-    assert (values["wins"], values["losses"]) == (sum(w > 0 for w in wins), sum(w < 0 for w in wins))
-    assert values["low"] < values["difference"] < values["high"]
-    assert (values["a"], values["b"]) == ("model", "other")
-    assert scored(capsys, "compare", a, a)["difference"] == 0
-
-
-def test_compare_counts_what_cannot_be_compared(capsys, tmp_path):
-    # The repeated prompt meets its like in order of appearance; the third of them has no partner.
-    first = [annotation(preference=value) for value in (1, 2, 1.5)] + [annotation(instruction="b", preference=None)]
-    second = [annotation(preference=value) for value in (2, 2)] + [
-        annotation(instruction="b"),
-        annotation(instruction="c"),
-    ]
-    a, b = write(tmp_path / "a.json", first), write(tmp_path / "b.json", second)
-    values = scored(capsys, "compare", a, b)
-    assert (values["n"], values["missing"], values["unmatched"]) == (2, 1, 2)
-    assert (values["wins"], values["ties"], values["losses"]) == (0, 1, 1)
-    assert values["difference"] == pytest.approx(-50)
-
-
-def test_compare_refuses_other_judges_and_baselines(capsys, tmp_path):
-    a = write(tmp_path / "a.json", [annotation(annotator="x")])
-    b = write(tmp_path / "b.json", [annotation(annotator="y")])
-    assert "judge: x in" in refused(capsys, "compare", a, b)
-    c = write(tmp_path / "c.json", [annotation(annotator="x", generator_1="other")])
-    assert "baseline: baseline in" in refused(capsys, "compare", a, c)
-    d = write(tmp_path / "d.json", [annotation(annotator="x", instruction="elsewhere")])
-    assert "share none" in refused(capsys, "compare", a, d)
-
-
-def test_compare_arena_hard(capsys, tmp_path):
-    def file(name, labels):
-        path = tmp_path / name
-        path.write_text(
-            "question_id,game1,game2\n" + "".join(f"{at},{one},{two}\n" for at, (one, two) in enumerate(labels))
-        )
-        return path
-
-    a = file("a.csv", [("B>A", "A>B"), ("A=B", "A=B")])
-    b = file("b.csv", [("A>B", "B>>A"), ("A=B", "A=B")])
-    values = scored(capsys, "compare", a, b)
-    assert values["difference"] == pytest.approx(100 * (3 / 4 - 1 / 6))
-    assert (values["wins"], values["ties"], values["losses"]) == (1, 1, 0)
 
 
 def test_the_command_is_light_and_pure(annotations):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mt.errors import DataError
-from mt.evaluation.files import number, read_records
+from mt.evaluation.files import number, read_records, rows_of_columns
 
 ROWS = [{"a": "ü\u2028x", "b": 1}, {"a": "", "b": None}]
 AS_JSON = json.dumps(ROWS, ensure_ascii=False)
@@ -22,6 +22,7 @@ AS_LINES = "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS) + "\n\
         ("f.jsonl", b"\xef\xbb\xbf" + AS_JSON.encode()),
         ("f.json.gz", gzip.compress(AS_JSON.encode())),
         ("f.json", gzip.compress(AS_LINES.encode())),
+        ("f.json", "\n".join(json.dumps(row, indent=4) for row in ROWS).encode()),  # objects one after another
     ],
 )
 def test_json_in_every_dress(tmp_path, name, data):
@@ -51,7 +52,7 @@ def test_tables(tmp_path):
         ("f.json", b" \n", "empty"),
         ("f.json", b"[]", "list is empty"),
         ("f.json", b"3", "a single int"),
-        ("f.json", b'[{"a": 1}, ', "neither JSON nor JSON lines; line 1"),
+        ("f.json", b'[{"a": 1}, ', "neither JSON nor JSON lines; the row that begins in line 1"),
         ("f.jsonl", b'{"a": 1}\n{"a": \n', "line 2"),
         ("f.json", b"\xff\xfe\x00", "not a UTF-8"),
         ("f.json.gz", gzip.compress(b"[1]")[:-6], "damaged gzip"),
@@ -96,3 +97,14 @@ def test_cells_that_hold_no_number(wrong):
 def test_an_absent_file(tmp_path):
     with pytest.raises(DataError, match="No such file"):
         read_records(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("columns", [{"a": [1, 2], "b": ["x", "y"]}, {"a": {"0": 1, "1": 2}, "b": ["x", "y"]}])
+def test_columns_become_rows(columns):
+    rows = rows_of_columns(columns | {"model": "m"}, "f")
+    assert rows == [{"a": 1, "b": "x", "model": "m"}, {"a": 2, "b": "y", "model": "m"}]
+
+
+def test_columns_of_different_lengths_are_refused():
+    with pytest.raises(DataError, match=r"f: the columns differ in length \(a 2, b 1\)"):
+        rows_of_columns({"a": [1, 2], "b": [1]}, "f")

@@ -10,11 +10,10 @@ from mt.errors import DataError
 from mt.evaluation.reward_bench import (
     SECTIONS,
     ScoredPair,
-    read_accuracies,
-    read_pairs,
     score_accuracies,
     score_pairs,
 )
+from mt.evaluation.reward_bench_files import read_accuracies, read_pairs
 
 SUBSETS = [subset for subsets in SECTIONS.values() for subset in subsets]
 
@@ -82,10 +81,27 @@ def test_own_sections():
     assert score.average == 50
 
 
-def test_percent_and_shares_are_told_apart_and_texts_left_out():
-    read = read_accuracies({"model": "m", "hep-go": 0.5, " hep-js": "1", "hep-cpp": math.nan, "hep-rust": None}, "f")
-    assert read == {"hep-go": 0.5, "hep-js": 1.0}
-    assert read_accuracies({"hep-go": 50, "hep-js": 100.0}, "f") == {"hep-go": 0.5, "hep-js": 1.0}
+def read(values, **options):
+    return read_accuracies([values], "f", **options)
+
+
+def test_fields_beside_the_subsets_are_left_out():
+    found = read({"model": "m", "hep-go": 0.5, " hep-js": "1", "hep-cpp": math.nan, "hep-rust": None, "xstest": 0.9})
+    assert (found.values, found.unit) == ({"hep-go": 0.5, "hep-js": 1.0}, "share")
+    table = read({"model": "m", "Safety": 91.0, "average": 80.0, "hep-go": 50})
+    assert (table.values, table.unit) == ({"hep-go": 0.5}, "percent")
+
+
+def test_the_unit_is_that_on_which_all_values_agree():
+    assert read({"hep-go": 50, "hep-js": 100.0, "hep-cpp": 0}).values == {"hep-go": 0.5, "hep-js": 1.0, "hep-cpp": 0}
+    assert read({"hep-go": 0.8, "hep-js": 1.0000000000000002}).values == {"hep-go": 0.8, "hep-js": 1.0}
+    with pytest.raises(DataError, match=r"hep-go=0.8 and hep-js=97.0: one is a share \(0 to 1\), the other percent"):
+        read({"hep-go": 0.8, "hep-js": 97.0})
+    assert read({"hep-go": 0.8, "hep-js": 97.0}, unit="percent").values == pytest.approx(
+        {"hep-go": 0.008, "hep-js": 0.97}
+    )
+    with pytest.raises(DataError, match=r"hep-js=97\.0: not an accuracy as a share"):
+        read({"hep-go": 0.8, "hep-js": 97.0}, unit="share")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +110,22 @@ def test_percent_and_shares_are_told_apart_and_texts_left_out():
 )
 def test_bad_accuracies(values, said):
     with pytest.raises(DataError, match=said):
-        read_accuracies(values, "f")
+        read(values)
+
+
+def test_the_other_version_is_named():
+    with pytest.raises(DataError, match=r"subset=Factuality: .* use reward_bench_2"):
+        read({"Factuality": 0.5, "Safety": 0.7})
+    with pytest.raises(DataError, match=r"subset=hep-go: .* use reward_bench\."):
+        read({"hep-go": 0.5}, generation=2)
+
+
+def test_results_stand_for_scores_that_a_file_does_not_hold():
+    rows = [{"subset": "hep-go", "results": value, "scores_chosen": None} for value in (1, 0.5, 0)]
+    pairs = read_pairs(rows, "f")
+    for convention in ("current", "rlhflow"):  # the file's own half stays a half
+        assert score_pairs(pairs, convention, rounds=2).sections["Reasoning"] == 50
+    assert score_pairs(pairs, rounds=2).ties == 1
 
 
 def test_an_unknown_subset_is_named_with_the_nearest():
