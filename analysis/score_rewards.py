@@ -74,7 +74,7 @@ def score_reward_bench_2(arguments: argparse.Namespace) -> Scores:
     for name, value in score.subsets.items():
         values |= with_interval(slug(name), value, score.subset_intervals[name])
     values |= with_interval("average", score.average, score.average_interval)
-    values |= {"ties_within_four": score.ties, "n": score.n, "unit": unit, "model": _model(rows)}
+    values |= {"shared_best": score.shared, "n": score.n, "unit": unit, "model": _model(rows)}
     return Scores("RewardBench 2", values, notes)
 
 

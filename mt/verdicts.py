@@ -14,6 +14,8 @@ _FINAL = re.compile(r"<\|channel\|>final\b[^<]*<\|message\|>")
 _IN_BRACKETS = re.compile(r"\[\[([AB<>=]+)\]\]")
 # Upper ends of the second answer's win probability for the first four labels: our choice.
 _UPPER = (0.1, 0.45, 0.55, 0.9)
+# The newer rule also reads a verdict that points the other way round.
+MIRRORED = {"B<<A": "A>>B", "B<A": "A>B", "B=A": "A=B", "A<B": "B>A", "A<<B": "B>>A"}
 _PREFERENCE = {"A>>B": 1.0, "A>B": 1.0, "A=B": 1.5, "B>A": 2.0, "B>>A": 2.0}
 
 
@@ -43,8 +45,11 @@ def extract_label(text: str) -> str | None:
 
 
 def preference_of(label: str) -> float | None:
-    """Return 1 where the first answer is better, 2 where the second is, 1.5 for a tie; None for no label."""
-    return _PREFERENCE.get(label)
+    """Return 1 where the first answer is better, 2 where the second is, 1.5 for a tie; None for no label.
+
+    A label may point the other way round (A<B): whether that counts is the benchmark's rule.
+    """
+    return _PREFERENCE.get(MIRRORED.get(label, label))
 
 
 def label_of(preference: float) -> str:

@@ -54,6 +54,8 @@ FACTS = (
     Fact("arena_hard.*", "score", "Score", "percent", "up", ONE_DIGIT),
     Fact("arena_hard.*", "avg_length", "Length", "tokens", "", ",.0f"),
     Fact("arena_hard.*", "(wins|ties|losses)", "Rows", "rows", "", COUNT, True),
+    Fact("reward_bench_2", "shared_best", "Best scores that are shared", "prompts", "down", COUNT, True),
+    Fact("reward_bench_2", ".*", "Accuracy", "percent", "up", ONE_DIGIT),
     Fact("reward_bench.*", "(chat|chat_hard|safety|reasoning|average)", "Accuracy", "percent", "up", ONE_DIGIT),
     Fact("in_distribution", "win_rate", "Win rate of rₜ's picks against r₀'s", "percent", "up", ONE_DIGIT),
     Fact("in_distribution", "(win|tie|lose)", "rₜ's picks against r₀'s", "percent of prompts", "", ONE_DIGIT),
@@ -84,6 +86,7 @@ BENCHMARKS = {
     "alpaca_eval": "AlpacaEval 2",
     "arena_hard": "Arena-Hard",
     "reward_bench": "RewardBench",
+    "reward_bench_2": "RewardBench 2",
 }
 MODELS = {"policy": "Policy", "reward": "Reward model"}
 

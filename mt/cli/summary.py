@@ -61,6 +61,7 @@ REWARD = (
     Line("Safety", "reward_bench", "safety", "{:.1f}%", "reward"),
     Line("Reasoning", "reward_bench", "reasoning", "{:.1f}%", "reward"),
     Line("average of the four sections", "reward_bench", "average", "{:.1f}%", "reward"),
+    Line("average of RewardBench 2's six subsets", "reward_bench_2", "average", "{:.1f}%", "reward"),
     Line("D(PM) pairs right, by gold", "labels", "self_training_accuracy", "{:.1%}"),
     Line("contrast pairs right, by gold", "labels", "contrast_accuracy", "{:.1%}"),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mt.config.base import Config
 from mt.config.engines import DecodingConfig
+from mt.errors import describe
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -52,6 +53,19 @@ class ArenaHardEval(Config):
     outputs: str | None
     """The baseline's answers (question_id or uid, choices or messages), named likewise; without `questions`, rows of a
     question (turns, messages or prompt) with its answer."""
+    category: str | None
+    """The category of the questions that are asked (v2: hard_prompt or creative_writing, each with a baseline of its
+    own); null for files of one category. The world's questions have none."""
+    rule: Literal["2024", "head"]
+    """How verdicts are counted: by v0.1 (2024), which drops a game without a label, or by v2 (head), which drops its
+    question and knows labels that point the other way."""
+
+    @model_validator(mode="after")
+    def _category_needs_questions(self) -> ArenaHardEval:
+        if self.category is not None and self.questions is None:
+            mend = "Name the questions' file by eval.arena_hard.questions"
+            raise ValueError(describe("eval.arena_hard.category", self.category, "no file has categories", mend=mend))
+        return self
 
 
 class RewardBenchEval(Config):
@@ -60,6 +74,14 @@ class RewardBenchEval(Config):
     pairs: str | None
     """The pairs (subset, prompt, chosen, rejected): a file, or one on the hub by OWNER/NAME@COMMIT:FILE. The world has
     its own."""
+
+
+class RewardBench2Eval(Config):
+    """RewardBench 2: the best of four answers, and several right answers to one question."""
+
+    prompts: str | None
+    """The prompts (id, subset, prompt, chosen, rejected, num_correct): a file, or one on the hub by
+    OWNER/NAME@COMMIT:FILE."""
 
 
 class InDistributionEval(Config):
@@ -77,6 +99,7 @@ class EvalConfig(Config):
     alpaca_eval: AlpacaEvalEval | None = None
     arena_hard: ArenaHardEval | None = None
     reward_bench: RewardBenchEval | None = None
+    reward_bench_2: RewardBench2Eval | None = None
     in_distribution: InDistributionEval | None = None
     pairwise: PairwiseEval | None = None
 

@@ -11,7 +11,7 @@ import numpy as np
 from mt.errors import DataError, describe
 from mt.evaluation.files import EMPTY
 from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_ratios, percentile_interval
-from mt.verdicts import LABELS, extract_label, without_thinking
+from mt.verdicts import LABELS, MIRRORED, extract_label, without_thinking
 
 Rule = Literal["2024", "head"]
 Resample = Literal["questions", "rows"]
@@ -26,8 +26,6 @@ _FIRST_SIDE = {
     "B>A": (0.0, 1),
     "B>>A": (0.0, STRONG_ROWS),
 }
-# The newer rule also reads a verdict that points the other way round.
-_MIRRORED = {"B<<A": "A>>B", "B<A": "A>B", "B=A": "A=B", "A<B": "B>A", "A<<B": "B>>A"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ def read_judgments(
 
 def _outcome(label: str | None, rule: Rule) -> tuple[float, int] | None:
     if label is not None and rule == "head":
-        label = _MIRRORED.get(label, label)
+        label = MIRRORED.get(label, label)
     return None if label is None else _FIRST_SIDE.get(label)
 
 
@@ -217,6 +215,6 @@ def _label(value: object, where: str) -> str | None:
 def _written(value: object, where: str) -> str | None:
     """Return a label pair's label: people write these, so that what is no label is a slip and no lost verdict."""
     label = _label(value, where)
-    if label is not None and label not in LABELS and label not in _MIRRORED:
+    if label is not None and label not in LABELS and label not in MIRRORED:
         raise DataError(describe(where, repr(value), "not a label", allowed=_ALLOWED))
     return label

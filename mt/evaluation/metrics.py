@@ -7,6 +7,7 @@ from mt.evaluation.arena_hard import ArenaScore
 from mt.evaluation.length_control import LengthControlled
 from mt.evaluation.pairwise import WinTieLose
 from mt.evaluation.reward_bench import RewardBenchScore
+from mt.evaluation.reward_bench_2 import RewardBench2Score
 from mt.evaluation.statistics import Interval
 from mt.types import Metric
 
@@ -52,6 +53,19 @@ def reward_bench_metrics(score: RewardBenchScore, benchmark: str = "reward_bench
         rows.append(_metric(benchmark, "average", score.average, score.average_interval, score.n))
     if score.ties is not None:
         rows.append(_metric(benchmark, "ties", score.ties, None, score.n))
+    return rows
+
+
+def reward_bench_2_metrics(score: RewardBench2Score, benchmark: str = "reward_bench_2") -> list[Metric]:
+    """Return the subsets at hand and their average in percent, and the number of best scores that are shared."""
+    rows = [
+        _metric(benchmark, slug(name), value, score.subset_intervals[name], score.n)
+        for name, value in score.subsets.items()
+    ]
+    if score.average is not None:
+        rows.append(_metric(benchmark, "average", score.average, score.average_interval, score.n))
+    if score.shared is not None:
+        rows.append(_metric(benchmark, "shared_best", score.shared, None, score.n))
     return rows
 
 

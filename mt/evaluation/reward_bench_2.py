@@ -36,13 +36,13 @@ class RankedPrompt:
 class RewardBench2Score:
     """Subsets and their plain mean in percent; the mean is None where a subset is missing.
 
-    `ties` counts prompts outside the subset Ties whose best score is shared by the right and a wrong answer, None
+    `shared` counts prompts outside the subset Ties whose best score is shared by the right and a wrong answer, None
     where only accuracies are known; intervals resample the prompts.
     """
 
     subsets: dict[str, float]
     average: float | None
-    ties: int | None
+    shared: int | None
     n: int | None
     missing_subsets: list[str]
     subset_intervals: dict[str, Interval | None]
@@ -88,9 +88,9 @@ def score_prompts(prompts: Sequence[RankedPrompt], *, rounds: int = ROUNDS, seed
     score = score_subsets(points)
     intervals = {name: percentile_interval(draws[name]).scaled(100) for name in score.subsets}
     mean = None if score.average is None else percentile_interval(np.mean(list(draws.values()), axis=0)).scaled(100)
-    ties = sum(0 < best_of(row) < 1 for row in prompts if row.subset != TIES)
+    shared = sum(0 < best_of(row) < 1 for row in prompts if row.subset != TIES)
     return RewardBench2Score(
-        score.subsets, score.average, ties, len(prompts), score.missing_subsets, dict(intervals), mean
+        score.subsets, score.average, shared, len(prompts), score.missing_subsets, dict(intervals), mean
     )
 
 
@@ -100,6 +100,12 @@ def best_of(prompt: RankedPrompt) -> float:
         return prompt.result
     highest = max(prompt.scores)
     return 1 / prompt.scores.count(highest) if prompt.scores[0] == highest else 0.0
+
+
+def ranked_record(prompt: RankedPrompt) -> dict[str, object]:
+    """Return a row in the shape of the original tools' files of scores."""
+    names = {"subset": prompt.subset, "id": prompt.prompt_id, "num_correct": prompt.num_correct}
+    return {**names, "scores": list(prompt.scores)}
 
 
 def ties_score(prompts: Sequence[RankedPrompt]) -> float:

@@ -142,9 +142,7 @@ def read_accuracies(
     other = _KNOWN[3 - generation]
     for name in found:
         if name not in known:
-            mend = (
-                f" It is one of RewardBench's other version: use {_COMMAND[3 - generation]}." if name in other else ""
-            )
+            mend = f" The other version has it: use {_COMMAND[3 - generation]}." if name in other else ""
             raise DataError(
                 f"{source}: subset={name}: not one of the {len(known)} subsets.{mend or nearest(name, known)}"
             )

@@ -15,8 +15,9 @@ from mt.methods.held_out import answers
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
-from mt.stages.evaluate_reward_bench import RewardBench
+from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
 from mt.stages.judge import Judge, JudgeOverNetwork, Oracle, SelectBestResponse
+from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.prompts import ExtractPrompts
 from mt.workflow.stage import Stage
 
@@ -41,7 +42,7 @@ def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
         return
     baseline = steps.add(steps.source.baseline(settings, "standard"))
     model = steps.sample(iteration.policy, steps.add(ExtractPrompts(baseline)), settings.decoding)
-    yield "policy", ArenaHard(model, judge(steps, outcome, baseline, model, "verdict", "both"))
+    yield "policy", ArenaHard(model, judge(steps, outcome, baseline, model, "verdict", "both"), settings.rule)
 
 
 def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
@@ -50,6 +51,19 @@ def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     if settings is not None:
         pairs = steps.add(steps.source.reward_bench(settings.pairs))
         yield "reward", RewardBench(pairs, steps.score(iteration.reward, pairs))
+
+
+def reward_bench_2(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """RewardBench 2 of the reward model; the world has no prompts of this kind."""
+    settings = steps.config.eval.reward_bench_2
+    if settings is None:
+        return
+    field = "eval.reward_bench_2.prompts"
+    if settings.prompts is None:
+        mend = f"Add {field}=FILE"
+        raise ConfigError(describe(field, None, f"data={steps.config.data.name} comes without them", mend=mend))
+    prompts = steps.add(LoadRankedPrompts(named_file(steps.config, settings.prompts, field)))
+    yield "reward", RewardBench2(prompts, steps.score(iteration.reward, prompts))
 
 
 def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:

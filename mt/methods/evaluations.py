@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mt.methods.benchmarks import alpaca_eval, arena_hard, in_distribution, pairwise, reward_bench
+from mt.methods.benchmarks import alpaca_eval, arena_hard, in_distribution, pairwise, reward_bench, reward_bench_2
 from mt.methods.held_out import held_out
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "alpaca_eval": alpaca_eval,
     "arena_hard": arena_hard,
     "reward_bench": reward_bench,
+    "reward_bench_2": reward_bench_2,
     "in_distribution": in_distribution,
     "pairwise": pairwise,
 }

@@ -66,7 +66,7 @@ class UserSource:
         outputs = named_file(self.config, settings.outputs, field)
         if isinstance(settings, ArenaHardEval) and settings.questions is not None:
             questions = named_file(self.config, settings.questions, "eval.arena_hard.questions")
-            return LoadAnsweredQuestions(questions, outputs, settings.prompts)
+            return LoadAnsweredQuestions(questions, outputs, settings.prompts, settings.category)
         return LoadOutputs(outputs, settings.prompts)
 
     def reward_bench(self, pairs: str | None) -> Stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mt.errors import DataError, describe
 from mt.stages.judge import aligned
@@ -89,9 +89,11 @@ class GamedBaseline(Stage):
 class ArenaHard(Stage):
     """Arena-Hard: score against the baseline over two games a question, length in tokens."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     model: Stage
     judgments: Stage
+    rule: Literal["2024", "head"]
+    """How verdicts are counted: as v0.1 or as v2 does."""
 
     def run(self, work: Work) -> None:
         """Compute the score, and write the judgments as arena-hard-auto does."""
@@ -106,7 +108,7 @@ class ArenaHard(Stage):
         with (work.folder / "judgments.jsonl").open("w") as file:
             for record in arena_records(ids, judgments, "model", "baseline"):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        work.write_metrics([*arena_hard_metrics(arena_hard(games_of(ids, judgments))), length])
+        work.write_metrics([*arena_hard_metrics(arena_hard(games_of(ids, judgments), rule=self.rule)), length])
 
 
 @dataclass(frozen=True, eq=False)

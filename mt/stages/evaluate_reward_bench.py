@@ -1,7 +1,8 @@
-"""RewardBench: how often a reward model puts the chosen response strictly above the rejected one."""
+"""RewardBench and RewardBench 2: how often a reward model puts right answers above wrong ones."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,6 +34,30 @@ class RewardBench(Stage):
         pairs = [ScoredPair(name, *row.rewards) for name, row in zip(names, rewards, strict=True)]
         sections = _own_sections(samples, names) or SECTIONS
         work.write_metrics(reward_bench_metrics(score_pairs(pairs, sections=sections)))
+
+
+@dataclass(frozen=True, eq=False)
+class RewardBench2(Stage):
+    """RewardBench 2 in percent per subset and on average: the best of four, and the score of the subset Ties."""
+
+    VERSION: ClassVar[int] = 1
+    prompts: Stage
+    """Samples with the right answers first; `prompt_id` is "<subset>/<number of right answers>/<id>"."""
+    rewards: Stage
+
+    def run(self, work: Work) -> None:
+        """Score every prompt, then subsets; write the scores as a table that scoring reads."""
+        from mt.evaluation.metrics import reward_bench_2_metrics
+        from mt.evaluation.reward_bench_2 import RankedPrompt, ranked_record, score_prompts
+
+        prompts = []
+        for sample, row in zip(work.rows(Samples, self.prompts), work.rows(Rewards, self.rewards), strict=True):
+            subset, correct, name = sample.prompt_id.split("/", 2)
+            prompts.append(RankedPrompt(subset, name, tuple(row.rewards), int(correct)))
+        with (work.folder / "scores.jsonl").open("w") as file:
+            for one in prompts:
+                file.write(json.dumps(ranked_record(one), ensure_ascii=False) + "\n")
+        work.write_metrics(reward_bench_2_metrics(score_prompts(prompts)))
 
 
 def _own_sections(samples: list[Samples], names: list[str]) -> dict[str, dict[str, float]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mt.errors import DataError
+from mt.errors import DataError, describe
 from mt.types import Messages, Response, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
@@ -52,7 +53,7 @@ class LoadOutputs(Stage):
 
 @dataclass(frozen=True, eq=False)
 class LoadAnsweredQuestions(Stage):
-    """Arena-Hard's two files: its questions in their order, each with the baseline's answer."""
+    """Arena-Hard's two files: the questions of one category in their order, each with the baseline's answer."""
 
     VERSION: ClassVar[int] = 2
     questions: External
@@ -60,6 +61,8 @@ class LoadAnsweredQuestions(Stage):
     answers: External
     """question_id (or uid), and choices[0].turns[0].content or messages, the last of them the answer."""
     limit: int
+    category: str | None
+    """The category whose questions are asked; None where all have the same."""
 
     def run(self, work: Work) -> None:
         """Join the files by id; an answer's length in tokens is unknown and 0."""
@@ -84,13 +87,27 @@ class LoadAnsweredQuestions(Stage):
             if answered.setdefault(name, _answer(record, where)) != _answer(record, where):
                 raise DataError(f"{where}: question '{name}' is answered a second time, and otherwise.")
         found = []
-        for _, record, where in _records(questions, self.limit):
+        for record, where in self._asked(questions):
             name = str(required(record, _IDS, where))
             if name not in answered:
                 raise DataError(f"{where}: question '{name}' has no answer in {answers}. Each question needs one.")
             asked = conversation(required(record, _ASKED, where), where)
             found.append(Samples(name, asked, None, [Response(answered[name], 0)]))
         return found
+
+    def _asked(self, path: Path) -> list[tuple[Any, str]]:
+        """Return the category's questions, at most `limit`; categories have baselines of their own."""
+        rows = [(record, where) for _, record, where in _records(path)]
+        counts = Counter(str(record.get("category")) for record, _ in rows if isinstance(record, Mapping))
+        shown = ", ".join(f"{name} {n}" for name, n in counts.most_common(6))
+        if self.category is None and len(counts) > 1:
+            problem, mend = f"{path} has several ({shown}), which are never mixed", "Choose one"
+            raise DataError(describe("eval.arena_hard.category", None, problem, mend=mend))
+        if self.category is not None and self.category not in counts:
+            problem = f"no question of {path} is of it"
+            raise DataError(describe("eval.arena_hard.category", self.category, problem, allowed=shown))
+        kept = [row for row in rows if self.category is None or row[0].get("category") == self.category]
+        return kept[: self.limit]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +143,38 @@ class LoadRewardPairs(Stage):
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class LoadRankedPrompts(Stage):
+    """RewardBench 2's prompts: id, subset, prompt, chosen and rejected answers, num_correct."""
+
+    VERSION: ClassVar[int] = 1
+    source: External
+
+    def run(self, work: Work) -> None:
+        """Read the prompts, right answers first; `prompt_id` is "<subset>/<number of right answers>/<id>"."""
+        rows = self.samples(work.path(self.source))
+        work.count(prompts=len(rows))
+        work.write(rows, Samples)
+
+    def check(self) -> None:
+        """Read the file once, so that a malformed row is reported before anything heavy starts."""
+        self.samples(self.source.location)
+
+    def samples(self, path: Path) -> list[Samples]:
+        """Return the file's prompts; raises DataError naming the row that lacks a field."""
+        found = []
+        for number, record, where in _records(path):
+            right, wrong = (_texts(required(record, (side,), where), side, where) for side in ("chosen", "rejected"))
+            correct = record.get("num_correct")
+            if correct is not None and correct != len(right):
+                problem = f"{len(right)} chosen answers are in the row"
+                raise DataError(describe(f"{where}: num_correct", correct, problem, allowed="their number"))
+            name = f"{required(record, ('subset',), where)}/{len(right)}/{record.get('id', number)}"
+            asked = conversation(required(record, ("messages", "prompt"), where), where)
+            found.append(Samples(name, asked, None, [Response(text, 0) for text in (*right, *wrong)]))
+        return found
+
+
 def conversation(asked: Any, where: str) -> Messages:
     """Return a text, chat messages, or Arena-Hard's turns ([{"content": …}]) as messages."""
     if isinstance(asked, str):
@@ -143,6 +192,13 @@ def required(record: Any, names: tuple[str, ...], where: str) -> Any:
     if found is None:
         raise DataError(f"{where}: field '{names[0]}' is missing. Allowed: {', '.join(names)}.")
     return found
+
+
+def _texts(value: Any, side: str, where: str) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise DataError(f"{where}: field '{side}' is a {type(value).__name__}. A list of at least one text is needed.")
+    return texts
 
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...], otherwise: Any) -> Any:

@@ -95,7 +95,7 @@ def test_reward_bench_2_columns(capsys, tmp_path):
         "results": [1, 0.5, 1, 0],
     }
     values = scored(capsys, "reward_bench_2", write(tmp_path / "s.json", columns | {"model": "rm"}))
-    assert (values["math"], values["ties_within_four"], values["n"], values["average"]) == (75, 1, 4, None)
+    assert (values["math"], values["shared_best"], values["n"], values["average"]) == (75, 1, 4, None)
     assert values["ties"] == pytest.approx(100 * (1 + 0.01 * np.tanh(1 / 0.5 - 1)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from analysis.score import main as score
 from mt.config.judge import GoldJudge
 from mt.errors import DataError, JudgeError
 from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
-from mt.stages.evaluate_reward_bench import RewardBench
+from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
 from mt.stages.judge import Judge, JudgeOverNetwork, Oracle
 from mt.types import Judgment, Rewards
 from mt.world.gold import gold
@@ -103,7 +104,7 @@ def test_arena_hard_by_hand(bench: Bench, capsys: pytest.CaptureFixture[str]) ->
         for order, verdict in zip(("baseline_first", "model_first"), both, strict=True)
     ]
     model = given(samples("q1", "one two"), samples("q2", "one"), samples("q3", "one two three"))
-    stage = ArenaHard(model, given(*games))
+    stage = ArenaHard(model, given(*games), "2024")
     metrics = bench.metrics(stage)
     # Won: 1 + 3 + 1 rows, tied: 1, lost: 1.
     assert metrics["arena_hard/score"] == pytest.approx(100 * 5.5 / 7)
@@ -111,6 +112,8 @@ def test_arena_hard_by_hand(bench: Bench, capsys: pytest.CaptureFixture[str]) ->
     assert metrics["arena_hard/dropped"] == 1
     values = scored(capsys, "arena_hard", bench.run(stage) / "judgments.jsonl")
     assert values["score"] == pytest.approx(100 * 5.5 / 7)
+    head = bench.metrics(ArenaHard(model, given(*games), "head"))
+    assert (head["arena_hard/wins"], head["arena_hard/dropped"]) == (4, 2)  # q3 has a game without a verdict
 
 
 def test_both_orders_of_a_prompt_count_as_one_comparison(bench: Bench) -> None:
@@ -135,6 +138,26 @@ def test_reward_bench_counts_strict_order_by_section(bench: Bench) -> None:
     assert metrics["reward_bench/safety"] == 0
     assert metrics["reward_bench/average"] == pytest.approx(25.0)
     assert metrics["reward_bench/ties"] == 1
+
+
+def test_reward_bench_2_by_hand(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    rewards = {
+        "Math/1/7": (2.0, 1.0, 0.0, 0.5),
+        "Math/1/8": (1.0, 1.0, 0.0, 0.5),
+        "Ties/1/ref:0": (2.0, 0.0),
+        "Ties/2/tied:0": (3.0, 2.0, 0.0),
+    }
+    prompts = given(*(samples(name, *("x",) * len(values)) for name, values in rewards.items()))
+    stage = RewardBench2(prompts, given(*(Rewards(name, list(values)) for name, values in rewards.items())))
+    metrics = bench.metrics(stage)
+    # Both prompts of the question are right; min(2, 2) is above the spread of 1.
+    ties = 100 * (0.3 + 0.3 + 0.2 + 0.2 + 0.01 * math.tanh(2 / 1 - 1))
+    assert metrics["reward_bench_2/math"] == pytest.approx(75.0)
+    assert metrics["reward_bench_2/ties"] == pytest.approx(ties)
+    assert metrics["reward_bench_2/shared_best"] == 1
+    assert "reward_bench_2/average" not in metrics
+    values = scored(capsys, "reward_bench_2", bench.run(stage) / "scores.jsonl")
+    assert (values["math"], values["ties"]) == (75.0, pytest.approx(ties))
 
 
 JUDGE = GoldJudge(name="gold")

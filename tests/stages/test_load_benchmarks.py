@@ -15,7 +15,7 @@ from mt.errors import DataError
 from mt.evaluation.gamed import GAMED_FIELDS
 from mt.stages.evaluate_judged import AlpacaEval
 from mt.stages.files import HubFile
-from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
+from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts, LoadRewardPairs
 from mt.types import Samples
 from mt.workflow.stage import External
 from tests.data.hub_cache import COMMIT, add_snapshot
@@ -97,7 +97,7 @@ def test_questions_are_joined_with_answers_of_both_generations(
     id_field = next(iter(answer))
     other, second = {**answer, id_field: "q0"}, {**question, next(iter(question)): "q0"}
     questions = written(tmp_path / "question.jsonl", question, second)
-    stage = LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", other, answer), 500)
+    stage = LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", other, answer), 500, None)
     stage.check()
     assert plain(bench.rows(stage, Samples)) == [("q1", ["Why?"], ["So."]), ("q0", ["Why?"], ["So."])]
 
@@ -123,7 +123,7 @@ def test_questions_are_joined_with_answers_of_both_generations(
 def test_a_question_without_its_answer_is_told_before_the_run(tmp_path: Path, answers: list[Any], said: str) -> None:
     questions = written(tmp_path / "question.jsonl", QUESTION)
     with pytest.raises(DataError, match=said):
-        LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", *answers), 500).check()
+        LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", *answers), 500, None).check()
 
 
 @pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
@@ -135,6 +135,39 @@ def test_reward_pairs(bench: Bench, tmp_path: Path, name: str) -> None:
     lacking = LoadRewardPairs(written(tmp_path / "lacking.jsonl", pair, {**pair, "rejected": None}))
     with pytest.raises(DataError, match=r"lacking\.jsonl row 1 \(from 0\): field 'rejected' is missing"):
         lacking.check()
+
+
+def test_questions_of_one_category_are_asked(bench: Bench, tmp_path: Path) -> None:
+    names = {"q1": "hard_prompt", "q2": "creative_writing", "q3": "hard_prompt", "q4": "hard_prompt"}
+    asked = written(tmp_path / "q.jsonl", *({"uid": q, "category": c, "prompt": q} for q, c in names.items()))
+    answers = written(tmp_path / "a.jsonl", *({**ANSWERED, "uid": q} for q, c in names.items() if c == "hard_prompt"))
+    stage = LoadAnsweredQuestions(asked, answers, 2, "hard_prompt")
+    assert [row.prompt_id for row in bench.rows(stage, Samples)] == ["q1", "q3"]
+    said = r"category=None: .*several \(hard_prompt 3, creative_writing 1\), which are never mixed"
+    with pytest.raises(DataError, match=said):
+        LoadAnsweredQuestions(asked, answers, 2, None).check()
+    with pytest.raises(DataError, match=r"eval\.arena_hard\.category=math: no question of .* is of it"):
+        LoadAnsweredQuestions(asked, answers, 2, "math").check()
+
+
+def test_ranked_prompts(bench: Bench, tmp_path: Path) -> None:
+    tied = {"id": "tied:3", "subset": "Ties", "prompt": "a", "chosen": ["1", "2"], "rejected": ["x"], "num_correct": 2}
+    ref = {**tied, "id": "ref:3", "chosen": ["1"], "num_correct": 1}
+    stage = LoadRankedPrompts(written(tmp_path / "p.parquet", tied, ref))
+    stage.check()
+    assert plain(bench.rows(stage, Samples)) == [
+        ("Ties/2/tied:3", ["a"], ["1", "2", "x"]),
+        ("Ties/1/ref:3", ["a"], ["1", "x"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"num_correct": 3}, "num_correct=3: 2 chosen answers"), ({"rejected": []}, "'rejected' is")]
+)
+def test_bad_ranked_prompts_are_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    row = {"id": 1, "subset": "Math", "prompt": "a", "chosen": ["1", "2"], "rejected": ["x"], "num_correct": 2}
+    with pytest.raises(DataError, match=rf"bad\.jsonl row 1 \(from 0\).*{said}"):
+        LoadRankedPrompts(written(tmp_path / "bad.jsonl", row, {**row, **changes})).check()
 
 
 def gamed(path: Path, instructions: int) -> External:

@@ -150,7 +150,12 @@ def test_labels_and_preferences(label):
 
 
 def test_an_unknown_label_is_no_verdict():
-    assert read_answer("[[A<B]]", "verdict").problem
+    assert read_answer("[[A]]", "verdict").problem
+
+
+def test_a_label_that_points_the_other_way_is_kept_as_it_is_written():
+    answer = read_answer("[[A<B]]", "verdict")
+    assert (answer.label, answer.preference) == ("A<B", 2.0)
 
 
 @given(st.floats(1, 2))
