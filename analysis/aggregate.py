@@ -16,6 +16,7 @@ from analysis.frame import NOTES
 from analysis.paper import SOURCES
 from analysis.settings import first_difference, identity, matches, setting
 from analysis.specs import Column, Row, TableSpec
+from mt.config.judge import judged_by
 from mt.errors import DataError
 
 Repetition = tuple[int, int]
@@ -44,7 +45,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         columns,
         cells,
         list(seen.comparisons(columns)),
-        judges=_distinct(used["judge"]) if spec.judge is None else [spec.judge],
+        judges=[spec.judge] if spec.judge is not None else _judges(seen.configs[run] for run in seen.used),
         data=_distinct(used["data"] + " at scale " + used["scale"]),
         versions=_distinct(used["versions"]),
         missing=_missing(spec, columns, cells),
@@ -241,6 +242,11 @@ def _scaled(one: Measured, factor: float) -> Measured:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def _judges(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the judges, each with whose prompt it reads."""
+    return sorted({judged_by(config["judge"]) for config in configs if isinstance(config.get("judge"), Mapping)})
 
 
 def _distinct(values: pd.Series) -> list[str]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from mt.config.judge import judged_by
 from mt.workflow.run_record import RECORD
 
 
@@ -78,6 +79,9 @@ def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> 
             console.print()
     if iterations and not any(key[2] == "gold" for key in cells):
         console.print("No gold metrics: this data has no gold judge (only data=world has one).", style="yellow")
+    judge = record.get("config", {}).get("judge")
+    if judge and any(key[2] in ("alpaca_eval", "arena_hard") for key in cells):
+        console.print(f"AlpacaEval and Arena-Hard: {judged_by(judge)}.")
     _warn(console, cells, iterations)
     _warn_of_rounding(console, record)
     _print_places(console, record, folder)

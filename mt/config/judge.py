@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +11,11 @@ from mt.config.base import Config, Unkeyed
 from mt.config.engines import LogProbsConfig, ScorerConfig, TransformersGenerator, VllmGenerator
 from mt.config.rendered import RenderedConfig
 from mt.errors import describe
+
+OWN, ALPACA_EVAL, ARENA_HARD = "own", "alpaca_eval", "arena_hard"
+"""Prompts of a judge by name: this project's, and those of the two benchmarks."""
+
+OWN_PROMPT = "own prompt, not comparable with published numbers"
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -22,10 +28,28 @@ class _Prompted(Config):
     preference_template: str
     """Prompt that asks for one token, m or M: own, alpaca_eval (from the installed package), or a file."""
     verdict_template: str
-    """Prompt that asks for a verdict label: own, or a file."""
+    """Prompt that asks for a verdict label: own, or a file: a template, or arena-hard-auto's YAML (system_prompt and
+    prompt_template)."""
+    official: bool = False
+    """Ask by the benchmarks' own prompts: AlpacaEval's from the installed package, Arena-Hard's from the file that
+    verdict_template names, which is a copy of the authors'."""
     max_tokens: Count
     """Longest text that the judge writes, in tokens, its thinking included; one token where log-probabilities are
     read."""
+
+    @model_validator(mode="after")
+    def _official_prompts_are_no_files_of_ones_own(self) -> Self:
+        if self.official and self.preference_template not in (OWN, ALPACA_EVAL):
+            problem = f"judge.preference_template={self.preference_template} is another prompt than AlpacaEval's"
+            raise ValueError(describe("judge.official", self.official, problem, mend="Leave one of the two out"))
+        return self
+
+    def template(self, style: Literal["preference", "verdict"]) -> str:
+        """Return the choice of the prompt that asks for a preference or for a verdict."""
+        choice = self.preference_template if style == "preference" else self.verdict_template
+        if self.official and choice == OWN:
+            return ALPACA_EVAL if style == "preference" else ARENA_HARD
+        return choice
 
 
 class GoldJudge(Config):
@@ -52,6 +76,8 @@ class OpenAIJudge(_Prompted):
     name: Literal["openai"]
     model: str | None
     """The model's name at the endpoint, from OPENAI_MODEL."""
+    official_model: Unkeyed[str | None] = None
+    """The snapshot that the benchmarks' authors ask, taken for official=true where no model is named."""
     preference_by: Literal["logprobs", "text"]
     """Weighted preferences from token log-probabilities, or 1 and 2 from the text: for endpoints without them, and
     for judges that think before they answer."""
@@ -77,6 +103,13 @@ class OpenAIJudge(_Prompted):
     """Price of a million tokens answered, likewise."""
     limit_usd: Unkeyed[Usd | None]
     """Most that one stage may spend on new judgments; null sets no limit."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _official_snapshot(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("official") is True and values.get("model") is None:
+            return {**values, "model": values.get("official_model")}
+        return values
 
     @model_validator(mode="after")
     def _limit_needs_prices(self) -> OpenAIJudge:
@@ -124,3 +157,13 @@ class VllmJudge(_Local):
 JudgeConfig = Annotated[
     GoldJudge | RewardModelJudge | OpenAIJudge | TransformersJudge | VllmJudge, Field(discriminator="name")
 ]
+
+
+def judged_by(judge: Mapping[str, Any]) -> str:
+    """Return a recorded judge as tables name it, with whose prompt it reads; a judge that reads none has none."""
+    version = judge.get("model") or judge.get("path")
+    revision = f"@{judge['revision'][:10]}" if judge.get("revision") else ""
+    name = f"{judge['name']} {version}{revision}" if version else str(judge["name"])
+    if "preference_template" not in judge:
+        return name
+    return f"official prompt, judge {name}" if judge.get("official") else f"{OWN_PROMPT}, judge {name}"

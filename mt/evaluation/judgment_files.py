@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ def load_pairs(path: Path, outputs: Path | None = None) -> JudgedPairs:
     notes = []
     if repeated := _repeated((row.instruction, row.index) for row in rows):
         notes.append(f"{repeated} rows repeat an instruction; each counts.")
+    notes += prompt_notes(rows[0].annotator)
     return JudgedPairs(rows, notes)
 
 
@@ -101,7 +103,14 @@ def load_games(path: Path, rule: Rule, category: str | None = None) -> JudgedGam
     notes += _label_notes(games, rule)
     if repeated := _repeated(question.question_id for question in games):
         notes.append(f"{repeated} rows repeat a question_id; each counts, as in the original.")
+    notes += prompt_notes(names["judge"])
     return JudgedGames(games, names["model"], names["judge"], names["baseline"], chosen, notes)
+
+
+def prompt_notes(judge: str | None) -> list[str]:
+    """Say where this project's own prompt or a user's was read, as the version of a judge of ours tells."""
+    found = re.search(r"/(own|file)-[0-9a-f]{8}$", judge or "")
+    return [f"judge {judge}: own prompt, not comparable with published numbers."] if found else []
 
 
 def position_notes(rows: Sequence[Annotation], instructions: int) -> list[str]:

@@ -134,12 +134,11 @@ def judge(
 
 def judge_template(settings: JudgeConfig, style: Literal["preference", "verdict"]) -> str | None:
     """The digest of the prompt that a judge is asked by; None for judges that read no prompt."""
-    name = getattr(settings, f"{style}_template", None)
-    if name is None:
+    if isinstance(settings, GoldJudge | RewardModelJudge):
         return None
     from mt.engines.judging.template import load_template
 
-    return load_template(name, style).digest
+    return load_template(settings.template(style), style).digest
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:

@@ -166,3 +166,14 @@ def test_compare_arena_hard(capsys, tmp_path):
     values = scored(capsys, "compare", a, b)
     assert values["difference"] == pytest.approx(100 * (3 / 4 - 1 / 6))
     assert (values["wins"], values["ties"], values["losses"]) == (1, 1, 0)
+
+
+def test_a_judge_of_ours_that_read_its_own_prompt_is_remarked(capsys, tmp_path):
+    rows = [annotation(annotator="openai gpt-4-1106-preview/own-0123abcd")]
+    path = write(tmp_path / "a.json", rows)
+    assert main(["alpaca_eval", str(path), "--json", "--rounds", "2"]) == 0
+    assert "own-0123abcd: own prompt, not comparable with published numbers." in capsys.readouterr().err
+    official = write(tmp_path / "b.json", [annotation(annotator="openai gpt-4-1106-preview/official-0123abcd")])
+    assert main(["alpaca_eval", str(official), "--json", "--rounds", "2"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "judge: openai" in refused(capsys, "compare", path, official)

@@ -33,11 +33,10 @@ class LocalAsker:
         chat_template: TemplateConfig | None,
     ):
         """Take the judge model's folder and its fingerprint, which is the judge's version."""
-        choice = config.preference_template if style == "preference" else config.verdict_template
         self._config, self._model, self._style, self._chat_template = config, model, style, chat_template
-        self._template = load_template(choice, style)
+        self._template = load_template(config.template(style), style, official=config.official)
         self.name: str = config.name
-        self.version = f"{version}/{self._template.digest[:8]}"
+        self.version = f"{version}/{self._template.version}"
         self.identity: Mapping[str, Any] = {
             "template": self._template.digest,
             "chat_template": chat_template.identity() if chat_template else None,

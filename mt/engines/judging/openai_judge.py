@@ -34,11 +34,10 @@ class OpenAIAsker:
         """Check the settings; nothing is contacted yet. `announce` is told the cost before the first call."""
         if config.model is None:
             raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
-        choice = config.preference_template if style == "preference" else config.verdict_template
         self._config, self._style, self._announce = config, style, announce
-        self._template = load_template(choice, style)
+        self._template = load_template(config.template(style), style, official=config.official)
         self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
-        self.name, self.version = "openai", f"{config.model}/{self._template.digest[:8]}"
+        self.name, self.version = "openai", f"{config.model}/{self._template.version}"
         self.identity: Mapping[str, Any] = {
             "template": self._template.digest,
             "max_tokens": self._max_tokens,

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mt.config.judge import ALPACA_EVAL, ARENA_HARD, OWN
 from mt.errors import ConfigError, describe
 from mt.types import Messages
 
 Style = Literal["preference", "verdict"]
 """What is asked for: one token, m (the first answer) or M (the second), or a text with a verdict label."""
 
-OWN, ORIGINAL = "own", "alpaca_eval"
 _ORIGINAL_FILE = Path("evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt")
 _MESSAGE = re.compile(r"<\|im_start\|>(\w+)\n(.*?)\n?<\|im_end\|>", re.S)
 _PLACES = {
@@ -29,10 +29,20 @@ _PLACE = re.compile("{(" + "|".join(_PLACE_OF) + ")}")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt with places for the request and the two answers; `digest` names its exact wording."""
+    """A prompt with places for the request and the two answers.
+
+    `digest` names its exact wording, `origin` who wrote it: own (this project), official (the benchmark's authors) or
+    file (the user).
+    """
 
     messages: Messages
     digest: str
+    origin: Literal["own", "official", "file"] = "own"
+
+    @property
+    def version(self) -> str:
+        """What a judge's version says of its prompt."""
+        return f"{self.origin}-{self.digest[:8]}"
 
     def fill(self, messages: Messages, first: str, second: str) -> Messages:
         """Return the judge's conversation about two answers; places inside the answers are left as they are."""
@@ -44,26 +54,53 @@ class Template:
         return [{"role": message["role"], "content": put(message["content"])} for message in self.messages]
 
 
-def load_template(choice: str, style: Style) -> Template:
+def load_template(choice: str, style: Style, *, official: bool = False) -> Template:
     """Return the template that a setting names: own, alpaca_eval, or a file.
 
-    A file is one user message, or several in `<|im_start|>role … <|im_end|>`; it has the places {instruction},
-    {output_1} and {output_2} (Arena-Hard's names work too).
+    A file is one user message, or several in `<|im_start|>role … <|im_end|>`, or arena-hard-auto's YAML; it has the
+    places {instruction}, {output_1} and {output_2} (Arena-Hard's names work too). `official` says that a file is the
+    benchmark's authors'.
 
     Raises:
         ConfigError: there is no such template, or it lacks a place.
     """
     field = f"judge.{style}_template"
-    path = _own(style) if choice == OWN else _original(style, field) if choice == ORIGINAL else Path(choice)
+    if choice == ARENA_HARD:
+        mend = f"Add {field}=FILE, arena-hard-auto's YAML with system_prompt and prompt_template"
+        raise ConfigError(describe("judge.official", True, "Arena-Hard's prompt is in no package", mend=mend))
+    path = _own(style) if choice == OWN else _original(style, field) if choice == ALPACA_EVAL else Path(choice)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        allowed = f"{OWN}, {ORIGINAL}, or a file" if style == "preference" else f"{OWN}, or a file"
+        allowed = f"{OWN}, {ALPACA_EVAL}, or a file" if style == "preference" else f"{OWN}, or a file"
         raise ConfigError(describe(field, choice, f"cannot be read ({error})", allowed=allowed)) from None
-    found = [{"role": role, "content": content} for role, content in _MESSAGE.findall(text)]
-    messages = found or [{"role": "user", "content": text.strip()}]
+    if path.suffix in (".yaml", ".yml"):
+        messages = _yaml_messages(text, field, choice)
+    else:
+        found = [{"role": role, "content": content} for role, content in _MESSAGE.findall(text)]
+        messages = found or [{"role": "user", "content": text.strip()}]
     _require_places(messages, field, choice)
-    return Template(messages, hashlib.sha256(text.encode()).hexdigest())
+    origin: Literal["own", "official", "file"] = "official" if official or choice == ALPACA_EVAL else "file"
+    return Template(messages, hashlib.sha256(text.encode()).hexdigest(), "own" if choice == OWN else origin)
+
+
+def _yaml_messages(text: str, field: str, choice: str) -> Messages:
+    """Return the two messages of arena-hard-auto's settings file."""
+    import yaml
+
+    try:
+        settings = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(describe(field, choice, f"not YAML ({' '.join(str(error).split())})")) from None
+    texts = []
+    for name in ("system_prompt", "prompt_template"):
+        value = settings.get(name) if isinstance(settings, dict) else None
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if not isinstance(value, str):
+            mend = "Add it to the file; version 2 of arena-hard-auto keeps system_prompt in its code"
+            raise ConfigError(describe(field, choice, f"has no text {name}", mend=mend))
+        texts.append(value)
+    return [{"role": role, "content": text} for role, text in zip(("system", "user"), texts, strict=True)]
 
 
 def request_text(messages: Messages) -> str:
@@ -80,11 +117,11 @@ def _own(style: Style) -> Path:
 def _original(style: Style, field: str) -> Path:
     """Find the original's prompt without importing the package, which reads and writes files when imported."""
     if style == "verdict":
-        raise ConfigError(describe(field, ORIGINAL, "holds no verdict prompt", allowed=f"{OWN}, or a file"))
+        raise ConfigError(describe(field, ALPACA_EVAL, "holds no verdict prompt", allowed=f"{OWN}, or a file"))
     found = importlib.util.find_spec("alpaca_eval")
     if found is None or found.origin is None:
         mend = "Install it (pip install alpaca_eval==0.6.6), or name a file"
-        raise ConfigError(describe(field, ORIGINAL, "the package is not installed", mend=mend))
+        raise ConfigError(describe(field, ALPACA_EVAL, "the package is not installed", mend=mend))
     return Path(found.origin).parent / _ORIGINAL_FILE
 
 

@@ -180,6 +180,7 @@ def test_settings_of_the_connection_are_no_part_of_the_result():
         "model",
         "preference_template",
         "verdict_template",
+        "official",
         "preference_by",
         "temperature",
         "top_logprobs",

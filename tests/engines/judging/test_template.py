@@ -4,9 +4,13 @@ import importlib.machinery
 import importlib.util
 
 import pytest
+from pydantic import ValidationError
 
+from mt.config.compose import compose_runs
+from mt.config.judge import judged_by
 from mt.engines.judging.template import load_template
 from mt.errors import ConfigError
+from tests.engines.judging.settings import openai_config
 
 PROMPT = [{"role": "user", "content": "Say {output_1} or\n{output_2}"}]
 
@@ -85,3 +89,53 @@ def test_a_file_that_cannot_serve(tmp_path):
     path.write_text("{instruction} {output_1}")
     with pytest.raises(ConfigError, match=r"has no place \{output_2\}"):
         load_template(str(path), "preference")
+
+
+YAML = """\
+judge_model: a-judge
+temperature: 0
+system_prompt: "Be fair; end with [[A>B]] or the like."
+prompt_template: ["<|User Prompt|>\\n{question_1}\\n\\n<|A|>\\n{answer_1}\\n\\n<|B|>\\n{answer_2}"]
+"""
+
+
+def test_the_settings_file_of_arena_hard_is_a_template(tmp_path):
+    path = tmp_path / "judge_config.yaml"
+    path.write_text(YAML)
+    template = load_template(str(path), "verdict", official=True)
+    filled = template.fill([{"role": "user", "content": "why"}], "x", "y")
+    assert filled == [
+        {"role": "system", "content": "Be fair; end with [[A>B]] or the like."},
+        {"role": "user", "content": "<|User Prompt|>\nwhy\n\n<|A|>\nx\n\n<|B|>\ny"},
+    ]
+    assert template.version == f"official-{template.digest[:8]}"
+    assert load_template(str(path), "verdict").origin == "file"
+    path.write_text('prompt_template: "{QUESTION} {ANSWER_A} {ANSWER_B}"')
+    with pytest.raises(ConfigError, match="has no text system_prompt"):
+        load_template(str(path), "verdict")
+
+
+def test_official_prompts_are_the_packages_and_a_named_file(tmp_path):
+    config = openai_config(official=True)
+    assert config.template("preference") == "alpaca_eval"
+    with pytest.raises(ConfigError, match=r"judge\.official=True: .* Add judge\.verdict_template=FILE"):
+        load_template(config.template("verdict"), "verdict", official=True)
+    assert openai_config(official=True, verdict_template="x.yaml").template("verdict") == "x.yaml"
+    with pytest.raises(ValidationError, match=r"preference_template=x\.txt is another prompt than AlpacaEval's"):
+        openai_config(official=True, preference_template="x.txt")
+
+
+def test_the_official_snapshot_is_asked_where_no_model_is_named(monkeypatch):
+    monkeypatch.delenv("OPENAI_MODEL", raising=False)
+    chosen = compose_runs(["judge=openai", "judge.official=true"])[0].config.judge
+    assert chosen.model == "gpt-4-1106-preview"
+    assert compose_runs(["judge=openai"])[0].config.judge.model is None
+    monkeypatch.setenv("OPENAI_MODEL", "another")
+    assert compose_runs(["judge=openai", "judge.official=true"])[0].config.judge.model == "another"
+
+
+def test_tables_say_whose_prompt_a_judge_reads():
+    own = openai_config().model_dump()
+    assert judged_by(own) == "own prompt, not comparable with published numbers, judge openai tiny-judge"
+    assert judged_by(own | {"official": True}) == "official prompt, judge openai tiny-judge"
+    assert judged_by({"name": "gold"}) == "gold"
