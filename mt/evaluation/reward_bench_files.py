@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def read_prompts(records: Iterable[Mapping[str, Any]], source: str) -> list[Rank
     for position, record in enumerate(records):
         where = f"{source} row {position} (from 0)"
         subset = _subset(record, where)
-        scores, correct = record.get("scores"), number(record.get("num_correct"), f"{where}: num_correct")
+        scores, correct = _list(record.get("scores")), number(record.get("num_correct"), f"{where}: num_correct")
         if not isinstance(scores, list):
             if subset == TIES or record.get(_RESULT) is None:
                 raise DataError(f"{where}: field 'scores' is missing: a list, the correct answers' scores first.")
@@ -232,9 +233,20 @@ def _score(record: Mapping[str, Any], names: Sequence[str], where: str) -> float
     return _finite(record[name], f"{where}: {name}")
 
 
+def _list(value: object) -> object:
+    """Return the list that a cell of a CSV table holds as a text, and any other value as it is."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _finite(value: object, where: str) -> float:
     """Return a finite score; custom pipelines write it as a list of one."""
-    held = value[0] if isinstance(value, list) and len(value) == 1 else value
+    listed = _list(value)
+    held = listed[0] if isinstance(listed, list) and len(listed) == 1 else value
     score = number(held, where, "a finite number")
     if score is None or math.isinf(score):
         mend = "Score the pair again, or leave its row out"

@@ -99,6 +99,19 @@ def test_reward_bench_2_columns(capsys, tmp_path):
     assert values["ties"] == pytest.approx(100 * (1 + 0.01 * np.tanh(1 / 0.5 - 1)))
 
 
+def test_a_table_of_reward_bench_2_gives_the_same(capsys, tmp_path):
+    import pandas as pd
+
+    rows = [
+        {"id": "1", "subset": "Math", "scores": [1.0, 2.0, 0.0, 0.0], "num_correct": 1},
+        {"id": "2", "subset": "Math", "scores": [[3.0], [2.0], [0.0], [1.0]], "num_correct": 1},
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "s.csv", index=False)
+    assert scored(capsys, "reward_bench_2", tmp_path / "s.csv")["math"] == 50
+    pd.DataFrame(rows[:1] * 2).to_parquet(tmp_path / "s.parquet")
+    assert scored(capsys, "reward_bench_2", tmp_path / "s.parquet")["math"] == 0
+
+
 def test_reward_bench_2_accuracies(capsys, tmp_path):
     accuracies = {"Factuality": 0.5, "Focus": 0.5, "Math": 0.5, "Precise IF": 0.5, "Safety": 0.5, "Ties": 1.008}
     values = scored(capsys, "reward_bench_2", write(tmp_path / "a.json", accuracies | {"model": "rm"}))
