@@ -44,7 +44,7 @@ class _Prompted(Config):
             raise ValueError(describe("judge.official", self.official, problem, mend="Leave one of the two out"))
         return self
 
-    def template(self, style: Literal["preference", "verdict"]) -> str:
+    def prompt_choice(self, style: Literal["preference", "verdict"]) -> str:
         """Return the choice of the prompt that asks for a preference or for a verdict."""
         choice = self.preference_template if style == "preference" else self.verdict_template
         if self.official and choice == OWN:

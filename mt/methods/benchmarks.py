@@ -138,7 +138,7 @@ def judge_template(settings: JudgeConfig, style: Literal["preference", "verdict"
         return None
     from mt.engines.judging.template import load_template
 
-    return load_template(settings.template(style), style).digest
+    return load_template(settings.prompt_choice(style), style).digest
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:

@@ -34,7 +34,7 @@ class LocalAsker:
     ):
         """Take the judge model's folder and its fingerprint, which is the judge's version."""
         self._config, self._model, self._style, self._chat_template = config, model, style, chat_template
-        self._template = load_template(config.template(style), style, official=config.official)
+        self._template = load_template(config.prompt_choice(style), style, official=config.official)
         self.name: str = config.name
         self.version = f"{version}/{self._template.version}"
         self.identity: Mapping[str, Any] = {

@@ -35,7 +35,7 @@ class OpenAIAsker:
         if config.model is None:
             raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
         self._config, self._style, self._announce = config, style, announce
-        self._template = load_template(config.template(style), style, official=config.official)
+        self._template = load_template(config.prompt_choice(style), style, official=config.official)
         self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
         self.name, self.version = "openai", f"{config.model}/{self._template.version}"
         self.identity: Mapping[str, Any] = {
