@@ -107,7 +107,7 @@ class _Base:
         if repr(settings) not in self._resolved:
             config = deepcopy(self._config)
             for key, value in settings.items():
-                _set(config, key, value, free=any(key == path or key.startswith(f"{path}.") for path in self._free))
+                _set(config, key, value, free=is_within(key, self._free))
             self._resolved[repr(settings)] = _resolved(config)
         return self._resolved[repr(settings)]
 
@@ -119,6 +119,11 @@ class _Base:
         known = isinstance(node, dict) and last in node and not isinstance(node[last], dict | list)
         known = known and node[last] != "???"  # nothing can be resolved before it has one
         return scalar and known and not self._words.intersection(key.split("."))
+
+
+def is_within(key: str, paths: Collection[str]) -> bool:
+    """Say whether a setting is one of these or lies below one."""
+    return any(key == path or key.startswith(f"{path}.") for path in paths)
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
@@ -149,7 +154,8 @@ def _set(config: DictConfig, key: str, value: Any, *, free: bool) -> None:
         names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
         if key.rpartition(".")[2] not in names:
             raise ConfigCompositionException(f"Could not override '{key}'.")
-    _refuse_value_of_group(config, key, value)
+    if not free:
+        _refuse_value_of_group(config, key, value)
     OmegaConf.update(config, key, value, merge=True, force_add=free)
 
 

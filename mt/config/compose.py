@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from mt.config.assembly import Assembler, hydra_at
+from mt.config.assembly import Assembler, hydra_at, is_within
 from mt.config.base import free_settings
 from mt.config.choices import CONF as CONF  # for those who read its files
 from mt.config.choices import SearchPath
@@ -64,9 +64,11 @@ def compose_unchecked(overrides: Sequence[str], path: SearchPath = PACKAGE, *, h
     """
     register_resolvers()
     check_overrides(overrides, path, several="Give one value")
+    free = tuple(free_settings(RunConfig))
+    words = [f"++{line}" if is_within(override_key(line), free) and line[0] not in "+~" else line for line in overrides]
     with hydra_at(path):
         try:
-            return compose("config", overrides=list(overrides), return_hydra_config=hydra)
+            return compose("config", overrides=words, return_hydra_config=hydra)
         except Exception as error:  # as in _plain
             raise ConfigError(refused_by_hydra(error, overrides, path)) from error
 

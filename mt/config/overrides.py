@@ -167,6 +167,7 @@ def _check_choice(group: str, parsed: Override, shown: str, path: SearchPath) ->
 
 
 def _unreadable(key: str, value: str, error: Exception) -> str:
+    key = " ".join(key.split())
     short = value if len(value) <= 100 and value.isprintable() else "…"
     quoted = f"""'{key}="{short}"'"""
     if opened := _unclosed(value):

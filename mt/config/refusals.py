@@ -38,6 +38,7 @@ _PROBLEMS = {
     "string_type": "not a text",
     "literal_error": "no such value",
     "list_type": "not a list",
+    "dict_type": "not settings in braces",
     "missing": "it has no value",
     "model_type": "a group of settings, which takes no value",
     "union_tag_not_found": "a choice without a name",

@@ -26,7 +26,7 @@ def template_of(config: RunConfig, kind: Literal["policy", "reward"]) -> Templat
         return settings.template()
     path, field = Path(settings.chat_template).expanduser(), f"{kind}.chat_template"
     if not path.is_file():
-        raise ConfigError(describe(field, path, "no such file", allowed="a Jinja file, or null", mend="Check the path"))
+        raise ConfigError(describe(field, path, no_file(path), allowed="a Jinja file, or null", mend="Check the path"))
     return settings.template(str(path.resolve()), file_fingerprint(path, Path(config.store)))
 
 

@@ -86,6 +86,7 @@ def test_the_configuration_is_printed_wherever_the_flags_stand(
         ["--cfg", "job", "--package", "objective"],
         ["--cfg", "job", "-p", "policy.training", "--resolve"],
         ["--cfg", "job", "-p", "seed"],
+        ["--cfg", "job", "-p", "policy.template_kwargs", "++policy.template_kwargs.enable_thinking=false"],
         ["--cfg", "job", "-p", "_global_"],
         ["--cfg", "hydra", "-p", "hydra.runtime.choices", "objective=ipo"],
     ],
@@ -151,6 +152,12 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     printed = capsys.readouterr()
     assert said in printed.err and printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_settings_of_any_name_are_printed_as_they_are_run(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--cfg", "job", "-p", "policy.template_kwargs", "policy.template_kwargs.enable_thinking=false"]
+    assert run.main(words) == 0
+    assert "enable_thinking: false" in capsys.readouterr().out
 
 
 def test_the_only_configuration_may_be_named(capsys: pytest.CaptureFixture[str]) -> None:
