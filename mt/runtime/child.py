@@ -56,6 +56,7 @@ class Child:
         or (None) where this process's go. With `ignore_usr2`, SLURM's stop signal does not reach it.
         """
         self.log = output if isinstance(output, Path) else None
+        self._log_begins = 0
         self.grace_s = grace_s
         self._mark = f"{_MARK}{uuid.uuid4().hex}"
         values = {**(os.environ if environment is None else environment), self._mark: "1"}
@@ -64,7 +65,9 @@ class Child:
         with contextlib.ExitStack() as stack:
             if self.log is not None:
                 self.log.parent.mkdir(parents=True, exist_ok=True)
-                options |= {"stdout": stack.enter_context(self.log.open("ab")), "stderr": subprocess.STDOUT}
+                log = stack.enter_context(self.log.open("ab"))
+                self._log_begins = log.tell()
+                options |= {"stdout": log, "stderr": subprocess.STDOUT}
             elif output is not None:
                 options |= {"stdout": output, "stderr": subprocess.STDOUT}
             if ignore_usr2:
@@ -104,9 +107,9 @@ class Child:
         return None
 
     def last_error(self) -> str:
-        """Return the last line of its log that names an error, else the last line that says anything."""
-        text = self.log.read_text("utf-8", "replace") if self.log is not None and self.log.exists() else ""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        """Return the last line of what it logged that names an error, else the last line that says anything."""
+        logged = self.log.read_bytes()[self._log_begins :] if self.log is not None else b""
+        lines = [line.strip() for line in logged.decode("utf-8", "replace").splitlines() if line.strip()]
         errors = [line for line in lines if "Error" in line]
         return (errors or lines or ["it wrote nothing"])[-1][-_LONGEST_REASON:]
 

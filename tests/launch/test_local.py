@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from launch import local
@@ -105,6 +106,20 @@ def test_a_killed_worker_is_started_again(sweep: Make, start: Start) -> None:
     process.wait(timeout=60)
     assert one.status.finished
     one.check_results()
+
+
+def test_work_ends_with_its_supervisor(sweep: Make, start: Start) -> None:
+    one = sweep({"run": [["only", 0.4, [], "gpu"]]})
+    one.tell("only", "hold")
+    process = start(one)
+    one.wait_for_hold("only")
+    below = psutil.Process(process.pid).children(recursive=True)
+    (work,) = [child for child in below if "launch.work" in child.cmdline()]
+    supervisor = work.parent()
+    assert supervisor is not None
+    supervisor.kill()
+    work.wait(timeout=60)
+    process.wait(timeout=60)
 
 
 @pytest.mark.parametrize(

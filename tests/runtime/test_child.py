@@ -158,9 +158,12 @@ def test_the_stop_signal_does_not_reach_the_work(start: Callable[..., Child], tm
     ],
 )
 def test_the_log_says_what_went_wrong(tmp_path: Path, script: str, reason: str) -> None:
-    with Child(["-c", script], output=tmp_path / "folder" / "log.txt") as child:
+    log = tmp_path / "log.txt"
+    log.write_text("OldError: of an earlier attempt\n")
+    with Child(["-c", script], output=log) as child:
         child.wait()
         assert child.last_error() == reason
+    assert log.read_text().startswith("OldError: of an earlier attempt\n")
 
 
 def test_output_and_messages_go_through_pipes(tmp_path: Path) -> None:
