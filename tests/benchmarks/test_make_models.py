@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.make_models import main, read_texts
 from mt.engines.models import check_model
-from mt.engines.text import conversation_ids, end_of_turn_id, load_tokenizer, prompt_ids
+from mt.engines.text import open_chat
 
 TEXTS = ["The quick brown fox jumps over the lazy dog.", "Ça va bien, merci ! 你好，世界 🎉", "def f(x):\n    return x"]
 
@@ -21,14 +21,14 @@ def test_models_from_text_pass_the_checks_of_a_run(tmp_path: Path) -> None:
     check_model(tmp_path / "models" / "policy", "policy")
     check_model(tmp_path / "models" / "reward", "reward")
 
-    tokenizer = load_tokenizer(tmp_path / "models" / "policy")
-    end = end_of_turn_id(tokenizer, tmp_path / "models" / "policy")
-    assert tokenizer.pad_token_id not in (end, tokenizer.bos_token_id)
+    chat = open_chat(tmp_path / "models" / "policy")
+    bos = chat.tokenizer.bos_token_id
+    assert chat.pad_id not in (chat.end_id, bos)
     messages = [{"role": "user", "content": "Grüße aus Zürich — ≠ latin"}]
-    ids = prompt_ids(tokenizer, messages)
-    assert ids.count(tokenizer.bos_token_id) == 1
-    assert conversation_ids(tokenizer, messages, "yes")[: len(ids)] == ids
-    assert tokenizer.decode(ids, skip_special_tokens=True) == messages[0]["content"]
+    ids = chat.prompt_ids(messages)
+    assert ids.count(bos) == 1
+    assert chat.conversation_ids(messages, "yes")[: len(ids)] == ids
+    assert chat.decode(ids) == messages[0]["content"]
 
 
 def test_texts_are_string_fields_or_whole_files(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import (
+    AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
@@ -40,6 +41,18 @@ def tiny_tokenizer(
     )
     tokenizer.chat_template = template
     return tokenizer
+
+
+def asked_ids(folder: Path, messages: list[dict[str, str]]) -> list[int]:
+    """The ids of a prompt by plain transformers."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+
+
+def answered_ids(folder: Path, messages: list[dict[str, str]], text: str) -> list[int]:
+    """The ids of a conversation by plain transformers."""
+    answer = {"role": "assistant", "content": text}
+    return list(AutoTokenizer.from_pretrained(folder).apply_chat_template([*messages, answer], return_dict=False))
 
 
 def tiny_config(**changes: object) -> LlamaConfig:

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mt.config.engines import DecodingConfig, TransformersGenerator
 from mt.engines.generation import open_generator
-from mt.engines.text import load_tokenizer, prompt_ids
 from mt.errors import EngineError, ModelError
 from mt.types import Prompt, Samples
 from tests.engines.settings import decoding_config, generator_config
-from tests.engines.tiny import WORDS, tiny_policy
+from tests.engines.tiny import WORDS, asked_ids, tiny_policy
 
 PROMPTS = [
     Prompt(f"p{i}", [{"role": "user", "content": " ".join(WORDS[i % 7 : i % 7 + 1 + i % 5])}], "s") for i in range(17)
@@ -88,10 +87,10 @@ def test_a_resumed_run_yields_only_what_is_missing_and_the_same(policy: Path) ->
 
 
 def test_greedy_responses_equal_those_of_transformers(policy: Path) -> None:
-    tokenizer, model = load_tokenizer(policy), AutoModelForCausalLM.from_pretrained(policy)
+    tokenizer, model = AutoTokenizer.from_pretrained(policy), AutoModelForCausalLM.from_pretrained(policy)
     found = answers(policy, decoding=decoding_config(temperature=0, samples=2))
     for prompt in PROMPTS:
-        ids = torch.tensor([prompt_ids(tokenizer, prompt.messages)])
+        ids = torch.tensor([asked_ids(policy, prompt.messages)])
         out = model.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0, eos_token_id=2)
         new = out[0, ids.shape[1] :].tolist()
         text = tokenizer.decode(new, skip_special_tokens=True)
@@ -102,9 +101,9 @@ def test_greedy_responses_equal_those_of_transformers(policy: Path) -> None:
 
 def test_responses_keep_their_ids_and_the_raw_log_probability_of_them(policy: Path) -> None:
     """Compared with the model's own logits on prompt and ids, one row at a time; the nucleus and 0.8 play no part."""
-    tokenizer, model = load_tokenizer(policy), AutoModelForCausalLM.from_pretrained(policy)
+    tokenizer, model = AutoTokenizer.from_pretrained(policy), AutoModelForCausalLM.from_pretrained(policy)
     for samples in answers(policy, config=generator_config(batch_tokens=300)).values():
-        prompt = tokenizer.apply_chat_template(samples.messages, add_generation_prompt=True, return_dict=False)
+        prompt = asked_ids(policy, samples.messages)
         for response in samples.responses:
             ids = response.ids
             assert ids is not None
@@ -122,10 +121,10 @@ def test_sampled_frequencies_match_the_policy(policy: Path) -> None:
     """The first token's frequencies over many samples follow the policy's nucleus."""
     from scipy.stats import chisquare
 
-    tokenizer, model = load_tokenizer(policy), AutoModelForCausalLM.from_pretrained(policy)
+    tokenizer, model = AutoTokenizer.from_pretrained(policy), AutoModelForCausalLM.from_pretrained(policy)
     prompt = PROMPTS[2]
     with torch.no_grad():
-        logits = model(torch.tensor([prompt_ids(tokenizer, prompt.messages)])).logits[0, -1]
+        logits = model(torch.tensor([asked_ids(policy, prompt.messages)])).logits[0, -1]
     probabilities, order = (logits / 0.8).softmax(-1).sort(descending=True)
     inside = probabilities.cumsum(0) - probabilities < 0.95
     shares = probabilities[inside].double() / probabilities[inside].double().sum()
@@ -141,7 +140,7 @@ def test_sampled_frequencies_match_the_policy(policy: Path) -> None:
 
 
 def test_responses_keep_within_the_length(policy: Path) -> None:
-    ids = {p.prompt_id: prompt_ids(load_tokenizer(policy), p.messages) for p in PROMPTS}
+    ids = {p.prompt_id: asked_ids(policy, p.messages) for p in PROMPTS}
     longest = max(map(len, ids.values()))
     found = answers(policy, decoding=decoding_config(max_length=longest + 4, max_new_tokens=50, samples=8))
     for prompt_id, samples in found.items():

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mt.engines.generation import open_generator
 from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
 from mt.engines.scoring import logprobs
 from mt.engines.scoring.logprobs import response_logprobs
-from mt.engines.text import load_tokenizer, open_chat, prompt_ids
+from mt.engines.text import open_chat
 from mt.errors import EngineError
 from mt.types import Messages, Prompt, Response
 from tests.engines.settings import decoding_config, generator_config, logprobs_config
-from tests.engines.tiny import WORDS, tiny_policy
+from tests.engines.tiny import WORDS, asked_ids, tiny_policy
 
 END = 2
 ROWS: list[tuple[Messages, Response]] = [
@@ -38,8 +38,8 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_full_logits(folder: Path, row: tuple[Messages, Response], max_length: int = 64) -> tuple[float, int]:
     """Sum the log-softmax of the whole sequence's logits, one row at a time."""
-    tokenizer, model = load_tokenizer(folder), AutoModelForCausalLM.from_pretrained(folder)
-    prompt = prompt_ids(tokenizer, row[0])
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    prompt = asked_ids(folder, row[0])
     response = tokenizer(row[1].text, add_special_tokens=False)["input_ids"] + [END] * row[1].finished
     prompt = prompt[max(0, len(prompt) + len(response) - max_length) :]
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_sampled_ids_are_summed_as_sampled_and_foreign_text_in_its_own_ids(polic
     foreign = Response("red blue fox", 4, True, odd, "another tokenizer")
     rows = [(asked, sampled), (asked, foreign), (asked, Response("red blue fox", 3))]
     found = {i: (value, n) for i, value, n in response_logprobs(logprobs_config(), policy, rows, 64)}
-    model, prompt = AutoModelForCausalLM.from_pretrained(policy), prompt_ids(chat.tokenizer, asked)
+    model, prompt = AutoModelForCausalLM.from_pretrained(policy), asked_ids(policy, asked)
     with torch.no_grad():
         logps = model(torch.tensor([prompt + odd])).logits[0].log_softmax(-1)
     own = sum(float(logps[len(prompt) + t - 1, token]) for t, token in enumerate(odd))

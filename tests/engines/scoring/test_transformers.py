@@ -10,10 +10,9 @@ from transformers import AutoModelForSequenceClassification
 
 from mt.engines.scoring import Item, open_scorer
 from mt.engines.scoring import transformers as engine
-from mt.engines.text import conversation_ids, load_tokenizer
 from mt.errors import EngineError, ModelError
 from tests.engines.settings import scorer_config
-from tests.engines.tiny import WORDS, tiny_reward
+from tests.engines.tiny import WORDS, answered_ids, tiny_reward
 
 ITEMS: list[Item] = [
     (
@@ -39,9 +38,9 @@ def scores(folder: Path, items: list[Item] = ITEMS, **changes: object) -> list[f
 
 def by_transformers(folder: Path, items: list[Item]) -> list[float]:
     """Score one conversation at a time, without any padding."""
-    tokenizer, model = load_tokenizer(folder), AutoModelForSequenceClassification.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
     with torch.no_grad():
-        ids = [torch.tensor([conversation_ids(tokenizer, messages, text)]) for messages, text, _ in items]
+        ids = [torch.tensor([answered_ids(folder, messages, text)]) for messages, text, _ in items]
         return [float(model(row).logits[0, 0]) for row in ids]
 
 
@@ -79,14 +78,13 @@ def test_windows_keep_the_indices(reward: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_pad_token_inside_a_conversation_does_not_move_the_last_token(reward: Path) -> None:
     """Pooling by "last token that is not pad" would read another position here."""
-    item: Item = ([{"role": "user", "content": "red"}], "blue <pad>", True)
-    template = "{% for m in messages %}{{ ' <user> ' + m.content }}{% endfor %}"
+    item: Item = ([{"role": "user", "content": "red"}], "blue", True)
+    template = "{% for m in messages %}{{ ' <user> ' + m.content }}{% endfor %} <pad>"
     (reward / "chat_template.jinja").rename(reward / "kept.jinja")
     (reward / "chat_template.jinja").write_text(template)
     try:
-        tokenizer = load_tokenizer(reward)
-        ids = conversation_ids(tokenizer, item[0], item[1])
-        assert ids[-1] == tokenizer.pad_token_id
+        ids = answered_ids(reward, item[0], item[1])
+        assert ids[-1] == 0
         model = AutoModelForSequenceClassification.from_pretrained(reward)
         with torch.no_grad():
             hidden = model.model(torch.tensor([ids])).last_hidden_state
@@ -102,7 +100,7 @@ def test_long_conversations_are_cut_on_the_left_and_counted(reward: Path) -> Non
         found = dict(scorer.score([long, *ITEMS]))
         assert scorer.counts["conversations"] == len(ITEMS) + 1
         assert scorer.counts["truncated"] == 1
-    ids = conversation_ids(load_tokenizer(reward), long[0], long[1])[-64:]
+    ids = answered_ids(reward, long[0], long[1])[-64:]
     model = AutoModelForSequenceClassification.from_pretrained(reward)
     with torch.no_grad():
         assert found[0] == pytest.approx(float(model(torch.tensor([ids])).logits), abs=1e-5)
