@@ -46,6 +46,16 @@ def test_under_the_base_reward_model_no_mutual_taught_iteration_is_planned() -> 
     assert taught.outcome.iterations[1].policy.key not in reach(*one.plan.targets)
 
 
+def test_a_template_file_is_the_taught_policys_and_its_other_settings_are_both_policies(tmp_path: Path) -> None:
+    (tmp_path / "mine.jinja").write_text("{{ messages }}")
+    settings = (f"policy.chat_template={tmp_path}/mine.jinja", "policy.template_date=2025-01-01")
+    one = drawn("method=transfer", *settings)
+    templates = {stage.key: stage.template for stage in of(one, TrainPolicy)}
+    other = templates.pop(one.outcome.final.policy.key)
+    assert (other.file, other.fingerprint, other.date) == (None, None, "2025-01-01")
+    assert {(found.file, found.date) for found in templates.values()} == {(f"{tmp_path}/mine.jinja", "2025-01-01")}
+
+
 def test_a_reward_model_that_the_guide_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"method\.reward_iteration=3: .* reward models 0 to 2"):
         drawn("method=transfer", "method.reward_iteration=3")

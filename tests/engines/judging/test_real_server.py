@@ -173,7 +173,7 @@ def test_the_local_judge_by_vllm(tmp_path, style, by, expected):
         "threads": 1,
     }
     values = {"name": "vllm", "path": "judge", "revision": None, "generator": generator, "max_length": 512}
-    values |= {"preference_template": "own", "verdict_template": "own", "max_tokens": 8}
+    values |= {"preference_template": "own", "verdict_template": "own", "template_kwargs": {}, "max_tokens": 8}
     config = VllmJudge.model_validate({**values, "preference_by": by, "top_logprobs": 5})
     expected = expected or (None, pytest.approx(1 + 1 / (1 + math.exp(-1)), abs=1e-5))
     with open_judge(config, style, cache=None, model=folder, version="j") as judge:
