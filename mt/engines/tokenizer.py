@@ -15,6 +15,7 @@ from mt.errors import ModelError, describe
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_FAST = "Put the model's fast tokenizer there (tokenizer.json)"
 _PAD_NAMES = (re.compile(r"(^|[^a-z])pad([^a-z]|$)", re.I), re.compile(r"reserved|unused", re.I))
 
 
@@ -32,10 +33,13 @@ def read_tokenizer(folder: Path, template: TemplateConfig) -> PreTrainedTokenize
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError, AttributeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})")) from error
-    if not tokenizer.is_fast:
-        problem = "is a Python tokenizer, which cannot tell text from special tokens"
-        raise ModelError(describe("tokenizer", folder, problem, mend="Save the model's fast tokenizer there"))
+        mend = "" if (folder / "tokenizer.json").is_file() else _FAST
+        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})", mend=mend)) from error
+    if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.added_tokens_decoder):
+        problem = (
+            "is empty" if tokenizer.is_fast else "is written in Python, which cannot tell text from special tokens"
+        )
+        raise ModelError(describe("tokenizer", folder, problem, mend=_FAST))
     if template.file is not None:
         tokenizer.chat_template = _template_file(Path(template.file), template.fingerprint)
     _check_template(tokenizer, template.file or folder)

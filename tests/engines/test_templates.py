@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tokenizers import processors
 
 from mt.config.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
@@ -142,6 +143,7 @@ def test_a_token_across_the_boundary_is_split_there(tmp_path: Path, opening: str
     )
     template = "{% set sep = " + repr(opening[-1]) + " %}" + template
     tokenizer = byte_level(["<|endoftext|>"], template, eos_token="<|endoftext|>")
+    tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     chat = open_chat(saved(tokenizer, tmp_path))
     for text in ("Paris is it", "\n\nÄ", " x"):
         prompt, ids = chat.prompt_ids(ASK), chat.response_ids(ASK, Response(text, 0, finished=False))
@@ -175,6 +177,20 @@ def test_thinking_is_a_setting_of_the_template(tmp_path: Path, thinking: bool, o
     assert tokenizer.decode(answer).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\nParis<|im_end|>")
     thought = "<think>\nhm\n</think>\n\nParis"
     assert chat.decode(chat.response_ids(ASK, Response(thought, 0))) == thought
+
+
+def test_an_answer_that_a_template_cuts_follows_the_prompt_as_it_is(tmp_path: Path) -> None:
+    """As DeepSeek-like templates, which leave thoughts out of a conversation."""
+    template = CHATML.replace("m.content", "m.content.split('</think>')[-1]")
+    tokenizer = byte_level(
+        ["<eos>", "<|im_start|>", "<|im_end|>"], template, plain=["<think>", "</think>"], eos_token="<eos>"
+    )
+    chat = open_chat(saved(tokenizer, tmp_path))
+    text = "<think>two</think>Paris"
+    assert (
+        chat.response_ids(ASK, Response(text, 0))
+        == tokenizer(f"{text}<|im_end|>", add_special_tokens=False)["input_ids"]
+    )
 
 
 def test_a_template_that_shows_no_answer_lets_the_text_follow_the_prompt(tmp_path: Path) -> None:

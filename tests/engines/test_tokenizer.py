@@ -143,3 +143,11 @@ def test_several_templates_need_a_default(tmp_path: Path) -> None:
     tokenizer.chat_template = {"tool_use": "x", "rag": "x"}
     with pytest.raises(ModelError, match="none called default"):
         open_chat(saved(tokenizer, tmp_path / "unnamed"))
+
+
+@pytest.mark.parametrize(("kind", "problem"), [("ByT5Tokenizer", "is written in Python"), (None, "cannot be loaded")])
+def test_a_folder_without_a_fast_tokenizer_is_refused(tmp_path: Path, kind: str | None, problem: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind, "chat_template": CHATML}))
+    with pytest.raises(ModelError, match=rf"tokenizer=.*{problem}.*tokenizer\.json"):
+        open_chat(tmp_path)
