@@ -26,7 +26,7 @@ class Encoder:
     def __init__(self, tokenizer: Any, specials: Mapping[str, int]) -> None:
         self.tokenizer = tokenizer
         self.specials = dict(specials)
-        self._pattern = any_of(self.specials)
+        self.pattern = any_of(self.specials)
         normalised = [
             token.content
             for token in tokenizer.added_tokens_decoder.values()
@@ -42,7 +42,7 @@ class Encoder:
     def masks(self, values: Any) -> dict[str, str] | None:
         """Return masks (special token → one private-use character) for what messages spell, None where nothing."""
         texts = list(_strings(values))
-        found = {token for text in texts for token in self._pattern.findall(text)}
+        found = {token for text in texts for token in self.pattern.findall(text)}
         hidden = self._normalise is not None and any(
             self._normalised.search(self._normalise.normalize_str(text)) for text in texts
         )
@@ -55,7 +55,7 @@ class Encoder:
     def masked(self, value: Any, masks: Mapping[str, str] | None) -> Any:
         """Return messages (or one text) with the special tokens that they spell replaced by their masks."""
         if isinstance(value, str):
-            return self._pattern.sub(lambda found: masks[found.group()], value) if masks else value
+            return self.pattern.sub(lambda found: masks[found.group()], value) if masks else value
         if isinstance(value, Mapping):
             return {key: item if key == "role" else self.masked(item, masks) for key, item in value.items()}
         return [self.masked(item, masks) for item in value] if isinstance(value, list | tuple) else value
@@ -111,7 +111,7 @@ class Encoder:
     def _marked(self, rendered: str, masks: Mapping[str, str]) -> tuple[str, int]:
         """Return a rendering with the template's special tokens as sentinels and the masked ones spelled again."""
         self._prepare()
-        marked, written = self._pattern.subn(lambda found: self._sentinels[found.group()], rendered)
+        marked, written = self.pattern.subn(lambda found: self._sentinels[found.group()], rendered)
         return marked.translate({ord(mask): token for token, mask in masks.items()}), written
 
     def _encoded(self, text: str) -> Any:
@@ -170,7 +170,7 @@ def _hide(model: dict[str, Any], specials: Mapping[str, int]) -> None:
 
 def any_of(tokens: Any) -> re.Pattern[str]:
     """Return a pattern of the longest token that starts at a place, as tokenizers match them."""
-    longest = sorted(tokens, key=len, reverse=True)
+    longest = sorted(filter(None, tokens), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest)) or r"(?!)")
 
 

@@ -199,9 +199,10 @@ class Chat:
         ends = {str(self.tokenizer.decode([i], skip_special_tokens=False)): i for i in stops}
         # Phi-3 ends a turn by one token and the conversation by another; only the first stands in every turn.
         for text in (self._every_turn(messages, shown, after), after):
-            for tokens in (ends, self._encoder.specials):
-                if found := any_of(tokens).search(text):
-                    return _Answer(before, after, text[: found.end()], tokens[found.group()])
+            for pattern in (any_of(ends), self._encoder.pattern):
+                if found := pattern.search(text):
+                    end = {**self._encoder.specials, **ends}[found.group()]
+                    return _Answer(before, after, text[: found.end()], end)
         return _Answer(before, after, "", self._eos())
 
     def _accepted(self) -> Messages:
@@ -232,7 +233,7 @@ class Chat:
                     texts.append(self._render(messages, prompt=prompt))
                 except DataError:
                     continue
-        return {token for text in texts for token in any_of(self._encoder.specials).findall(text)}
+        return {token for text in texts for token in self._encoder.pattern.findall(text)}
 
     def _eos(self) -> int:
         if self.tokenizer.eos_token_id is None:

@@ -85,7 +85,7 @@ def declared_ends(tokenizer: Any, folder: Path) -> list[int]:
     """Return the ids that end generation: the tokenizer's eos, then those of generation_config.json."""
     declared = read_json(folder / "generation_config.json").get("eos_token_id")
     ids = declared if isinstance(declared, list) else [declared]
-    return list(dict.fromkeys(int(i) for i in (tokenizer.eos_token_id, *ids) if i is not None))
+    return list(dict.fromkeys(int(i) for i in (tokenizer.eos_token_id, *ids) if i is not None and int(i) >= 0))
 
 
 def set_pad(tokenizer: Any, folder: Path, ends: Collection[int], written: Collection[str]) -> int:
@@ -136,8 +136,15 @@ def embedding_rows(folder: Path) -> int | None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a folder's own description, or an empty one where it has none."""
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    """Read a folder's own description, or an empty one where it has none; ModelError where it is no JSON."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        mend = "Download or save the model again"
+        raise ModelError(describe("model folder", path, f"is not valid JSON ({error})", mend=mend)) from error
+    return found if isinstance(found, dict) else {}
 
 
 def _template_bytes(file: Path) -> bytes:

@@ -115,6 +115,13 @@ def test_a_conversation_may_end_otherwise_than_its_turns(tmp_path: Path) -> None
     ]
 
 
+def test_ends_that_the_tokenizer_does_not_know_end_no_turn(tmp_path: Path) -> None:
+    tokenizer = MAKERS["chatml"]()
+    chat = open_chat(saved(tokenizer, tmp_path, [len(tokenizer) + 3, -1]))
+    assert chat.end_id == tokenizer.eos_token_id
+    assert chat.response_ids(ASK, Response("x", 0)) == [tokenizer.convert_tokens_to_ids("x"), tokenizer.eos_token_id]
+
+
 def test_an_ordinary_word_may_end_a_turn(tmp_path: Path) -> None:
     tokenizer = byte_level(["<|endoftext|>"], PLAIN, eos_token="<|endoftext|>")
     newline = tokenizer.convert_tokens_to_ids("Ċ")
