@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mt.config.contexts import context_length
-from mt.engines.tokenizer import spare_pad
 from mt.errors import ModelError, describe
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def check_model(folder: Path, kind: Kind, *, has_template: bool = True) -> None:
 
     Raises `ModelError` with one line for: no folder, no or unreadable config, another architecture, weights that
     are missing, cut short or pickled, a reward head that is missing or not one number, no tokenizer, no chat
-    template (unless `has_template` is false: a setting names a file in its place), no token to pad with.
+    template (unless `has_template` is false: a setting names a file in its place).
     """
     field, folder = f"{kind}.path", Path(folder)
     if not folder.is_dir():
@@ -137,22 +136,6 @@ def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:
     if has_template and not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
         mend = f"Set {field.partition('.')[0]}.chat_template=FILE, or add chat_template.jinja to the folder"
         raise ModelError(describe(field, folder, "its tokenizer has no chat template", mend=mend))
-    names = {**_json(folder / "special_tokens_map.json", field), **config}
-    pad, eos = _token(names.get("pad_token")), _token(names.get("eos_token"))
-    if (pad is None or pad == eos) and not _has_spare_pad(_json(path, field), names):
-        mend = "Set pad_token in tokenizer_config.json to a token of the vocabulary that no text uses"
-        raise ModelError(describe(field, folder, "its tokenizer has no pad token distinct from its end", mend=mend))
-
-
-def _has_spare_pad(tokenizer: dict[str, Any], names: dict[str, Any]) -> bool:
-    special = {entry["content"]: entry["id"] for entry in tokenizer.get("added_tokens", []) if entry.get("special")}
-    taken = {special.get(_token(names.get(name)) or "") for name in ("bos_token", "eos_token")}
-    return spare_pad(special, taken) is not None or _token(names.get("unk_token")) is not None
-
-
-def _token(entry: Any) -> str | None:
-    """Return a special token's text: older folders write a description, newer ones the text itself."""
-    return entry.get("content") if isinstance(entry, dict) else entry
 
 
 def _json(path: Path, field: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 
 from mt.config.contexts import context_length
 from mt.engines.models import check_context, check_model, load_model
+from mt.engines.text import open_chat
 from mt.errors import ModelError
 from tests.engines.tiny import tiny_policy, tiny_reward
 
@@ -104,8 +105,7 @@ def no_pad(folder: Path) -> None:
         (cut_short, "is cut short"),
         (not_safetensors, "is not a safetensors file"),
         (no_tokenizer, "has no tokenizer.json"),
-        (no_template, "has no chat template. Add chat_template.jinja"),
-        (no_pad, "has no pad token distinct from its end"),
+        (no_template, r"has no chat template. Set \w+.chat_template=FILE"),
     ],
 )
 def test_a_folder_that_cannot_serve_is_refused(
@@ -144,9 +144,10 @@ def test_a_head_of_several_labels_is_refused(tmp_path: Path) -> None:
         check_model(tmp_path, "reward")
 
 
-def test_a_reserved_token_serves_as_pad(folders: dict[str, Path]) -> None:
-    edit(folders["policy"] / "tokenizer_config.json", pad_token=None)
+def test_no_folder_is_refused_for_its_pad_token(folders: dict[str, Path]) -> None:
+    no_pad(folders["policy"])
     check_model(folders["policy"], "policy")
+    assert open_chat(folders["policy"]).pad_id not in open_chat(folders["policy"]).stop_ids
 
 
 def test_the_context_bounds_the_length(folders: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mt.engines.models import check_model
+from mt.engines.text import Chat
 from mt.engines.training.task import TrainingTask
 from mt.engines.training.zero import gathered, master, masters_apart
 from mt.errors import ConfigError, ModelError, describe
@@ -159,7 +160,7 @@ class Update:
         return self.kept / self.changed if self.changed else 0.0
 
 
-def publish(model: Any, tokenizer: Any, task: TrainingTask, *, first: bool) -> Update:
+def publish(model: Any, chat: Chat, task: TrainingTask, *, first: bool) -> Update:
     """Write an ordinary model folder in `trainer.publish_dtype`: safetensors, configuration, tokenizer, template.
 
     Every process takes part where DeepSpeed spreads the master weights, parameter by parameter; the `first` one
@@ -180,11 +181,11 @@ def publish(model: Any, tokenizer: Any, task: TrainingTask, *, first: bool) -> U
         stored = model.state_dict().keys()
         state |= {name: buffer.cpu() for name, buffer in model.named_buffers() if name in stored}
         model.config.use_cache = True  # the Trainer switches it off; generation wants it
-        model.config.pad_token_id = tokenizer.pad_token_id
+        model.config.pad_token_id = chat.pad_id
         model.save_pretrained(task.output, state_dict=state)
         model.config.dtype = dtype  # saving took it from the weights in memory
         model.config.save_pretrained(task.output)
-        tokenizer.save_pretrained(task.output)
+        chat.tokenizer.save_pretrained(task.output)
     return Update(changed, kept)
 
 

@@ -76,7 +76,7 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
             value = task.trainer.micro_batch_tokens
             raise EngineError(describe("trainer.micro_batch_tokens", value, problem, mend=mend)) from error
         peak = peak_memory_mib(args.device)  # of the training: publishing loads the start once more
-        update = publish(model, chat.tokenizer, task, first=place.rank == 0)
+        update = publish(model, chat, task, first=place.rank == 0)
     warning = unchanged(task, update, trainer.meter.largest_gradient_norm) if place.rank == 0 else None
     if warning and not task.trainer.allow_unchanged:
         raise EngineError(warning)
