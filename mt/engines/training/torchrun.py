@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-import mt
 from mt import errors
 from mt.config.training import TorchrunTrainer
 from mt.engines.devices import free_cores
@@ -29,10 +25,11 @@ from mt.engines.training.task import (
     objective_of,
 )
 from mt.errors import EngineError, MutualTaughtError, describe
+from mt.runtime.child import Child, end_with_parent
+from mt.runtime.jsonl import JsonLines
 
 TASK, LOG, PROGRESS, OUTCOME, ERROR = "task.json", "workers.log", "progress.jsonl", "outcome.json", "error.json"
-_POLL_S, _PATIENCE_S = 0.2, 15.0
-_TAIL_LINES = 5
+_POLL_S, _GRACE_S = 0.2, 15.0
 
 
 def train_in_processes(task: TrainingTask, observe: Observe) -> TrainingOutcome:
@@ -46,12 +43,26 @@ def train_in_processes(task: TrainingTask, observe: Observe) -> TrainingOutcome:
     threads = trainer.threads or max(1, free_cores() // processes)
     folder = Path(task.scratch)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (PROGRESS, OUTCOME, ERROR):
+    for name in (LOG, PROGRESS, OUTCOME, ERROR):
         (folder / name).unlink(missing_ok=True)
     replace(task, trainer=trainer.model_copy(update={"threads": threads})).write(folder / TASK)
-    with _running(folder, processes, threads) as workers:
-        _follow(workers, folder / PROGRESS, observe)
-    return _outcome(folder, workers.returncode)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*launcher, "-m", "mt.engines.training.torchrun", str(folder / TASK), str(processes)]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",  # a checkpoint is data, not code
+    }
+    progress = JsonLines[Any](folder / PROGRESS)
+    with Child(command, output=folder / LOG, environment=environment, grace_s=_GRACE_S) as workers:
+        code = None
+        while code is None:
+            code = workers.wait(_POLL_S)
+            for report in progress.follow():
+                observe(*report)
+    return _outcome(folder, code, workers.last_error())
 
 
 def _gpus(trainer: TorchrunTrainer) -> int:
@@ -60,79 +71,19 @@ def _gpus(trainer: TorchrunTrainer) -> int:
     return 0 if trainer.device == "cpu" else torch.cuda.device_count()
 
 
-@contextmanager
-def _running(folder: Path, processes: int, threads: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the workers in a session of their own, and leave none behind."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*launcher, "-m", "mt.engines.training.torchrun", str(folder / TASK), str(processes)]
-    root = str(Path(mt.__file__).parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "OMP_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",  # a checkpoint is data, not code
-    }
-    with (folder / LOG).open("wb") as log:
-        workers = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            yield workers
-        finally:
-            _end(workers)
-
-
-def _follow(workers: subprocess.Popen[bytes], progress: Path, observe: Observe) -> None:
-    """Pass every report on until the workers are done."""
-    read = 0
-    while True:
-        try:
-            workers.wait(_POLL_S)
-        except subprocess.TimeoutExpired:
-            done = False
-        else:
-            done = True
-        if progress.is_file():
-            with progress.open("rb") as file:
-                file.seek(read)
-                whole = file.read().rpartition(b"\n")[0]
-            for line in whole.splitlines():
-                observe(*json.loads(line))
-            read += len(whole) + 1 if whole else 0
-        if done:
-            return
-
-
-def _end(workers: subprocess.Popen[bytes]) -> None:
-    """End whatever still runs of the workers' session: first politely, then not."""
-    if workers.poll() is not None:
-        return
-    os.killpg(workers.pid, signal.SIGTERM)
-    try:
-        workers.wait(_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(workers.pid, signal.SIGKILL)
-        workers.wait()
-
-
-def _outcome(folder: Path, code: int) -> TrainingOutcome:
+def _outcome(folder: Path, code: int, last_error: str) -> TrainingOutcome:
     if (folder / ERROR).is_file():
         said = json.loads((folder / ERROR).read_text("utf-8"))
         raise getattr(errors, said["type"])(said["text"])
     if code != 0 or not (folder / OUTCOME).is_file():
-        lines = (folder / LOG).read_text("utf-8", errors="replace").split("\n")
-        last = " | ".join(line.strip() for line in lines if line.strip())[-200 * _TAIL_LINES :]
-        raise EngineError(
-            describe("trainer", "torchrun", f"ended with code {code} ({last})", mend=f"See {folder / LOG}")
-        )
+        problem = f"ended with code {code} ({last_error})"
+        raise EngineError(describe("trainer", "torchrun", problem, mend=f"See {folder / LOG}"))
     return TrainingOutcome(**json.loads((folder / OUTCOME).read_text("utf-8")))
 
 
 def work(task_file: str, processes: int) -> None:
     """Train this process's share; the first process reports progress, outcome and errors by files."""
+    end_with_parent()
     folder = Path(task_file).parent
     try:
         _train_share(TrainingTask.read(Path(task_file)), folder, processes)
@@ -152,13 +103,8 @@ def _train_share(task: TrainingTask, folder: Path, processes: int) -> None:
     if place.devices != processes:
         raise EngineError(describe("trainer.processes", processes, f"torchrun started {place.devices}"))
 
-    with (folder / PROGRESS).open("a", encoding="utf-8") as progress:
-
-        def observe(step: int, total: int, metrics: dict[str, float]) -> None:
-            progress.write(json.dumps([step, total, metrics]) + "\n")
-            progress.flush()
-
-        outcome = train_in_this_process(task, observe, place)
+    with JsonLines[Any](folder / PROGRESS) as progress:
+        outcome = train_in_this_process(task, lambda *report: progress.append(report), place)
     if place.rank == 0:
         (folder / OUTCOME).write_text(json.dumps(asdict(outcome)), "utf-8")
     if torch.distributed.is_initialized():
