@@ -114,18 +114,11 @@ def pad_token(free: Mapping[str, int], declared: str | None, unknown: str | None
     if declared in free:
         return declared
     left = {token: i for token, i in free.items() if i not in stops}
-    if (spare := spare_pad(left, set())) is not None:
-        return spare
-    return unknown if unknown in left else max(left, key=left.__getitem__, default=None)
-
-
-def spare_pad(special: Mapping[str, int], taken: Collection[int | None]) -> str | None:
-    """Return the special token that is made for padding or for nothing: one named pad, else the last reserved one."""
-    free = sorted((name for name, i in special.items() if i not in taken), key=special.__getitem__, reverse=True)
+    highest = sorted(left, key=left.__getitem__, reverse=True)
     for pattern in _PAD_NAMES:
-        if found := next((name for name in free if pattern.search(name)), None):
-            return found
-    return None
+        if spare := next((token for token in highest if pattern.search(token)), None):
+            return spare
+    return unknown if unknown in left else next(iter(highest), None)
 
 
 def embedding_rows(folder: Path) -> int | None:
