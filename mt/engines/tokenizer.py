@@ -47,14 +47,6 @@ def read_tokenizer(folder: Path, template: TemplateConfig) -> PreTrainedTokenize
     return tokenizer
 
 
-def template_fingerprint(file: Path | str) -> str:
-    """Return the SHA-256 of a template file's content, which `TemplateConfig.fingerprint` keeps.
-
-    Raises `ModelError` where the file cannot be read.
-    """
-    return hashlib.sha256(_template_bytes(Path(file))).hexdigest()
-
-
 def fingerprint(tokenizer: Any) -> str:
     """Return a name of what ids mean: SHA-256 of the vocabulary, the special tokens and the decoder.
 
