@@ -15,18 +15,21 @@ _FIELDS = ("max_position_embeddings", "n_positions")
 def context_length(folder: Path) -> int | None:
     """Return the most tokens that the model's positions allow, or None where its config names no limit.
 
-    Raises ModelError for a config.json that is no JSON object.
+    Raises ModelError for a config.json that is no JSON object, or whose limit is no number.
     """
     path = Path(folder) / "config.json"
     if not path.is_file():
         return None
     try:
         config: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        config = {**config, **config.get("text_config", {})}
+        config = {**config, **(config.get("text_config") or {})}
     except (ValueError, AttributeError, TypeError) as error:
         mend = "Download or save the model again"
         raise ModelError(describe("model", path, f"is not a JSON object ({error})", mend=mend)) from error
-    return next((int(config[name]) for name in _FIELDS if config.get(name)), None)
+    field, limit = next(((name, config[name]) for name in _FIELDS if config.get(name)), ("", None))
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ModelError(describe(f"{path}: {field}", limit, "is not a number of tokens", allowed="a whole number"))
+    return limit
 
 
 def within_context(path: str | None, length: int) -> int:

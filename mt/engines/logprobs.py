@@ -8,11 +8,9 @@ only, in chunks, so that the full logits over the vocabulary never exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from mt.errors import EngineError, describe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,19 +19,6 @@ CHUNK_ROWS = 1024
 """Positions whose logits over the whole vocabulary exist at the same time."""
 SMALL_LOGITS = 2**20
 """Logits that are kept for the backward pass all the same: recomputing so few costs more than they take."""
-
-_SCALED_HEADS = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
-
-
-def output_head(model: Any) -> Any:
-    """Return the layer that maps hidden states to logits; raises where the model does more than a projection."""
-    text_config = model.config.get_text_config()
-    for field, neutral in _SCALED_HEADS.items():
-        value = getattr(text_config, field, None)
-        if value not in (None, neutral):
-            problem = "models that rescale their logits are not supported"
-            raise EngineError(describe(f"config.{field}", value, problem, allowed=str(neutral)))
-    return model.get_output_embeddings()
 
 
 def token_logprobs(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mt.config.contexts import context_length
-from mt.errors import ModelError, describe
+from mt.errors import ModelError, MutualTaughtError, describe
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +19,7 @@ Kind = Literal["policy", "reward"]
 
 _ENDINGS = {"policy": ("ForCausalLM", "LMHeadModel"), "reward": ("ForSequenceClassification",)}
 _CLASSES = {"policy": "causal language model", "reward": "sequence-classification reward model"}
+_TEXT_ONLY = "Load its language model by itself (AutoModelForCausalLM) and save that"
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -32,7 +35,7 @@ def check_model(folder: Path, kind: Kind, *, has_template: bool = True) -> None:
         problem = "is a file" if folder.exists() else "no such folder"
         raise ModelError(describe(field, folder, problem, mend="Give a Hugging Face model folder"))
     _check_architecture(folder, kind, field)
-    shapes = _weight_shapes(folder, field)
+    shapes = weight_shapes(folder, field)
     if kind == "reward":
         _check_reward_head(folder, shapes, field)
     _check_tokenizer(folder, field, has_template)
@@ -47,21 +50,63 @@ def check_context(folder: Path, max_length: int, field: str) -> None:
 
 
 def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.device) -> Any:
-    """Load a checked folder for inference: explicit dtype, safetensors only, no code from the folder."""
+    """Load a checked folder for inference: explicit dtype, safetensors only, no code from the folder.
+
+    Raises `ModelError` where weights are missing, or where what is computed from the last hidden states would not
+    be the model's own output.
+    """
+    from mt.engines.inspection import check_outputs
+
+    check_model(folder, kind, has_template=False)  # whoever renders has looked for the template
+    model = load_weights(folder, kind, dtype).to(device).eval().requires_grad_(False)
+    check_outputs(model, kind, Path(folder))
+    return model
+
+
+def load_weights(folder: Path, kind: Kind, dtype: torch.dtype, *, new_head: bool = False) -> Any:
+    """Load a folder's weights on the CPU; `new_head` lets a reward model start from a causal one, its head random.
+
+    Raises `ModelError` where transformers cannot load the folder, or where weights are missing.
+    """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    check_model(folder, kind, has_template=False)  # whoever renders has looked for the template
+    from mt.engines.generation_config import normalise_generation
+    from mt.engines.heads import REWARD_HEAD
+    from mt.engines.rotary import forget_lengths
+    from mt.engines.weights import Found
+
     logging.disable_progress_bar()
-    loader = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
-    try:
-        model: Any = loader.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
+    loader: Any = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
+    more: dict[str, Any] = {} if kind == "policy" else {"num_labels": 1}
+    with transformers_errors(f"{kind}.path", folder):
+        model, info = loader.from_pretrained(
+            str(folder),
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported with the others
+            **more,
         )
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(describe(f"{kind}.path", folder, f"cannot be loaded ({reason})")) from error
-    return model.to(device).eval().requires_grad_(False)
+    found = Found.from_info(info, added=[REWARD_HEAD] if new_head else [])
+    found.refuse(f"{kind}.path", folder, allow_extra=True)  # where a run starts extra weights have been refused
+    normalise_generation(model)
+    forget_lengths(model)
+    return model
+
+
+@contextmanager
+def transformers_errors(field: str, folder: Path) -> Iterator[None]:
+    """Turn what transformers raises for a folder into one line."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        if isinstance(error, MutualTaughtError):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(describe(field, folder, f"cannot be loaded ({reason})")) from error
 
 
 def _check_architecture(folder: Path, kind: Kind, field: str) -> None:
@@ -72,27 +117,49 @@ def _check_architecture(folder: Path, kind: Kind, field: str) -> None:
         raise ModelError(describe(field, folder, problem, mend=mend))
     config = _json(folder / "config.json", field)
     names = config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        problem, allowed = f"its config.json has architectures={json.dumps(names)}", 'names, as in ["LlamaForCausalLM"]'
+        raise ModelError(describe(field, folder, problem, allowed=allowed))
     if names and not any(name.endswith(_ENDINGS[kind]) for name in names):
         problem = f"is a {names[0]}, not a {_CLASSES[kind]}"
+        mend = _TEXT_ONLY if isinstance(config.get("text_config"), dict) else ""
         allowed = " or ".join("…" + ending for ending in _ENDINGS[kind])
-        raise ModelError(describe(field, folder, problem, allowed=allowed))
+        raise ModelError(describe(field, folder, problem, allowed=allowed, mend=mend))
+    if isinstance(config.get("text_config"), dict):
+        problem = "its config.json wraps a language model with others (text_config)"
+        raise ModelError(describe(field, folder, problem, mend=_TEXT_ONLY))
+    if config.get("quantization_config"):
+        problem = "its weights are quantised (quantization_config), and such weights cannot be trained"
+        mend = "Give the folder that it was quantised from, or save a dequantised copy"
+        raise ModelError(describe(field, folder, problem, mend=mend))
 
 
-def _weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
+def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
     """Return name → shape of every tensor, from the headers of the safetensors files."""
     if (folder / _INDEX).is_file():
-        files = sorted(set(_json(folder / _INDEX, field).get("weight_map", {}).values()))
+        placed = _json(folder / _INDEX, field).get("weight_map")
+        if not isinstance(placed, dict) or not placed or not all(isinstance(name, str) for name in placed.values()):
+            mend = "Download or save the model again"
+            raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", mend=mend))
+        files = sorted(set(placed.values()))
     else:
         files = [_SINGLE] if (folder / _SINGLE).is_file() else []
     if not files:
-        pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
-        problem = f"has pickled weights only ({pickled[0].name})" if pickled else "has no weights"
-        mend = "Save the model with safetensors" if pickled else f"Put {_SINGLE} there"
-        raise ModelError(describe(field, folder, problem, allowed="*.safetensors", mend=mend))
+        raise ModelError(_no_weights(folder, field))
     shapes: dict[str, list[int]] = {}
     for name in files:
         shapes |= _header_shapes(folder / name, field)
     return shapes
+
+
+def _no_weights(folder: Path, field: str) -> str:
+    for problem, patterns, mend in (
+        ("has pickled weights only", ("*.bin", "*.pt", "*.pth"), "Save the model with safetensors"),
+        ("has GGUF weights only", ("*.gguf",), "Convert it with transformers (gguf_file=…) and save_pretrained"),
+    ):
+        if found := sorted(path for pattern in patterns for path in folder.glob(pattern)):
+            return describe(field, folder, f"{problem} ({found[0].name})", allowed="*.safetensors", mend=mend)
+    return describe(field, folder, "has no weights", allowed="*.safetensors", mend=f"Put {_SINGLE} there")
 
 
 def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
@@ -120,8 +187,11 @@ def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
 def _check_reward_head(folder: Path, shapes: dict[str, list[int]], field: str) -> None:
     shape = shapes.get("score.weight")
     if shape is None:
-        problem = "its weights hold no 'score.weight', the head that turns a hidden state into a reward"
-        raise ModelError(describe(field, folder, problem, mend="Give a trained decoder reward model"))
+        others = sorted(name for name in shapes if name.startswith(("score.", "classifier", "classification_head")))
+        named = f" (but {others[0]})" if others else ""
+        problem = f"its weights hold no 'score.weight'{named}, the one layer that turns a hidden state into a reward"
+        mend = "Give a trained decoder reward model: encoders and heads of several layers are not supported"
+        raise ModelError(describe(field, folder, problem, mend=mend))
     if shape[0] != 1:
         problem = f"its head gives {shape[0]} numbers per conversation"
         raise ModelError(describe(field, folder, problem, allowed="one reward (num_labels = 1)"))
@@ -142,9 +212,11 @@ def _json(path: Path, field: str) -> dict[str, Any]:
     """Read one of a folder's JSON files, or nothing where it has none."""
     if not path.is_file():
         return {}
+    mend = "Download or save the model again"
     try:
         found = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        mend = "Download or save the model again"
         raise ModelError(describe(field, path, f"is not valid JSON ({error})", mend=mend)) from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        raise ModelError(describe(field, path, "is not a JSON object", mend=mend))
+    return found

@@ -14,7 +14,8 @@ from mt.config.engines import LogProbsConfig
 from mt.config.template import TemplateConfig
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
-from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
+from mt.engines.heads import output_head
+from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite
 from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
@@ -127,6 +128,8 @@ class _Policy:
         lengths = [len(row.response) for row in batch]
         where_R = predicting_positions([len(row.prompt) for row in batch], lengths, ids_BT.shape[1]).to(ids_BT.device)
         hidden_RD = hidden_BTD.flatten(0, 1)[where_R]
-        logps_R = token_logprobs(hidden_RD, self.head, ids_BT.flatten()[where_R + 1], vocabulary=self.head.out_features)
+        logps_R = token_logprobs(
+            hidden_RD, self.head.logits, ids_BT.flatten()[where_R + 1], vocabulary=self.head.vocabulary
+        )
         sums: list[float] = row_sums(logps_R, lengths).tolist()
         return sums

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import linear
 
 from mt.config.engines import TransformersScorer
 from mt.config.template import TemplateConfig
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
+from mt.engines.heads import read_rewards, reward_head
 from mt.engines.models import check_context, load_model
 from mt.engines.scoring.conversations import finite, fit_items
 from mt.engines.scoring.windows import ahead, pad_right, windows
@@ -57,14 +57,14 @@ class LocalScorer:
         """Return the rewards of token sequences that form one batch.
 
         The last token is found by length, never by its value; causal attention needs no mask for padding on the
-        right. The head multiplies in float32: a bfloat16 reward would tie responses that differ by 1%.
+        right.
         """
         ids_BT = pad_right(rows, self.chat.pad_id, self.model.device)
         hidden_BTD = self.model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
         last_B = torch.tensor([len(row) - 1 for row in rows], device=ids_BT.device)
         hidden_BD = hidden_BTD[torch.arange(len(rows), device=ids_BT.device), last_B]
-        rewards: list[float] = linear(hidden_BD.float(), self.model.score.weight.float())[:, 0].tolist()
-        return rewards
+        found: list[float] = read_rewards(reward_head(self.model), hidden_BD).tolist()
+        return found
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mt.engines.logprobs import output_head, row_sums, token_logprobs
+from mt.engines.heads import output_head
+from mt.engines.logprobs import row_sums, token_logprobs
 from mt.engines.training.batches import MicroBatch
 from mt.engines.training.task import TrainingTask
 from mt.objectives.batch import Losses, PairLogps, ResponseLogps
@@ -34,17 +35,16 @@ def answer_by_log_probability(model: Any) -> None:
     devices that call it unequally often, as their responses are long, would wait for each other forever.
     """
     head = output_head(model)
-    project = head.forward
 
     def head_forward(self: Any, hidden_RD: Tensor, targets_R: Tensor) -> Tensor:
-        return token_logprobs(hidden_RD, project, targets_R, vocabulary=self.out_features)
+        return token_logprobs(hidden_RD, head.logits, targets_R, vocabulary=head.vocabulary)
 
     def forward(self: Any, ids_ST: Tensor, positions_R: Tensor, targets_R: Tensor) -> Tensor:
         hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
-        logps_R: Tensor = head(hidden_STD.flatten(0, 1)[positions_R], targets_R)
+        logps_R: Tensor = head.module(hidden_STD.flatten(0, 1)[positions_R], targets_R)
         return logps_R
 
-    head.forward = MethodType(head_forward, head)
+    head.module.forward = MethodType(head_forward, head.module)
     model.forward = MethodType(forward, model)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mt.engines.models import check_model
+from mt.engines.models import check_model, load_weights
 from mt.engines.text import Chat
 from mt.engines.training.task import TrainingTask
 from mt.engines.training.zero import gathered, master, masters_apart
@@ -47,20 +47,10 @@ def start_is_rounded(task: TrainingTask) -> bool:
 
 
 def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-
     folder, reward = Path(task.model), task.kind == "reward"
     fresh_head = reward and not _is_classifier(folder)
     check_model(folder, "reward" if reward and not fresh_head else "policy")
-    loader: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
-    more = {"num_labels": 1} if reward else {}
-    try:
-        model = loader.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **more
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(describe("model", folder, f"cannot be loaded ({reason})")) from error
+    model = load_weights(folder, "reward" if reward else "policy", dtype, new_head=fresh_head)
     if fresh_head:
         _start_head(model, task.seed)
     switch_off_dropout(model)

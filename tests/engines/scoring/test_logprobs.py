@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mt.engines.generation import open_generator
-from mt.engines.logprobs import output_head, predicting_positions, row_sums, token_logprobs
+from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.scoring import logprobs
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.text import open_chat
@@ -150,10 +150,3 @@ def test_full_logits_never_exist_not_even_for_the_gradient() -> None:
 def test_positions_and_sums_by_hand() -> None:
     assert predicting_positions([2, 1], [2, 3], width=5).tolist() == [1, 2, 5, 6, 7]
     assert row_sums(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), [2, 3]).tolist() == [3.0, 12.0]
-
-
-def test_models_that_rescale_their_logits_are_refused(policy: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(policy)
-    model.config.final_logit_softcapping = 30.0
-    with pytest.raises(EngineError, match="final_logit_softcapping=30"):
-        output_head(model)

@@ -1,0 +1,115 @@
+"""Whether a model can serve, asked in seconds before anything is computed with it.
+
+The project reads a model's last hidden states, applies the output head to few of them, and pads rows on the right
+without a mask. That is right for a model whose own forward gives the same numbers, and whose states depend on
+earlier tokens only. Both are tried: on a narrow copy of the model before a run, and on the real weights at each load.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mt.engines.heads import output_head, read_rewards, reward_head
+from mt.engines.models import Kind, check_model, load_weights, transformers_errors, weight_shapes
+from mt.engines.shrink import shrink
+from mt.engines.weights import compare
+from mt.errors import ModelError, describe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_ROW = 12
+_TOLERANCE = {torch.float32: 1e-4}
+_HALF_TOLERANCE = 0.05
+"""Share of the largest number by which two ways may differ; in half precision they round differently."""
+_DECODER = "Use a decoder model that predicts each token from the ones before it"
+
+
+def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False) -> None:
+    """Refuse a folder whose weights do not fit its architecture, or whose outputs are not computed rightly here.
+
+    Reads headers and builds a narrow copy with random weights; seconds. An architecture that has no narrow copy is
+    tried with its own weights. Raises `ModelError` with one line.
+    """
+    from transformers import AutoConfig, GenerationConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder, field = Path(folder), f"{kind}.path"
+    check_model(folder, kind)
+    with transformers_errors(field, folder):
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        if (folder / "generation_config.json").is_file():
+            GenerationConfig.from_pretrained(str(folder), local_files_only=True)
+    model_class = _class_of(config, kind, field, folder)
+    if kind == "reward":
+        config.num_labels = 1
+    with transformers_errors(field, folder):
+        found = compare(model_class, config, weight_shapes(folder, field))
+    found.refuse(field, folder, allow_extra=allow_extra_weights)
+    model = shrink(model_class, config)
+    check_outputs(load_weights(folder, kind, torch.float32).eval() if model is None else model, kind, folder)
+
+
+@torch.inference_mode()
+def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
+    """Refuse a model whose outputs this project would not compute as the model itself does; one short row."""
+    field, name = f"{kind}.path", type(model).__name__
+    ids_1T = _row(model.config, model.device)
+    try:
+        own = model(input_ids=ids_1T, use_cache=False).logits[0].float()
+        hidden_TD = _hidden(model, ids_1T)
+        padded_TD = _hidden(model, torch.cat([ids_1T, ids_1T.flip(1)], dim=1))[:_ROW]
+        ours = _outputs(model, kind, hidden_TD)
+    except ModelError as error:
+        raise ModelError(describe(field, folder, f"is a {name}: {error}")) from error
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = f"is a {name}, which this project cannot read ({reason})"
+        raise ModelError(describe(field, folder, problem, mend=_DECODER)) from error
+    if not _close(padded_TD, hidden_TD, model.dtype):
+        problem = f"is a {name}, in which later tokens change what is computed of earlier ones"
+        raise ModelError(describe(field, folder, problem, mend=_DECODER))
+    if own.shape != ours.shape or not _close(ours, own, model.dtype):
+        what = "log-probabilities" if kind == "policy" else "rewards"
+        problem = f"is a {name}, whose {what} would not be those of its own outputs"
+        raise ModelError(describe(field, folder, problem, mend=_DECODER))
+
+
+def _class_of(config: Any, kind: Kind, field: str, folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    loader = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
+    found = loader._model_mapping.get(type(config), None)
+    if found is None:
+        what = "causal language" if kind == "policy" else "sequence-classification"
+        problem = f"transformers has no {what} model of the type {config.model_type}"
+        raise ModelError(describe(field, folder, problem))
+    return found[0] if isinstance(found, tuple) else found
+
+
+def _row(config: Any, device: torch.device) -> Tensor:
+    """Return a row of ordinary token ids: a reward model's own forward looks for its pad token."""
+    text = config.get_text_config()
+    special = {getattr(text, name, None) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    ordinary = [token for token in range(min(text.vocab_size, 4 * _ROW)) if token not in special]
+    return torch.tensor([(ordinary * _ROW)[-_ROW:]], device=device)
+
+
+def _hidden(model: Any, ids_1T: Tensor) -> Tensor:
+    hidden_TD: Tensor = model.base_model(input_ids=ids_1T, use_cache=False).last_hidden_state[0]
+    return hidden_TD
+
+
+def _outputs(model: Any, kind: Kind, hidden_TD: Tensor) -> Tensor:
+    if kind == "policy":
+        return output_head(model).logits(hidden_TD).float()
+    return read_rewards(reward_head(model), hidden_TD[-1:])
+
+
+def _close(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:
+    tolerance = _TOLERANCE.get(dtype, _HALF_TOLERANCE)
+    return bool(((found - wanted).abs().max() <= tolerance * wanted.abs().max()).item())
