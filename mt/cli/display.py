@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from mt.running.estimates import Estimates
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.work import Silent
 
 _PLAIN_SECONDS = 15.0  # between two lines of the same stage, where there is no terminal
@@ -39,6 +39,7 @@ class Display(Silent):
         self._began = self._said = 0.0
         self._fraction = 0.0
         self._stage_began = 0.0
+        self._inspecting = False
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -65,6 +66,12 @@ class Display(Silent):
             self.say(f"{len(missing)} stages to compute, {self._reused} reused{self._remaining_text()}")
         else:
             self.say(f"everything is there already: {self._reused} stages reused")
+
+    def inspecting(self, stage: Stage) -> None:
+        """Say once that models are being checked."""
+        if not self._inspecting and isinstance(stage, External):
+            self._inspecting = True
+            self.say("checking models …")
 
     def started(self, stage: Stage) -> None:
         """Show the stage that runs now."""

@@ -44,6 +44,8 @@ class PolicyConfig(RenderedModelConfig):
     """A local Hugging Face folder or a hub name; null takes the data's own base policy (the world's)."""
     revision: str | None
     """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    allow_extra_weights: Unkeyed[bool]
+    """Leave out weights of the folder that the model does not have, instead of refusing them."""
     reference: Literal["previous", "base"]
     """The reference of iteration t: the policy before it (our reading of §4), or the base policy."""
     training: TrainingConfig
@@ -59,6 +61,8 @@ class RewardConfig(RenderedModelConfig):
     """A local Hugging Face folder or a hub name; null takes the data's own base reward model (the world's)."""
     revision: str | None
     """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    allow_extra_weights: Unkeyed[bool]
+    """Leave out weights of the folder that the model does not have, instead of refusing them."""
     initial: Literal["base", "previous"]
     """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""
     labeler: Literal["current", "base"]

@@ -34,19 +34,16 @@ def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False
     Reads headers and builds a narrow copy with random weights; seconds. An architecture that has no narrow copy is
     tried with its own weights. Raises `ModelError` with one line.
     """
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import GenerationConfig
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     folder, field = Path(folder), f"{kind}.path"
-    check_model(folder, kind)
+    check_model(folder, kind, has_template=False)  # whoever renders looks for the template
+    model_class, config = read_architecture(folder, kind)
     with transformers_errors(field, folder):
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(str(folder), local_files_only=True)
-    model_class = _class_of(config, kind, field, folder)
-    if kind == "reward":
-        config.num_labels = 1
     with transformers_errors(field, folder):
         found = compare(model_class, config, weight_shapes(folder, field))
     found.refuse(field, folder, allow_extra=allow_extra_weights)
@@ -79,16 +76,22 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
         raise ModelError(describe(field, folder, problem, mend=_DECODER))
 
 
-def _class_of(config: Any, kind: Kind, field: str, folder: Path) -> Any:
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+def read_architecture(folder: Path, kind: Kind) -> tuple[Any, Any]:
+    """Return the class and the configuration with which transformers loads a folder."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    field = f"{kind}.path"
+    with transformers_errors(field, folder):
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    if kind == "reward":
+        config.num_labels = 1
     loader = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
     found = loader._model_mapping.get(type(config), None)
     if found is None:
         what = "causal language" if kind == "policy" else "sequence-classification"
         problem = f"transformers has no {what} model of the type {config.model_type}"
         raise ModelError(describe(field, folder, problem))
-    return found[0] if isinstance(found, tuple) else found
+    return found[0] if isinstance(found, tuple) else found, config
 
 
 def _row(config: Any, device: torch.device) -> Tensor:

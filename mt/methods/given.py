@@ -53,11 +53,14 @@ def named_model(
     `has_template` says that the folder has to bring its chat template: no setting names a file in its place.
     """
     folder = Path(name).expanduser()
+    allow_extra = (config.policy if kind == "policy" else config.reward).allow_extra_weights
     if folder.exists():
         check_model(folder, kind, has_template=has_template)  # first: hashing what is no model may take very long
-        return ModelFolder(folder_fingerprint(folder, Path(config.store)), folder.resolve(), kind, has_template)
+        fingerprint = folder_fingerprint(folder, Path(config.store))
+        return ModelFolder(fingerprint, folder.resolve(), kind, has_template, allow_extra)
     revision = check_name(kind, name, revision)
-    return HubModel(f"{name}@{revision}", snapshot_folder("model", name, revision), kind, has_template)
+    snapshot = snapshot_folder("model", name, revision)
+    return HubModel(f"{name}@{revision}", snapshot, kind, has_template, allow_extra)
 
 
 def named_file(config: RunConfig, name: str, field: str) -> External:

@@ -60,6 +60,10 @@ class Logger(Silent):
     def __init__(self, labels: dict[str, str]) -> None:
         self.labels = labels
 
+    def inspecting(self, stage: Stage) -> None:
+        """Log what takes seconds before the first stage."""
+        log.info("checking %s", stage.address)
+
     def started(self, stage: Stage) -> None:
         """Log the beginning."""
         log.info("computing %s (%s)", stage.address, self.labels.get(stage.key, ""))

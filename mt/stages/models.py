@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from mt.errors import ModelError
@@ -17,13 +19,19 @@ class ModelFolder(External):
     """What it is to serve as; keyed, so that a folder that is named as both is checked as both."""
     has_template: bool = True
     """Whether the folder has to bring its chat template: no setting names a file in its place."""
-    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "has_template"})
+    allow_extra_weights: bool = False
+    """Whether weights that the model does not have are left out; otherwise they are refused."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "has_template", "allow_extra_weights"})
 
     def check(self) -> None:
         """Refuse a folder that cannot serve, before any weight is loaded."""
         from mt.engines.models import check_model
 
         check_model(self.location, self.kind, has_template=self.has_template)
+
+    def inspect(self) -> None:
+        """Refuse weights that do not fit the architecture, and outputs that would not be the model's own."""
+        _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,3 +48,11 @@ class HubModel(ModelFolder):
             name, revision = self.fingerprint.split("@")
             fetch("model", name, revision, MODEL_FILES, self.kind)
             super().check()
+
+
+@cache
+def _inspected(folder: Path, kind: Literal["policy", "reward"], fingerprint: str, allow_extra_weights: bool) -> None:
+    """Inspect a model once a process, however many runs of a sweep read it."""
+    from mt.engines.inspection import inspect_model
+
+    inspect_model(folder, kind, allow_extra_weights=allow_extra_weights)

@@ -9,7 +9,8 @@ from mt.config.objective import ObjectiveConfig
 from mt.config.template import TemplateConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.objectives.registry import OBJECTIVES
-from mt.workflow.stage import Stage
+from mt.stages.models import ModelFolder
+from mt.workflow.stage import External, Stage
 from mt.workflow.work import TABLE, Work
 
 
@@ -34,6 +35,10 @@ class TrainPolicy(Stage):
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
         _check(self.trainer, self.training)
+
+    def inspect(self) -> None:
+        """Refuse adapters that the model cannot have."""
+        _inspect(self.policy, self.training)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -72,6 +77,10 @@ class TrainReward(Stage):
         """Refuse a trainer that cannot train so here."""
         _check(self.trainer, self.training)
 
+    def inspect(self) -> None:
+        """Refuse adapters that the model cannot have."""
+        _inspect(self.initial, self.training)
+
     def run(self, work: Work) -> None:
         """Train into the output folder."""
         _train(
@@ -106,6 +115,10 @@ class SupervisedFinetune(Stage):
         """Refuse a trainer that cannot train so here."""
         _check(self.trainer, self.training)
 
+    def inspect(self) -> None:
+        """Refuse adapters that the model cannot have."""
+        _inspect(self.policy, self.training)
+
     def run(self, work: Work) -> None:
         """Train into the output folder."""
         _train(
@@ -125,6 +138,20 @@ def _check(trainer: TrainerConfig, training: TrainingConfig) -> None:
     from mt.engines.training.task import check_trainer
 
     check_trainer(trainer, training)
+
+
+def _inspect(model: Stage, training: TrainingConfig) -> None:
+    """Look at the folder from which the training of a model began, however many trainings ago."""
+    while not isinstance(model, External):
+        earlier = getattr(model, "policy", None) or getattr(model, "initial", None)
+        if earlier is None:
+            return
+        model = earlier
+    if training.lora is not None and isinstance(model, ModelFolder):
+        from mt.engines.lora_targets import check_folder_targets
+
+        field = f"{model.kind}.training.lora.targets"
+        check_folder_targets(model.location, model.kind, training.lora.targets, field)
 
 
 def _train(work: Work, **task: Any) -> None:

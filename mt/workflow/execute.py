@@ -24,6 +24,7 @@ def execute(plan: Plan, store: Store, observer: Observer) -> None:
     missing = plan.missing(store)
     observer.planned(plan.order, missing, dict(plan.labels))
     _verify_reused(plan, missing, store, observer)
+    _inspect(plan, missing, observer)
     for stage in missing:
         compute(stage, store, observer)
 
@@ -86,6 +87,16 @@ def _verify_reused(plan: Plan, missing: list[Stage], store: Store, observer: Obs
     if other:
         listed = ", ".join(f"{name} {version}" for name, version in sorted(other.items()))
         observer.note(None, f"some reused artifacts were made with other versions: {listed}")
+
+
+def _inspect(plan: Plan, missing: list[Stage], observer: Observer) -> None:
+    """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first."""
+    read = {one.key for stage in missing for one in stage.inputs() if isinstance(one, External)}
+    asked = read | {stage.key for stage in missing}
+    for stage in plan.order:
+        if stage.key in asked and type(stage).inspect is not Stage.inspect:
+            observer.inspecting(stage)
+            stage.inspect()
 
 
 def _other_packages(artifact: Artifact) -> dict[str, str]:

@@ -66,6 +66,11 @@ class Stage(Keyed):
     def check(self) -> None:
         """Raise one clear error where the stage cannot succeed; asked before anything runs, so only of cheap facts."""
 
+    def inspect(self) -> None:
+        """Raise one clear error where the stage cannot succeed; asked once when a process starts to compute, before
+        the first stage, so of facts that cost seconds.
+        """
+
     def run(self, work: Work) -> None:
         """Compute the output into `work.folder`; heavy imports belong inside."""
         raise NotImplementedError(f"{type(self).__name__} has no run()")

@@ -25,6 +25,9 @@ class Observer(Protocol):
     def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
         """Execution is about to begin."""
 
+    def inspecting(self, stage: Stage) -> None:
+        """Seconds are spent to see whether a stage can succeed, or what it reads can serve."""
+
     def started(self, stage: Stage) -> None:
         """A stage begins to compute."""
 
@@ -51,6 +54,9 @@ class Silent:
     """An observer that does nothing; others override what they care about."""
 
     def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+        """Ignore."""
+
+    def inspecting(self, stage: Stage) -> None:
         """Ignore."""
 
     def started(self, stage: Stage) -> None:

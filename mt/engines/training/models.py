@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mt.engines.lora_targets import ALL_LINEAR, check_targets
 from mt.engines.models import check_model, load_weights
 from mt.engines.text import Chat
 from mt.engines.training.task import TrainingTask
 from mt.engines.training.zero import gathered, master, masters_apart
-from mt.errors import ConfigError, ModelError, describe
+from mt.errors import ModelError, describe
 
 HEAD = "score"
-ALL_LINEAR = "all-linear"
 
 
 def load_for_training(task: TrainingTask) -> Any:
@@ -91,7 +91,7 @@ def adapt(model: Any, task: TrainingTask) -> None:
     """Freeze the model and put trainable adapters beside its linear layers, in place; a reward head stays trainable.
 
     The adapters start by the task's seed; at the start they change nothing.
-    Raises `ConfigError` where the model has no such layers.
+    Raises `ConfigError` where the model has no such layers, or where another layer shares their weights.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -103,15 +103,10 @@ def adapt(model: Any, task: TrainingTask) -> None:
     head = getattr(model, HEAD, None) if task.kind == "reward" else None
     if head is not None:
         adapters.exclude_modules = [HEAD]
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(task.seed)
-            inject_adapter_in_model(adapters, model)
-    except ValueError as error:
-        linear = sorted({n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)})
-        problem = "the model has no such layers"
-        value = ", ".join(config.targets)
-        raise ConfigError(describe("lora.targets", value, problem, allowed=", ".join([ALL_LINEAR, *linear]))) from error
+    check_targets(model, config.targets)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        inject_adapter_in_model(adapters, model)
     if head is not None:
         head.requires_grad_(True)
 
