@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mt.engines.devices import release
@@ -14,23 +14,37 @@ T = TypeVar("T")
 _CPU_ALLOCATOR = ("DefaultCPUAllocator", "can't allocate memory")
 
 
-def token_batches(lengths: Sequence[int], budget: int, rows: Iterable[int] | None = None) -> list[list[int]]:
+def token_batches(
+    lengths: Sequence[int],
+    budget: int,
+    rows: Iterable[int] | None = None,
+    regimes: Sequence[Hashable] | None = None,
+) -> list[list[int]]:
     """Return the rows (all of them by default) in batches whose padded size keeps within `budget` tokens.
 
     Rows are sorted by length, longest first, so that the largest batch meets a lack of memory at once; equal
-    lengths keep their order. A row longer than the budget forms a batch of its own.
+    lengths keep their order. A row longer than the budget forms a batch of its own. Rows of different `regimes`
+    never share a batch.
     """
+    open_batches: dict[Hashable, list[int]] = {}
     batches: list[list[int]] = []
     for row in sorted(range(len(lengths)) if rows is None else rows, key=lambda row: -lengths[row]):
-        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= budget:
-            batches[-1].append(row)
+        regime = regimes[row] if regimes is not None else None
+        batch = open_batches.get(regime)
+        if batch is not None and lengths[batch[0]] * (len(batch) + 1) <= budget:
+            batch.append(row)
         else:
-            batches.append([row])
+            open_batches[regime] = [row]
+            batches.append(open_batches[regime])
     return batches
 
 
 def run_halving(
-    batches: list[list[int]], lengths: Sequence[int], compute: Callable[[list[int]], T], field: str
+    batches: list[list[int]],
+    lengths: Sequence[int],
+    compute: Callable[[list[int]], T],
+    field: str,
+    regimes: Sequence[Hashable] | None = None,
 ) -> Iterator[tuple[list[int], T]]:
     """Yield (batch, compute(batch)); where memory does not suffice, go on with batches of half the tokens.
 
@@ -48,7 +62,7 @@ def run_halving(
             continue
         release()  # only now: the error's traceback held the tensors of the failed batch
         half = max(lengths[row] for row in batch) * len(batch) // 2
-        waiting = deque(token_batches(lengths, half, [row for rest in (batch, *waiting) for row in rest]))
+        waiting = deque(token_batches(lengths, half, [row for rest in (batch, *waiting) for row in rest], regimes))
 
 
 def _refuse(error: RuntimeError, lengths: Sequence[int], field: str) -> None:

@@ -9,8 +9,9 @@ from mt.config.objective import ObjectiveConfig
 from mt.config.template import TemplateConfig
 from mt.config.training import TrainerConfig, TrainingConfig
 from mt.objectives.registry import OBJECTIVES
+from mt.stages.lineage import start_of
 from mt.stages.models import ModelFolder
-from mt.workflow.stage import External, Stage
+from mt.workflow.stage import Stage
 from mt.workflow.work import TABLE, Work
 
 
@@ -142,16 +143,12 @@ def _check(trainer: TrainerConfig, training: TrainingConfig) -> None:
 
 def _inspect(model: Stage, training: TrainingConfig) -> None:
     """Look at the folder from which the training of a model began, however many trainings ago."""
-    while not isinstance(model, External):
-        earlier = getattr(model, "policy", None) or getattr(model, "initial", None)
-        if earlier is None:
-            return
-        model = earlier
-    if training.lora is not None and isinstance(model, ModelFolder):
+    start = start_of(model)
+    if training.lora is not None and isinstance(start, ModelFolder):
         from mt.engines.lora_targets import check_folder_targets
 
-        field = f"{model.kind}.training.lora.targets"
-        check_folder_targets(model.location, model.kind, training.lora.targets, field)
+        field = f"{start.kind}.training.lora.targets"
+        check_folder_targets(start.location, start.kind, training.lora.targets, field)
 
 
 def _train(work: Work, **task: Any) -> None:

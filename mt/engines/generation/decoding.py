@@ -71,7 +71,7 @@ class Batch:
         rooms = [row.room for row in self.ready for _ in range(self.copies)]
         sums = self.logprob_R.tolist() if self.decoding.temperature > 0 else [None] * len(rooms)
         drawn = zip(self.tokens_RS.tolist(), rooms, sums, strict=True)
-        return [Drawn(*_cut(ids[:room], stop), logprob) for ids, room, logprob in drawn]
+        return [Drawn(*cut(ids[:room], stop), logprob) for ids, room, logprob in drawn]
 
     def _read_prompts(self, pad_id: int) -> Tensor:
         """Pass the prompts (N rows, padded on the left) and repeat what is kept of them K times."""
@@ -115,7 +115,7 @@ class Batch:
         return logits_RV
 
 
-def _cut(ids: list[int], stop: Sequence[int]) -> tuple[list[int], bool]:
+def cut(ids: list[int], stop: Sequence[int]) -> tuple[list[int], bool]:
     """Return the ids up to and including the first end token, and whether there is one."""
     end = next((index for index, token in enumerate(ids) if token in stop or token < 0), len(ids))
     finished = end < len(ids) and ids[end] >= 0

@@ -17,6 +17,7 @@ from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.heads import output_head
 from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
+from mt.engines.rotary import batch_regime
 from mt.engines.scoring.conversations import finite
 from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
 from mt.engines.text import Fitted, Truncation, fit_response, open_chat
@@ -116,8 +117,9 @@ class _Policy:
         def compute(batch: list[int]) -> list[float]:
             return self.sums([kept[index] for index in batch])
 
-        batches = token_batches(lengths, self.config.batch_tokens, kept)
-        for batch, sums in run_halving(batches, lengths, compute, "batch_tokens"):
+        regimes = [batch_regime(self.model.config, length) for length in lengths]
+        batches = token_batches(lengths, self.config.batch_tokens, kept, regimes)
+        for batch, sums in run_halving(batches, lengths, compute, "batch_tokens", regimes):
             yield from ((i, value, len(kept[i].response)) for i, value in zip(batch, sums, strict=True))
 
     @torch.inference_mode()

@@ -15,6 +15,7 @@ from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.heads import read_rewards, reward_head
 from mt.engines.models import check_context, load_model
+from mt.engines.rotary import batch_regime
 from mt.engines.scoring.conversations import finite, fit_items
 from mt.engines.scoring.windows import ahead, pad_right, windows
 from mt.engines.text import open_chat
@@ -38,13 +39,14 @@ class LocalScorer:
         """Yield (index, reward) batch by batch, the longest conversations of each window first."""
         for window, rows in ahead(self._rows(items)):
             lengths = [len(row) for row in rows]
-            batches = token_batches(lengths, self.config.batch_tokens)
+            regimes = [batch_regime(self.model.config, length) for length in lengths]
+            batches = token_batches(lengths, self.config.batch_tokens, regimes=regimes)
             missing = [batch for batch in batches if any(window[i] not in skip for i in batch)]
 
             def compute(batch: list[int], rows: list[list[int]] = rows) -> list[float]:
                 return self.rewards([rows[i] for i in batch])
 
-            for batch, rewards in run_halving(missing, lengths, compute, "scorer.batch_tokens"):
+            for batch, rewards in run_halving(missing, lengths, compute, "scorer.batch_tokens", regimes):
                 scored = ((window[i], value) for i, value in zip(batch, rewards, strict=True))
                 yield from ((index, finite(index, value)) for index, value in scored if index not in skip)
 

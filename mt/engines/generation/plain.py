@@ -1,0 +1,72 @@
+"""Decoding for every other family: the model's own cache and its own loop, one prompt pass for each response.
+
+Recurrent states and convolutions (Mamba, linear attention) read padding like any token, and cannot be repeated or
+thinned out as keys and values can. So rows of one batch have prompts of one length, without padding, and stay to
+the end. Draws are those of the other loop: a row's response depends on no other row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from mt.config.engines import DecodingConfig
+from mt.engines.generation.decoding import Drawn, cut
+from mt.engines.generation.prompts import Ready
+from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
+
+
+@torch.inference_mode()
+def decode_plainly(
+    model: Any,
+    ready: Sequence[Ready],
+    decoding: DecodingConfig,
+    seed: int,
+    copies: int,
+    stop: Sequence[int],
+    pad_id: int,
+) -> list[Drawn]:
+    """Return what was drawn for `copies` responses of each prompt, in order; all prompts have one length."""
+    room = max(row.room for row in ready)
+    keys = [stream_key(seed, row.prompt.prompt_id, sample) for row in ready for sample in range(copies)]
+    rows = [row.ids for row in ready for _ in range(copies)]
+    ids_RP = torch.tensor(rows, device=model.device)
+    drawing = _Drawing(torch.tensor(keys, device=model.device), ids_RP.shape[1], decoding, stop)
+    settings = GenerationConfig(
+        do_sample=False, max_new_tokens=room, eos_token_id=list(stop), pad_token_id=pad_id, use_cache=True
+    )
+    before, model.generation_config = model.generation_config, settings  # nothing of the folder's own settings
+    try:
+        out_RT = model.generate(
+            input_ids=ids_RP,
+            attention_mask=torch.ones_like(ids_RP),
+            generation_config=settings,
+            logits_processor=LogitsProcessorList([drawing]),
+        )
+    finally:
+        model.generation_config = before
+    rooms = [row.room for row in ready for _ in range(copies)]
+    sums = drawing.logprob_R.tolist() if decoding.temperature > 0 else [None] * len(rooms)
+    drawn = zip(out_RT[:, ids_RP.shape[1] :].tolist(), rooms, sums, strict=True)
+    return [Drawn(*cut(ids[:length], stop), logprob) for ids, length, logprob in drawn]
+
+
+class _Drawing(LogitsProcessor):
+    """Draws each row's token, and leaves the loop no other."""
+
+    def __init__(self, keys_R: Tensor, prompt_length: int, decoding: DecodingConfig, stop: Sequence[int]):
+        self.keys_R, self.prompt_length, self.decoding = keys_R, prompt_length, decoding
+        self.stop_E = torch.tensor(list(stop), device=keys_R.device)
+        self.logprob_R = torch.zeros(len(keys_R), dtype=torch.float64, device=keys_R.device)
+
+    def __call__(self, ids_RT: Tensor, logits_RV: Tensor) -> Tensor:
+        step = ids_RT.shape[1] - self.prompt_length
+        ids_R = draw(logits_RV, self.keys_R, step, self.decoding.temperature, self.decoding.top_p)
+        if self.decoding.temperature > 0:
+            alive_R = ~torch.isin(ids_RT[:, self.prompt_length :], self.stop_E).any(1)
+            self.logprob_R += raw_logprobs(logits_RV, ids_R).where(alive_R, 0.0)
+        return torch.full_like(logits_RV, -torch.inf).scatter(1, ids_R[:, None], 0.0)
