@@ -57,10 +57,11 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
     field, name = f"{kind}.path", type(model).__name__
     ids_1T = _row(model.config, model.device)
     try:
+        head: Any = output_head(model) if kind == "policy" else reward_head(model)
         own = model(input_ids=ids_1T, use_cache=False).logits[0].float()
         hidden_TD = _hidden(model, ids_1T)
         padded_TD = _hidden(model, torch.cat([ids_1T, ids_1T.flip(1)], dim=1))[:_ROW]
-        ours = _outputs(model, kind, hidden_TD)
+        ours = head.logits(hidden_TD).float() if kind == "policy" else read_rewards(head, hidden_TD[-1:])
     except ModelError as error:
         raise ModelError(describe(field, folder, f"is a {name}: {error}")) from error
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
@@ -97,7 +98,8 @@ def read_architecture(folder: Path, kind: Kind) -> tuple[Any, Any]:
 def _row(config: Any, device: torch.device) -> Tensor:
     """Return a row of ordinary token ids: a reward model's own forward looks for its pad token."""
     text = config.get_text_config()
-    special = {getattr(text, name, None) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    named = [getattr(text, name, None) for name in ("pad_token_id", "bos_token_id", "eos_token_id")]
+    special = {token for one in named for token in (one if isinstance(one, list) else [one])}
     ordinary = [token for token in range(min(text.vocab_size, 4 * _ROW)) if token not in special]
     return torch.tensor([(ordinary * _ROW)[-_ROW:]], device=device)
 
@@ -105,12 +107,6 @@ def _row(config: Any, device: torch.device) -> Tensor:
 def _hidden(model: Any, ids_1T: Tensor) -> Tensor:
     hidden_TD: Tensor = model.base_model(input_ids=ids_1T, use_cache=False).last_hidden_state[0]
     return hidden_TD
-
-
-def _outputs(model: Any, kind: Kind, hidden_TD: Tensor) -> Tensor:
-    if kind == "policy":
-        return output_head(model).logits(hidden_TD).float()
-    return read_rewards(reward_head(model), hidden_TD[-1:])
 
 
 def _close(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:

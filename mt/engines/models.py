@@ -34,10 +34,10 @@ def check_model(folder: Path, kind: Kind, *, has_template: bool = True) -> None:
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "no such folder"
         raise ModelError(describe(field, folder, problem, mend="Give a Hugging Face model folder"))
-    _check_architecture(folder, kind, field)
+    name = _check_architecture(folder, kind, field)
     shapes = weight_shapes(folder, field)
     if kind == "reward":
-        _check_reward_head(folder, shapes, field)
+        _check_reward_head(folder, name, shapes, field)
     _check_tokenizer(folder, field, has_template)
 
 
@@ -109,7 +109,8 @@ def transformers_errors(field: str, folder: Path) -> Iterator[None]:
         raise ModelError(describe(field, folder, f"cannot be loaded ({reason})")) from error
 
 
-def _check_architecture(folder: Path, kind: Kind, field: str) -> None:
+def _check_architecture(folder: Path, kind: Kind, field: str) -> str:
+    """Return the name of the model's class."""
     if not (folder / "config.json").is_file():
         adapter = (folder / "adapter_config.json").is_file()
         problem = "holds an adapter, not a model" if adapter else "has no config.json"
@@ -132,6 +133,7 @@ def _check_architecture(folder: Path, kind: Kind, field: str) -> None:
         problem = "its weights are quantised (quantization_config), and such weights cannot be trained"
         mend = "Give the folder that it was quantised from, or save a dequantised copy"
         raise ModelError(describe(field, folder, problem, mend=mend))
+    return names[0] if names else "model"
 
 
 def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
@@ -184,12 +186,12 @@ def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
     return shapes
 
 
-def _check_reward_head(folder: Path, shapes: dict[str, list[int]], field: str) -> None:
+def _check_reward_head(folder: Path, name: str, shapes: dict[str, list[int]], field: str) -> None:
     shape = shapes.get("score.weight")
     if shape is None:
-        others = sorted(name for name in shapes if name.startswith(("score.", "classifier", "classification_head")))
-        named = f" (but {others[0]})" if others else ""
-        problem = f"its weights hold no 'score.weight'{named}, the one layer that turns a hidden state into a reward"
+        others = sorted(one for one in shapes if one.startswith(("score.", "classifier", "classification_head")))
+        instead = f" (but {others[0]})" if others else ""
+        problem = f"is a {name} whose weights hold no 'score.weight'{instead}, one layer from hidden state to reward"
         mend = "Give a trained decoder reward model: encoders and heads of several layers are not supported"
         raise ModelError(describe(field, folder, problem, mend=mend))
     if shape[0] != 1:

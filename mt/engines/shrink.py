@@ -17,6 +17,7 @@ _NOT_WIDTHS = re.compile(r"vocab|kernel|window|chunk|patch|num_|_layers|scal")
 _ANY_WIDTH = re.compile(r"intermediate|ffn|inner")
 """Widths that need no common divisor with the others."""
 _DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks")
+_COMPUTED = ("layer_types", "layers_block_type")
 _DIVISORS = (32, 16, 8, 4, 2, 1)
 _VOCABULARY = 64
 _SPANS = re.compile(r"(^|_)(window|chunk)(_size)?$")
@@ -62,19 +63,39 @@ def _narrow(config: Any, divisor: int, kept: Sequence[int] | None) -> Any:
     for name, value in _settings(config):
         if kept is not None and name in _DEPTHS:
             setattr(narrow, name, len(kept))
-        elif kept is not None and _per_layer(config, value):
-            setattr(narrow, name, [value[layer] for layer in kept])
-        elif type(value) is int and _SPANS.search(name):
-            setattr(narrow, name, min(value, _SPAN))
-        elif name.startswith("vocab_size"):
-            setattr(narrow, name, _VOCABULARY)
-        elif type(value) is int and _EXPERTS.search(name):
-            setattr(narrow, name, min(value, _MOST_EXPERTS))
-        elif name.endswith("_token_id"):
-            setattr(narrow, name, _inside(value))
-        elif type(value) is int and _WIDTHS.search(name) and not _NOT_WIDTHS.search(name):
-            setattr(narrow, name, _divided(name, value, divisor))
+            continue
+        if kept is not None and _per_layer(config, value):
+            value = [value[layer] for layer in kept]
+        setattr(narrow, name, _narrow_value(name, value, divisor))
     return narrow
+
+
+def _narrow_value(name: str, value: Any, divisor: int) -> Any:
+    """Return one setting of the narrow copy; scalings and whatever else is no size stay as they are."""
+    if name == "rope_parameters":
+        return _narrow_rotary(value, divisor)
+    if name.endswith("_token_id"):
+        return _inside(value)
+    if isinstance(value, list):
+        return [_narrow_value(name, one, divisor) for one in value]
+    if type(value) is not int:
+        return value
+    if name.startswith("vocab_size"):
+        return _VOCABULARY
+    if name == "first_k_dense_replace":
+        return min(value, 1)  # dense layers before those with experts
+    if _EXPERTS.search(name):
+        return min(value, _MOST_EXPERTS)
+    if _SPANS.search(name):
+        return min(value, _SPAN)
+    return _divided(name, value, divisor) if _WIDTHS.search(name) and not _NOT_WIDTHS.search(name) else value
+
+
+def _narrow_rotary(parameters: Any, divisor: int) -> Any:
+    """Return rotary settings for narrower heads: longrope has a factor for each frequency."""
+    if isinstance(parameters, dict):
+        return {name: _narrow_rotary(value, divisor) for name, value in parameters.items()}
+    return parameters[: max(1, len(parameters) // divisor)] if isinstance(parameters, list) else parameters
 
 
 def _settings(config: Any) -> Iterator[tuple[str, Any]]:
@@ -85,6 +106,10 @@ def _settings(config: Any) -> Iterator[tuple[str, Any]]:
 def _layers(config: Any) -> list[int]:
     """Return the layers to keep: the first of each kind, and further ones until there are two."""
     depth = _depth(config)
+    for name in _COMPUTED:
+        kinds: Any = getattr(config, name, None)
+        if name not in vars(config) and _per_layer(config, kinds):  # a formula says which is which
+            return list(range(min(depth, max(2, *(list(kinds).index(kind) + 1 for kind in kinds)))))
     columns = [value for _, value in _settings(config) if _per_layer(config, value)]
     columns = [column for column in columns if len(set(map(repr, column))) < depth]  # the others number the layers
     first: dict[str, int] = {}
