@@ -21,11 +21,11 @@ def normalise_generation(model: Any) -> None:
     for name, value in misplaced.items():
         if getattr(generation, name, None) is None:
             setattr(generation, name, value)
-    before = _complaints(generation)
-    if generation.temperature != 0 and not generation.do_sample:  # 0 is other libraries' word for greedy decoding
+    complaints, mode = _complaints(generation), generation.do_sample
+    if complaints and generation.temperature != 0:  # 0 is other libraries' word for greedy decoding
         generation.do_sample = True
-        if _complaints(generation) == before:  # they are not about sampling
-            generation.do_sample = False
+        if _complaints(generation) == complaints:  # they are not about sampling
+            generation.do_sample = mode
     for name in _complaints(generation):  # values without effect in that mode
         setattr(generation, name, None)
 

@@ -15,13 +15,14 @@ import torch
 from mt.engines.heads import output_head, read_rewards, reward_head
 from mt.engines.models import Kind, check_model, load_weights, transformers_errors, weight_shapes
 from mt.engines.shrink import shrink
-from mt.engines.weights import compare
+from mt.engines.weights import SAVE_AGAIN, compare
 from mt.errors import ModelError, describe
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ROW = 12
+_ROW, _SAME = 12, 8
+"""Tokens of the row that is tried, and how many stay as they are where the rest is replaced."""
 _TOLERANCE = {torch.float32: 1e-4}
 _HALF_TOLERANCE = 0.05
 """Share of the largest number by which two ways may differ; in half precision they round differently."""
@@ -44,8 +45,11 @@ def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False
     with transformers_errors(field, folder):
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(str(folder), local_files_only=True)
-    with transformers_errors(field, folder):
+    try:
         found = compare(model_class, config, weight_shapes(folder, field))
+    except RuntimeError as error:
+        problem = "its weights cannot be merged into the model's: some parts (of experts?) are missing or misshapen"
+        raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN)) from error
     found.refuse(field, folder, allow_extra=allow_extra_weights)
     model = shrink(model_class, config)
     check_outputs(load_weights(folder, kind, torch.float32).eval() if model is None else model, kind, folder)
@@ -60,7 +64,7 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
         head: Any = output_head(model) if kind == "policy" else reward_head(model)
         own = model(input_ids=ids_1T, use_cache=False).logits[0].float()
         hidden_TD = _hidden(model, ids_1T)
-        padded_TD = _hidden(model, torch.cat([ids_1T, ids_1T.flip(1)], dim=1))[:_ROW]
+        otherwise_TD = _hidden(model, torch.cat([ids_1T[:, :_SAME], ids_1T[:, : _ROW - _SAME]], dim=1))
         ours = head.logits(hidden_TD).float() if kind == "policy" else read_rewards(head, hidden_TD[-1:])
     except ModelError as error:
         raise ModelError(describe(field, folder, f"is a {name}: {error}")) from error
@@ -68,7 +72,7 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         problem = f"is a {name}, which this project cannot read ({reason})"
         raise ModelError(describe(field, folder, problem, mend=_DECODER)) from error
-    if not _close(padded_TD, hidden_TD, model.dtype):
+    if not _close(otherwise_TD[:_SAME], hidden_TD[:_SAME], model.dtype):
         problem = f"is a {name}, in which later tokens change what is computed of earlier ones"
         raise ModelError(describe(field, folder, problem, mend=_DECODER))
     if own.shape != ours.shape or not _close(ours, own, model.dtype):

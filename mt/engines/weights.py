@@ -10,7 +10,7 @@ from typing import Any
 from mt.errors import ModelError, describe
 
 _NAMED = 3
-_SAVE_AGAIN = "Download it again, or save the whole model with save_pretrained"
+SAVE_AGAIN = "Download it again, or save the whole model with save_pretrained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Found:
         """Raise `ModelError` where weights are missing, of another shape, or superfluous and not allowed to be."""
         if self.missing:
             problem = f"its files lack {len(self.missing)} of the model's weights ({_some(self.missing)})"
-            raise ModelError(describe(field, folder, problem, mend=_SAVE_AGAIN))
+            raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN))
         if self.mismatched:
             problem = f"{len(self.mismatched)} weights have another shape than config.json says"
-            raise ModelError(describe(field, folder, f"{problem} ({_some(self.mismatched)})", mend=_SAVE_AGAIN))
+            raise ModelError(describe(field, folder, f"{problem} ({_some(self.mismatched)})", mend=SAVE_AGAIN))
         if self.unexpected and not allow_extra:
             setting = f"{field.rpartition('.')[0]}.allow_extra_weights=true"
             problem = f"its files hold {len(self.unexpected)} weights that the model does not have"

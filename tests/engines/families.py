@@ -38,9 +38,9 @@ LONG_ROPE: dict[str, Any] = {
     "rope_theta": 10000.0,
     "short_factor": [1.0] * 4,
     "long_factor": [4.0, 3.0, 2.0, 1.5],
-    "original_max_position_embeddings": 16,
     "partial_rotary_factor": 1.0,
 }
+LONG: dict[str, Any] = {"rope_parameters": LONG_ROPE, "original_max_position_embeddings": 16}
 MAKERS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("Llama", {}),
     "mistral": ("Mistral", {"sliding_window": 4}),
@@ -50,7 +50,7 @@ MAKERS: dict[str, tuple[str, dict[str, Any]]] = {
     "nanochat": ("NanoChat", {"final_logit_softcapping": 2.0}),
     "phi": ("Phi", {}),  # its output layer has a bias
     "mixtral": ("Mixtral", {"num_local_experts": 4}),
-    "phi3": ("Phi3", {"rope_parameters": LONG_ROPE}),
+    "phi3": ("Phi3", LONG),
     "falcon_h1": ("FalconH1", {**MAMBA, "mamba_d_ssm": 64, "lm_head_multiplier": 0.25, "embedding_multiplier": 2.0}),
     "recurrent_gemma": (
         "RecurrentGemma",

@@ -16,7 +16,7 @@ from mt.engines.inspection import check_outputs, inspect_model
 from mt.engines.models import load_model
 from mt.engines.shrink import shrink
 from mt.errors import ModelError
-from tests.engines.families import COMMON, MAKERS, family, family_folder
+from tests.engines.families import MAKERS, family_folder
 from tests.engines.tiny import tiny_config, tiny_policy, tiny_reward, tiny_tokenizer
 
 FILE = "model.safetensors"
@@ -67,7 +67,9 @@ def test_one_missing_expert_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_shape_are_refused_with_both_shapes(tmp_path: Path) -> None:
     folder = tiny_policy(tmp_path)
     stored(folder, extra={"model.norm.weight": torch.ones(15)})
-    assert "1 weights have another shape than config.json says (model.norm.weight [15] instead of [16])" in reading(folder)
+    assert "1 weights have another shape than config.json says (model.norm.weight [15] instead of [16])" in reading(
+        folder
+    )
 
 
 def test_extra_weights_are_refused_unless_they_are_allowed(tmp_path: Path) -> None:
@@ -93,7 +95,9 @@ def test_sharded_folders_and_old_names_pass(tmp_path: Path) -> None:
     inspect_model(tmp_path / "sharded", "policy")
     folder = tiny_policy(tmp_path / "old")
     weights = load_file(folder / FILE)
-    save_file({name.removeprefix("model."): tensor for name, tensor in weights.items()}, folder / FILE, {"format": "pt"})
+    save_file(
+        {name.removeprefix("model."): tensor for name, tensor in weights.items()}, folder / FILE, {"format": "pt"}
+    )
     inspect_model(folder, "policy")
 
 
@@ -137,7 +141,7 @@ def test_encoder_reward_models_are_refused_by_name(tmp_path: Path) -> None:
 
 def test_an_output_head_inside_another_layer_is_refused(tmp_path: Path) -> None:
     config = transformers.BertConfig(vocab_size=64, hidden_size=16, num_attention_heads=2, is_decoder=True)
-    with pytest.raises(ModelError, match="BertLMHeadModel: .*no output layer beside its body"):
+    with pytest.raises(ModelError, match=r"BertLMHeadModel: .*no output layer beside its body"):
         check_outputs(transformers.BertLMHeadModel(config).eval(), "policy", tmp_path)
 
 
@@ -163,7 +167,10 @@ def test_a_generation_config_that_cannot_be_loaded_is_refused(tmp_path: Path) ->
 
 
 SIZES = {
-    "smollm2": ("Llama", {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads": 9, "vocab_size": 49152}),
+    "smollm2": (
+        "Llama",
+        {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads": 9},
+    ),
     "qwen3_moe": ("Qwen3Moe", {"hidden_size": 2048, "num_experts": 128, "num_hidden_layers": 48}),
     "gemma2": ("Gemma2", {"hidden_size": 3584, "head_dim": 256, "num_hidden_layers": 42}),
     "granite_hybrid": (
@@ -188,9 +195,7 @@ def test_a_narrow_copy_keeps_scalings_and_kinds_of_layers(name: str) -> None:
     assert model.config.num_hidden_layers >= 2
     kinds = getattr(config, "layer_types", None) or []
     assert set(getattr(model.config, "layer_types", None) or []) == set(kinds)
-    scalings = [key for key in config.to_dict() if any(word in key for word in ("scal", "multiplier", "softcap", "eps"))]
+    scalings = [
+        key for key in config.to_dict() if any(word in key for word in ("scal", "multiplier", "softcap", "eps"))
+    ]
     assert scalings and all(getattr(model.config, key) == getattr(config, key) for key in scalings)
-
-
-def test_common_settings_are_used() -> None:
-    assert family("llama").config.hidden_size == COMMON["hidden_size"]

@@ -155,3 +155,65 @@ def test_the_context_bounds_the_length(folders: dict[str, Path]) -> None:
     check_context(folders["policy"], 128, "sampling.max_length")
     with pytest.raises(ModelError, match=r"sampling\.max_length=129: longer than the context.*at most 128"):
         check_context(folders["policy"], 129, "sampling.max_length")
+
+
+def a_list(folder: Path) -> None:
+    (folder / "config.json").write_text("[]")
+
+
+def numbered_architecture(folder: Path) -> None:
+    edit(folder / "config.json", architectures=[5])
+
+
+def one_architecture(folder: Path) -> None:
+    edit(folder / "config.json", architectures="LlamaForCausalLM")
+
+
+def empty_index(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": null}')
+
+
+def quantised(folder: Path) -> None:
+    edit(folder / "config.json", quantization_config={"quant_method": "awq"})
+
+
+def gguf(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-Q4_K_M.gguf")
+
+
+def wrapped(folder: Path) -> None:
+    edit(folder / "config.json", text_config={"hidden_size": 8})
+
+
+def wrapped_by_name(folder: Path) -> None:
+    edit(folder / "config.json", architectures=["Gemma3ForConditionalGeneration"], text_config={})
+
+
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (a_list, "config.json: is not a JSON object"),
+        (numbered_architecture, r"has architectures=\[5\]. Allowed: names, as in"),
+        (one_architecture, r'has architectures="LlamaForCausalLM". Allowed: names, as in'),
+        (empty_index, "index.json: has no weight_map of names to files"),
+        (quantised, "its weights are quantised"),
+        (gguf, r"has GGUF weights only \(model-Q4_K_M.gguf\)"),
+        (wrapped, "wraps a language model with others.*Load its language model by itself"),
+        (wrapped_by_name, "is a Gemma3ForConditionalGeneration, not a .*Load its language model by itself"),
+    ],
+)
+def test_a_strange_folder_is_refused_in_one_line(
+    folders: dict[str, Path], kind: str, damage: Callable[[Path], None], problem: str
+) -> None:
+    damage(folders[kind])
+    with pytest.raises(ModelError, match=rf"^{kind}\.path=.*{problem}") as refusal:
+        check_model(folders[kind], kind)  # type: ignore[arg-type]
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["many", 4096.5, -1, [128]])
+def test_a_context_that_is_no_number_is_refused(folders: dict[str, Path], value: object) -> None:
+    edit(folders["policy"] / "config.json", max_position_embeddings=value)
+    with pytest.raises(ModelError, match=r"max_position_embeddings=.*: is not a number of tokens"):
+        check_context(folders["policy"], 8, "sampling.max_length")

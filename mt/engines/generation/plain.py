@@ -8,6 +8,8 @@ the end. Draws are those of the other loop: a row's response depends on no other
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from mt.config.engines import DecodingConfig
 from mt.engines.generation.decoding import Drawn, cut
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
+from mt.engines.rotary import batch_regime
 
 
 @torch.inference_mode()
@@ -34,24 +37,33 @@ def decode_plainly(
     room = max(row.room for row in ready)
     keys = [stream_key(seed, row.prompt.prompt_id, sample) for row in ready for sample in range(copies)]
     rows = [row.ids for row in ready for _ in range(copies)]
-    ids_RP = torch.tensor(rows, device=model.device)
-    drawing = _Drawing(torch.tensor(keys, device=model.device), ids_RP.shape[1], decoding, stop)
-    settings = GenerationConfig(
-        do_sample=False, max_new_tokens=room, eos_token_id=list(stop), pad_token_id=pad_id, use_cache=True
-    )
-    before, model.generation_config = model.generation_config, settings  # nothing of the folder's own settings
+    ids_RT = torch.tensor(rows, device=model.device)
+    prompt_length = ids_RT.shape[1]
+    drawing = _Drawing(torch.tensor(keys, device=model.device), prompt_length, decoding, stop)
+    before, model.generation_config = model.generation_config, GenerationConfig()  # nothing of the folder's settings
     try:
-        out_RT = model.generate(
-            input_ids=ids_RP,
-            attention_mask=torch.ones_like(ids_RP),
-            generation_config=settings,
-            logits_processor=LogitsProcessorList([drawing]),
-        )
+        for _, lengths in groupby(range(prompt_length, prompt_length + room), partial(batch_regime, model.config)):
+            # What was cached under other rotary factors is read anew under the present ones.
+            settings = GenerationConfig(
+                do_sample=False,
+                max_new_tokens=len(list(lengths)),
+                eos_token_id=list(stop),
+                pad_token_id=pad_id,
+                use_cache=True,
+            )
+            ids_RT = model.generate(
+                input_ids=ids_RT,
+                attention_mask=torch.ones_like(ids_RT),
+                generation_config=settings,
+                logits_processor=LogitsProcessorList([drawing]),
+            )
+            if bool(drawing.ended(ids_RT).all()):
+                break
     finally:
         model.generation_config = before
     rooms = [row.room for row in ready for _ in range(copies)]
     sums = drawing.logprob_R.tolist() if decoding.temperature > 0 else [None] * len(rooms)
-    drawn = zip(out_RT[:, ids_RP.shape[1] :].tolist(), rooms, sums, strict=True)
+    drawn = zip(ids_RT[:, prompt_length:].tolist(), rooms, sums, strict=True)
     return [Drawn(*cut(ids[:length], stop), logprob) for ids, length, logprob in drawn]
 
 
@@ -67,6 +79,9 @@ class _Drawing(LogitsProcessor):
         step = ids_RT.shape[1] - self.prompt_length
         ids_R = draw(logits_RV, self.keys_R, step, self.decoding.temperature, self.decoding.top_p)
         if self.decoding.temperature > 0:
-            alive_R = ~torch.isin(ids_RT[:, self.prompt_length :], self.stop_E).any(1)
-            self.logprob_R += raw_logprobs(logits_RV, ids_R).where(alive_R, 0.0)
+            self.logprob_R += raw_logprobs(logits_RV, ids_R).where(~self.ended(ids_RT), 0.0)
         return torch.full_like(logits_RV, -torch.inf).scatter(1, ids_R[:, None], 0.0)
+
+    def ended(self, ids_RT: Tensor) -> Tensor:
+        """Say which rows hold an end token after their prompt."""
+        return torch.isin(ids_RT[:, self.prompt_length :], self.stop_E).any(1)
