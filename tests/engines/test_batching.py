@@ -11,6 +11,17 @@ from mt.engines.batching import run_halving, token_batches
 from mt.errors import EngineError
 
 
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 2)), max_size=60), st.integers(1, 200))
+def test_rows_of_different_regimes_never_share_a_batch(rows: list[tuple[int, int]], budget: int) -> None:
+    lengths, regimes = [length for length, _ in rows], [regime for _, regime in rows]
+    batches = token_batches(lengths, budget, regimes=regimes)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(rows)))
+    for regime in set(regimes):  # each regime is batched as if there were no other
+        own = [i for i, one in enumerate(regimes) if one == regime]
+        alone = token_batches([lengths[i] for i in own], budget)
+        assert [[own[i] for i in batch] for batch in alone] == [b for b in batches if regimes[b[0]] == regime]
+
+
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
 def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int) -> None:
     batches = token_batches(lengths, budget)

@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from mt.config.training import LoraConfig
+from mt.engines.lora_targets import check_folder_targets
 from mt.engines.training.models import adapt, load_for_training, merge
 from mt.engines.training.task import check_trainer
 from mt.errors import ConfigError
+from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_torchrun import SHARED, TWO, compare
 from tests.engines.training.test_train import assert_close, weights
@@ -88,3 +90,22 @@ def test_scattered_weights_take_no_adapters(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())  # DeepSpeed, wherever this runs
     with pytest.raises(ConfigError, match="zero_stage=3"):
         check_trainer(changed(TWO, zero_stage=3), ADAPTED)
+
+
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+def test_tied_weights_take_no_adapter(lab: Lab, target: str) -> None:
+    task = lab.task(training=changed(TRAINING, lora=LoraConfig(rank=2, alpha=4, targets=["q_proj", target])))
+    with pytest.raises(ConfigError, match=rf"lora\.targets={target}: the weights of .*{target} are tied.*all-linear"):
+        adapt(load_for_training(task), task)
+
+
+def test_adapters_are_refused_by_the_folder_alone(tmp_path: Path) -> None:
+    tied = tiny_policy(tmp_path / "tied")
+    free = tiny_policy(tmp_path / "free", tie_word_embeddings=False)
+    field = "policy.training.lora.targets"
+    check_folder_targets(free, "policy", ["lm_head"], field)
+    check_folder_targets(tied, "policy", ["all-linear"], field)
+    with pytest.raises(ConfigError, match=rf"^{field}=lm_head: the weights of lm_head are tied"):
+        check_folder_targets(tied, "policy", ["lm_head"], field)
+    with pytest.raises(ConfigError, match=rf"^{field}=c_attn: the model has no such layers.*q_proj"):
+        check_folder_targets(tied, "policy", ["c_attn"], field)
