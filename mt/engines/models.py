@@ -73,7 +73,7 @@ def load_weights(folder: Path, kind: Kind, dtype: torch.dtype, *, new_head: bool
 
     from mt.engines.generation_config import normalise_generation
     from mt.engines.heads import REWARD_HEAD
-    from mt.engines.rotary import forget_lengths
+    from mt.engines.rotary import separate_rows
     from mt.engines.weights import Found
 
     logging.disable_progress_bar()
@@ -93,7 +93,7 @@ def load_weights(folder: Path, kind: Kind, dtype: torch.dtype, *, new_head: bool
     found = Found.from_info(info, added=[REWARD_HEAD] if new_head else [])
     found.refuse(f"{kind}.path", folder, allow_extra=True)  # where a run starts extra weights have been refused
     normalise_generation(model)
-    forget_lengths(model)
+    separate_rows(model)
     return model
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mt.engines.heads import output_head
 from mt.engines.logprobs import row_sums, token_logprobs
+from mt.engines.rotary import row_positions
 from mt.engines.training.batches import MicroBatch
 from mt.engines.training.task import TrainingTask
 from mt.objectives.batch import Losses, PairLogps, ResponseLogps
@@ -40,7 +41,8 @@ def answer_by_log_probability(model: Any) -> None:
         return token_logprobs(hidden_RD, head.logits, targets_R, vocabulary=head.vocabulary)
 
     def forward(self: Any, ids_ST: Tensor, positions_R: Tensor, targets_R: Tensor) -> Tensor:
-        hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
+        own = row_positions(self.config, ids_ST, positions_R + 1)
+        hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False, **own).last_hidden_state
         logps_R: Tensor = head.module(hidden_STD.flatten(0, 1)[positions_R], targets_R)
         return logps_R
 
@@ -55,7 +57,8 @@ def answer_by_reward(model: Any) -> None:
     """
 
     def forward(self: Any, ids_ST: Tensor, positions_R: Tensor, targets_R: Tensor) -> Tensor:
-        hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state
+        own = row_positions(self.config, ids_ST, positions_R)
+        hidden_STD = self.base_model(input_ids=ids_ST, use_cache=False, **own).last_hidden_state
         pooled_SD = hidden_STD.flatten(0, 1)[positions_R]
         with torch.autocast(pooled_SD.device.type, enabled=False):  # a reward in bfloat16 has two digits
             rewards_S1 = self.score(pooled_SD.to(next(self.score.parameters()).dtype))
