@@ -150,6 +150,53 @@ def test_ids_of_another_tokenizer_are_foreign_text(lab: Lab) -> None:
     assert loss_and_gradients(plain)[0] == loss_and_gradients(other)[0]
 
 
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "factor": 4.0,
+    "short_factor": [1.0] * 4,
+    "long_factor": [4.0, 3.0, 2.0, 1.5],
+    "original_max_position_embeddings": 14,
+}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
+ROTARY = [
+    {"rope_parameters": LONGROPE, "max_position_embeddings": 56},
+    {"rope_parameters": DYNAMIC, "max_position_embeddings": 14},
+]
+
+
+@pytest.mark.parametrize("rotary", ROTARY)
+@pytest.mark.parametrize("trainer", [TRAINER, SPLIT])
+def test_rotary_factors_by_length_make_no_row_depend_on_others(
+    lab: Lab, tmp_path: Path, rotary: dict[str, Any], trainer: Any
+) -> None:
+    """Short and long sequences in one batch, and in one pair, against a fresh model for each sequence."""
+    folder = tiny_policy(tmp_path / "rotary", initializer_range=0.1, **rotary)
+    pairs = sampled_pairs(folder)
+    lengths = [
+        {len(prompt_of(folder, pair.messages)) + len(answer.ids) for answer in (pair.chosen, pair.rejected)}
+        for pair in pairs
+    ]
+    assert any(min(both) <= 14 < max(both) for both in lengths)  # a pair on both sides of the bound
+    references = [PairLogProbs(pair.prompt_id, -20.0, -21.0) for pair in pairs]
+    task = lab.task(rows=pairs, references=references, model=str(folder), training=ONE_STEP, trainer=trainer)
+    _, found = loss_and_gradients(task)
+    total: dict[str, Tensor] = {}
+    for pair in pairs:
+        prompt = prompt_of(folder, pair.messages)
+        sides = [AutoModelForCausalLM.from_pretrained(folder) for _ in range(2)]
+        chosen, rejected = (
+            logp(one, prompt, answer.ids) for one, answer in zip(sides, (pair.chosen, pair.rejected), strict=True)
+        )
+        (-pair.weight * logsigmoid(DPO["beta"] * (chosen + 20.0 - rejected - 21.0)) / len(pairs)).backward()
+        for one in sides:
+            for name, parameter in one.named_parameters():
+                total[name] = total.get(name, 0.0) + parameter.grad
+    assert found.keys() == total.keys()
+    for name in found:
+        torch.testing.assert_close(found[name], total[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
 def test_steps_equal_a_plain_loop(lab: Lab, schedule: str) -> None:
     """Three steps of AdamW at learning rates written out by hand, on the whole data each time."""
