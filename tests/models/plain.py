@@ -1,0 +1,107 @@
+"""What is right, by transformers alone: one row at a time, no padding, no cache, float32."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+DAY = datetime.datetime(2024, 7, 26)
+"""The day that templates are shown where nothing else is set."""
+
+Messages = list[dict[str, str]]
+
+
+class Plain:
+    """A model folder opened by transformers."""
+
+    def __init__(self, folder: Path, template_kwargs: Mapping[str, Any], *, reward: bool = False):
+        """Load it; raises `AssertionError` where a weight is missing, unexpected or of another shape."""
+        loader = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.model, info = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+            assert not info[kind], (kind, info[kind])
+        self.kwargs = {**template_kwargs, "strftime_now": DAY.strftime}
+
+    def render(self, messages: Messages, *, prompt: bool) -> list[int]:
+        """Return the ids of a prompt, or of a whole conversation."""
+        ids = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=prompt, return_dict=False, **self.kwargs
+        )
+        return list(ids)
+
+    def logits(self, ids: Sequence[int]) -> torch.Tensor:
+        """Return the logits at every position of one row (T x V)."""
+        logits: torch.Tensor = self.model(torch.tensor([ids]), use_cache=False).logits[0]
+        return logits.float()
+
+    def response_logits(self, messages: Messages, ids: Sequence[int]) -> torch.Tensor:
+        """Return the logits that predict each token of a response (R x V)."""
+        prompt = self.render(messages, prompt=True)
+        return self.logits([*prompt, *ids])[len(prompt) - 1 : -1]
+
+    def logprob(self, messages: Messages, ids: Sequence[int]) -> torch.Tensor:
+        """Return the summed log-probability of a response, a scalar with a gradient."""
+        logprobs = self.response_logits(messages, ids).log_softmax(-1)
+        return logprobs.gather(1, torch.tensor(ids)[:, None]).sum()
+
+    def reward(self, messages: Messages, text: str) -> torch.Tensor:
+        """Return the reward of a conversation, read at its last token, a scalar with a gradient."""
+        ids = self.render([*messages, {"role": "assistant", "content": text}], prompt=False)
+        self.model.config.get_text_config().pad_token_id = None  # else an end token that also pads would be passed over
+        reward: torch.Tensor = self.model(torch.tensor([ids]), use_cache=False).logits[0, 0]
+        return reward
+
+    def stops(self) -> list[int]:
+        """Return the ids that its generation config ends with."""
+        ends = self.model.generation_config.eos_token_id
+        return ends if isinstance(ends, list) else [ends]
+
+
+def outside_nucleus(logits_RV: torch.Tensor, ids: Sequence[int], temperature: float, top_p: float) -> float:
+    """Return by how much probability the worst token lies beyond the top-p set (0: all inside)."""
+    probabilities_RV = (logits_RV / temperature).softmax(-1)
+    chosen_R1 = probabilities_RV.gather(1, torch.tensor(ids)[:, None])
+    likelier_R = (probabilities_RV * (probabilities_RV > chosen_R1)).sum(-1)
+    return max(0.0, float((likelier_R - top_p).max()))
+
+
+def train_step(
+    model: Any, losses: Iterable[Callable[[], torch.Tensor]], learning_rate: float, max_norm: float = 1.0
+) -> tuple[float, float]:
+    """Take one AdamW step on the mean loss, row by row; returns (mean loss, norm of its gradient)."""
+    rows = list(losses)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0)
+    model.train()
+    total = 0.0
+    for row in rows:
+        loss = row() / len(rows)
+        loss.backward()
+        total += loss.item()
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm))
+    optimizer.step()
+    model.eval()
+    return total, norm
+
+
+def largest_change(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> float:
+    """Return the largest absolute difference of two state dicts with the same names."""
+    assert before.keys() == after.keys()
+    return max(float((before[name].float() - after[name].float()).abs().max()) for name in before)
+
+
+def agreement(
+    start: Mapping[str, torch.Tensor], one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]
+) -> float:
+    """Return the cosine of two updates of the same start, over all weights."""
+    dot = one_square = other_square = 0.0
+    for name, weight in start.items():
+        a, b = (one[name] - weight).double().flatten(), (other[name] - weight).double().flatten()
+        dot, one_square, other_square = dot + float(a @ b), one_square + float(a @ a), other_square + float(b @ b)
+    return dot / math.sqrt(one_square * other_square)
