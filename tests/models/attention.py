@@ -1,4 +1,4 @@
-"""Families of ordinary attention, dense and with experts."""
+"""Families of ordinary dense attention."""
 
 from __future__ import annotations
 
@@ -6,42 +6,25 @@ from functools import partial
 
 from tests.models import templates
 from tests.models.family import Family
-from tests.models.tokenizers_like import DIGITS_SPLIT, LLAMA3_SPLIT, byte_level, replaced_spaces, sentence_piece
+from tests.models.tokenizers_like import CHATML, DIGITS_SPLIT, LLAMA3_SPLIT, PIECES, QWEN, byte_level, sentence_piece
 
 LLAMA3_TOKENS = partial(
     byte_level,
-    ["<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|start_header_id|>"]
-    + ["<|end_header_id|>", "<|eom_id|>", "<|eot_id|>"],
+    [
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        "<|reserved_special_token_0|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>",
+        "<|eom_id|>",
+        "<|eot_id|>",
+    ],
     templates.LLAMA3,
     split=LLAMA3_SPLIT,
     adds_bos=True,
     bos_token="<|begin_of_text|>",
     eos_token="<|eot_id|>",
 )
-PIECES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-QWEN = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
-GEMMA = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
-GEMMA_NAMES = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"}
-PHI3 = ["<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>"]
-COHERE = ["<PAD>", "<UNK>", "<BOS_TOKEN>", "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|USER_TOKEN|>"]
-HARMONY = ["<|startoftext|>", "<|endoftext|>", "<|return|>", "<|channel|>", "<|start|>", "<|end|>", "<|message|>"] + ["<|call|>"]
-DEEPSEEK = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>", "<｜User｜>", "<｜Assistant｜>"]
-DEEPSEEK_NAMES = {"bos_token": DEEPSEEK[0], "eos_token": DEEPSEEK[1], "pad_token": DEEPSEEK[2]}
-LATENT = {
-    "num_key_value_heads": 4,
-    "kv_lora_rank": 16,
-    "q_lora_rank": 16,
-    "qk_rope_head_dim": 8,
-    "qk_nope_head_dim": 8,
-    "v_head_dim": 8,
-    "n_routed_experts": 4,
-    "n_shared_experts": 1,
-    "num_experts_per_tok": 2,
-    "moe_intermediate_size": 32,
-    "first_k_dense_replace": 1,
-}
-
 LLAMA3 = Family(
     "Llama 3",
     "LlamaForCausalLM",
@@ -132,71 +115,10 @@ ATTENTION = [
         {"head_dim": 16},
         partial(byte_level, CHATML, templates.QWEN3, split=DIGITS_SPLIT, words=["<think>", "</think>"], **QWEN),
         "byte-level BPE; <think> is an added token, not a special one",
-        "as above with enable_thinking=false: the prompt ends with an empty block of thoughts",
+        "as Qwen 3, with enable_thinking=false: the prompt ends with an empty block of thoughts",
         ("<|im_end|>", "<|endoftext|>"),
         settings=("+policy.template_kwargs.enable_thinking=false", "+reward.template_kwargs.enable_thinking=false"),
         template_kwargs={"enable_thinking": False},
-    ),
-    Family(
-        "Gemma 2",
-        "Gemma2ForCausalLM",
-        "Gemma2ForSequenceClassification",
-        "Gemma2Config",
-        {
-            "head_dim": 8,
-            "query_pre_attn_scalar": 16,
-            "sliding_window": 16,
-            "final_logit_softcapping": 5.0,
-            "attn_logit_softcapping": 4.0,
-        },
-        partial(replaced_spaces, GEMMA, templates.GEMMA2, **GEMMA_NAMES),
-        "SentencePiece BPE without prefix space",
-        "writes bos; calls the assistant model; refuses a system turn",
-        ("<end_of_turn>", "<eos>"),
-        system=False,
-        note="soft caps on logits and attention, alternating windows, tied embeddings",
-    ),
-    Family(
-        "Gemma 3",
-        "Gemma3ForCausalLM",
-        "Gemma3TextForSequenceClassification",
-        "Gemma3TextConfig",
-        {"head_dim": 8, "query_pre_attn_scalar": 16, "sliding_window": 16, "sliding_window_pattern": 2},
-        partial(replaced_spaces, GEMMA, templates.GEMMA3, **GEMMA_NAMES),
-        "SentencePiece BPE without prefix space",
-        "writes bos; puts the system turn into the first user turn",
-        ("<end_of_turn>", "<eos>"),
-        note="two rotary bases, windows, tied embeddings",
-    ),
-    Family(
-        "Phi-3",
-        "Phi3ForCausalLM",
-        "Phi3ForSequenceClassification",
-        "Phi3Config",
-        {
-            "original_max_position_embeddings": 48,
-            "rope_parameters": {
-                "rope_type": "longrope",
-                "rope_theta": 10000.0,
-                "original_max_position_embeddings": 48,
-                "short_factor": [1.0, 1.1, 1.2, 1.3],
-                "long_factor": [1.5, 3.0, 6.0, 10.0],
-            },
-        },
-        partial(
-            sentence_piece,
-            PHI3,
-            templates.PHI3,
-            adds_bos=False,
-            bos_token="<s>",
-            eos_token="<|endoftext|>",
-            unk_token="<unk>",
-            pad_token="<|endoftext|>",
-        ),
-        "SentencePiece BPE with prefix space; pad = eos",
-        "<|end|> ends a turn, eos the conversation",
-        ("<|end|>", "<|endoftext|>", "<|assistant|>"),
-        note="long rows take other rotary factors",
     ),
     Family(
         "SmolLM",
@@ -239,53 +161,6 @@ ATTENTION = [
         note="norms after the layers",
     ),
     Family(
-        "Granite",
-        "GraniteForCausalLM",
-        None,
-        "GraniteConfig",
-        {
-            "embedding_multiplier": 6.0,
-            "logits_scaling": 4.0,
-            "residual_multiplier": 0.4,
-            "attention_multiplier": 0.2,
-            "tie_word_embeddings": True,
-        },
-        partial(
-            byte_level,
-            ["<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>", "<|pad|>"],
-            templates.GRANITE,
-            bos_token="<|end_of_text|>",
-            eos_token="<|end_of_text|>",
-            pad_token="<|end_of_text|>",
-        ),
-        "byte-level BPE; pad = end of turn = bos",
-        "writes today's date",
-        ("<|end_of_text|>",),
-        note="four multipliers",
-    ),
-    Family(
-        "Cohere",
-        "CohereForCausalLM",
-        None,
-        "CohereConfig",
-        {"logit_scale": 0.5, "use_qk_norm": True},
-        partial(
-            byte_level,
-            [*COHERE, "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>"],
-            templates.COHERE,
-            digits=True,
-            adds_bos=True,
-            bos_token="<BOS_TOKEN>",
-            eos_token="<|END_OF_TURN_TOKEN|>",
-            pad_token="<PAD>",
-            unk_token="<UNK>",
-        ),
-        "byte-level BPE, every digit by itself",
-        "writes bos; strips the turns",
-        ("<|END_OF_TURN_TOKEN|>",),
-        note="scaled logits, parallel layers, tied embeddings",
-    ),
-    Family(
         "GPT-NeoX",
         "GPTNeoXForCausalLM",
         "GPTNeoXForSequenceClassification",
@@ -303,76 +178,5 @@ ATTENTION = [
         "roles are text; the answer begins with its space",
         ("<|endoftext|>",),
         note="parallel layers, partial rotary positions, biases",
-    ),
-    Family(
-        "Mixtral",
-        "MixtralForCausalLM",
-        "MixtralForSequenceClassification",
-        "MixtralConfig",
-        {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None},
-        partial(sentence_piece, ["<unk>", "<s>", "</s>"], templates.MISTRAL, **PIECES),
-        "SentencePiece BPE with prefix space and byte fallback; no pad token",
-        "[INST] is text; refuses a system turn",
-        ("</s>",),
-        system=False,
-        note="experts",
-    ),
-    Family(
-        "gpt-oss",
-        "GptOssForCausalLM",
-        "GptOssForSequenceClassification",
-        "GptOssConfig",
-        {
-            "head_dim": 8,
-            "num_local_experts": 4,
-            "num_experts_per_tok": 2,
-            "sliding_window": 16,
-            "rope_parameters": {
-                "rope_type": "yarn",
-                "rope_theta": 150000.0,
-                "factor": 8.0,
-                "beta_fast": 32.0,
-                "beta_slow": 1.0,
-                "truncate": False,
-                "original_max_position_embeddings": 64,
-            },
-        },
-        partial(
-            byte_level,
-            HARMONY,
-            templates.HARMONY,
-            split=LLAMA3_SPLIT,
-            bos_token="<|startoftext|>",
-            eos_token="<|return|>",
-            pad_token="<|endoftext|>",
-        ),
-        "byte-level BPE, up to three digits a token",
-        "channels, which the answer opens itself; date; another end in the last turn",
-        ("<|return|>", "<|endoftext|>", "<|call|>"),
-        note="experts, attention sinks, windows, YaRN",
-    ),
-    Family(
-        "DeepSeek V2",
-        "DeepseekV2ForCausalLM",
-        "DeepseekV2ForSequenceClassification",
-        "DeepseekV2Config",
-        LATENT,
-        partial(byte_level, DEEPSEEK, templates.DEEPSEEK, digits=True, adds_bos=True, **DEEPSEEK_NAMES),
-        "byte-level BPE, every digit by itself",
-        "writes bos; no text between turns; special tokens with ｜ and ▁",
-        ("<｜end▁of▁sentence｜>",),
-        note="latent attention, experts",
-    ),
-    Family(
-        "DeepSeek V3",
-        "DeepseekV3ForCausalLM",
-        "DeepseekV3ForSequenceClassification",
-        "DeepseekV3Config",
-        {**LATENT, "n_group": 2, "topk_group": 1, "num_mtp_layers": 0},
-        partial(byte_level, DEEPSEEK, templates.DEEPSEEK, split=LLAMA3_SPLIT, adds_bos=True, **DEEPSEEK_NAMES),
-        "byte-level BPE, up to three digits a token",
-        "writes bos; no text between turns; special tokens with ｜ and ▁",
-        ("<｜end▁of▁sentence｜>",),
-        note="latent attention, groups of experts",
     ),
 ]

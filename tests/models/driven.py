@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from mt.run import main
-from tests.models.family import Family
+from tests.models.plain import Plain
 
 TEMPERATURE, TOP_P, BETA = 0.8, 0.5, 0.1
 SETTINGS = [
@@ -51,7 +52,9 @@ def conversations(*, system: bool) -> list[list[dict[str, str]]]:
     single = [[{"role": "user", "content": text}] for text in ASKED]
     answered = [{"role": "assistant", "content": "It's raining; we'll stay in."}]
     several = [[*single[i], *answered, *single[i + 1]] for i in (0, 2, 4)]
-    ruled = [[{"role": "system", "content": "Use simple words."}, *turns] for turns in (single[1], single[3], several[0])]
+    ruled = [
+        [{"role": "system", "content": "Use simple words."}, *turns] for turns in (single[1], single[3], several[0])
+    ]
     longer = [[*several[1], *answered, *turns] for turns in (single[5], single[6], single[7])]
     return [*single, *several, *(ruled if system else longer)]
 
@@ -91,11 +94,33 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: the folders it was given, and what it published."""
+    """A run: the folders it is given, the folder it writes to, and what the templates are passed."""
 
     policy: Path
     reward: Path
-    store: Path
+    place: Path
+    policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    reward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        """The folder of what it publishes."""
+        return self.place / "store"
+
+    def arguments(self, *more: str, system: bool = True) -> list[str]:
+        """Return its command line."""
+        prompts = write_prompts(self.place / "prompts.jsonl", system=system)
+        paths = {"data.path": prompts, "policy.path": self.policy, "reward.path": self.reward}
+        paths |= {"store": self.store, "runs": self.place / "runs"}
+        return [*SETTINGS, *(f"{name}={path}" for name, path in paths.items()), *more]
+
+    def policy_at(self, folder: Path) -> Plain:
+        """Open a policy by transformers alone."""
+        return Plain(folder, self.policy_kwargs)
+
+    def reward_at(self, folder: Path) -> Plain:
+        """Open a reward model by transformers alone."""
+        return Plain(folder, self.reward_kwargs, reward=True)
 
     def artifacts(self, stage: str) -> list[Artifact]:
         """Return the artifacts of a stage."""
@@ -113,16 +138,8 @@ class Run:
         return artifact
 
 
-def arguments(family: Family, policy: Path, reward: Path, place: Path, *more: str) -> list[str]:
-    """Return the command line of a family's run in a folder."""
-    prompts = write_prompts(place / "prompts.jsonl", system=family.system)
-    paths = {"data.path": prompts, "policy.path": policy, "reward.path": reward}
-    paths |= {"store": place / "store", "runs": place / "runs"}
-    return [*SETTINGS, *(f"{name}={path}" for name, path in paths.items()), *family.settings, *more]
-
-
-def run(family: Family, policy: Path, reward: Path, place: Path, *more: str) -> Run:
+def run(planned: Run, *more: str, system: bool = True) -> Run:
     """Run the main command to its end."""
-    status = main(arguments(family, policy, reward, place, *more))
-    assert status == 0, f"the run of {family.name} ended with {status}"
-    return Run(policy, reward, place / "store")
+    status = main(planned.arguments(*more, system=system))
+    assert status == 0, f"the run ended with status {status}"
+    return planned

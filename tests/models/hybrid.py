@@ -6,9 +6,17 @@ from functools import partial
 from typing import Any
 
 from tests.models import templates
-from tests.models.attention import CHATML, GEMMA, GEMMA_NAMES, QWEN
 from tests.models.family import Family, Sampling
-from tests.models.tokenizers_like import DIGITS_SPLIT, byte_level, replaced_spaces, sentence_piece
+from tests.models.tokenizers_like import (
+    CHATML,
+    DIGITS_SPLIT,
+    GEMMA,
+    GEMMA_NAMES,
+    QWEN,
+    byte_level,
+    replaced_spaces,
+    sentence_piece,
+)
 
 ALONE: Sampling = "one prompt pass per response"
 CHATML_TOKENS = partial(
@@ -126,8 +134,17 @@ HYBRID = [
         },
         partial(
             sentence_piece,
-            ["<unk>", "<|startoftext|>", "<|endoftext|>", "<|pad|>", "<|bom|>", "<|eom|>"]
-            + ["<|system|>", "<|user|>", "<|assistant|>"],
+            [
+                "<unk>",
+                "<|startoftext|>",
+                "<|endoftext|>",
+                "<|pad|>",
+                "<|bom|>",
+                "<|eom|>",
+                "<|system|>",
+                "<|user|>",
+                "<|assistant|>",
+            ],
             templates.JAMBA,
             prefix="first",
             bos_token="<|startoftext|>",

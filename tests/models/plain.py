@@ -58,6 +58,10 @@ class Plain:
         reward: torch.Tensor = self.model(torch.tensor([ids]), use_cache=False).logits[0, 0]
         return reward
 
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of a response: no special tokens, no clean-up of spaces."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
     def stops(self) -> list[int]:
         """Return the ids that its generation config ends with."""
         ends = self.model.generation_config.eos_token_id

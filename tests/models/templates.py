@@ -84,7 +84,9 @@ GEMMA2 = (
 
 GEMMA3 = (
     "{{- bos_token }}{%- if messages[0]['role'] == 'system' %}{%- set first = messages[0]['content'] + '\n\n' %}"
-    "{%- set messages = messages[1:] %}{%- else %}{%- set first = '' %}{%- endif %}" + ALTERNATE + "{%- for m in messages %}"
+    "{%- set messages = messages[1:] %}{%- else %}{%- set first = '' %}{%- endif %}"
+    + ALTERNATE
+    + "{%- for m in messages %}"
     "{%- set role = 'model' if m['role'] == 'assistant' else m['role'] %}"
     "{{- '<start_of_turn>' + role + '\n' + (first if loop.first else '') }}"
     "{{- m['content'] | trim + '<end_of_turn>\n' }}{%- endfor %}"

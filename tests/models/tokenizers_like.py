@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from tokenizers import (
@@ -40,6 +40,12 @@ LLAMA3_SPLIT = (
 """Words with the mark before them, numbers of up to three digits, runs of marks, line breaks."""
 DIGITS_SPLIT = LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
 """As above, with every digit by itself (Qwen)."""
+
+PIECES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+QWEN = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+GEMMA = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
+GEMMA_NAMES = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
 
 def byte_level(
@@ -113,7 +119,7 @@ def _leading(inner: Tokenizer, bos: str) -> Any:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _trained_bytes(specials: tuple[str, ...], split: str | None, digits: bool, size: int) -> str:
     inner = Tokenizer(models.BPE())
     parts: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if digits else []
@@ -130,7 +136,7 @@ def _trained_bytes(specials: tuple[str, ...], split: str | None, digits: bool, s
     return str(inner.to_str())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _trained_pieces(specials: tuple[str, ...], prefix: str, size: int) -> str:
     inner = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     inner.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prefix, split=True)
@@ -139,7 +145,7 @@ def _trained_pieces(specials: tuple[str, ...], prefix: str, size: int) -> str:
     return _with_bytes(inner, specials, size)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _trained_gemma(specials: tuple[str, ...], size: int) -> str:
     inner = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     inner.normalizer = normalizers.Replace(" ", "▁")

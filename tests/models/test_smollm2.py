@@ -1,0 +1,99 @@
+"""SmolLM2-135M-Instruct, a real model, through the product: right values, its pad token, a training that resumes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaForCausalLM, LlamaForSequenceClassification
+
+from tests.models import checks
+from tests.models.driven import Run, run
+from tests.models.real import smollm2
+
+pytestmark = pytest.mark.models
+
+GENTLE = ["policy.training.learning_rate=1e-5", "sampling.samples=2"]
+STEPS = [*GENTLE, "rm_data=frozen", "policy.training.batch_size=2", "trainer.checkpoint_minutes=0"]
+PATIENCE = 300
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    place = tmp_path_factory.mktemp("smollm2")
+    policy = smollm2()
+    return run(Run(policy, shallow_reward(policy, place / "reward"), place), *GENTLE)
+
+
+def shallow_reward(policy: Path, folder: Path) -> Path:
+    """Save a reward model of the policy's first four layers and a new head."""
+    body = LlamaForCausalLM.from_pretrained(policy, num_hidden_layers=4)
+    config = body.config
+    config.num_labels, config.tie_word_embeddings = 1, False
+    torch.manual_seed(0)
+    reward = LlamaForSequenceClassification(config)
+    reward.model.load_state_dict(body.model.state_dict())
+    reward.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(policy / name, folder)
+    return folder
+
+
+def test_its_pad_token_is_its_end_of_turn(finished: Run) -> None:
+    tokenizer = finished.policy_at(finished.policy).tokenizer
+    assert tokenizer.pad_token == tokenizer.eos_token == "<|im_end|>"
+
+
+def test_samples_come_from_the_models_own_distribution(finished: Run) -> None:
+    checks.check_samples(finished)
+
+
+def test_reference_log_probabilities_are_of_the_sampled_ids(finished: Run) -> None:
+    checks.check_reference(finished)
+
+
+def test_rewards_equal_those_of_one_row_at_a_time(finished: Run) -> None:
+    checks.check_rewards(finished)
+
+
+def test_the_policy_takes_the_step_of_the_sampled_ids(finished: Run) -> None:
+    checks.check_policy_step(finished)
+
+
+def test_the_reward_model_takes_the_step_of_its_pairs(finished: Run) -> None:
+    checks.check_reward_step(finished)
+
+
+def test_a_killed_training_ends_as_an_uninterrupted_one(finished: Run, tmp_path: Path) -> None:
+    whole = Run(finished.policy, finished.reward, tmp_path / "whole")
+    killed = Run(finished.policy, finished.reward, tmp_path / "killed")
+    for one in (whole, killed):
+        one.place.mkdir()
+        shutil.copytree(finished.store, one.store, ignore=shutil.ignore_patterns("train_*", ".*"))
+    run(whole, *STEPS)
+    kill_at_the_first_checkpoint(killed)
+    run(killed, *STEPS)
+    first, second = (load_file(one.only("train_policy").folder / "model.safetensors") for one in (whole, killed))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def kill_at_the_first_checkpoint(one: Run) -> None:
+    command = [sys.executable, "-m", "mt.run", *one.arguments(*STEPS)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + PATIENCE
+    while not list(one.store.glob(".work/*/scratch/checkpoints/checkpoint-*/whole")):
+        assert process.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < until, f"no checkpoint within {PATIENCE} s"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not one.artifacts("train_policy")
