@@ -22,23 +22,23 @@ def check_samples(run: Run) -> None:
     """Check that every sampled token is one that its policy may sample, and that text and end follow from the ids."""
     trained = run.only("train_policy")
     models = {True: run.policy_at(trained.folder), False: run.policy_at(run.policy)}
+    ends = set()
     for samples in run.artifacts("sample"):
         model = models[samples.input("policy") == trained.key]
         stops = model.stops()
-        ends = set()
         for messages, response in responses(samples):
             ids = response["ids"]
             assert response["finished"] == (ids[-1] in stops)
             assert not set(ids[:-1]) & set(stops)
             assert response["n_tokens"] == len(ids) - response["finished"]
-            assert response["text"] == model.text(ids)
+            assert response["text"] == model.text(messages, ids)
             ends.add(response["finished"])
             if not changes_factors(model, messages, ids):
                 logits = model.response_logits(messages, ids)
                 assert plain.outside_nucleus(logits, ids, TEMPERATURE, TOP_P) < NEAR
                 if response["logprob"] is not None:
                     assert response["logprob"] == pytest.approx(float(model.logprob(messages, ids)), abs=NEAR)
-        assert ends == {True, False}
+    assert ends == {True, False}
 
 
 def responses(samples: Artifact) -> Iterator[tuple[list[dict[str, str]], dict[str, Any]]]:

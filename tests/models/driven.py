@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from mt.run import main
 from tests.models.plain import Plain
 
-TEMPERATURE, TOP_P, BETA = 0.8, 0.5, 0.1
+TEMPERATURE, TOP_P, BETA = 0.8, 0.8, 0.1
 SETTINGS = [
     "data=jsonl",
     "data.held_out=2",

@@ -95,7 +95,7 @@ def _save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Path:
 
 @torch.no_grad()
 def _end_sooner(model: Any, tokenizer: PreTrainedTokenizerFast, end: int) -> None:
-    """Turn the end token's output row towards the mean hidden state, until it has a probability above 0.12."""
+    """Turn the end token's output row towards the mean hidden state, until it has a probability above 0.06."""
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     ids = torch.tensor([tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)])
     head = model.get_output_embeddings()
@@ -107,5 +107,5 @@ def _end_sooner(model: Any, tokenizer: PreTrainedTokenizerFast, end: int) -> Non
     row = head.weight[end].clone()
     for length in torch.linspace(0, 30, 61):
         head.weight[end] = row + length * direction
-        if float(model(ids).logits[0].softmax(-1)[:, end].mean()) > 0.12:
+        if float(model(ids).logits[0].softmax(-1)[:, end].mean()) > 0.06:
             return

@@ -209,7 +209,7 @@ HYBRID = [
             "lru_width": 32,
             "attention_window_size": 64,
             "head_dim": 8,
-            "logits_soft_cap": 4.0,
+            "logits_soft_cap": 8.0,
         },
         partial(replaced_spaces, GEMMA, templates.GEMMA2, **GEMMA_NAMES),
         "SentencePiece BPE without prefix space",

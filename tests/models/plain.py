@@ -58,8 +58,20 @@ class Plain:
         reward: torch.Tensor = self.model(torch.tensor([ids]), use_cache=False).logits[0, 0]
         return reward
 
-    def text(self, ids: Sequence[int]) -> str:
-        """Return the text of a response: no special tokens, no clean-up of spaces."""
+    def text(self, messages: Messages, ids: Sequence[int]) -> str:
+        """Return the text of a response: what its ids add to the prompt's text, without special tokens.
+
+        A space that the template writes before every answer is not the answer's: it would be written twice.
+        """
+        prompt = self.render(messages, prompt=True)
+        text = self._decode([*prompt, *ids]).removeprefix(self._decode(prompt))
+        asked, whole = (
+            self.tokenizer.apply_chat_template(turns, add_generation_prompt=prompt, tokenize=False, **self.kwargs)
+            for turns, prompt in ((messages, True), ([*messages, {"role": "assistant", "content": "x"}], False))
+        )
+        return text.removeprefix(" ") if whole.startswith(f"{asked} x") else text
+
+    def _decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def stops(self) -> list[int]:
