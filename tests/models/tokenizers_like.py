@@ -80,7 +80,7 @@ def sentence_piece(
     prefix: str = "first",
     adds_bos: bool = True,
     words: Sequence[str] = (),
-    size: int = 560,
+    size: int = 600,
     **names: Any,
 ) -> PreTrainedTokenizerFast:
     """Return a SentencePiece-like BPE tokenizer with byte fallback (Llama 2, Mistral, Gemma …).
@@ -97,7 +97,7 @@ def sentence_piece(
 
 
 def replaced_spaces(
-    specials: Sequence[str], template: str, *, size: int = 560, **names: Any
+    specials: Sequence[str], template: str, *, size: int = 600, **names: Any
 ) -> PreTrainedTokenizerFast:
     """Return a tokenizer like Gemma's: a normalizer writes spaces as ▁, no space is added, digits stand alone."""
     inner = Tokenizer.from_str(_trained_gemma(tuple(specials), size))
@@ -159,7 +159,10 @@ def _trained_gemma(specials: tuple[str, ...], size: int) -> str:
 def _with_bytes(inner: Tokenizer, specials: Sequence[str], size: int) -> str:
     """Train with the 256 byte tokens in the vocabulary; unlike the special ones they are ordinary tokens."""
     bytes_ = [f"<0x{i:02X}>" for i in range(256)]
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=[*specials, *bytes_], show_progress=False)
+    printable = [chr(code) for code in range(33, 127)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=[*specials, *bytes_], initial_alphabet=printable, show_progress=False
+    )
     inner.train_from_iterator([text for text in TEXTS if text.isascii()] * 3, trainer)
     described = json.loads(inner.to_str())
     described["added_tokens"] = [token for token in described["added_tokens"] if token["content"] in specials]
