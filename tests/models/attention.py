@@ -117,7 +117,7 @@ ATTENTION = [
         "byte-level BPE; <think> is an added token, not a special one",
         "as Qwen 3, with enable_thinking=false: the prompt ends with an empty block of thoughts",
         ("<|im_end|>", "<|endoftext|>"),
-        settings=("+policy.template_kwargs.enable_thinking=false", "+reward.template_kwargs.enable_thinking=false"),
+        settings=("policy.template_kwargs.enable_thinking=false", "reward.template_kwargs.enable_thinking=false"),
         template_kwargs={"enable_thinking": False},
     ),
     Family(

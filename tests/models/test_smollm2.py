@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from tests.models import checks
 from tests.models.driven import Run, run
-from tests.models.real import smollm2
+from tests.models.real import GENTLE, shallow_reward, smollm2
 
 pytestmark = pytest.mark.models
 
-GENTLE = ["policy.training.learning_rate=1e-5", "sampling.samples=2"]
-STEPS = [*GENTLE, "rm_data=frozen", "policy.training.batch_size=2", "trainer.checkpoint_minutes=0"]
+STEPS = [*GENTLE, "rm_data=frozen", "policy.training.batch_size=3"]
+SAVING = [*STEPS, "trainer.checkpoint_minutes=0"]
 PATIENCE = 300
 
 
@@ -31,20 +30,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     place = tmp_path_factory.mktemp("smollm2")
     policy = smollm2()
     return run(Run(policy, shallow_reward(policy, place / "reward"), place), *GENTLE)
-
-
-def shallow_reward(policy: Path, folder: Path) -> Path:
-    """Save a reward model of the policy's first four layers and a new head."""
-    body = LlamaForCausalLM.from_pretrained(policy, num_hidden_layers=4)
-    config = body.config
-    config.num_labels, config.tie_word_embeddings = 1, False
-    torch.manual_seed(0)
-    reward = LlamaForSequenceClassification(config)
-    reward.model.load_state_dict(body.model.state_dict())
-    reward.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copy(policy / name, folder)
-    return folder
 
 
 def test_its_pad_token_is_its_end_of_turn(finished: Run) -> None:
@@ -80,14 +65,14 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(finished: Run, tmp_path:
         shutil.copytree(finished.store, one.store, ignore=shutil.ignore_patterns("train_*", ".*"))
     run(whole, *STEPS)
     kill_at_the_first_checkpoint(killed)
-    run(killed, *STEPS)
+    run(killed, *SAVING)
     first, second = (load_file(one.only("train_policy").folder / "model.safetensors") for one in (whole, killed))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def kill_at_the_first_checkpoint(one: Run) -> None:
-    command = [sys.executable, "-m", "mt.run", *one.arguments(*STEPS)]
+    command = [sys.executable, "-m", "mt.run", *one.arguments(*SAVING)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + PATIENCE
     while not list(one.store.glob(".work/*/scratch/checkpoints/checkpoint-*/whole")):
