@@ -27,6 +27,8 @@ class Plain:
         self.model, info = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
         for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
             assert not info[kind], (kind, info[kind])
+        added = self.tokenizer.added_tokens_decoder
+        self.specials = {i for i, token in added.items() if token.special}
         self.kwargs = {**template_kwargs, "strftime_now": DAY.strftime}
 
     def render(self, messages: Messages, *, prompt: bool) -> list[int]:

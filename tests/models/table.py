@@ -29,11 +29,13 @@ What holds of each family:
 - **log-probabilities** of the sampled ids, as they were sampled, equal the model's within 1e-4.
 - **rewards** equal those of the family's own class for sequence classification within 1e-4. Where transformers has no
   such class, the family's policy is run with a reward model of Llama 3.
+- **templates**: a special token that a message spells stays text, and a turn that the template refuses is refused in
+  one line before anything is computed.
 - **training**: loss, gradient norm and updated weights are those of the same step in plain PyTorch on the same ids.
 - **published**: the trained folders load in transformers without a missing, unexpected or mismatched weight.
 
-SmolLM2-135M-Instruct passes the same comparisons with its real weights (`make smollm2`), and a killed training of it ends
-with the same weights as an uninterrupted one.
+SmolLM2-135M-Instruct passes the same comparisons with its real weights (`make smollm2`), and a killed training of it
+ends with the same weights as an uninterrupted one. `make test-engines` makes them with vLLM's samples and rewards, too.
 """
 COLUMNS = ("family", "model", "tokenizer", "chat template", "prompts read", "log-probabilities", "rewards", "training")
 
@@ -59,7 +61,7 @@ def _cells(family: Family) -> list[str]:
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(cell.replace('|', '&#124;').replace('<', '&lt;') for cell in cells)} |"
 
 
 if __name__ == "__main__":

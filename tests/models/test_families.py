@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from mt.config.template import DEFAULT_DATE, TemplateConfig
 from mt.engines.generation import open_generator
+from mt.engines.text import open_chat
+from mt.run import main
 from tests.engines.settings import generator_config
 from tests.models import checks, table
 from tests.models.attention import LLAMA3
@@ -53,6 +58,31 @@ def test_the_policy_takes_the_step_of_the_sampled_ids(finished: Run) -> None:
 
 def test_the_reward_model_takes_the_step_of_its_pairs(finished: Run) -> None:
     checks.check_reward_step(finished)
+
+
+def test_a_special_token_that_a_message_spells_stays_text(family: Family, finished: Run) -> None:
+    model = finished.policy_at(finished.policy)
+    template = TemplateConfig(file=None, fingerprint=None, kwargs=dict(family.template_kwargs), date=DEFAULT_DATE)
+    chat = open_chat(finished.policy, template)
+    for spelled in model.tokenizer.all_special_tokens:
+        written, word = ([{"role": "user", "content": f"Why is {text} there?"}] for text in (spelled, "it"))
+        found, expected = chat.prompt_ids(written), model.render(word, prompt=True)
+        assert [i for i in found if i in model.specials] == [i for i in expected if i in model.specials]
+        assert spelled in model.tokenizer.decode(found, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if not family.system])
+def test_a_turn_that_the_template_refuses_is_named_before_anything_is_computed(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family = FAMILIES[name]
+    judge = family if family.reward else LLAMA3
+    policy, reward = family.policy(tmp_path / "policy"), judge.reward_model(tmp_path / "reward")
+    refused = Run(policy, reward, tmp_path)
+    assert main(refused.arguments(*family.settings, system=True)) == 2
+    said = capsys.readouterr().err
+    assert "system/user" in said and said.count("\n") == 1
+    assert not refused.artifacts("sample")
 
 
 def test_the_page_of_the_families_is_current() -> None:
