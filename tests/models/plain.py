@@ -61,12 +61,12 @@ class Plain:
         return reward
 
     def text(self, messages: Messages, ids: Sequence[int]) -> str:
-        """Return the text of a response: what its ids add to the prompt's text, without special tokens.
+        """Return the text of a response: what its ids add to a text before them, without special tokens.
 
         A space that the template writes before every answer is not the answer's: it would be written twice.
         """
-        prompt = self.render(messages, prompt=True)
-        text = self._decode([*prompt, *ids]).removeprefix(self._decode(prompt))
+        before = [self.tokenizer.convert_tokens_to_ids("a")]  # no first piece, which would lose its space
+        text = self._decode([*before, *ids]).removeprefix("a")
         asked, whole = (
             self.tokenizer.apply_chat_template(turns, add_generation_prompt=prompt, tokenize=False, **self.kwargs)
             for turns, prompt in ((messages, True), ([*messages, {"role": "assistant", "content": "x"}], False))

@@ -81,7 +81,8 @@ def test_a_turn_that_the_template_refuses_is_named_before_anything_is_computed(
     refused = Run(policy, reward, tmp_path)
     assert main(refused.arguments(*family.settings, system=True)) == 2
     said = capsys.readouterr().err
-    assert "system/user" in said and said.count("\n") == 1
+    assert "prompts are refused" in said and "data.refused_prompts=drop" in said
+    assert said.count("\n") == 1
     assert not refused.artifacts("sample")
 
 
