@@ -36,11 +36,10 @@ def check_samples(run: Run, near: float = NEAR) -> None:
             assert response["n_tokens"] == len(ids) - response["finished"]
             assert response["text"] == model.text(messages, ids)
             ends.add(response["finished"])
-            if not changes_factors(model, messages, ids):
-                logits = model.response_logits(messages, ids)
-                assert plain.outside_nucleus(logits, ids, TEMPERATURE, TOP_P) < near
-                own = float(model.logprob(messages, ids))
-                assert response["logprob"] == pytest.approx(own, abs=near, rel=2e-5)
+            logits = model.sampling_logits(messages, ids)
+            assert plain.outside_nucleus(logits, ids, TEMPERATURE, TOP_P) < near
+            own = float(plain.summed(logits, ids))
+            assert response["logprob"] == pytest.approx(own, abs=near, rel=2e-5)
     assert ends == {True, False}
 
 
@@ -49,18 +48,6 @@ def responses(samples: Artifact) -> Iterator[tuple[list[dict[str, str]], dict[st
     for row in samples.rows():
         for response in row["responses"]:
             yield row["messages"], response
-
-
-def changes_factors(model: Plain, messages: list[dict[str, str]], ids: list[int]) -> bool:
-    """Say whether a row reaches, while it is sampled, the length from which other rotary factors hold (longrope).
-
-    What was cached before that has the factors of short rows, so that no single pass gives the same numbers.
-    """
-    rope = getattr(model.model.config, "rope_parameters", None) or {}
-    if rope.get("rope_type") != "longrope":
-        return False
-    prompt = len(model.render(messages, prompt=True))
-    return bool(prompt <= rope["original_max_position_embeddings"] < prompt + len(ids))
 
 
 @torch.no_grad()

@@ -48,10 +48,21 @@ class Plain:
         prompt = self.render(messages, prompt=True)
         return self.logits([*prompt, *ids])[len(prompt) - 1 : -1]
 
+    def sampling_logits(self, messages: Messages, ids: Sequence[int]) -> torch.Tensor:
+        """Return the logits that each token of a response is drawn from (R x V).
+
+        They are those of one pass over the response, but where the length of a row chooses its rotary factors
+        (longrope): there each token sees a shorter row than the next one, and takes a pass of its own.
+        """
+        rope = getattr(self.model.config, "rope_parameters", None) or {}
+        if rope.get("rope_type") != "longrope":
+            return self.response_logits(messages, ids)
+        prompt = self.render(messages, prompt=True)
+        return torch.stack([self.logits([*prompt, *ids[:place]])[-1] for place in range(len(ids))])
+
     def logprob(self, messages: Messages, ids: Sequence[int]) -> torch.Tensor:
         """Return the summed log-probability of a response, a scalar with a gradient."""
-        logprobs = self.response_logits(messages, ids).log_softmax(-1)
-        return logprobs.gather(1, torch.tensor(ids)[:, None]).sum()
+        return summed(self.response_logits(messages, ids), ids)
 
     def reward(self, messages: Messages, text: str) -> torch.Tensor:
         """Return the reward of a conversation, read at its last token, a scalar with a gradient."""
@@ -80,6 +91,11 @@ class Plain:
         """Return the ids that its generation config ends with."""
         ends = self.model.generation_config.eos_token_id
         return ends if isinstance(ends, list) else [ends]
+
+
+def summed(logits_RV: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+    """Return the summed log-probability of a response's tokens, given the logits that predict them."""
+    return logits_RV.log_softmax(-1).gather(1, torch.tensor(ids)[:, None]).sum()
 
 
 def outside_nucleus(logits_RV: torch.Tensor, ids: Sequence[int], temperature: float, top_p: float) -> float:
