@@ -41,7 +41,7 @@ def test_a_run_leaves_a_complete_record(finished: Path) -> None:
         assert (iteration, "policy", "diagnostics", "kl") in metrics
         assert (iteration, "policy", "proxy", "mean_reward") in metrics
     assert metrics[0, "policy", "gold", "win_rate"]["value"] == 0.5
-    assert (2, "policy", "labels", "contrast_accuracy") in metrics
+    assert metrics[2, "policy", "labels", "contrast_pairs"]["value"] > 0  # untrained responses may all be equal by gold
 
 
 def test_the_csv_says_what_the_record_says(finished: Path) -> None:
