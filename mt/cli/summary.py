@@ -83,7 +83,7 @@ def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> 
     if judge and any(key[2] in ("alpaca_eval", "arena_hard") for key in cells):
         console.print(f"AlpacaEval and Arena-Hard: {judged_by(judge)}.")
     _warn(console, cells, iterations)
-    _warn_of_rounding(console, record)
+    _print_update_kept(console, record)
     _print_places(console, record, folder)
 
 
@@ -146,9 +146,13 @@ def _warn(console: Console, cells: Cells, iterations: Sequence[int]) -> None:
         console.print(f"warning  {', '.join(worse)}: {text}", style="yellow", highlight=False, soft_wrap=True)
 
 
-def _warn_of_rounding(console: Console, record: Mapping[str, Any]) -> None:
-    """Name the trainings whose published precision has rounded most of their change of the weights away."""
+def _print_update_kept(console: Console, record: Mapping[str, Any]) -> None:
+    """Print the share of the update that published models keep, and name the trainings that keep little of it."""
     counted = [(stage["label"], stage["counts"]["update_kept"]) for stage in record["stages"] if _trained(stage)]
+    if counted:
+        shares = sorted({f"{share:.1%}": share for _, share in counted}.items(), key=lambda item: item[1])
+        span = " to ".join(dict.fromkeys((shares[0][0], shares[-1][0])))
+        console.print(f"Changed weights whose change the published models keep: {span}.", highlight=False)
     lost = [f"{label} {share:.1%}" for label, share in counted if share < _LITTLE_KEPT]
     if lost:
         text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
