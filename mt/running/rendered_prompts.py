@@ -8,10 +8,11 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
-from mt.config.judge import RewardModelJudge
+from mt.config.judge import RewardModelJudge, TransformersJudge, VllmJudge
 from mt.config.template import TemplateConfig
+from mt.engines.judging.template import load_template
 from mt.engines.text import Chat, open_chat
-from mt.errors import DataError
+from mt.errors import ConfigError, DataError, describe
 from mt.stages.judge import Judge
 from mt.stages.judge_self import ComparisonPrompts, JudgmentPrompts
 from mt.stages.lineage import start_of, tables_of
@@ -37,6 +38,8 @@ def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda l
     """
     checked: set[tuple[str, str]] = set()
     for stage in stages:
+        if isinstance(stage, Judge):
+            _check_judge(stage)
         model, template = _rendering(stage)
         if template is None or not isinstance(model, ModelFolder) or not model.location.is_dir():
             continue
@@ -70,6 +73,22 @@ def _known_tables(stage: Stage) -> Iterator[Asks]:
             waiting.extend(tables_of(table))
         elif all(one.location.exists() for one in _outside(table)):
             yield table
+
+
+def _check_judge(stage: Judge) -> None:
+    """Raise ConfigError where the chat template of a judge model refuses the prompt that asks it."""
+    settings, model, template = stage.judge, stage.judge_model, stage.chat_template
+    if not isinstance(settings, TransformersJudge | VllmJudge) or template is None:
+        return
+    if not isinstance(model, ModelFolder) or not model.location.is_dir():
+        return
+    choice = settings.prompt_choice(stage.style)
+    asked = load_template(choice, stage.style, official=settings.official).messages
+    if why := refusal(_open(model.location, template.model_dump_json())[0], asked):
+        roles = ", ".join(message["role"] for message in asked)
+        problem = f"the chat template of the judge {model.location} refuses its turns ({roles}): {why}"
+        mend = "Name a file with a single user turn, or another judge"
+        raise ConfigError(describe(f"judge.{stage.style}_template", choice, problem, mend=mend))
 
 
 def _outside(table: Stage | Asks) -> Iterator[External]:

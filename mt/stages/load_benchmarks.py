@@ -33,7 +33,7 @@ class LoadOutputs(Stage):
         work.write(rows, Samples)
 
     def check(self) -> None:
-        """Read the file once, so that a malformed row is told before anything heavy starts."""
+        """Read the file once, so that a malformed row is reported before anything heavy starts."""
         self.samples(self.source.location)
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
@@ -71,12 +71,12 @@ class LoadAnsweredQuestions(Stage):
         work.write(rows, Samples)
 
     def check(self) -> None:
-        """Join the files once, so that what is missing is told before anything heavy starts."""
+        """Join the files once, so that what is missing is reported before anything heavy starts."""
         self.samples(self.questions.location, self.answers.location)
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
         """Yield where each question stands, and the question."""
-        for _, record, where in _records(self.questions.location, self.limit):
+        for record, where in self._asked(self.questions.location):
             yield where, conversation(required(record, _ASKED, where), where)
 
     def samples(self, questions: Path, answers: Path) -> list[Samples]:
@@ -124,7 +124,7 @@ class LoadRewardPairs(Stage):
         work.write(rows, Samples)
 
     def check(self) -> None:
-        """Read the file once, so that a malformed row is told before anything heavy starts."""
+        """Read the file once, so that a malformed row is reported before anything heavy starts."""
         self.samples(self.source.location)
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
@@ -159,6 +159,11 @@ class LoadRankedPrompts(Stage):
     def check(self) -> None:
         """Read the file once, so that a malformed row is reported before anything heavy starts."""
         self.samples(self.source.location)
+
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each row stands, and its prompt."""
+        for _, record, where in _records(self.source.location):
+            yield where, conversation(required(record, ("messages", "prompt"), where), where)
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's prompts; raises DataError naming the row that lacks a field."""

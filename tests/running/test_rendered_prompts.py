@@ -136,6 +136,34 @@ def test_only_the_models_that_read_a_table_render_it(own: list[str], models: Pat
     assert "take them out of the file" in said
 
 
+def test_every_prompt_of_reward_bench_2_is_rendered(own: list[str], models: Path) -> None:
+    rows = [json.loads(line) for line in (models / "p.jsonl").read_text().splitlines()]
+    (models / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows if len(row["messages"]) == 1))
+    chat = [{"role": "system", "content": "one"}, {"role": "user", "content": "red"}]
+    row = {"subset": "Math", "id": 1, "messages": chat, "chosen": ["red"], "rejected": ["blue"]}
+    (models / "ranked.jsonl").write_text(json.dumps(row) + "\n")
+    template(models / "reward", NO_SYSTEM)
+    said = refused([*own, "eval=[reward_bench_2]", f"eval.reward_bench_2.prompts={models}/ranked.jsonl"])
+    assert said.startswith("reward.chat_template: 1 of 1 prompts")
+    assert f"{models}/ranked.jsonl row 0 (from 0) (system, user)" in said
+
+
+def test_a_judge_whose_template_refuses_the_judging_prompt_is_refused(own: list[str], models: Path) -> None:
+    rows = [json.loads(line) for line in (models / "p.jsonl").read_text().splitlines()]
+    (models / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows if len(row["messages"]) == 1))
+    (models / "outputs.jsonl").write_text(json.dumps({"instruction": "red", "output": "blue"}) + "\n")
+    (models / "ask.txt").write_text("{instruction} {output_1} {output_2}")
+    tiny_policy(models / "judge")
+    template(models / "judge", NO_SYSTEM)
+    bench = ["eval=[alpaca_eval]", f"eval.alpaca_eval.outputs={models}/outputs.jsonl", "eval.alpaca_eval.gamed=null"]
+    asking = [*own, *bench, "judge=transformers", f"judge.path={models}/judge"]
+    rendered_prompts._open.cache_clear()
+    check(drawn([*asking, f"judge.preference_template={models}/ask.txt"]))
+    said = r"^judge\.preference_template=own: .*refuses its turns \(system, user\): System role"
+    with pytest.raises(ConfigError, match=said):
+        check(drawn(asking))
+
+
 def test_how_a_template_is_rendered_moves_the_keys_of_what_renders_with_it(own: list[str], models: Path) -> None:
     def keys(*overrides: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
