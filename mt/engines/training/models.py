@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mt.engines.inspection import check_outputs
 from mt.engines.lora_targets import ALL_LINEAR, check_targets
 from mt.engines.models import check_model, load_weights
 from mt.engines.text import Chat
@@ -24,9 +25,13 @@ def load_for_training(task: TrainingTask) -> Any:
     """Load the task's model on the CPU, dropout off; a causal model gets a new reward head by the task's seed.
 
     Weights are float32, but bfloat16 where DeepSpeed keeps float32 master weights itself.
-    Raises `ModelError` for a folder that cannot serve.
+    Raises `ModelError` for a folder that cannot serve, and where what is computed from the last hidden states would
+    not be the model's own output.
     """
-    return _load(task, torch.bfloat16 if masters_apart(task) else torch.float32)
+    model = _load(task, torch.bfloat16 if masters_apart(task) else torch.float32)
+    if not any(hasattr(parameter, "ds_id") for parameter in model.parameters()):  # ZeRO-3 holds parts of weights
+        check_outputs(model, "reward" if task.kind == "reward" else "policy", Path(task.model))
+    return model
 
 
 def load_start(task: TrainingTask) -> Any:

@@ -15,7 +15,13 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    LlamaForSequenceClassification,
+    PreTrainedModel,
+)
 
 from mt.config.training import InlineTrainer
 from mt.engines.scoring.logprobs import response_logprobs
@@ -392,3 +398,18 @@ def test_tasks_survive_json(lab: Lab, tmp_path: Path) -> None:
     task = lab.task()
     task.write(tmp_path / "task.json")
     assert TrainingTask.read(tmp_path / "task.json") == task
+
+
+def test_a_model_that_does_more_than_its_head_is_not_trained(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = LlamaForSequenceClassification.forward
+
+    def sharpened(self: Any, *arguments: Any, **named: Any) -> Any:
+        out = own(self, *arguments, **named)
+        out.logits = out.logits.sigmoid()
+        return out
+
+    monkeypatch.setattr(LlamaForSequenceClassification, "forward", sharpened)
+    task = lab.task("reward", model=str(lab.reward))
+    with pytest.raises(ModelError, match="rewards would not be those of its own outputs"):
+        lab.train(task)
+    assert not Path(task.output).exists()
