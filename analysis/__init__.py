@@ -11,7 +11,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import pandas only for whoever asks for a frame."""
+    """Import pandas only where a frame is asked for."""
     if name == "load":
         from analysis.frame import load
 

@@ -48,7 +48,7 @@ def load(
 
     `filters` keeps runs by column or dotted setting ({"seed": [0, 1], "objective.beta": 0.1}); `config` adds
     settings as columns. Runs that are unfinished, damaged or of an older version are left out, and said by a
-    warning and in `frame.attrs["notes"]`; `unfinished=True` keeps the first of these, told apart by `state`.
+    warning and in `frame.attrs["notes"]`; `unfinished=True` keeps the first of these, marked by `state`.
     Raises DataError where no run remains.
     """
     filters = dict(filters or {})

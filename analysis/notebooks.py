@@ -1,4 +1,4 @@
-"""`python -m analysis.notebooks`: write the notebooks, one per table and figure, all alike and without outputs.
+"""`python -m analysis.notebooks`: write the notebooks, one per table and figure, of one form and without outputs.
 
 They hold no logic: one cell says where the runs are, one loads them, the others print and draw.
 """

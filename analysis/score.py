@@ -194,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
 
     pair = command("compare", "Two models on the same prompts: paired bootstrap and exact sign test", games)
     pair.add_argument("file", type=Path, metavar="A", help="a file for alpaca_eval or arena_hard")
-    pair.add_argument("other", type=Path, metavar="B", help="the other model's, judged alike")
+    pair.add_argument("other", type=Path, metavar="B", help="the other model's, judged in the same way")
     pair.set_defaults(handler=_compare)
     return parser
 

@@ -1,4 +1,4 @@
-"""How long the report takes: to make, to show, to search; with 10,000 responses unless told otherwise.
+"""How long the report takes: to make, to show, to search; with 10,000 responses by default.
 
     python -m benchmarks.report [--prompts 250] [--words 40] [--repeats 5]
     python -m benchmarks.report --run runs/NAME

@@ -23,7 +23,7 @@ from mt.errors import LaunchError
 from mt.runtime.child import Child
 
 STOPPED = 75
-"""The exit code of work that ended because it was told to."""
+"""The exit code of work that ended because it was asked to."""
 _POLL_S = 0.5
 GRACE_S = 10.0
 _LINGER_S = 900.0
@@ -80,7 +80,7 @@ class RunJob:
         self._child = Child(work, folder=Path(sweep.cwd), ignore_usr2=True, grace_s=GRACE_S)
 
     def _wait(self) -> int:
-        """Return the child's exit code, or STOPPED as soon as this job is told to stop."""
+        """Return the child's exit code, or STOPPED as soon as this job is asked to stop."""
         assert self._child is not None
         while not self._told_to_stop:
             code = self._child.poll()

@@ -63,10 +63,10 @@ def _ask(command: list[str], wanted: set[str], *allow: str) -> dict[str, Seen]:
     return read_states(_run([*command, "--noheader", "--jobs", ",".join(bases)], allow=allow), wanted)
 
 
-def read_states(told: str, wanted: Iterable[str]) -> dict[str, Seen]:
-    """Read lines of "id|state|node|reason"; an array that was cancelled before it began is told of as a whole."""
+def read_states(output: str, wanted: Iterable[str]) -> dict[str, Seen]:
+    """Read lines of "id|state|node|reason"; an array that was cancelled before it began has one line."""
     seen: dict[str, Seen] = {}
-    for job, state, node, *reason in (line.strip().split("|") for line in told.splitlines()):
+    for job, state, node, *reason in (line.strip().split("|") for line in output.splitlines()):
         why = reason[0] if reason and reason[0] != "None" else ""
         seen[job.split("_[")[0]] = Seen(state.split()[0], why, node)  # sacct says "CANCELLED by 1000"
     whole = {job: job.split("_")[0] for job in wanted}
@@ -75,8 +75,8 @@ def read_states(told: str, wanted: Iterable[str]) -> dict[str, Seen]:
 
 def tagged(tag: str) -> list[str]:
     """Return the ids of all jobs of this user that carry a sweep's tag and have not ended."""
-    told = _run(["squeue", "--noheader", "--array", "--me", "--format", "%i|%k"])
-    return [job for job, _, comment in (line.partition("|") for line in told.splitlines()) if comment == tag]
+    output = _run(["squeue", "--noheader", "--array", "--me", "--format", "%i|%k"])
+    return [job for job, _, comment in (line.partition("|") for line in output.splitlines()) if comment == tag]
 
 
 def cancel(ids: Sequence[str]) -> None:

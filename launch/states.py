@@ -167,7 +167,7 @@ class _Survey:
         running = state == "running"
         now = progress.read(progress.file_of(self.folder, job.name)) if running else Progress()
         absent = [key for key in job.stages if key not in self.published]
-        told = self._told(job)
+        seen = self._seen(job)
         return JobStatus(
             name=job.name,
             runs=job.runs,
@@ -179,7 +179,7 @@ class _Survey:
             fraction=now.done / now.total if now.stage in absent and now.total else None,
             attempt=len(past),
             id=job.id or "",
-            node=(past[-1].node if past else "") or (told.node if told else ""),
+            node=(past[-1].node if past else "") or (seen.node if seen else ""),
             elapsed_s=sum(_seconds(one, running) for one in past) if past else None,
             left_s=self._left(now, absent) if running else None,
         )
@@ -201,26 +201,26 @@ class _Survey:
             waiting = progress.read(file).waiting
             return "running", f"waits for {waiting}" if waiting else _after(past[:-1])
         last = past[-1] if past and past[-1].id == job.id else None
-        told = self._told(job)
-        if told is not None and told.state in _QUEUED:
-            return self._queued(told, job, past)
-        if told is not None and told.state in _RUNNING:
+        seen = self._seen(job)
+        if seen is not None and seen.state in _QUEUED:
+            return self._queued(seen, job, past)
+        if seen is not None and seen.state in _RUNNING:
             silent = last is not None and last.outcome == "running"
             no_sign = "no heartbeat: it starts again, is stuck, or its node's clock is wrong" if silent else "starting"
-            return "running", "ending" if told.state == "COMPLETING" else no_sign
-        return self._ended(told, job, last)
+            return "running", "ending" if seen.state == "COMPLETING" else no_sign
+        return self._ended(seen, job, last)
 
-    def _queued(self, told: Seen, job: JobEntry, past: list[Attempt]) -> Verdict:
+    def _queued(self, seen: Seen, job: JobEntry, past: list[Attempt]) -> Verdict:
         begun = bool(past) and past[-1].id == job.id
-        if told.reason.startswith("JobHeld") and not begun:
+        if seen.reason.startswith("JobHeld") and not begun:
             return "held", "its submission was interrupted: python -m launch.resume"
-        if told.reason == "Dependency":
+        if seen.reason == "Dependency":
             before = self._before(job, lambda state: state != "done")
             return "waiting", f"for {', '.join(before)}" if before else "for its turn (launch.max_running)"
-        reason = "" if begun and told.reason == "BeginTime" else _in_words(told.reason)
+        reason = "" if begun and seen.reason == "BeginTime" else _in_words(seen.reason)
         return "queued", "; ".join(filter(None, (reason, _after(past) if begun else "")))
 
-    def _ended(self, told: Seen | None, job: JobEntry, last: Attempt | None) -> Verdict:
+    def _ended(self, seen: Seen | None, job: JobEntry, last: Attempt | None) -> Verdict:
         if last is not None and last.outcome == "failed":
             return "failed", last.reason
         if job.cancelled:
@@ -233,16 +233,16 @@ class _Survey:
             return ("waiting", "to be started") if driven else ("new", "not submitted yet: python -m launch.resume")
         if self.seen is None:
             return "unknown", "the scheduler could not be asked"
-        if told is None and last is not None and last.outcome == "stopped":
+        if seen is None and last is not None and last.outcome == "stopped":
             return "cancelled", last.reason
-        if told is None:
+        if seen is None:
             return "lost", "it is gone without a word: python -m launch.resume"
-        if told.state == "CANCELLED":
+        if seen.state == "CANCELLED":
             return "cancelled", "by the scheduler or by hand"
         last_line = last_words(log_file(self.folder, job.id))
-        return "failed", f"SLURM says {told.state}, and the log ends: {last_line}"
+        return "failed", f"SLURM says {seen.state}, and the log ends: {last_line}"
 
-    def _told(self, job: JobEntry) -> Seen | None:
+    def _seen(self, job: JobEntry) -> Seen | None:
         return (self.seen or {}).get(job.id or "")
 
     def _before(self, job: JobEntry, wanted: Callable[[State], bool]) -> list[str]:

@@ -53,7 +53,7 @@ class Planned(Protocol):
 
 
 class Stopped(BaseException):
-    """The process was told to stop."""
+    """The process was asked to stop."""
 
 
 def main(arguments: list[str]) -> int:
@@ -102,7 +102,7 @@ def run(folder: Path, name: str, reporter: progress.Reporter) -> None:
             plans[run].record(folder, sweep, run, "finished")
     for run in job.records if own is None else ():
         with plans[run].mirrored(sweep, run):
-            pass  # everything is there: it is told when the block ends
+            pass  # everything is there: it is reported when the block ends
 
 
 def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observer]) -> None:
@@ -128,7 +128,7 @@ def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
     last = past[-1]
     raise LaunchError(
         f"{what}: no progress in {count} attempts of job {name} (the last one was {last.outcome}: {last.reason}). "
-        f"Mend the cause, then: python -m launch.resume {sweep.name}"
+        f"Fix the cause, then: python -m launch.resume {sweep.name}"
     )
 
 
@@ -140,8 +140,8 @@ def plan_run(sweep: Sweep, folder: Path, run: str) -> Planned:
     try:
         return planner(sweep.planner)(values[run])
     except ValidationError as error:
-        told = f"run {run}: the code now expects other settings than at submission ({problem(error)})"
-        raise LaunchError(f"{told}. {_submit_again(sweep)}") from None
+        text = f"run {run}: the code now expects other settings than at submission ({problem(error)})"
+        raise LaunchError(f"{text}. {_submit_again(sweep)}") from None
 
 
 def planner(name: str) -> Callable[[dict[str, Any]], Planned]:

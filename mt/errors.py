@@ -60,7 +60,7 @@ class LaunchError(MutualTaughtError, RuntimeError):
 
 
 def describe(field: str, value: object, problem: str, *, allowed: str = "", mend: str = "") -> str:
-    """Return one line that names the field, its value, what is wrong, what is allowed and how to mend it."""
+    """Return one line that names the field, its value, what is wrong, what is allowed and how to fix it."""
     line = f"{field}={_shown(value)}: {problem}."
     if allowed:
         line += f" Allowed: {allowed}."

@@ -47,8 +47,8 @@ def _judged_pairs(scores: Scores, gold: Scores, gold_margin: float) -> Pairs:
         if len(by_gold.get(prompt, [])) == len(given)
     ]
     margin, difference = np.concatenate(parts, axis=1) if parts else np.empty((2, 0))
-    told = (np.abs(difference) > gold_margin) & np.isfinite(margin)
-    return margin[told], (difference[told] > 0).astype(float)
+    decided = (np.abs(difference) > gold_margin) & np.isfinite(margin)
+    return margin[decided], (difference[decided] > 0).astype(float)
 
 
 def _known_pairs(scores: Scores) -> Pairs:

@@ -87,7 +87,7 @@ def load_run(folder: Path) -> Run:
 
 
 def load_runs(paths: Iterable[Path]) -> list[Run]:
-    """Read the runs that the paths name; runs of one name are told apart by the folders that they lie in."""
+    """Read the runs that the paths name; runs of one name differ by the folders that they lie in."""
     runs = [load_run(folder) for folder in find_runs(paths)]
     named = Counter(run.name for run in runs)
     return [replace(run, name=str(run.folder)) if named[run.name] > 1 else run for run in runs]

@@ -17,7 +17,7 @@ from mt.workflow.stage import External, Stage
 from mt.workflow.work import Silent
 
 _PLAIN_SECONDS = 15.0  # between two lines of the same stage, where there is no terminal
-_QUICK_SECONDS = 2.0  # a stage that takes less is told when it is done, and not before
+_QUICK_SECONDS = 2.0  # a stage that takes less is shown when it is done, and not before
 _SHOWN = ("loss", "accuracy", "margin", "tokens_per_second")
 
 
@@ -109,8 +109,8 @@ class Display(Silent):
         if facts is not None:
             self.estimates.learn(stage.name, float(facts["seconds"]))
             place = "" if self.live else f"{self._total - len(self._missing)}/{self._total} "
-            told = f"{facts['seconds']:.1f} s{_told(facts['counts'])}"
-            self.say(f"✓ {place}{self._title(stage)}  [dim]{told}[/dim]")
+            shown = f"{facts['seconds']:.1f} s{_shown(facts['counts'])}"
+            self.say(f"✓ {place}{self._title(stage)}  [dim]{shown}[/dim]")
         if self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None
@@ -140,7 +140,7 @@ class Display(Silent):
         return f", about {_duration(max(seconds, 1))} left"
 
 
-def _told(counts: Mapping[str, float]) -> str:
+def _shown(counts: Mapping[str, float]) -> str:
     """Return the counts that a user wants to see: what was lost, and how much there is."""
     lost = [name for name in counts if "dropped" in name or "truncated" in name]
     names = ("pairs", "prompts", *lost, "unfinished")

@@ -135,7 +135,7 @@ def _cell(line: Line, metric: Mapping[str, Any] | None, between: str | None) -> 
 
 
 def _warn(console: Console, cells: Cells, iterations: Sequence[int]) -> None:
-    """Say aloud what should alarm: a reward model whose favourite is worse than a response at random."""
+    """Warn of a reward model whose best response of K is worse by gold than a response at random."""
     worse = []
     for i in iterations:
         best, mean = (cells.get((i, "reward", "gold", name)) for name in ("best_of_k", "mean_of_k"))
@@ -168,7 +168,7 @@ def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> 
     seconds = sum(stage["seconds"] or 0 for stage in computed)
     total = len(record["stages"])
     others = f", {total - len(computed)} taken from other runs" if len(computed) < total else ""
-    console.print(f"{total} stages: {len(computed)} computed for this run, in {seconds:.0f} s all told{others}.")
+    console.print(f"{total} stages: {len(computed)} computed for this run, in {seconds:.0f} s{others}.")
     places = {
         "record": folder / RECORD,
         "metrics": folder / "metrics.csv",

@@ -36,7 +36,7 @@ def within_context(path: str | None, length: int) -> int:
     """Return `length`, or the context of the local model folder at `path` where that is shorter.
 
     A hub name keeps `length`: what a run is must not depend on what a cache holds. So does a folder that cannot be
-    read: what is wrong with it is told where models are checked.
+    read: what is wrong with it is reported where models are checked.
     """
     folder = Path(path).expanduser() if path else None
     limit = None

@@ -78,7 +78,7 @@ class SlurmConfig(DetachedConfig):
     time_min: Positive
     """Time limit of a GPU job in minutes; a job that reaches it goes on in its next attempt."""
     signal_delay_s: Positive
-    """Seconds before the time limit at which the job is told to stop and is queued again."""
+    """Seconds before the time limit at which the job is asked to stop and is queued again."""
     cpu: CpuConfig
     """Jobs without GPUs."""
     container: list[str]

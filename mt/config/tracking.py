@@ -1,4 +1,4 @@
-"""Settings of who is told about a run while it goes on; the local record is kept in any case."""
+"""Settings of the tracker that a run reports to while it goes on; the local record is kept in any case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class DisabledTracking(Config):
-    """Nobody is told."""
+    """No tracker."""
 
     name: Literal["disabled"]
 

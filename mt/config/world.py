@@ -50,7 +50,7 @@ class LanguageConfig(Config):
     filler_cost: NonNegative
     """Gold lost per filler word."""
     gold_margin: NonNegative
-    """Two answers are told apart where their gold differs by more than this."""
+    """Two answers count as different in gold where they differ by more than this."""
 
 
 class DemonstratorConfig(Config):

@@ -140,7 +140,7 @@ def _network(stage: Any, out: Volume, config: RunConfig, disk: float) -> Cost:
 
 
 def _calibrated(estimated: list[Cost], store: Store) -> list[Cost]:
-    """Replace the seconds of finished stages by what they took, and scale the others of the same name alike."""
+    """Replace the seconds of finished stages by what they took, and scale the others of a name by the same factor."""
     took: dict[str, float] = defaultdict(float)
     thought: dict[str, float] = defaultdict(float)
     actual: dict[str, float] = {}

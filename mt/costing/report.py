@@ -57,8 +57,8 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
     if found["total"]["calls"] and not found["total"]["usd"]:
         price = "judge.usd_per_million_input=… judge.usd_per_million_output=…"
         console.print(f"The judge's price is not known; set {price}", style="dim")
-    told = " ".join(f"{name}={value:g}" for name, value in _assumed(found))
-    console.print(f"Assumed, and to be overridden as written (or by hardware=…): {told}", style="dim")
+    shown = " ".join(f"{name}={value:g}" for name, value in _assumed(found))
+    console.print(f"Assumed, and to be overridden as written (or by hardware=…): {shown}", style="dim")
 
 
 def _assumed(found: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -172,7 +172,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def _refusal(path: Path, line: int, problem: str, allowed: str, mend: str = "Mend the line") -> DataError:
+def _refusal(path: Path, line: int, problem: str, allowed: str, mend: str = "Correct the line") -> DataError:
     text = f"{path}, line {line}: {problem}."
     return DataError(f"{text}{f' Allowed: {allowed}.' if allowed else ''} {mend}.")
 

@@ -146,15 +146,15 @@ def _loaded(asked: _Asked, load: Callable[[], str]) -> Path:
     try:
         return Path(load())
     except (OSError, ValueError, RuntimeError, errors.HTTPError, errors.XetDownloadError) as error:
-        raise _told(error, asked) from error
+        raise _in_one_line(error, asked) from error
 
 
-def _told(error: Exception, asked: _Asked) -> MutualTaughtError:
+def _in_one_line(error: Exception, asked: _Asked) -> MutualTaughtError:
     """Put whatever the hub's client raised in one line."""
     from huggingface_hub import errors
 
     local = f"or download it elsewhere and set {asked.option}={asked.local}"
-    told = _ERRORS[asked.kind]
+    error_class = _ERRORS[asked.kind]
     if isinstance(error, errors.GatedRepoError):
         problem = "its owner has to grant you access, and a token to prove it"
         mend = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
@@ -172,7 +172,7 @@ def _told(error: Exception, asked: _Asked) -> MutualTaughtError:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         problem = f"the download was interrupted ({reason})"
         mend = f"Run the same command again to continue, {local}"
-    return told(describe(asked.option, asked.value, problem, mend=mend))
+    return error_class(describe(asked.option, asked.value, problem, mend=mend))
 
 
 def _status(error: Exception) -> int | None:

@@ -162,8 +162,8 @@ def _no_field(row: Row, names: list[str]) -> DataError:
     return DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")
 
 
-def refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Mend the row") -> DataError:
-    """Return the error that names a row's place, its field and value, what is allowed and how to mend it."""
+def refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Correct the row") -> DataError:
+    """Return the error that names a row's place, its field and value, what is allowed and how to fix it."""
     shown = str(value)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
     line = describe(f"{row.place}, {name}", shown, problem, allowed=allowed, mend=mend)

@@ -40,7 +40,7 @@ def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False
 
     logging.disable_progress_bar()
     folder, field = Path(folder), f"{kind}.path"
-    check_model(folder, kind, has_template=False)  # whoever renders looks for the template
+    check_model(folder, kind, has_template=False)  # the callers that render look for the template
     model_class, config = read_architecture(folder, kind)
     with transformers_errors(field, folder):
         if (folder / "generation_config.json").is_file():

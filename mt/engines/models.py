@@ -57,7 +57,7 @@ def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.devic
     """
     from mt.engines.inspection import check_outputs
 
-    check_model(folder, kind, has_template=False)  # whoever renders has looked for the template
+    check_model(folder, kind, has_template=False)  # the callers that render look for the template
     model = load_weights(folder, kind, dtype).to(device).eval().requires_grad_(False)
     check_outputs(model, kind, Path(folder))
     return model

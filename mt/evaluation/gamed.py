@@ -20,7 +20,7 @@ GAMED_FIELDS = ("model", "preference", "index", "std_delta_len", "instruction_di
 
 @dataclass(frozen=True, slots=True)
 class GamedRow:
-    """A row of `df_gamed.csv`: the baseline told to be verbose or concise, judged against the plain baseline.
+    """A row of `df_gamed.csv`: the baseline asked to be verbose or concise, judged against the plain baseline.
 
     `preference` lies in [0, 1], None where it is missing; `std_delta_len` is Δ/s, infinite where all Δ are equal;
     `index` is the instruction's position in the benchmark.

@@ -1,6 +1,6 @@
 """The vocabulary of the methods: every step bound to a run's settings, so that a method reads like its pseudo-code.
 
-Nothing here computes: each step returns a stage, and whoever holds the outcome decides what becomes of it.
+Nothing here computes: each step returns a stage, and the caller decides what becomes of it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class PairLogps:
     rejected_win_probability_B: Tensor | None = None
     """Probability that the rejected response beats a response of the policy (SPPO)."""
     weight_B: Tensor | None = None
-    """Weight of the pair in the loss; None weighs all pairs alike."""
+    """Weight of the pair in the loss; None gives all pairs the same weight."""
     reference_kl: Tensor | None = None
     """KTO's reference point as a scalar, where the trainer estimates it itself (see `mt.objectives.kto`)."""
 
@@ -91,7 +91,7 @@ class ResponseLogps:
     length_B: Tensor
     """Tokens that `policy_B` sums over, at least 1."""
     weight_B: Tensor | None = None
-    """Weight of the demonstration in the loss; None weighs all alike."""
+    """Weight of the demonstration in the loss; None gives all the same weight."""
 
     @property
     def nll_B(self) -> Tensor:

@@ -27,8 +27,8 @@ def check(
 ) -> None:
     """Raise one clear error for a run that cannot succeed.
 
-    Where other machines will compute it, `absent` is told what this one lacks, and decides. `say` is called before
-    what may take seconds.
+    Where other machines will compute it, `absent` is called with what this one lacks, and decides. `say` is called
+    before what may take seconds.
     """
     _check_writable("store", Path(blueprint.config.store))
     _check_writable("runs", Path(blueprint.config.runs))
@@ -79,7 +79,7 @@ def _check_writable(field: str, folder: Path) -> None:
 def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:
     """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first.
 
-    A file that is not given is told before anything is downloaded, and models, the largest downloads, come last.
+    A file that is not given is reported before anything is downloaded, and models, the largest downloads, come last.
     """
     plan, store = blueprint.plan, Store(Path(blueprint.config.store))
     missing = plan.missing(store)

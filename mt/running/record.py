@@ -86,9 +86,9 @@ class Record:
         self.facts["state"] = state
         self.facts["stages"] = [self._stage(stage) for stage in self.blueprint.plan.order]
         self.facts["metrics"] = self._metrics()
-        told = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
+        described = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
         entries = {name: self.facts[name] for name in ("stages", "metrics")}  # redacted already
-        write_text(self.folder / RECORD, _laid_out(redact(told) | entries))
+        write_text(self.folder / RECORD, _laid_out(redact(described) | entries))
         if (table := _as_csv(self.facts["metrics"])) != self._table:
             write_text(self.folder / "metrics.csv", table)
             self._table = table

@@ -1,4 +1,4 @@
-"""A run's mirror at its tracker: stages and curves as they come, metrics and samples once they are there."""
+"""A run at its tracker: stages and curves as they come, metrics and samples once they are there."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from mt.workflow.work import TABLE, Observer, Row, read_metrics
 
 @contextmanager
 def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observer]]:
-    """Track a run while the block lasts and yield who has to watch its stages.
+    """Track a run while the block lasts, and yield the observers of its stages.
 
-    Afterwards the record in the run's folder says how it ended; whatever was computed by other jobs, where nobody
-    watched, is told then. Failures of the mirror are said once and change nothing.
+    At the end what other jobs computed is sent to the tracker, too. The first failure of the tracker is reported;
+    none changes the run.
     """
     facts, config = record.facts, record.blueprint.config
     tracker = open_tracker(config.tracking, say)
@@ -46,7 +46,7 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
 
 
 class _Harmless:
-    """An observer whose failures are said once: a mirror decides nothing about what it shows."""
+    """An observer whose first failure is reported, and none of whose failures stops the run."""
 
     def __init__(self, observer: _Mirror, say: Callable[[str], None]) -> None:
         self.observer, self.say, self.failed_once = observer, say, False
@@ -55,7 +55,7 @@ class _Harmless:
         def tell(*arguments: Any) -> None:
             try:
                 getattr(self.observer, name)(*arguments)
-            except Exception as error:  # whatever it is, the run is worth more than its mirror
+            except Exception as error:  # of any kind: the run goes on
                 if not self.failed_once:
                     self.failed_once = True
                     self.say(f"tracking failed ({type(error).__name__}: {error}); the run's record is complete")

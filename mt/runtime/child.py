@@ -34,8 +34,8 @@ class Child:
     - It runs in a session of its own, so that the terminal's Ctrl-C reaches the parent alone, and imports this
       project's packages from wherever it runs.
     - It ends with its parent, if its program calls `end_with_parent` or reads its standard input to the end.
-    - `close` ends its whole tree: its descendants, whoever is left in its session, and processes that left both,
-      by a variable of their environment. All get SIGTERM and `grace_s` seconds, then SIGKILL.
+    - `close` ends its whole tree: its descendants, the other processes of its session, and processes that
+      left both, by a variable of their environment. All get SIGTERM and `grace_s` seconds, then SIGKILL.
     - Where its output goes to a file, `last_error` says why it failed.
     """
 

@@ -67,7 +67,7 @@ class Owner:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the owner has certainly ended; of a process elsewhere nobody can be certain at once."""
+        """Whether the owner has certainly ended; a process elsewhere is only known to be silent."""
         try:
             return self.is_here and abs(_started(self.pid) - self.started) > 2
         except psutil.NoSuchProcess:
@@ -150,7 +150,7 @@ class Lock:
         self, wait: bool, done: Callable[[], bool], waiting: Callable[[Owner], None]
     ) -> tuple[Path, str] | None:
         watched: dict[str, tuple[int, float]] = {}  # by token: the last heartbeat and when it was first seen
-        told = False
+        announced = False
         while not done():
             living, dead = list[Owner](), set[str]()
             for seen in self._look().values():
@@ -168,9 +168,9 @@ class Lock:
                     raise Held(self.path, seen.owner)
             if not living and (mine := self._take(dead)):
                 return mine
-            if living and not told:
+            if living and not announced:
                 waiting(living[-1])
-                told = True
+                announced = True
             time.sleep(_POLL_S * random.uniform(0.5, 1.0) if living else random.uniform(0.0, 0.01))
         return None
 

@@ -75,7 +75,7 @@ def judge_pairs(judgments: Sequence[Samples], verdicts: Sequence[Verdict], *, ma
     """Pair the judgment with the highest Elo score with that of the lowest, one pair a judged response (§2.2).
 
     `judgments` holds the judge's prompt and its N judgments, and `verdicts` names them by prompt and index.
-    Judgments that all score alike give no pair, nor do identical ones, nor a winner longer than `max_tokens`: the
+    Judgments with one score give no pair, nor do identical ones, nor a winner longer than `max_tokens`: the
     meta-judge likes length.
     """
     weights, by_prompt = position_weights(verdicts), dict[str, list[Verdict]]()

@@ -65,7 +65,7 @@ class PolicyDiagnostics(Stage):
             logps.append(found)
         kept = [(own, base) for own, base in zip(*logps, strict=True) if own == own and base == base]
         if not kept:
-            work.note("every response is empty or too long: its distance from the base policy cannot be told")
+            work.note("every response is empty or too long: its distance from the base policy cannot be computed")
             return []
         divergence = kl_from_samples([own for own, _ in kept], [base for _, base in kept])
         interval = divergence.interval
@@ -115,7 +115,7 @@ class RewardCalibration(Stage):
                         margins.append(scored.rewards[i] - scored.rewards[j])
                         outcomes.append(float(difference > 0))
         if not margins:
-            work.note("no pair of responses differs by gold: calibration cannot be told")
+            work.note("no pair of responses differs by gold: calibration cannot be computed")
             work.write_metrics([])
             return
         found = calibration(margins, outcomes)

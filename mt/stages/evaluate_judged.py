@@ -64,7 +64,7 @@ GAMED = "df_gamed.csv"
 
 @dataclass(frozen=True, eq=False)
 class GamedBaseline(Stage):
-    """The length control's anchors for a benchmark of our own: its baseline, told to be verbose and concise."""
+    """The length control's anchors for a benchmark of our own: its baseline, asked to be verbose and concise."""
 
     VERSION: ClassVar[int] = 1
     baseline: Stage

@@ -16,7 +16,8 @@ from mt.workflow.work import Work
 class RewardBench(Stage):
     """Accuracy in percent per section and on average; a tie is lost (§5.1).
 
-    Pairs that name their own sections weigh alike; RewardBench's own are weighted by subset as its leaderboard does.
+    Pairs that name their own sections have equal weights; RewardBench's own are weighted by subset, as on its
+    leaderboard.
     """
 
     VERSION: ClassVar[int] = 1

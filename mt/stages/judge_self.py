@@ -170,6 +170,6 @@ def _parsed(rubric: Rubric, row: Samples) -> list[float | None]:
 
 
 def _distinct(row: Samples, scores: Sequence[float | None]) -> Samples:
-    """Keep the readable judgments that differ in text: equal ones cannot be told apart."""
+    """Keep the readable judgments that differ in text: equal ones cannot be compared."""
     kept = {r.text: r for r, score in zip(row.responses, scores, strict=True) if score is not None}
     return Samples(row.prompt_id, row.messages, row.section, list(kept.values()))

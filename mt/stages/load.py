@@ -85,7 +85,7 @@ class LoadPrompts(Stage):
         work.write(prompts, Prompt)
 
     def check(self) -> None:
-        """Read everything once, so that a malformed line is told before anything heavy starts."""
+        """Read everything once, so that a malformed line is reported before anything heavy starts."""
         self.prompts()
 
     def count(self) -> int:

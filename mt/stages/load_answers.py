@@ -44,7 +44,7 @@ class LoadAnswers(Stage):
         work.write(kept, Demonstration if self.rows == "demonstrations" else Pair)
 
     def check(self) -> None:
-        """Read the file once, so that a malformed line is told before anything heavy starts."""
+        """Read the file once, so that a malformed line is reported before anything heavy starts."""
         self.read(self.source.location)
 
     def asked(self) -> Iterator[tuple[str, Messages]]:

@@ -85,7 +85,7 @@ class LoadAnsweredQuestions(Stage):
         for _, record, where in _records(answers):
             name = str(required(record, _IDS, where))
             if answered.setdefault(name, _answer(record, where)) != _answer(record, where):
-                raise DataError(f"{where}: question '{name}' is answered a second time, and otherwise.")
+                raise DataError(f"{where}: question '{name}' has two different answers.")
         found = []
         for record, where in self._asked(questions):
             name = str(required(record, _IDS, where))

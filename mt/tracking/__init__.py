@@ -1,4 +1,4 @@
-"""Who is told about a run: nobody, or W&B behind one small protocol."""
+"""Trackers of a run: none, or W&B, behind one small protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tracker is told: a small protocol, its carriers, and the tracker that tells nobody."""
+"""What a tracker receives: a small protocol, its carriers, and the tracker that does nothing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MetricRow:
 
 
 class Tracker(Protocol):
-    """Who is told about a run; telling never raises, never blocks, and never decides how a run ends."""
+    """Receives what a run reports; it never raises, never blocks, and never decides how a run ends."""
 
     @property
     def link(self) -> RunLink | None:

@@ -15,7 +15,7 @@ from mt.runtime.child import Child
 
 
 class Channel:
-    """Messages to a worker process; `on_event` hears what it reports (from another thread)."""
+    """Messages to a worker process; `on_event` is called with what it reports (from another thread)."""
 
     def __init__(
         self, log: Path, environment: Mapping[str, str], limit: int, on_event: Callable[[dict[str, Any]], None]

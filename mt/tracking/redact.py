@@ -1,4 +1,4 @@
-"""Keys and secrets never leave this machine: what looks like one is blanked before it is told to anybody."""
+"""Keys and secrets never leave this machine: what looks like one is blanked before it is shown or sent."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _GRACE_S = 2.0
 class Uploader:
     """A process that uploads an offline file as it grows.
 
-    From another thread, `on_line` hears what W&B says, and `on_end` whether all was uploaded when the process ended.
+    From another thread, `on_line` is called with each line that W&B prints, and `on_end` with whether all was uploaded.
     """
 
     def __init__(self, file: Path, on_line: Callable[[str], None], on_end: Callable[[bool], None]) -> None:

@@ -44,7 +44,7 @@ class Worker:
         kind = message.pop("do")
         try:
             getattr(self, f"do_{kind}")(**message)
-        except Exception as error:  # the boundary to somebody else's client: its failures are told, not raised
+        except Exception as error:  # the boundary to somebody else's client: its failures are reported, not raised
             self.trouble(kind, error)
 
     def trouble(self, kind: str, error: BaseException) -> None:
@@ -83,7 +83,7 @@ class Worker:
             self.last_words = words
 
     def hear_end(self, complete: bool) -> None:
-        """Take the end of the upload: one that gives up is told while the run may have days to go."""
+        """Take the end of the upload: one that gives up is reported at once: the run may have days to go."""
         if not complete:
             self.trouble("upload", RuntimeError(self.last_words))
 

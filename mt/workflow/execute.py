@@ -46,7 +46,7 @@ def compute(stage: Stage, store: Store, observer: Observer) -> None:
 
 
 def lock_of(store: Store, key: str) -> Lock:
-    """Return the lock of whoever computes a stage, named by (the beginning of) its key."""
+    """Return the lock of the process that computes a stage, named by (the beginning of) its key."""
     return Lock(store.root / ".locks" / key[:SHORT])
 
 

@@ -136,7 +136,7 @@ class Store:
     def artifacts(self) -> Iterator[Artifact]:
         """Yield every published artifact whose facts can be read, in the order of their addresses."""
         for path in self.folders():
-            with contextlib.suppress(StoreError):  # told by `verify`, and where it is used
+            with contextlib.suppress(StoreError):  # reported by `verify`, and where it is used
                 yield self.open(path)
 
     def folders(self) -> list[Path]:

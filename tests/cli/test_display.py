@@ -60,7 +60,7 @@ def test_tables_show_intervals_where_they_fit() -> None:
     text = summary(120)
     assert "50.0% [48.0, 52.0]" in text
     assert "-0.250 [-0.270, -0.230]" in text
-    assert "1 computed for this run, in 3 s all told, 1 taken from other runs" in text
+    assert "1 computed for this run, in 3 s, 1 taken from other runs" in text
     assert "base, iteration 1, iteration 2: the reward model's best of K is worse" in text
 
 

@@ -111,4 +111,4 @@ def test_calibration_needs_pairs_that_gold_tells_apart(bench: Bench) -> None:
     assert metrics["diagnostics/brier_score"] == pytest.approx(0.0, abs=1e-9)
     assert (bench.run(sure) / RELIABILITY).is_file()
     assert bench.metrics(RewardCalibration(rewards((0.5, 0.5)), rewards((1.0, 0.0)), LANGUAGE)) == {}
-    assert any("calibration cannot be told" in text for text in bench.notes.texts)
+    assert any("calibration cannot be computed" in text for text in bench.notes.texts)

@@ -116,7 +116,7 @@ def test_questions_are_joined_with_answers_of_both_generations(
         ([ANSWER], r"row 0 \(from 0\): no answer is found \(ValueError: the last message is the user's"),
         (
             [ANSWERED, {"uid": "q1", "choices": [{"turns": [{"content": "No."}]}]}],
-            r"row 1 \(from 0\): question 'q1' is answered a second time, and otherwise",
+            r"row 1 \(from 0\): question 'q1' has two different answers",
         ),
     ],
 )

@@ -59,7 +59,7 @@ class Batch:
         for step in range(self.tokens_RS.shape[1]):
             ids_R = draw(logits_RV, self.keys_R, step, self.decoding.temperature, self.decoding.top_p)
             self.tokens_RS[self.rows_R, step] = ids_R
-            if self.decoding.temperature > 0:  # a row that is finished but not retired yet goes on drawing in vain
+            if self.decoding.temperature > 0:  # finished rows draw on until they are retired
                 self.logprob_R[self.rows_R] += raw_logprobs(logits_RV, ids_R).where(self.alive_R, 0.0)
             self.alive_R &= ~torch.isin(ids_R, stop_E) & (self.room_R > step + 1)
             alive = int(self.alive_R.sum())

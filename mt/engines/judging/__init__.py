@@ -42,7 +42,7 @@ def open_judge(
         version: What tells this judge from others of its name: a model's fingerprint, a world's settings.
         chat_template: How that model's conversations are rendered; None takes its folder's own template.
         prefer: The oracle (gold): messages, first text, second text → preference in [1, 2].
-        announce: Told the expected cost before the first paid call.
+        announce: Called with the expected cost before the first paid call.
 
     Raises:
         JudgeError: the judge lacks what it needs.

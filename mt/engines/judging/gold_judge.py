@@ -1,4 +1,4 @@
-"""The oracle as a judge: whoever knows the truth is called for every comparison."""
+"""The world's oracle as a judge: it knows the gold rewards and is called for every comparison."""
 
 from __future__ import annotations
 

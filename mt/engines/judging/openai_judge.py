@@ -31,7 +31,7 @@ class OpenAIAsker:
     """Asks an endpoint; a malformed answer is asked for once more, and then counts as missing."""
 
     def __init__(self, config: OpenAIJudge, style: Style, announce: Announce):
-        """Check the settings; nothing is contacted yet. `announce` is told the cost before the first call."""
+        """Check the settings; nothing is contacted yet. `announce` is called with the cost before the first call."""
         if config.model is None:
             raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
         self._config, self._style, self._announce = config, style, announce

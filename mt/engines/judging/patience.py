@@ -10,7 +10,7 @@ from mt.engines.judging.cache import Answer
 from mt.errors import JudgeError
 
 _LOOK_AT = "Check judge.*, OPENAI_BASE_URL and the account"
-_GO_ON = "What was answered is kept; mend it and run again to go on"
+_GO_ON = "What was answered is kept; fix it and run again to go on"
 
 
 class Kind(Enum):
@@ -46,7 +46,7 @@ class Patience:
         self._silent = self._useless = 0
 
     def note(self, index: int, outcome: Outcome, keep: Callable[[], None]) -> None:
-        """Take note of the outcome of comparison `index`; raises `JudgeError` where going on would be in vain."""
+        """Take note of the outcome of comparison `index`; raises `JudgeError` where none can succeed any more."""
         usable = outcome.answer.problem is None
         self.proven = self.proven or usable
         self._silent = self._silent + 1 if outcome.kind is Kind.SILENT else 0

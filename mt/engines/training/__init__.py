@@ -8,7 +8,7 @@ __all__ = ["Observe", "TrainingOutcome", "TrainingTask", "train"]
 
 
 def train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
-    """Train a model into `task.output` by the task's trainer; `observe` hears of every report.
+    """Train a model into `task.output` by the task's trainer; `observe` is called at every report.
 
     Raises `ConfigError`, `DataError` or `ModelError` before anything heavy, `EngineError` where training fails.
     """

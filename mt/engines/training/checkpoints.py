@@ -45,7 +45,7 @@ def newest(folder: Path) -> Path | None:
 
 
 class Clock:
-    """Says when the next checkpoint is due; all devices hear the first one's answer."""
+    """Decides when the next checkpoint is due; the first device decides for all."""
 
     def __init__(self, minutes: float, devices: int, device: torch.device) -> None:
         self.seconds, self.devices, self.device = minutes * 60, devices, device

@@ -91,7 +91,7 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
 def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
     """Return the Trainer's arguments; opens the process group where processes share the training.
 
-    Raises `EngineError` where fewer processes found each other than were started, or a GPU is asked for in vain.
+    Raises `EngineError` where fewer processes found each other than were started, or where there is no GPU to use.
     """
     config, zero = task.training, zero_config(task)
     if zero:
