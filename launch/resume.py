@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     """Run the command."""
     parser = cli.parser(
         "resume",
-        "Submit the jobs of a sweep that are neither done nor under way: after a failure was mended, a cancel, "
+        "Submit the jobs of a sweep that are neither done nor under way: after a failure was fixed, a cancel, "
         "or an interrupted submission. Published stages are never computed again.",
     )
     parser.add_argument("sweep", help="the sweep")

@@ -50,11 +50,6 @@ class OutputHead:
         return logits_RV
 
 
-def output_head(model: Any) -> OutputHead:
-    """Return what maps the final hidden states of a causal language model to its logits."""
-    return OutputHead(model)
-
-
 def reward_head(model: Any) -> Any:
     """Return the layer that maps a final hidden state to a reward; raises `ModelError` where there is none such."""
     head = getattr(model, REWARD_HEAD, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mt.engines.heads import output_head, read_rewards, reward_head
+from mt.engines.heads import OutputHead, read_rewards, reward_head
 from mt.engines.models import Kind, check_model, load_weights, transformers_errors, weight_shapes
 from mt.engines.shrink import shrink
 from mt.engines.weights import SAVE_AGAIN, compare
@@ -61,7 +61,7 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
     field, name = f"{kind}.path", type(model).__name__
     ids_1T = _row(model.config, model.device)
     try:
-        head: Any = output_head(model) if kind == "policy" else reward_head(model)
+        head: Any = OutputHead(model) if kind == "policy" else reward_head(model)
         own = model(input_ids=ids_1T, use_cache=False).logits[0].float()
         hidden_TD = _hidden(model, ids_1T)
         otherwise_TD = _hidden(model, torch.cat([ids_1T[:, :_SAME], ids_1T[:, : _ROW - _SAME]], dim=1))

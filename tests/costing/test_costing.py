@@ -104,9 +104,9 @@ def test_advice_holds_what_it_promises(tmp_path: Path, overrides: tuple[str, ...
     refused = train_memory(tmp_path, *overrides)
     assert not refused.fits
     settings, promised = refused.advice.split(" would take ")
-    mended = train_memory(tmp_path, *overrides, *settings.split())
-    assert mended.fits
-    assert f"{mended.gib:.1f} GiB" == promised
+    fixed = train_memory(tmp_path, *overrides, *settings.split())
+    assert fixed.fits
+    assert f"{fixed.gib:.1f} GiB" == promised
 
 
 def test_what_cannot_be_mended_is_said(tmp_path: Path) -> None:

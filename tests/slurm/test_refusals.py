@@ -61,7 +61,7 @@ def test_a_job_that_slurm_took_without_saying_so_is_cancelled(
 
 
 def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) -> None:
-    """From the command line: one line, status 2, and no sweep that would be in the way of the mended command."""
+    """From the command line: one line, status 2, and no sweep that would be in the way of the corrected command."""
     line = [sys.executable, "-m", "mt.run", *small(tmp_path), "launch=slurm", "name=mine"]
     refused = subprocess.run([*line, "launch.partition=gpus"], capture_output=True, text=True, timeout=120)
     assert refused.returncode == 2
@@ -69,9 +69,9 @@ def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) 
     assert "launch.partition=gpus: SLURM refused the submission" in refused.stderr
     cluster.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=test")
     try:
-        mended = subprocess.run(line, capture_output=True, text=True, timeout=120)
-        assert mended.returncode == 0, mended.stderr
-        assert "1 job(s) submitted to SLURM" in mended.stdout
+        corrected = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        assert corrected.returncode == 0, corrected.stderr
+        assert "1 job(s) submitted to SLURM" in corrected.stdout
         again = subprocess.run(line, capture_output=True, text=True, timeout=120)
         assert "sweep=mine: it was submitted already and is not finished" in again.stderr
         cancelled = cancel(tmp_path / "runs" / "mine", None)

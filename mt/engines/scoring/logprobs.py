@@ -14,7 +14,7 @@ from mt.config.engines import LogProbsConfig
 from mt.config.template import TemplateConfig
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
-from mt.engines.heads import output_head
+from mt.engines.heads import OutputHead
 from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
 from mt.engines.rotary import batch_regime
@@ -101,7 +101,7 @@ class _Policy:
         self.config = config
         self.chat = open_chat(folder, template)
         self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
-        self.head = output_head(self.model)
+        self.head = OutputHead(self.model)
 
     def fit(self, row: tuple[Messages, Response], max_length: int, truncation: Truncation) -> Fitted | None:
         messages, response = row

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mt.engines.heads import output_head
+from mt.engines.heads import OutputHead
 from mt.engines.logprobs import row_sums, token_logprobs
 from mt.engines.rotary import row_positions
 from mt.engines.training.batches import MicroBatch
@@ -35,7 +35,7 @@ def answer_by_log_probability(model: Any) -> None:
     head is called once, and cuts its work itself: ZeRO-3 gathers a module's weights whenever it is called, and
     devices that call it unequally often, as their responses are long, would wait for each other forever.
     """
-    head = output_head(model)
+    head = OutputHead(model)
 
     def head_forward(self: Any, hidden_RD: Tensor, targets_R: Tensor) -> Tensor:
         return token_logprobs(hidden_RD, head.logits, targets_R, vocabulary=head.vocabulary)
