@@ -152,7 +152,7 @@ def _print_update_kept(console: Console, record: Mapping[str, Any]) -> None:
     if counted:
         shares = sorted({f"{share:.1%}": share for _, share in counted}.items(), key=lambda item: item[1])
         span = " to ".join(dict.fromkeys((shares[0][0], shares[-1][0])))
-        console.print(f"Changed weights whose change the published models keep: {span}.", highlight=False)
+        console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)
     lost = [f"{label} {share:.1%}" for label, share in counted if share < _LITTLE_KEPT]
     if lost:
         text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"

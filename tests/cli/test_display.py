@@ -96,4 +96,4 @@ def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy(
     (line,) = [line for line in file.getvalue().splitlines() if line.startswith("warning")]
     assert "train_policy 3.6%:" in line and "train_reward" not in line
     assert line.endswith("set trainer.publish_dtype=float32")
-    assert "Changed weights whose change the published models keep: 3.6% to 97.0%." in file.getvalue()
+    assert "Share of the weight changes that the published models keep: 3.6% to 97.0%." in file.getvalue()
