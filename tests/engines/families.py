@@ -83,6 +83,13 @@ MAKERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "mamba": ("Mamba", {"state_size": 8}),
     "mamba2": ("Mamba2", STATES),
+    "bamba_recurrent": ("Bamba", {**MAMBA, "attn_layer_indices": []}),  # no layer that could tell the past's length
+    "rwkv": ("Rwkv", {"attention_hidden_size": 32, "rescale_every": 0}),
+    "nemotron_h": (  # a whole pass bounds its steps from below, a cached one does not
+        "NemotronH",
+        {**MAMBA, "mamba_num_heads": 8, "mamba_head_dim": 8, "ssm_state_size": 8, "n_groups": 1, "head_dim": 8}
+        | {"layers_block_type": ["mamba", "attention"], "time_step_min": 0.8},
+    ),
     "lfm2": ("Lfm2", {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False}),
 }
 

@@ -3,6 +3,9 @@
 Recurrent states and convolutions (Mamba, linear attention) read padding like any token, and cannot be repeated or
 thinned out as keys and values can. So rows of one batch have prompts of one length, without padding, and stay to
 the end. Draws are those of the other loop: a row's response depends on no other row.
+
+Where the model's own loop fails or draws from other numbers than one pass gives (hybrids without an attention
+layer, RWKV, some state-space models), nothing is cached: every token takes a pass over all tokens before it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,7 +23,10 @@ from mt.config.engines import DecodingConfig
 from mt.engines.generation.decoding import Drawn, cut
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
+from mt.engines.heads import output_head
 from mt.engines.rotary import batch_regime
+
+Loop = Literal["cached", "uncached"]
 
 
 @torch.inference_mode()
@@ -32,6 +38,7 @@ def decode_plainly(
     copies: int,
     stop: Sequence[int],
     pad_id: int,
+    loop: Loop = "cached",
 ) -> list[Drawn]:
     """Return what was drawn for `copies` responses of each prompt, in order; all prompts have one length."""
     room = max(row.room for row in ready)
@@ -40,14 +47,25 @@ def decode_plainly(
     ids_RT = torch.tensor(rows, device=model.device)
     prompt_length = ids_RT.shape[1]
     drawing = _Drawing(torch.tensor(keys, device=model.device), prompt_length, decoding, stop)
+    read = _generate if loop == "cached" else _read_everything_anew
+    ids_RT = read(model, ids_RT, room, drawing, pad_id)
+    rooms = [row.room for row in ready for _ in range(copies)]
+    sums = drawing.logprob_R.tolist() if decoding.temperature > 0 else [None] * len(rooms)
+    drawn = zip(ids_RT[:, prompt_length:].tolist(), rooms, sums, strict=True)
+    return [Drawn(*cut(ids[:length], stop), logprob) for ids, length, logprob in drawn]
+
+
+def _generate(model: Any, ids_RT: Tensor, room: int, drawing: _Drawing, pad_id: int) -> Tensor:
+    """Return the rows with what was drawn for them, by the model's own loop and cache."""
     before, model.generation_config = model.generation_config, GenerationConfig()  # nothing of the folder's settings
+    places = range(ids_RT.shape[1], ids_RT.shape[1] + room)
     try:
-        for _, lengths in groupby(range(prompt_length, prompt_length + room), partial(batch_regime, model.config)):
+        for _, lengths in groupby(places, partial(batch_regime, model.config)):
             # What was cached under other rotary factors is read anew under the present ones.
             settings = GenerationConfig(
                 do_sample=False,
                 max_new_tokens=len(list(lengths)),
-                eos_token_id=list(stop),
+                eos_token_id=drawing.stop_E.tolist(),
                 pad_token_id=pad_id,
                 use_cache=True,
             )
@@ -61,10 +79,19 @@ def decode_plainly(
                 break
     finally:
         model.generation_config = before
-    rooms = [row.room for row in ready for _ in range(copies)]
-    sums = drawing.logprob_R.tolist() if decoding.temperature > 0 else [None] * len(rooms)
-    drawn = zip(ids_RT[:, prompt_length:].tolist(), rooms, sums, strict=True)
-    return [Drawn(*cut(ids[:length], stop), logprob) for ids, length, logprob in drawn]
+    return ids_RT
+
+
+def _read_everything_anew(model: Any, ids_RT: Tensor, room: int, drawing: _Drawing, pad_id: int) -> Tensor:
+    """Return the rows with what was drawn for them, by one pass over the whole rows for each token."""
+    head = output_head(model)
+    for _ in range(room):
+        hidden_RTD = model.base_model(input_ids=ids_RT, use_cache=False).last_hidden_state
+        drawn_RV = drawing(ids_RT, head.logits(hidden_RTD[:, -1]))
+        ids_RT = torch.cat([ids_RT, drawn_RV.argmax(-1, keepdim=True)], dim=1)
+        if bool(drawing.ended(ids_RT).all()):
+            break
+    return ids_RT
 
 
 class _Drawing(LogitsProcessor):

@@ -1,4 +1,4 @@
-"""Whether a model's prompts can be read once for all of their responses, left-padded and in one batch."""
+"""How a model's responses can be decoded, found out by trials on a narrow copy of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from transformers.cache_utils import DynamicSlidingWindowLayer
 from mt.config.engines import DecodingConfig
 from mt.engines.generation.cache import SpareLayer, open_cache
 from mt.engines.generation.decoding import Batch
+from mt.engines.generation.plain import Loop, decode_plainly
 from mt.engines.generation.prompts import Ready
 from mt.engines.shrink import shrink
 from mt.types import Prompt
@@ -19,7 +20,8 @@ from mt.types import Prompt
 _NEEDED = frozenset({"attention_mask", "position_ids", "past_key_values", "logits_to_keep"})
 _LENGTHS = (8, 3)
 _STEPS = 4
-_TOLERANCE = 1e-4
+_TOLERANCE, _HALF_TOLERANCE = 1e-4, 0.05
+"""Shares of the largest number; half precision rounds two ways differently."""
 
 
 def shares_prompts(model: Any) -> bool:
@@ -38,6 +40,16 @@ def shares_prompts(model: Any) -> bool:
         return False
     small = shrink(type(model), model.config)
     return small is not None and _decodes_rightly(small)
+
+
+def plain_loop(model: Any) -> Loop:
+    """Return which loop draws a model's tokens from its own distribution: the cached one, unless a trial fails.
+
+    The trial draws responses to two prompts of one length, and compares their log-probabilities with those of passes
+    over each row alone. It takes the model itself: Zamba 2 and Nemotron-H bound the steps of their recurrent layers
+    in a whole pass only, which shows where the weights ask for shorter steps.
+    """
+    return "cached" if _caches_rightly(model) else "uncached"
 
 
 @torch.inference_mode()
@@ -61,6 +73,27 @@ def _decodes_rightly(model: Any) -> bool:
             logits_RV = batch._step(ids_R)
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
         return False
+    return True
+
+
+@torch.inference_mode()
+def _caches_rightly(model: Any) -> bool:
+    length = _LENGTHS[0]
+    ready = [Ready(Prompt(str(start), []), _row(model, start, length), length) for start in range(2)]
+    free = DecodingConfig(samples=1, temperature=1.0, top_p=1.0, max_new_tokens=length, max_length=2 * length)
+    try:
+        drawn = decode_plainly(model, ready, free, seed=0, copies=1, stop=[0], pad_id=0)
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        return False
+    tolerance = _TOLERANCE if model.dtype == torch.float32 else _HALF_TOLERANCE
+    for row, response in zip(ready, drawn, strict=True):
+        ids_1T = torch.tensor([row.ids + response.ids], device=model.device)
+        logps_TV = model(input_ids=ids_1T, use_cache=False).logits[0, length - 1 : -1].float().log_softmax(-1)
+        logps_R = logps_TV.gather(1, ids_1T[0, length:, None])
+        if response.logprob is None or not abs(response.logprob - float(logps_R.sum())) <= tolerance * max(
+            1.0, float(logps_R.abs().max())
+        ):
+            return False
     return True
 
 

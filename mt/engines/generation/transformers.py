@@ -14,7 +14,7 @@ from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.generation.decoding import Batch
 from mt.engines.generation.plain import decode_plainly
 from mt.engines.generation.prompts import Ready, check_decoding, fit_prompts
-from mt.engines.generation.sharing import shares_prompts
+from mt.engines.generation.sharing import plain_loop, shares_prompts
 from mt.engines.models import load_model
 from mt.engines.rotary import batch_regime
 from mt.engines.text import open_chat
@@ -30,6 +30,7 @@ class LocalGenerator:
         self.chat = open_chat(folder, template)
         self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
         self.shares = shares_prompts(self.model)
+        self.loop = "cached" if self.shares else plain_loop(self.model)
         self.counts: dict[str, int] = {}
 
     def sample(
@@ -60,7 +61,7 @@ class LocalGenerator:
         copies = 1 if decoding.temperature == 0 else decoding.samples
         ends = self.chat.stop_ids, self.chat.pad_id
         if self._regime(ready[0]):
-            drawn = decode_plainly(self.model, ready, decoding, seed, copies, *ends)
+            drawn = decode_plainly(self.model, ready, decoding, seed, copies, *ends, loop=self.loop)
         else:
             drawn = Batch(self.model, ready, decoding, seed, copies).decode(*ends)
         responses = [self.chat.response(one.ids, finished=one.finished, logprob=one.logprob) for one in drawn]

@@ -11,7 +11,7 @@ import torch
 from mt.config.engines import DecodingConfig
 from mt.engines.generation import open_generator
 from mt.engines.generation.sampler import draw, stream_key
-from mt.engines.generation.sharing import shares_prompts
+from mt.engines.generation.sharing import plain_loop, shares_prompts
 from mt.engines.text import open_chat
 from mt.types import Prompt, Response
 from tests.engines.families import family, family_folder
@@ -20,6 +20,7 @@ from tests.engines.settings import decoding_config, generator_config
 SHARED = ["llama", "mistral", "gemma2", "cohere", "granite", "nanochat", "phi", "mixtral", "phi3"]
 OWN_STATE = ["falcon_h1", "recurrent_gemma", "qwen3_5", "qwen3_next", "jamba", "bamba", "granite_hybrid", "minimax"]
 OWN_STATE += ["mamba", "mamba2", "lfm2"]
+UNCACHED = ["bamba_recurrent", "rwkv", "nemotron_h"]
 PROMPTS = [
     Prompt(name, [{"role": "user", "content": text}])
     for name, text in {"a": "red fox", "b": "tell me the colour of owl and cat", "c": "blue dog"}.items()
@@ -50,7 +51,7 @@ def sampled(folder: Path, decoding: DecodingConfig, seed: int, **settings: objec
     return {(row.prompt_id, k): response for row in rows for k, response in enumerate(row.responses)}
 
 
-@pytest.mark.parametrize("name", [*SHARED, *OWN_STATE])
+@pytest.mark.parametrize("name", [*SHARED, *OWN_STATE, *UNCACHED])
 def test_responses_are_those_of_the_models_own_forward(tmp_path: Path, name: str) -> None:
     folder, decoding = family_folder(name, tmp_path), decoding_config(max_new_tokens=8)
     found = sampled(folder, decoding, seed=3)
@@ -66,9 +67,10 @@ def test_company_and_batches_change_nothing(tmp_path: Path, name: str) -> None:
         assert one.logprob == pytest.approx(alone[place].logprob, abs=1e-4)
 
 
-def test_the_samplers_own_log_probability_is_the_models(tmp_path: Path) -> None:
-    folder, decoding = family_folder("jamba", tmp_path), decoding_config(max_new_tokens=8, temperature=0.7, top_p=0.5)
-    model, chat = family("jamba"), open_chat(folder)
+@pytest.mark.parametrize("name", ["jamba", *UNCACHED])
+def test_the_samplers_own_log_probability_is_the_models(tmp_path: Path, name: str) -> None:
+    folder, decoding = family_folder(name, tmp_path), decoding_config(max_new_tokens=8, temperature=0.7, top_p=0.5)
+    model, chat = family(name), open_chat(folder)
     found = sampled(folder, decoding, 0)
     for prompt in PROMPTS:
         start, response = chat.prompt_ids(prompt.messages), found[prompt.prompt_id, 1]
@@ -90,6 +92,11 @@ def test_the_folders_own_generation_settings_change_nothing(tmp_path: Path) -> N
     settings = {"repetition_penalty": 5.0, "suppress_tokens": [7, 8, 9, 10], "eos_token_id": 2, "min_length": 9}
     (folder / "generation_config.json").write_text(json.dumps(settings))
     assert sampled(folder, decoding, 0) == plain
+
+
+@pytest.mark.parametrize("name", ["bamba", "mamba", "qwen3_5", *UNCACHED])
+def test_a_cache_is_used_only_where_it_gives_the_models_own_numbers(name: str) -> None:
+    assert plain_loop(family(name)) == ("uncached" if name in UNCACHED else "cached")
 
 
 @pytest.mark.parametrize("name", [*SHARED, *OWN_STATE])
