@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import torch
@@ -80,16 +81,31 @@ def _start_head(model: Any, seed: int) -> None:
 
 
 def switch_off_dropout(model: Any) -> None:
-    """Set every dropout probability to 0, wherever a module keeps it; the configuration stays as it is.
+    """Make training compute what evaluation does: no dropout, no noise; the configuration stays as it is.
 
-    Preference losses compare log-probabilities with a reference that was computed without dropout.
+    Preference losses compare log-probabilities with a reference that was computed without either. Probabilities
+    become 0 wherever a module keeps them. Routers of experts add noise of their own (Phi-3.5-MoE draws its experts),
+    so that modules stay in evaluation mode, but for those that recompute activations in training mode only.
     """
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         for name, value in vars(module).items():
-            if "dropout" in name and isinstance(value, float):
+            if "drop" in name and isinstance(value, float):
                 setattr(module, name, 0.0)
+    model.train = MethodType(_train_without_noise, model)
+
+
+def _train_without_noise(model: Any, mode: bool = True) -> Any:
+    """Set training mode, as `torch.nn.Module.train` does, but only where activations are recomputed."""
+    from transformers import PreTrainedModel
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    type(model).train(model, mode)
+    for module in model.modules():
+        if not isinstance(module, PreTrainedModel | GradientCheckpointingLayer):
+            module.training = False
+    return model
 
 
 def adapt(model: Any, task: TrainingTask) -> None:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    LlamaForCausalLM,
+    PhimoeConfig,
+    PhimoeForCausalLM,
+)
 
 from mt.engines import logprobs
 from mt.engines.training.batches import collate, filler
@@ -107,3 +113,19 @@ def test_dropout_is_off_wherever_it_is_kept() -> None:
     switch_off_dropout(model)
     assert torch.equal(model(ids).logits, model(ids).logits)
     assert model.config.attention_dropout == 0.5
+
+
+def test_training_draws_no_noise_and_still_recomputes_activations() -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_local_experts": 4}
+    heads, noise = {"num_attention_heads": 2, "num_key_value_heads": 2}, {"input_jitter_noise": 0.3}
+    model = PhimoeForCausalLM(PhimoeConfig(vocab_size=64, **sizes, **heads, **noise)).eval()
+    ids = torch.tensor([CHOSEN])
+    wanted = model(ids).logits
+    switch_off_dropout(model)
+    model.gradient_checkpointing_enable()
+    model.train()
+    assert torch.equal(model(ids).logits, wanted)
+    assert model.training
+    assert all(layer.training and layer.gradient_checkpointing for layer in model.model.layers)
+    assert not model.eval().training
