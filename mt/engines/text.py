@@ -33,6 +33,7 @@ _PROBES: tuple[Messages, ...] = (
     [_USER, {"role": "assistant", "content": "a"}, _USER],
 )
 _ANSWERS = ("a", "b")
+_NEXT = "next question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,11 @@ class Chat:
         return self._render([*messages, {"role": "assistant", "content": text}], prompt=False)
 
     def _render(self, messages: Messages, *, prompt: bool) -> str:
-        from jinja2 import TemplateError
-
         try:
             text = self.tokenizer.apply_chat_template(
                 messages, add_generation_prompt=prompt, tokenize=False, **self._kwargs
             )
-        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        except Exception as error:  # a template is a program, and fails like one
             roles = "/".join(str(message.get("role", "?")) for message in messages)
             problem = f"the chat template of {self.folder} refuses them ({error})"
             mend = "Rewrite or drop the row, or give a template that takes these roles"
@@ -198,12 +197,15 @@ class Chat:
         before = body.removesuffix(_ANSWERS[0]) if body.endswith(_ANSWERS[0]) else None
         ends = {str(self.tokenizer.decode([i], skip_special_tokens=False)): i for i in stops}
         # Phi-3 ends a turn by one token and the conversation by another; only the first stands in every turn.
-        for text in (self._every_turn(messages, shown, after), after):
+        following = self._following(messages, shown)
+        for text in (_common_start(following, after) if following is not None else after, after):
             for pattern in (any_of(ends), self._encoder.pattern):
                 if found := pattern.search(text):
                     end = {**self._encoder.specials, **ends}[found.group()]
                     return _Answer(before, after, text[: found.end()], end)
-        return _Answer(before, after, "", self._eos())
+        # Where nothing ends the last turn, what separates turns ends an answer.
+        between = any_of(ends).search((following or "").partition(_NEXT)[0])
+        return _Answer(before, after, "", ends[between.group()] if between else self._eos())
 
     def _accepted(self) -> Messages:
         """Return the first plain conversation that the template takes."""
@@ -216,13 +218,14 @@ class Chat:
                 refusals.append(error)
         raise ModelError(str(refusals[0])) from refusals[0]
 
-    def _every_turn(self, messages: Messages, shown: str, after: str) -> str:
-        """Return the part of `after` that follows an answer inside a conversation, too."""
+    def _following(self, messages: Messages, shown: str) -> str | None:
+        """Return what follows an answer inside a conversation: "" where it changes, None where none is taken."""
+        answered = [*messages, {"role": "assistant", "content": _ANSWERS[0]}, {"role": "user", "content": _NEXT}]
         try:
-            longer = self._render([*messages, {"role": "assistant", "content": _ANSWERS[0]}, _USER], prompt=False)
+            longer = self._render(answered, prompt=False)
         except DataError:
-            return after
-        return _common_start(longer[len(shown) :], after) if longer.startswith(shown) else ""
+            return None
+        return longer[len(shown) :] if longer.startswith(shown) else ""
 
     def _template_tokens(self) -> set[str]:
         """Return the special tokens that the template spells, or writes in plain conversations."""

@@ -74,10 +74,17 @@ def special_tokens(tokenizer: Any, ends: Collection[int]) -> dict[str, int]:
 
 
 def declared_ends(tokenizer: Any, folder: Path) -> list[int]:
-    """Return the ids that end generation: the tokenizer's eos, then those of generation_config.json."""
-    declared = read_json(folder / "generation_config.json").get("eos_token_id")
+    """Return the ids that end generation: the tokenizer's eos, then those of generation_config.json.
+
+    Raises `ModelError` where that file names something else than ids.
+    """
+    path = folder / "generation_config.json"
+    declared = read_json(path).get("eos_token_id")
     ids = declared if isinstance(declared, list) else [declared]
-    return list(dict.fromkeys(int(i) for i in (tokenizer.eos_token_id, *ids) if i is not None and int(i) >= 0))
+    if any(i is not None and type(i) is not int for i in ids):
+        value = f"eos_token_id={json.dumps(declared)}"
+        raise ModelError(describe(str(path), value, "is no token id", allowed="an id or a list of ids"))
+    return list(dict.fromkeys(i for i in (tokenizer.eos_token_id, *ids) if i is not None and i >= 0))
 
 
 def set_pad(tokenizer: Any, folder: Path, ends: Collection[int], written: Collection[str]) -> int:
@@ -152,7 +159,7 @@ def _template_file(file: Path, expected: str | None) -> str:
 
 
 def _check_template(tokenizer: Any, place: Path | str) -> None:
-    from jinja2 import TemplateError, TemplateSyntaxError
+    from jinja2 import TemplateSyntaxError
 
     if not tokenizer.chat_template:
         mend = "Add chat_template.jinja to the folder, or give a file by policy.chat_template (reward.chat_template)"
@@ -166,7 +173,7 @@ def _check_template(tokenizer: Any, place: Path | str) -> None:
     except ValueError as error:
         problem = "has several chat templates and none called default"
         raise ModelError(describe("tokenizer", place, problem, mend="Name one of them default")) from error
-    except (TemplateError, TypeError):
+    except Exception:
         return  # A template may refuse this conversation, or need arguments that are not given here.
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,23 @@ def test_prompts_that_a_template_refuses_are_named(tmp_path: Path, name: str) ->
     chat.check_prompt(ASK)
     with pytest.raises(DataError, match=r"messages=system/user: the chat template of .* refuses them"):
         chat.check_prompt([{"role": "system", "content": "Be brief."}, *ASK])
+
+
+def test_what_stands_between_turns_ends_an_answer_where_nothing_else_does(tmp_path: Path) -> None:
+    template = (
+        "{%- for m in messages %}{{- '<|im_end|>' if not loop.first }}{{- m['role'] + ': ' + m['content'] }}"
+        "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_end|>assistant: ' }}{%- endif %}"
+    )
+    tokenizer = byte_level(["<|endoftext|>", "<|im_end|>"], template, eos_token="<|endoftext|>")
+    folder = saved(tokenizer, tmp_path)
+    eos, end = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|im_end|>"])
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [eos, end]}))
+    chat = open_chat(folder)
+    assert chat.end_id == end
+    assert chat.response_ids([{"role": "user", "content": "x"}], Response("a", 1, True))[-1] == end
+
+
+def test_a_template_that_fails_like_a_program_is_refused(tmp_path: Path) -> None:
+    folder = saved(byte_level(["<|endoftext|>"], "{{ 1 / 0 }}", eos_token="<|endoftext|>"), tmp_path)
+    with pytest.raises(ModelError, match="division by zero"):
+        open_chat(folder)

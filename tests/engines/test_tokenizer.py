@@ -151,3 +151,11 @@ def test_a_folder_without_a_fast_tokenizer_is_refused(tmp_path: Path, kind: str 
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind, "chat_template": CHATML}))
     with pytest.raises(ModelError, match=rf"tokenizer=.*{problem}.*tokenizer\.json"):
         open_chat(tmp_path)
+
+
+@pytest.mark.parametrize("ends", ["</s>", {"a": 1}, [[2]], True, 2.5])
+def test_ends_that_are_no_ids_are_refused(tmp_path: Path, ends: Any) -> None:
+    folder = tiny_policy(tmp_path)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    with pytest.raises(ModelError, match=r"eos_token_id=.*is no token id\. Allowed: an id or a list of ids"):
+        open_chat(folder)
