@@ -45,11 +45,12 @@ def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False
     with transformers_errors(field, folder):
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(str(folder), local_files_only=True)
-    try:
-        found = compare(model_class, config, weight_shapes(folder, field))
-    except RuntimeError as error:
-        problem = "its weights cannot be merged into the model's: some parts (of experts?) are missing or misshapen"
-        raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN)) from error
+    with transformers_errors(field, folder):
+        try:
+            found = compare(model_class, config, weight_shapes(folder, field))
+        except RuntimeError as error:
+            problem = "its weights cannot be merged into the model's: some parts (of experts?) are missing or misshapen"
+            raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN)) from error
     found.refuse(field, folder, allow_extra=allow_extra_weights)
     model = shrink(model_class, config)
     check_outputs(load_weights(folder, kind, torch.float32).eval() if model is None else model, kind, folder)
@@ -67,11 +68,14 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
         otherwise_TD = _hidden(model, torch.cat([ids_1T[:, :_SAME], ids_1T[:, : _ROW - _SAME]], dim=1))
         ours = head.logits(hidden_TD).float() if kind == "policy" else read_rewards(head, hidden_TD[-1:])
     except ModelError as error:
-        raise ModelError(describe(field, folder, f"is a {name}: {error}")) from error
+        raise ModelError(describe(field, folder, f"is a {name}: {str(error).rstrip('.')}")) from error
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         problem = f"is a {name}, which this project cannot read ({reason})"
         raise ModelError(describe(field, folder, problem, mend=_DECODER)) from error
+    if not bool(own.isfinite().all()):
+        problem = "its outputs are not finite numbers"
+        raise ModelError(describe(field, folder, problem, mend="Check its weights, or use dtype=float32"))
     if not _close(otherwise_TD[:_SAME], hidden_TD[:_SAME], model.dtype):
         problem = f"is a {name}, in which later tokens change what is computed of earlier ones"
         raise ModelError(describe(field, folder, problem, mend=_DECODER))

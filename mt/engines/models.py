@@ -102,20 +102,22 @@ def transformers_errors(field: str, folder: Path) -> Iterator[None]:
     """Turn what transformers raises for a folder into one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
-        if isinstance(error, MutualTaughtError):
-            raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except MutualTaughtError:
+        raise
+    except Exception as error:  # a configuration can be wrong in every way, and classes check it or fail on it
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(lines[:2]) if lines and lines[0].endswith(":") else (lines or [type(error).__name__])[0]
         raise ModelError(describe(field, folder, f"cannot be loaded ({reason})")) from error
 
 
 def _check_architecture(folder: Path, kind: Kind, field: str) -> str:
     """Return the name of the model's class."""
-    if not (folder / "config.json").is_file():
-        adapter = (folder / "adapter_config.json").is_file()
-        problem = "holds an adapter, not a model" if adapter else "has no config.json"
-        mend = "Merge it into its base model and save that" if adapter else "Give a Hugging Face model folder"
-        raise ModelError(describe(field, folder, problem, mend=mend))
+    described = (folder / "config.json").is_file()
+    if (folder / "adapter_config.json").is_file():  # transformers would put it beside the weights, unmerged
+        problem = "holds an adapter beside its model" if described else "holds an adapter, not a model"
+        raise ModelError(describe(field, folder, problem, mend="Merge it into its base model and save that"))
+    if not described:
+        raise ModelError(describe(field, folder, "has no config.json", mend="Give a Hugging Face model folder"))
     config = _json(folder / "config.json", field)
     names = config.get("architectures") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -194,9 +196,9 @@ def _check_reward_head(folder: Path, name: str, shapes: dict[str, list[int]], fi
         problem = f"is a {name} whose weights hold no 'score.weight'{instead}, one layer from hidden state to reward"
         mend = "Give a trained decoder reward model: encoders and heads of several layers are not supported"
         raise ModelError(describe(field, folder, problem, mend=mend))
-    if shape[0] != 1:
-        problem = f"its head gives {shape[0]} numbers per conversation"
-        raise ModelError(describe(field, folder, problem, allowed="one reward (num_labels = 1)"))
+    if len(shape) != 2 or shape[0] != 1:
+        problem = f"its head 'score.weight' has the shape {shape}"
+        raise ModelError(describe(field, folder, problem, allowed="[1, hidden size], one reward (num_labels = 1)"))
 
 
 def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:

@@ -199,3 +199,30 @@ def test_a_narrow_copy_keeps_scalings_and_kinds_of_layers(name: str) -> None:
         key for key in config.to_dict() if any(word in key for word in ("scal", "multiplier", "softcap", "eps"))
     ]
     assert scalings and all(getattr(model.config, key) == getattr(config, key) for key in scalings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"num_attention_heads": 3}, "not a multiple of the number of attention heads"),
+        ({"num_attention_heads": 0}, "cannot be loaded"),
+        ({"num_hidden_layers": "2"}, "expected int, got str"),
+        ({"rope_parameters": {"rope_type": "unheard_of"}}, "cannot be loaded"),
+    ],
+)
+def test_a_configuration_that_no_model_has_is_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    path = tiny_policy(tmp_path) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    assert said in reading(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(), (16,), (2, 16)])
+def test_a_reward_head_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    stored(tiny_reward(tmp_path), extra={"score.weight": torch.ones(shape)})
+    assert f"'score.weight' has the shape {list(shape)}" in reading(tmp_path, "reward")
+
+
+def test_weights_that_are_not_finite_are_called_so(tmp_path: Path) -> None:
+    stored(tiny_policy(tmp_path), extra={"model.norm.weight": torch.full((16,), float("nan"))})
+    with pytest.raises(ModelError, match="its outputs are not finite numbers"):
+        load_model(tmp_path, "policy", torch.float32, torch.device("cpu"))

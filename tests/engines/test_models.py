@@ -84,6 +84,10 @@ def no_template(folder: Path) -> None:
     (folder / "chat_template.jinja").unlink()
 
 
+def adapter_beside(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+
+
 def no_pad(folder: Path) -> None:
     edit(folder / "tokenizer_config.json", pad_token=None, unk_token=None)
     tokens = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
@@ -97,6 +101,7 @@ def no_pad(folder: Path) -> None:
         (no_folder, "no such folder. Give a Hugging Face model folder"),
         (no_config, "has no config.json"),
         (adapter, "holds an adapter, not a model. Merge it"),
+        (adapter_beside, "holds an adapter beside its model. Merge it"),
         (broken_config, "is not valid JSON"),
         (other_architecture, "is a T5ForConditionalGeneration, not a"),
         (no_weights, r"has no weights. Allowed: \*.safetensors"),
@@ -140,7 +145,7 @@ def test_a_head_of_several_labels_is_refused(tmp_path: Path) -> None:
 
     transformers.LlamaForSequenceClassification(tiny_config(num_labels=3)).save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"its head gives 3 numbers per conversation. Allowed: one reward"):
+    with pytest.raises(ModelError, match=r"has the shape \[3, 16\]. Allowed: \[1, hidden size\], one reward"):
         check_model(tmp_path, "reward")
 
 
