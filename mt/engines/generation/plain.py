@@ -23,7 +23,7 @@ from mt.config.engines import DecodingConfig
 from mt.engines.generation.decoding import Drawn, cut
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
-from mt.engines.heads import output_head
+from mt.engines.heads import OutputHead
 from mt.engines.rotary import batch_regime
 
 Loop = Literal["cached", "uncached"]
@@ -84,7 +84,7 @@ def _generate(model: Any, ids_RT: Tensor, room: int, drawing: _Drawing, pad_id: 
 
 def _read_everything_anew(model: Any, ids_RT: Tensor, room: int, drawing: _Drawing, pad_id: int) -> Tensor:
     """Return the rows with what was drawn for them, by one pass over the whole rows for each token."""
-    head = output_head(model)
+    head = OutputHead(model)
     for _ in range(room):
         hidden_RTD = model.base_model(input_ids=ids_RT, use_cache=False).last_hidden_state
         drawn_RV = drawing(ids_RT, head.logits(hidden_RTD[:, -1]))
