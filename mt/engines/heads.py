@@ -39,13 +39,15 @@ class OutputHead:
         """Logits for each position."""
         # The projection is called by the forward it has now: training replaces it by one that calls `logits`.
         self._headless = copy.copy(model)
-        self._headless.__dict__.pop("forward", None)  # training replaces the model's forward as well
         stand_ins = {model.base_model_prefix: _Body(body), name: _Projection(module)}
         self._headless._modules = {**model._modules, **stand_ins}
 
     def logits(self, hidden_RD: Tensor) -> Tensor:
         """Return the logits (R x vocabulary) of final hidden states (R x width), as the model's own forward does."""
-        logits_1RV = self._headless(inputs_embeds=hidden_RD[None], use_cache=False).logits
+        # The forward of the class: training replaces the model's own, and ZeRO-3 hangs hooks on the model that would
+        # run in the copy, too, and look there for what they keep in the model.
+        forward = type(self._headless).forward
+        logits_1RV = forward(self._headless, inputs_embeds=hidden_RD[None], use_cache=False).logits
         logits_RV: Tensor = logits_1RV[0]
         return logits_RV
 
