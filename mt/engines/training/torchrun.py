@@ -82,16 +82,21 @@ def _outcome(folder: Path, code: int, last_error: str) -> TrainingOutcome:
 
 
 def work(task_file: str, processes: int) -> None:
-    """Train this process's share; the first process reports progress, outcome and errors by files."""
+    """Train this process's share and end the process; the first one reports progress, outcome and errors by files."""
     end_with_parent()
-    folder = Path(task_file).parent
+    folder, code = Path(task_file).parent, 0
     try:
         _train_share(TrainingTask.read(Path(task_file)), folder, processes)
     except Exception as error:
         _say(folder, error)
         traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)  # the others wait in a collective operation: torchrun ends them at once
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once, without the interpreter's clean-up. After an error the others wait in a collective operation until
+    # torchrun ends them. After a success all is written, but a thread pool that is taken down may abort the process
+    # ("terminate called without an active exception"), and the training would count as failed.
+    os._exit(code)
 
 
 def _train_share(task: TrainingTask, folder: Path, processes: int) -> None:
@@ -108,8 +113,7 @@ def _train_share(task: TrainingTask, folder: Path, processes: int) -> None:
     if place.rank == 0:
         (folder / OUTCOME).write_text(json.dumps(asdict(outcome)), "utf-8")
     if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+        torch.distributed.barrier()  # a process that leaves early would cut off the others
 
 
 def _say(folder: Path, error: Exception) -> None:

@@ -6,6 +6,7 @@ Starting processes takes its time: one test of them runs by default, the others 
 from __future__ import annotations
 
 import importlib.util
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,17 @@ def test_a_killed_worker_is_an_error_and_the_rest_resumes(lab: Lab) -> None:
 
 
 @pytest.mark.engines
+def test_a_crash_while_a_worker_is_taken_down_costs_no_training(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries abort now and then when the interpreter ends, after the model has been published."""
+    crash = "import atexit, os\nif 'RANK' in os.environ:\n    atexit.register(os.abort)\n"
+    (tmp_path / "sitecustomize.py").write_text(crash)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert lab.train(lab.task(trainer=TWO)).devices == 2
+
+
+@pytest.mark.engines
 def test_an_interrupt_leaves_no_process_behind(lab: Lab) -> None:
     def interrupt(step: int, total: int, metrics: dict[str, float]) -> None:
         raise KeyboardInterrupt
@@ -126,6 +138,21 @@ def test_deepspeed_sums_micro_batches_in_float32_and_takes_our_schedule(lab: Lab
 def test_deepspeed_equals_one_process(lab: Lab, kind: str, stage: int) -> None:
     pytest.importorskip("deepspeed")
     compare(lab, kind, changed(SHARED, zero_stage=stage), 1e-5, rows=make_pairs(21))
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeed_adds_up_the_gradients_of_many_micro_batches(lab: Lab, stage: int) -> None:
+    """512 equal rows a device, one by one: a sum in bfloat16 stops growing at about 256 of them."""
+    pytest.importorskip("deepspeed")
+    (pair,) = make_pairs(1)
+    rows = [replace(pair, prompt_id=f"p{i}") for i in range(1024)]
+    spread = changed(SHARED, zero_stage=stage, dtype="bfloat16", micro_batch_tokens=1)
+    norms = []
+    for trainer in (TRAINER, spread):
+        task = lab.task(rows=rows, training=changed(TRAINING, batch_size=1024), trainer=trainer)
+        lab.train(task, lambda step, total, metrics: norms.append(metrics["gradient_norm"]))
+    assert norms[1] == pytest.approx(norms[0], rel=0.05)
 
 
 @pytest.mark.engines
