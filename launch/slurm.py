@@ -174,7 +174,8 @@ def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
         "signal_delay_s": config.signal_delay_s,
         "stderr_to_stdout": True,
         "setup": [f"export PYTHONPATH={shlex.quote(str(PROJECT))}${{PYTHONPATH:+:$PYTHONPATH}}", *config.setup],
-        "srun_args": config.srun,
+        # Since SLURM 22.05 a step does not inherit this from its job: bound to cores, it would have only one.
+        "srun_args": [f"--cpus-per-task={config.cpus if request.gpu else config.cpu.cpus}", *config.srun],
         "nodes": 1,
         "ntasks_per_node": 1,
         "additional_parameters": {"hold": True, "requeue": True, "kill-on-invalid-dep": "yes", **config.extra},

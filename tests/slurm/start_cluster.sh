@@ -65,6 +65,7 @@ write_gres() {
 
 # cred_expire is also how long a requeued job waits before it may start again (120 s by default).
 # NoInAddrAny and NoCtldInAddrAny: the daemons listen on loopback only.
+# Cores binds every task to the cores that it asked for, as clusters do whose jobs share nodes.
 # FirstJobId follows the clock, so that a fresh cluster does not hand out the ids of an earlier one.
 write_config() {
   local me signal=""
@@ -88,7 +89,8 @@ SlurmdLogFile=$folder/log/slurmd.%n.log
 SlurmctldDebug=info
 SlurmdDebug=info
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/affinity
+TaskPluginParam=Cores
 SwitchType=switch/none
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
