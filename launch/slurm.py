@@ -142,6 +142,7 @@ def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
         "qos": ("launch.qos", config.qos),
         "time limit": ("launch.time_min", config.time_min) if gpu else ("launch.cpu.time_min", config.cpu.time_min),
         "feature": ("launch.constraint", config.constraint),
+        "generic resource": ("launch.gpu_type", config.gpu_type) if config.gpu_type else ("launch.gpus", config.gpus),
         "node configuration": ("launch.gpus", config.gpus) if gpu else ("launch.cpu.cpus", config.cpu.cpus),
     }
     field, value = next((pair for word, pair in about.items() if word in words.lower()), ("launch", "slurm"))
@@ -178,10 +179,21 @@ def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
         "srun_args": [f"--cpus-per-task={config.cpus if request.gpu else config.cpu.cpus}", *config.srun],
         "nodes": 1,
         "ntasks_per_node": 1,
-        "additional_parameters": {"hold": True, "requeue": True, "kill-on-invalid-dep": "yes", **config.extra},
+        "additional_parameters": {
+            **_extra(config, request.gpu),
+            "hold": True,
+            "requeue": True,
+            "kill-on-invalid-dep": "yes",
+        },
         **_resources(config, request.gpu),
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _extra(config: SlurmConfig, gpu: bool) -> dict[str, object]:
+    """Return the user's own options; submitit writes --flag for true, and --flag=False for false."""
+    extra = config.extra if gpu else config.cpu.extra
+    return {option.replace("_", "-"): value for option, value in extra.items() if value is not False}
 
 
 def _resources(config: SlurmConfig, gpu: bool) -> dict[str, object | None]:
@@ -193,7 +205,7 @@ def _resources(config: SlurmConfig, gpu: bool) -> dict[str, object | None]:
     return {
         "partition": config.partition,
         "constraint": config.constraint,
-        "gpus_per_node": config.gpus or None,
+        "gpus_per_node": ":".join(filter(None, (config.gpu_type, str(config.gpus)))) if config.gpus else None,
         "cpus_per_task": config.cpus,
         "mem": f"{config.mem_gb}GB" if config.mem_gb else None,
         "time": config.time_min,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,52 @@ Positive = Annotated[int, Field(ge=1)]
 
 SIGNAL_SLACK_S = 120
 """SLURM may send the signal a minute early, and Python needs time before it listens."""
+
+SbatchOptions = dict[str, str | int | bool]
+
+_OWNED = {
+    "comment": "the launcher finds its jobs by it",
+    "job-name": "it is the sweep's name",
+    **dict.fromkeys(("array", "dependency", "hold", "kill-on-invalid-dep"), "the order of the jobs depends on it"),
+    **dict.fromkeys(("requeue", "no-requeue", "signal"), "jobs go on in their next attempt by it"),
+    **dict.fromkeys(("output", "error", "open-mode"), "the logs of a job are found by it"),
+    **dict.fromkeys(("nodes", "ntasks", "ntasks-per-node", "ntasks-per-gpu"), "a job is one process on one node"),
+    **dict.fromkeys(("parsable", "quiet", "test-only", "wait", "wrap"), "the answer of sbatch is read"),
+}
+"""sbatch options that no setting changes, and why."""
+_SETTINGS = {
+    **{name: name for name in ("partition", "account", "qos", "constraint")},
+    **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"), "gpus"),
+    **dict.fromkeys(("cpus-per-task", "cpus-per-gpu"), "cpus"),
+    **dict.fromkeys(("mem", "mem-per-cpu", "mem-per-gpu"), "mem_gb"),
+    "time": "time_min",
+}
+"""sbatch options that have a setting of their own, in launch or in launch.cpu."""
+
+
+def refuse_owned(field: str, options: SbatchOptions, settings: Collection[str]) -> None:
+    """Raise ConfigError for an option of `field` that has a setting beside it, or that the launcher sets itself."""
+    group = field.rpartition(".")[0]
+    for option, value in options.items():
+        name = option.replace("_", "-")
+        if name.startswith("-") or len(name) == 1:
+            allowed = "long names without dashes, such as reservation"
+            raise ConfigError(describe(f"{field}.{option}", value, "not the name of an sbatch option", allowed=allowed))
+        setting = "gpus" if name == "gres" and _names_gpus(value) else _SETTINGS.get(name)
+        if setting in settings:
+            mend = f"Set {group}.{setting}"
+            raise ConfigError(describe(f"{field}.{option}", value, "it has a setting of its own", mend=mend))
+        if setting == "gpus":
+            mend = "Leave it out; for jobs with GPUs set launch.gpus"
+            raise ConfigError(describe(f"{field}.{option}", value, "these jobs hold no GPU", mend=mend))
+        if name in _OWNED:
+            problem = f"the launcher sets it: {_OWNED[name]}"
+            raise ConfigError(describe(f"{field}.{option}", value, problem, mend="Leave it out"))
+
+
+def _names_gpus(value: str | int | bool) -> bool:
+    """Say whether a value of --gres asks for GPUs (and not for a disk, say)."""
+    return any(word.split(":")[0] == "gpu" for word in str(value).split(","))
 
 
 class InlineConfig(Config):
@@ -54,6 +101,14 @@ class CpuConfig(Config):
     """Memory in GB; null leaves it to the cluster."""
     time_min: Positive
     """Time limit in minutes."""
+    extra: SbatchOptions
+    """Further sbatch options of such a job by their long name, such as {reservation: mine}; false leaves one out."""
+
+    @model_validator(mode="after")
+    def _extra_is_not_owned(self) -> CpuConfig:
+        """Refuse options that the launcher sets itself."""
+        refuse_owned("launch.cpu.extra", self.extra, CpuConfig.model_fields)
+        return self
 
 
 class SlurmConfig(DetachedConfig):
@@ -71,6 +126,8 @@ class SlurmConfig(DetachedConfig):
     """Node features, such as "a100"."""
     gpus: Annotated[int, Field(ge=0)]
     """GPUs of a job that needs them; 0 asks for none (the synthetic world)."""
+    gpu_type: Annotated[str, Field(pattern=r"^[^:,=\s]+$")] | None
+    """Type of those GPUs as the cluster names it, such as a100; null takes any."""
     cpus: Positive
     """CPU cores of a GPU job."""
     mem_gb: Positive | None
@@ -85,10 +142,16 @@ class SlurmConfig(DetachedConfig):
     """Command prefix that enters a container, such as [apptainer, exec, --nv, image.sif]."""
     setup: list[str]
     """Shell lines that prepare the environment of a job, such as "module load cuda"."""
-    extra: dict[str, str | int | bool]
-    """Further sbatch options by their long name, such as {reservation: mine}."""
+    extra: SbatchOptions
+    """Further sbatch options of a GPU job by their long name, such as {reservation: mine}; false leaves one out."""
     srun: list[str]
     """Further arguments of srun."""
+
+    @model_validator(mode="after")
+    def _extra_is_not_owned(self) -> SlurmConfig:
+        """Refuse options that the launcher sets itself."""
+        refuse_owned("launch.extra", self.extra, SlurmConfig.model_fields)
+        return self
 
     @model_validator(mode="after")
     def _limits_leave_time(self) -> SlurmConfig:

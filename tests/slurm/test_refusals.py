@@ -37,7 +37,7 @@ def test_unknown_partition(cluster: Cluster, sweep: Make) -> None:
 def test_rejected_submission_cancels_what_was_submitted_before_it(cluster: Cluster, sweep: Make) -> None:
     """The GPU job is taken, the judge's job is not: neither may start."""
     one = sweep(grid(["dpo"], ["both"]))
-    cpu = {"partition": "nowhere", "cpus": 1, "mem_gb": None, "time_min": 10}
+    cpu = {"partition": "nowhere", "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}}
     with pytest.raises(LaunchError, match=r"launch\.cpu\.partition=nowhere: .*invalid partition"):
         one.submit(cpu=cpu)
     check_nothing_is_left(cluster, one)

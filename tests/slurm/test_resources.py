@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from launch import slurm
+from launch.sweep import load
+from mt.errors import LaunchError
 from tests.slurm.cluster import Cluster
 from tests.slurm.launched import Launched
 
@@ -30,7 +33,36 @@ def seen(tmp_path: Path) -> list[str]:
 def test_all_cores_of_a_job_are_its_work_s(cluster: Cluster, sweep: Make, tmp_path: Path) -> None:
     """Without --cpus-per-task of its own, srun would bind the work to one core (since SLURM 22.05)."""
     one = sweep(JUDGED)
-    cpu = {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10}
+    cpu = {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}}
     one.submit(cpus=2, cpu=cpu, container=spying(tmp_path, "env -u OMP_NUM_THREADS nproc"))
     assert one.wait_until_over().finished
     assert seen(tmp_path) == ["2", "1"]
+
+
+def test_extra_options_reach_their_kind_of_job_alone_and_the_jobs_are_found_all_the_same(
+    cluster: Cluster, sweep: Make, tmp_path: Path
+) -> None:
+    one = sweep(JUDGED)
+    hold = one.tell("train", "hold")
+    cpu = {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {"nice": 7, "exclusive": False}}
+    one.submit(cpu=cpu, gpu_type="fake", gpus=2, extra={"exclude": "n2", "contiguous": True})
+    one.wait_for_hold("train")
+    ids = {job.name: job.id for job in one.status.jobs}
+    assert set(slurm.tagged(load(one.folder).tag)) == set(ids.values())
+    shown = {name: cluster.run("scontrol", "--oneliner", "show", "job", job_id) for name, job_id in ids.items()}
+    trains, judges = shown["run"], shown["run-judge"]
+    assert "TresPerNode=gres:gpu:fake:2" in trains
+    assert "ExcNodeList=n2" in trains
+    assert "Contiguous=1" in trains
+    assert "Nice=7" in judges
+    assert "ExcNodeList=(null)" in judges
+    assert "gpu" not in judges.split("TresPerNode")[-1] or "TresPerNode" not in judges
+    hold.unlink()
+    assert one.wait_until_over().finished
+
+
+def test_a_type_of_gpu_that_the_cluster_has_not_is_refused(cluster: Cluster, sweep: Make) -> None:
+    one = sweep(JUDGED)
+    with pytest.raises(LaunchError, match=r"launch\.gpu_type=a100: SLURM refused .*[Gg]eneric resource"):
+        one.submit(gpu_type="a100")
+    assert not slurm.tagged(load(one.folder).tag)
