@@ -169,8 +169,9 @@ def _linger() -> None:
 
 def _state_of(job: str) -> str:
     """Return SLURM's word for a job, or nothing where it does not answer."""
-    query = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
+    query = ["squeue", "--noheader", "--jobs", job, "--format", "state=%T"]
     try:
-        return subprocess.run(query, capture_output=True, text=True, timeout=60).stdout.strip()
+        lines = subprocess.run(query, capture_output=True, text=True, timeout=60).stdout.splitlines()
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    return next((line.removeprefix("state=").strip() for line in lines if line.startswith("state=")), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ from mt.runtime.child import IGNORE_USR2
 
 PROJECT = Path(__file__).resolve().parents[1]
 _UNLIMITED = 1_000_000
+_ROW = re.compile(r"\s*\d+(_\d+|_\[[^|]*\])?\|[^|]+\|")
+"""A job's id and state; of one that did not start, an array has its tasks in brackets."""
 _TIMEOUT_S = 120
 
 
@@ -60,13 +63,14 @@ def _ask(command: list[str], wanted: set[str], *allow: str) -> dict[str, Seen]:
     if not wanted:
         return {}
     bases = sorted({job.split("_")[0] for job in wanted})
-    return read_states(_run([*command, "--noheader", "--jobs", ",".join(bases)], allow=allow), wanted)
+    return read_states(run_command([*command, "--noheader", "--jobs", ",".join(bases)], allow=allow), wanted)
 
 
 def read_states(output: str, wanted: Iterable[str]) -> dict[str, Seen]:
     """Read lines of "id|state|node|reason"; an array that was cancelled before it began has one line."""
     seen: dict[str, Seen] = {}
-    for job, state, node, *reason in (line.strip().split("|") for line in output.splitlines()):
+    for row in filter(_ROW.match, output.splitlines()):  # a site's banners are no rows
+        job, state, node, *reason = row.strip().split("|")
         why = reason[0] if reason and reason[0] != "None" else ""
         seen[job.split("_[")[0]] = Seen(state.split()[0], why, node)  # sacct says "CANCELLED by 1000"
     whole = {job: job.split("_")[0] for job in wanted}
@@ -75,21 +79,21 @@ def read_states(output: str, wanted: Iterable[str]) -> dict[str, Seen]:
 
 def tagged(tag: str) -> list[str]:
     """Return the ids of all jobs of this user that carry a sweep's tag and have not ended."""
-    output = _run(["squeue", "--noheader", "--array", "--me", "--format", "%i|%k"])
+    output = run_command(["squeue", "--noheader", "--array", "--me", "--format", "%i|%k"])
     return [job for job, _, comment in (line.partition("|") for line in output.splitlines()) if comment == tag]
 
 
 def cancel(ids: Sequence[str]) -> None:
     """Cancel jobs; those that have ended already are no error."""
     if ids:
-        _run(["scancel", *ids], allow=("Invalid job id", "already completing or completed"))
+        run_command(["scancel", *ids], allow=("Invalid job id", "already completing or completed"))
 
 
 def release(ids: Sequence[str]) -> None:
     """Let jobs start that were submitted on hold."""
     if ids:
         bases = sorted({job.split("_")[0] for job in ids})
-        _run(["scontrol", "release", ",".join(bases)], allow=("already finished", "no longer pending"))
+        run_command(["scontrol", "release", ",".join(bases)], allow=("already finished", "no longer pending"))
 
 
 @dataclass(frozen=True)
@@ -222,10 +226,11 @@ def _python(config: SlurmConfig) -> str:
 
 
 def _partitions() -> list[str]:
-    return _run(["sinfo", "--noheader", "--format", "%R"]).split()
+    said = run_command(["sinfo", "--noheader", "--format", "partition=%R"])
+    return [line.removeprefix("partition=") for line in said.splitlines() if line.startswith("partition=")]
 
 
-def _run(command: list[str], allow: Sequence[str] = ()) -> str:
+def run_command(command: list[str], allow: Sequence[str] = ()) -> str:
     """Run one of SLURM's commands and return what it prints; its errors become ours, except the allowed ones."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)

@@ -40,7 +40,10 @@ _REASONS = {
     "Resources": "for a free node",
     "Priority": "for jobs that go first",
     "JobArrayTaskLimit": "for its turn: launch.max_running",
-    "BadConstraints": "no node has what it asks for: launch.gpus, launch.cpus, launch.constraint",
+    **dict.fromkeys(
+        ("BadConstraints", "PartitionConfig"),
+        "no node has what it asks for: launch.gpus, launch.cpus, launch.mem_gb, launch.constraint, launch.extra",
+    ),
     "ReqNodeNotAvail": "its nodes are down or reserved",
     "Nodes required for job are DOWN": "its nodes are down, drained or reserved",
 }

@@ -13,6 +13,7 @@ from launch.batches import Batch, batches
 from launch.create import NewRun, create, refuse_reuse
 from launch.cut import Job
 from launch.driver import driving
+from launch.nodes import check_nodes
 from launch.runs import PLANNER
 from launch.states import ACTIVE, SweepStatus, survey
 from launch.sweep import FILE, Submission, Sweep, load, logs, write_submitted
@@ -110,6 +111,9 @@ def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:
 
 def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequence[Job], width: int) -> None:
     """Submit on hold, write the ids down, release: an interrupted submission leaves nothing that runs unseen."""
+    assert isinstance(sweep.launch, SlurmConfig)
+    for gpu in {job.resource == "gpu" for job in jobs}:
+        check_nodes(sweep.launch, gpu=gpu)
     _cancel_unwritten(sweep, status)
     ids = {job.name: job.id for job in status.jobs if job.state in ACTIVE}
     made: list[str] = []

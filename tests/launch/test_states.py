@@ -180,7 +180,8 @@ def test_progress_of_the_running_stage_is_shown(one: Launched) -> None:
 def test_squeue_and_sacct_are_read_alike() -> None:
     squeue = "7|RUNNING|n1|None\n8|CANCELLED||None\n6_0|PENDING||Dependency\n"
     sacct = "9_3|CANCELLED by 1000|n2\n4_[0-3%2]|CANCELLED|None assigned\n"
-    found = slurm.read_states(squeue + sacct, ["7", "8_0", "8_1", "6_0", "6_1", "9_3", "4_2", "5"])
+    banner = "Welcome | to | the cluster\n\n*** maintenance on day 7 ***\n"
+    found = slurm.read_states(banner + squeue + banner + sacct, ["7", "8_0", "8_1", "6_0", "6_1", "9_3", "4_2", "5"])
     assert {job: seen.state for job, seen in found.items()} == {
         "7": "RUNNING",
         "8_0": "CANCELLED",

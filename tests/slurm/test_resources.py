@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.slurm.launched import Launched
 
 pytestmark = pytest.mark.slurm
 Make = Callable[..., Launched]
+CPU = {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}}
 JUDGED = {"run": [["train", 0.2, [], "gpu"], ["judge", 0.2, ["train"], "network"]]}
 
 
@@ -33,8 +35,7 @@ def seen(tmp_path: Path) -> list[str]:
 def test_all_cores_of_a_job_are_its_work_s(cluster: Cluster, sweep: Make, tmp_path: Path) -> None:
     """Without --cpus-per-task of its own, srun would bind the work to one core (since SLURM 22.05)."""
     one = sweep(JUDGED)
-    cpu = {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}}
-    one.submit(cpus=2, cpu=cpu, container=spying(tmp_path, "env -u OMP_NUM_THREADS nproc"))
+    one.submit(cpus=2, container=spying(tmp_path, "env -u OMP_NUM_THREADS nproc"))
     assert one.wait_until_over().finished
     assert seen(tmp_path) == ["2", "1"]
 
@@ -44,8 +45,8 @@ def test_extra_options_reach_their_kind_of_job_alone_and_the_jobs_are_found_all_
 ) -> None:
     one = sweep(JUDGED)
     hold = one.tell("train", "hold")
-    cpu = {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {"nice": 7, "exclusive": False}}
-    one.submit(cpu=cpu, gpu_type="fake", gpus=2, extra={"exclude": "n2", "contiguous": True})
+    cpu_extra = {"nice": 7, "exclusive": False}
+    one.submit(cpu=CPU | {"extra": cpu_extra}, gpu_type="fake", gpus=2, extra={"exclude": "n2", "contiguous": True})
     one.wait_for_hold("train")
     ids = {job.name: job.id for job in one.status.jobs}
     assert set(slurm.tagged(load(one.folder).tag)) == set(ids.values())
@@ -61,8 +62,21 @@ def test_extra_options_reach_their_kind_of_job_alone_and_the_jobs_are_found_all_
     assert one.wait_until_over().finished
 
 
-def test_a_type_of_gpu_that_the_cluster_has_not_is_refused(cluster: Cluster, sweep: Make) -> None:
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"gpu_type": "a100"}, r"launch\.gpu_type=a100: no node of the default partition has such GPUs.*fake"),
+        ({"gpus": 9}, r"launch\.gpus=9: no node of the default partition has so many GPUs.*at most 8"),
+        ({"cpus": 64}, r"launch\.cpus=64: no node of the default partition with 1 GPU has so many CPUs.*at most 16"),
+        ({"mem_gb": 65, "partition": "high"}, r"launch\.mem_gb=65: no node of partition high .*at most 64"),
+        ({"cpu": CPU | {"cpus": 17}}, r"launch\.cpu\.cpus=17: no node of the default partition has .*at most 16"),
+    ],
+)
+def test_what_no_node_has_is_refused_before_anything_is_submitted(
+    changes: dict[str, Any], expected: str, cluster: Cluster, sweep: Make
+) -> None:
+    """On hold, SLURM would take it; released, it would wait for ever."""
     one = sweep(JUDGED)
-    with pytest.raises(LaunchError, match=r"launch\.gpu_type=a100: SLURM refused .*[Gg]eneric resource"):
-        one.submit(gpu_type="a100")
+    with pytest.raises(LaunchError, match=expected):
+        one.submit(**changes)
     assert not slurm.tagged(load(one.folder).tag)
