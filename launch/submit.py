@@ -39,6 +39,7 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
     if launch.name == "slurm":
         slurm.check_commands()
     folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
+    _refuse_tags(folder, "sweep" if sweep else "name", launch.name)
     refuse_reuse(folder)
     with driving(folder):
         check_folders([(run.config, run_folder(run.config, sweep)) for run in runs])
@@ -90,6 +91,19 @@ def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
     ]
     assert isinstance(sweep.launch, DetachedConfig)
     return jobs, max(1, sweep.launch.max_running - len(active))
+
+
+def _refuse_tags(folder: Path, named_by: str, launcher: str) -> None:
+    """Refuse a folder in whose name parts would be replaced by a job's id, name or node: its logs would be lost.
+
+    SLURM replaces whatever follows a %, and srun does not read every %% as a plain one; submitit replaces ids.
+    """
+    tags = ("%",) if launcher == "slurm" else ("%j", "%t", "%A", "%a")
+    if any(tag in str(folder) for tag in tags):
+        own = any(tag in folder.name for tag in tags)
+        field, value = (named_by, folder.name) if own else ("runs", folder.parent)
+        problem = f"its jobs cannot write their logs there, because {', '.join(tags)} in a name is replaced"
+        raise ConfigError(describe(field, value, problem, mend="Choose a name without it"))
 
 
 def _refuse_differences(runs: Sequence[Composed]) -> None:

@@ -98,6 +98,27 @@ def test_a_folder_that_is_or_will_be_of_another_run_is_refused(tmp_path: Path) -
     assert not list((tmp_path / "runs").glob("*/sweep.json"))
 
 
+@pytest.mark.parametrize(
+    ("launcher", "runs", "sweep", "field"),
+    [("local", "100%a", "two", "runs"), ("local", "runs", "50%t", "sweep"), ("slurm", "runs", "100%", "sweep")],
+)
+def test_a_folder_in_whose_name_ids_would_be_written_is_refused(
+    launcher: str, runs: str, sweep: str, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "check_commands", lambda: None)
+    composed = compose_runs(small(tmp_path, f"launch={launcher}", f"runs='{tmp_path / runs}'"))
+    with pytest.raises(ConfigError, match=f"{field}=.*%.*Choose a name without it"):
+        submit.submit(composed, sweep, Console(quiet=True))
+    assert not (tmp_path / runs).exists()
+
+
+def test_local_jobs_write_into_a_folder_with_a_percent_sign(sweep: Any) -> None:
+    one = sweep({"run": [["only", 0.2, [], "cpu"]]}, "100% of %x")
+    one.submit("local")
+    assert one.status.finished
+    assert "(step only)" in one.command("logs", one.folder.name).stdout
+
+
 def test_what_the_nodes_alone_have_is_told_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key of a judge: SLURM's nodes may have it, the processes of this machine have what we have."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
