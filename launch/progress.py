@@ -19,7 +19,9 @@ from mt.workflow.work import Silent
 
 HEARTBEAT_S = 5.0
 FRESH_S = 30.0
-"""A heartbeat older than this is no sign of life."""
+"""A heartbeat older than this does not count without the scheduler's word."""
+SILENT_S = 300.0
+"""A heartbeat older than this is worth a word: a busy node and a network file system delay it by a minute or two."""
 _WRITE_EVERY_S = 1.0
 
 
@@ -67,6 +69,15 @@ def is_fresh(file: Path) -> bool:
         return abs(time.time() - file.stat().st_mtime) < FRESH_S
     except FileNotFoundError:
         return False
+
+
+def silence_s(file: Path) -> float | None:
+    """Return the seconds since the last sign of life (0 for one from the future), or None where it ended or began."""
+    try:
+        last = file.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    return max(0.0, time.time() - last) if last else None
 
 
 def retire(file: Path) -> None:

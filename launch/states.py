@@ -208,9 +208,13 @@ class _Survey:
         if seen is not None and seen.state in _QUEUED:
             return self._queued(seen, job, past)
         if seen is not None and seen.state in _RUNNING:
-            silent = last is not None and last.outcome == "running"
-            no_sign = "no heartbeat: it starts again, is stuck, or its node's clock is wrong" if silent else "starting"
-            return "running", "ending" if seen.state == "COMPLETING" else no_sign
+            silence = progress.silence_s(file)
+            if seen.state == "COMPLETING":
+                return "running", "ending"
+            if last is None or last.outcome != "running" or silence is None:
+                return "running", "starting"
+            old = f"its last heartbeat is {silence / 60:.0f} minutes old (a slow node, or a clock that is behind)"
+            return "running", old if silence > progress.SILENT_S else _after(past[:-1])
         return self._ended(seen, job, last)
 
     def _queued(self, seen: Seen, job: JobEntry, past: list[Attempt]) -> Verdict:
