@@ -12,8 +12,11 @@ from rich.console import Console
 from launch import cli
 from launch.states import MAY_RUN, survey
 from launch.sweep import load, log_file
+from launch.tails import show, tails
 
 _POLL_S = 0.5
+_LINES = 50
+"""Last lines of each worker's log of the stage in which a job failed."""
 
 
 def main(arguments: list[str]) -> int:
@@ -37,6 +40,10 @@ def _logs(arguments: argparse.Namespace, console: Console) -> int:
         time.sleep(_POLL_S)
         _print_new(_files(folder, jobs), shown)
     _print_new(_files(folder, jobs), shown)
+    sweep = load(folder)
+    failed = [job for job in survey(folder, sweep).jobs if job.name in jobs]
+    if last := tails(folder, sweep, failed, _LINES):
+        print(show(last))
     return 0
 
 

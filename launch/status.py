@@ -10,7 +10,11 @@ from rich.console import Console
 from launch import cli
 from launch.states import survey
 from launch.sweep import load
+from launch.tails import show, tails
 from launch.view import as_data, render
+
+_LINES = 5
+"""Last lines of each worker's log of a failed job; launch.logs prints more."""
 
 
 def main(arguments: list[str]) -> int:
@@ -22,11 +26,15 @@ def main(arguments: list[str]) -> int:
 
 def _show(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep)
-    status = survey(folder, load(folder))
+    sweep = load(folder)
+    status = survey(folder, sweep)
+    last = tails(folder, sweep, status.jobs, _LINES)
     if arguments.json:
-        cli.print_json(as_data(status))
+        words = [{"job": job, "file": str(file), "lines": lines} for file, (job, lines) in last.items()]
+        cli.print_json({**as_data(status), "last_words": words})
     else:
         console.print(render(status))
+        console.print(show(last), markup=False, highlight=False, soft_wrap=True, end="\n" if last else "")
     return 0
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from mt.errors import EngineError, describe
 from mt.runtime.child import Child, end_with_parent
 from mt.runtime.jsonl import JsonLines
+from mt.runtime.logs import logs_folder
 
 ITEMS, RESULTS = "items.jsonl", "results.jsonl"
 _POLL_S = 0.05
@@ -36,16 +37,19 @@ def run_workers(
     """Yield each item's result as a worker writes it; there is one worker for each group of GPUs.
 
     `request` goes to every worker, with its share of `items`; one that would get none is not started. Raises
-    `EngineError` where a worker fails; all others are ended then, as when the caller stops early.
+    `EngineError` where a worker fails; all others are ended then, as when the caller stops early. Their logs stay in
+    the scratch folder of the stage at work.
     """
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mt-workers-")))
         folders = [root / str(number) for number in range(len(groups))]
         total = _deal(items, folders)
         workers = []
-        for group, folder in list(zip(groups, folders, strict=True))[:total]:
+        for number, (group, folder) in enumerate(list(zip(groups, folders, strict=True))[:total]):
             devices = {"CUDA_VISIBLE_DEVICES": ",".join(group)} if group else {}
-            worker = Worker(module, request, folder, {**environment, **devices})
+            kept = logs_folder()
+            log = kept / f"worker-{number}.log" if kept else folder / "log.txt"
+            worker = Worker(module, request, folder, {**environment, **devices}, log)
             stack.callback(worker.child.close)
             workers.append(worker)
         yield from _collect(workers, total)
@@ -63,20 +67,22 @@ def visible_gpus() -> list[str]:
 class Worker:
     """One running worker process and the results that it has written so far."""
 
-    def __init__(self, module: str, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str]):
+    def __init__(
+        self, module: str, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str], log: Path
+    ):
         """Write the request beside the items that lie in the folder, and start the process."""
         self.results = JsonLines[Any](folder / RESULTS, refuse="damaged", error=EngineError)
         path = folder / "request.json"
         path.write_text(json.dumps(request))
-        self.child = Child(
-            ["-m", module, str(path)], output=folder / "log.txt", environment={**os.environ, **environment}
-        )
+        self.child = Child(["-m", module, str(path)], output=log, environment={**os.environ, **environment})
+        self.mend = f"See {log}" if logs_folder() else ""
 
     def running(self) -> bool:
         """Whether the process lives; raises `EngineError` with the end of its log where it failed."""
         code = self.child.poll()
         if code not in (None, 0):
-            raise EngineError(describe("worker", self.child.pid, f"ended with code {code}: {self.child.last_error()}"))
+            problem = f"ended with code {code}: {self.child.last_error()}"
+            raise EngineError(describe("worker", self.child.pid, problem, mend=self.mend))
         return code is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mt.errors import StoreError
 from mt.runtime.lock import Lock
+from mt.runtime.logs import logging_into
 from mt.workflow import provenance
 from mt.workflow.plan import Plan
 from mt.workflow.stage import SHORT, External, Stage
@@ -54,7 +55,8 @@ def _run(stage: Stage, store: Store, observer: Observer) -> Artifact:
     output, scratch = store.workspace(stage)
     work = Work(stage, store, output, scratch, observer)
     started, clock = datetime.now(UTC), time.perf_counter()
-    stage.run(work)
+    with logging_into(scratch):
+        stage.run(work)
     seconds = time.perf_counter() - clock
     work.publish_curves()
     return store.publish(stage, output, _facts(work, started, seconds))

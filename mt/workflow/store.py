@@ -101,12 +101,17 @@ class Store:
             raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {_mend(folder)}")
         return mark
 
+    def scratch(self, key: str) -> Path:
+        """Return the folder of what a stage in the making leaves for its next attempt, with its workers' logs."""
+        return self.root / ".work" / key[:SHORT] / "scratch"
+
     def workspace(self, stage: Stage) -> tuple[Path, Path]:
         """Return (a new empty output folder, the scratch folder that survives a kill) for a stage in the making."""
-        work = self.root / ".work" / stage.key[:SHORT]
+        scratch = self.scratch(stage.key)
+        work = scratch.parent
         for leftover in work.glob("output-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        output, scratch = work / f"output-{uuid.uuid4().hex[:8]}", work / "scratch"
+        output = work / f"output-{uuid.uuid4().hex[:8]}"
         output.mkdir(parents=True)
         scratch.mkdir(exist_ok=True)
         return output, scratch

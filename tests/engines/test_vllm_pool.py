@@ -18,6 +18,7 @@ from mt.config.engines import VllmScorer
 from mt.engines import vllm_pool
 from mt.engines.vllm_pool import device_groups, run_vllm
 from mt.errors import ConfigError, EngineError
+from mt.runtime.logs import logging_into
 from tests.engines.settings import vllm_scorer_config
 
 FAKE = "tests.engines.fake_worker"
@@ -54,6 +55,14 @@ def test_results_come_while_the_worker_still_runs() -> None:
 def test_a_worker_that_fails_is_one_line_and_ends_the_others() -> None:
     with pytest.raises(EngineError, match=r"ended with code 1: ValueError: the engine is on fire"):
         list(run("fail", [1, 2, 3, 4], processes=2))
+
+
+def test_the_log_of_a_worker_survives_in_the_scratch_folder_of_the_stage(tmp_path: Path) -> None:
+    for _ in range(2):
+        with logging_into(tmp_path), pytest.raises(EngineError, match=rf"on fire\. See {tmp_path}/worker-[01]\.log"):
+            list(run("fail", [1, 2, 3, 4], processes=2))
+    logs = [(tmp_path / f"worker-{number}.log").read_text() for number in range(2)]
+    assert any(log.count("Traceback") == 2 for log in logs), "a later attempt appends"
 
 
 def test_results_that_never_come_are_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -69,6 +70,24 @@ def test_a_failed_stage_stops_its_dependants_only_and_resume_runs_the_rest(sweep
     assert one.status.finished
     one.check_results()
     assert one.events("train-dpo") == before
+
+
+def test_the_last_words_of_a_failed_job_s_workers_are_shown(sweep: Make) -> None:
+    one = sweep({"run": [["only", 0.2, [], "cpu"]], "other": [["fine", 0.2, [], "cpu"]]})
+    broken = one.tell("only", "fail")
+    one.submit("local")
+    shown = one.command("status").stdout
+    assert "--- run: the end of" in shown
+    assert "worker-0.log\nloading\nonly is out of memory\n" in shown
+    (words,) = json.loads(one.command("status", "--json").stdout)["last_words"]
+    assert words["job"] == "run"
+    assert words["lines"] == ["loading", "only is out of memory"]
+    assert "only is out of memory" in one.command("logs", "run").stdout
+    assert "out of memory" not in one.command("logs", "other").stdout
+    broken.unlink()
+    one.resume()
+    assert one.status.finished
+    assert "out of memory" not in one.command("status").stdout, "no job failed any more"
 
 
 def test_an_interrupted_sweep_stops_its_processes_and_goes_on_where_it_was(sweep: Make, start: Start) -> None:

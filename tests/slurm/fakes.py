@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from launch.create import NewRun
 from launch.sweep import Sweep
 from mt.errors import EngineError
+from mt.runtime.logs import logs_folder
 from mt.types import Metric
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage
@@ -60,6 +61,9 @@ class Sleep(Stage):
     def _misbehave(self) -> None:
         control = Path(self.control)
         if (control / f"{self.label}.fail").exists():
+            folder = logs_folder()
+            assert folder is not None
+            (folder / "worker-0.log").write_text(f"loading\n{self.label} is out of memory\n")
             raise EngineError(f"{self.label}: told to fail")
         if (control / f"{self.label}.die").exists():
             os.kill(os.getpid(), signal.SIGKILL)
