@@ -106,7 +106,8 @@ def _environment(folder: Path) -> dict[str, str]:
     record = folder / "record.json"
     config = json.loads(record.read_text()).get("config", {}) if record.is_file() else {}
     server = (config.get("tracking") or {}).get("base_url")
-    return {**os.environ, **ours, **({"WANDB_BASE_URL": server} if server else {})}
+    kept = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it would be offline again
+    return {**kept, **ours, **({"WANDB_BASE_URL": server} if server else {})}
 
 
 def _url(words: list[str]) -> str:

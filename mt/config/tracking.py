@@ -22,11 +22,12 @@ class WandbTracking(Config):
 
     name: Literal["wandb"]
     mode: Literal["offline", "online", "disabled"]
-    """Write into the run's folder only (`python -m analysis.sync` uploads later), upload at once, or neither."""
+    """Write into the run's folder only (`python -m analysis.sync` uploads later), upload at once, or neither.
+    WANDB_MODE sets it, too."""
     project: Annotated[str, Field(min_length=1, pattern=r"^[^/\\#?%:]+$")]
-    """The W&B project."""
+    """The W&B project; WANDB_PROJECT sets it, too."""
     entity: str | None
-    """The W&B user or team; null takes the account's default."""
+    """The W&B user or team; null takes the account's default. WANDB_ENTITY sets it, too."""
     base_url: str | None
     """The address of a W&B server of one's own; null takes WANDB_BASE_URL, or the public server."""
     tags: list[Annotated[str, Field(min_length=1, max_length=64)]]

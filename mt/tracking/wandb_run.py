@@ -21,15 +21,16 @@ _STAGE_COLUMNS = ["stage", "key", "state", "seconds", "curves in run", "run name
 _MARGIN_S = 5.0
 """Seconds that the worker has for its own end, beyond what it waits for the server."""
 _SCRATCH = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
-_FOREIGN = (
-    "WANDB_MODE",
-    "WANDB_RUN_ID",
-    "WANDB_RESUME",
-    "WANDB_NAME",
-    "WANDB_DIR",
-    "WANDB_SWEEP_ID",
-    "WANDB_NOTES",
-)
+_FOREIGN = {
+    "WANDB_DIR": "W&B's files lie in the run's own folder",
+    **dict.fromkeys(("WANDB_RUN_ID", "WANDB_RESUME"), "a run keeps its own id when it is resumed"),
+    "WANDB_NAME": "a run has its own name (name=NAME)",
+    "WANDB_TAGS": "tags are tracking.tags=[…]",
+    "WANDB_JOB_TYPE": "the job type is the method",
+    "WANDB_NOTES": "runs have no notes",
+    "WANDB_SWEEP_ID": "sweeps are this project's own (-m)",
+}
+"""W&B's variables that have no effect here, and why."""
 
 
 class WandbTracker:
@@ -50,19 +51,22 @@ class WandbTracker:
         """Introduce the run under an id that stays the same when it is resumed."""
         config = self.config
         self._folder = run.folder
+        for line in _without_effect(config):
+            self._say(line)
         resumed = any(run.folder.glob("wandb/*run-*"))
         place = f"{config.entity or '-'}/{config.project}"
         self.link = RunLink(place, run_id(run), run.name)
         introduction = {
             "id": self.link.run_id, "name": run.name, "project": config.project, "entity": config.entity,
-            "config": redact(run.config), "group": run.sweep, "job_type": run.job_type,
+            "config": redact(run.config), "job_type": run.job_type,
+            "group": os.environ.get("WANDB_RUN_GROUP") or run.sweep,
             "tags": run_tags(run.config, config.tags), "dir": str(run.folder.resolve()),
             "resume": "allow" if resumed else None,
         }  # fmt: skip
         try:
             self._channel = Channel(
                 run.folder.resolve() / "wandb" / "worker.log",
-                _environment(run.folder.resolve() / "wandb", config.base_url),
+                _environment(run.folder.resolve() / "wandb", config),
                 config.queue_size,
                 self._hear,
             )
@@ -160,14 +164,33 @@ class WandbTracker:
         self._say(f"{text}. The run goes on, and its record is complete; {mend}")
 
 
-def _environment(folder: Path, base_url: str | None) -> dict[str, str]:
+def _without_effect(config: WandbTracking) -> list[str]:
+    """Return a line for each of W&B's variables that is set and not used, and what is used in its place."""
+    settings = {
+        "WANDB_MODE": "mode",
+        "WANDB_PROJECT": "project",
+        "WANDB_ENTITY": "entity",
+        "WANDB_BASE_URL": "base_url",
+    }
+    used = {name: (field, getattr(config, field)) for name, field in settings.items()}
+    reasons = _FOREIGN | {
+        name: f"tracking.{field}={value}"
+        for name, (field, value) in used.items()
+        if value not in (None, os.environ.get(name))
+    }
+    return [f"{name}={os.environ[name]} has no effect: {why}" for name, why in reasons.items() if os.environ.get(name)]
+
+
+def _environment(folder: Path, config: WandbTracking) -> dict[str, str]:
     """Return the worker's environment: W&B's files inside the run's folder, the user's key, silence."""
-    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    kept = {name: value for name, value in os.environ.items() if name not in {*_FOREIGN, "WANDB_MODE"}}
     quiet = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off", "WANDB_ERROR_REPORTING": "false"}
     ours = {**quiet, "WANDB_DIR": str(folder.parent)}
     scratch = {name: str(folder / ".scratch" / part) for name, part in _SCRATCH.items()}
-    server = {"WANDB_BASE_URL": base_url} if base_url else {}
-    return {**kept, **ours, **scratch, **server}
+    server = {"WANDB_BASE_URL": config.base_url} if config.base_url else {}
+    # The worker writes an offline file in any case; online, what uploads it must not be offline.
+    mode = {} if config.mode == "online" else {"WANDB_MODE": config.mode}
+    return {**kept, **ours, **scratch, **server, **mode}
 
 
 def _settings(config: WandbTracking) -> dict[str, Any]:
