@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import LlamaForCausalLM
 
-from mt.engines.heads import output_head
+from mt.engines.heads import OutputHead
 from tests.engines.tiny import tiny_config
 
 
@@ -15,7 +15,7 @@ def test_hooks_hung_on_the_model_later_do_not_run_in_its_head() -> None:
     """ZeRO-3 hangs some on every module of a model that trains, and they look there for what they keep in it."""
     torch.manual_seed(0)
     model = LlamaForCausalLM(tiny_config()).eval()
-    head = output_head(model)
+    head = OutputHead(model)
     model.kept = 1
 
     def look(module: Any, *_: Any) -> None:
