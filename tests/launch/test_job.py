@@ -34,10 +34,10 @@ def squeue(folder: Path, body: str) -> None:
 
 
 def test_a_running_job_waits_to_be_killed_and_a_cancelled_one_ends(slurm_job: Path) -> None:
-    squeue(slurm_job, "echo RUNNING")
+    squeue(slurm_job, "echo state=RUNNING")
     with pytest.raises(Waited):
         job._linger()
-    squeue(slurm_job, "echo COMPLETING")
+    squeue(slurm_job, "echo a banner of the site; echo state=COMPLETING")
     job._linger()
 
 

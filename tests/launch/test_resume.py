@@ -70,7 +70,9 @@ def test_damaged_configurations_are_one_line(
 
 def test_settings_change_by_their_path() -> None:
     made = resume.changed(launch_config(gpus=1), ["launch.gpus=4", "launch.cpu.partition=low"])
-    assert made == launch_config(gpus=4, cpu={"partition": "low", "cpus": 1, "mem_gb": None, "time_min": 10})
+    assert made == launch_config(
+        gpus=4, cpu={"partition": "low", "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}}
+    )
 
 
 @pytest.mark.parametrize(
