@@ -46,6 +46,8 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
         absent: dict[str, None] = {}
         new = [_new(run, sweep, absent) for run in runs]
         create(folder, new, launch, Store(Path(first.store)), PLANNER)
+        if launch.name == "slurm":
+            _state_needs(first.store, new, console)
         pairs = [(run.config, one.plan) for run, one in zip(runs, new, strict=True)]
         for line in [*duplicate_runs(pairs), *absent]:
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -180,6 +182,14 @@ def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
     check(drawn, note)
     values = run.config.model_dump(mode="json")
     return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan)
+
+
+def _state_needs(store: str, new: Sequence[NewRun], console: Console) -> None:
+    """Say what the nodes must reach; the first jobs look for it before they compute anything."""
+    found = [stage.outside() for run in new for stage in run.plan.reaching_out(Store(Path(store)))]
+    if needed := [what for what in dict.fromkeys(found) if what]:
+        line = f"the nodes must reach {', '.join(needed)} (the first jobs look)"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _announce(folder: Path, count: int, console: Console) -> None:

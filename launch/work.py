@@ -23,7 +23,7 @@ from launch import attempts, progress
 from launch.job import GRACE_S, STOPPED
 from launch.mark import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
-from mt.config.launch import DetachedConfig
+from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.errors import LaunchError, MutualTaughtError
 from mt.running.execution import Chorus, Logger, logged_by, quiet_libraries
 from mt.runtime.child import end_with_parent, kill_descendants
@@ -111,10 +111,26 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     check_store(store.root, sweep.store_id)
     stages = select(sweep, job, whole)
     require(_upstream(stages), store)
+    reach(sweep, job, whole, store)
     own = plan(stages)
     for stage in own.missing(store):  # before hours are spent on those that come first
         stage.check()
     execute(own, store, Chorus([*watching, Logger(dict(whole.labels))]))
+
+
+def reach(sweep: Sweep, job: JobEntry, whole: Plan, store: Store) -> None:
+    """Raise one clear error where this node lacks a file or an endpoint that the run needs.
+
+    A job that waits for no other looks for what later ones need, too, before hours are spent on what comes first; an
+    endpoint only where the judging jobs run in its own partition.
+    """
+    launch = sweep.launch
+    elsewhere = isinstance(launch, SlurmConfig) and launch.cpu.partition not in (None, launch.partition)
+    own = {key for stage in select(sweep, job, whole) for key in (stage.key, *(one.key for one in stage.inputs()))}
+    for stage in whole.reaching_out(store):
+        foreign = stage.NEEDS == "network" and job.resource == "gpu" and elsewhere
+        if stage.key in own or (not job.after and not foreign):
+            stage.reach()
 
 
 def check_progress(folder: Path, sweep: Sweep, name: str) -> None:

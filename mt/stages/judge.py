@@ -122,6 +122,19 @@ class JudgeOverNetwork(Judge):
             raise ConfigError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
         check_environment()
 
+    def outside(self) -> str:
+        """Return the endpoint's host."""
+        from mt.engines.judging.endpoint import endpoint_host
+
+        host, port = endpoint_host()
+        return f"the judge's endpoint {host}:{port}"
+
+    def reach(self) -> None:
+        """Raise JudgeError where there is no way to the endpoint."""
+        from mt.engines.judging.endpoint import check_reachable
+
+        check_reachable()
+
 
 @dataclass(frozen=True, eq=False)
 class SelectBestResponse(Stage):

@@ -43,6 +43,13 @@ class Plan:
             needed.update(upstream.key for upstream in stage.inputs())
         return [stage for stage in self.order if stage.key in needed and not isinstance(stage, External)]
 
+    def reaching_out(self, shelf: Shelf) -> list[Stage]:
+        """Return the missing stages, and what they read outside the store, that name something in `outside`."""
+        missing = self.missing(shelf)
+        asked = {stage.key for stage in missing}
+        asked |= {one.key for stage in missing for one in stage.inputs() if isinstance(one, External)}
+        return [stage for stage in self.order if stage.key in asked and stage.outside() is not None]
+
 
 def plan(targets: Iterable[Stage], labels: Mapping[str, str] | None = None) -> Plan:
     """Return the plan of everything that the targets reach, each key once, inputs before their users."""

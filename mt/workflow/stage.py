@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mt.errors import StoreError, describe
 from mt.workflow.keys import Keyed, canonical, digest_canonical
 
 if TYPE_CHECKING:
@@ -71,6 +73,13 @@ class Stage(Keyed):
         the first stage, so of facts that cost seconds.
         """
 
+    def outside(self) -> str | None:
+        """Return what the stage must reach outside the store on the machine that computes it, in words, or None."""
+        return None
+
+    def reach(self) -> None:
+        """Raise one clear error where this machine does not reach what `outside` names; takes seconds at most."""
+
     def run(self, work: Work) -> None:
         """Compute the output into `work.folder`; heavy imports belong inside."""
         raise NotImplementedError(f"{type(self).__name__} has no run()")
@@ -85,6 +94,16 @@ class External(Stage):
     location: Path
     """Where it lies; not part of the key."""
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"location"})
+
+    def outside(self) -> str | None:
+        """Return where it lies."""
+        return str(self.location)
+
+    def reach(self) -> None:
+        """Raise StoreError where this machine does not see it."""
+        if not self.location.exists():
+            mend = "Put it on a file system that all nodes share; the hub's cache is named by HF_HOME"
+            raise StoreError(describe(self.name, self.location, f"{socket.gethostname()} does not see it", mend=mend))
 
 
 def _stages(value: Any) -> Iterator[Stage]:

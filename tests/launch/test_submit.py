@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ from rich.console import Console
 
 from launch import slurm, submit
 from launch.sweep import load, read_configs
-from launch.work import compute, plan_run
+from launch.work import compute, plan_run, reach
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, JudgeError
 from mt.running.execution import Interrupted
-from tests.slurm.launched import PROJECT
+from mt.workflow.store import Store
+from tests.slurm.launched import PROJECT, launch_config
 from tests.small import small
 
 
@@ -121,7 +123,8 @@ def test_local_jobs_write_into_a_folder_with_a_percent_sign(sweep: Any) -> None:
 
 def test_what_the_nodes_alone_have_is_told_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key of a judge: SLURM's nodes may have it, the processes of this machine have what we have."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(slurm, "check_commands", lambda: None)
     monkeypatch.setattr(submit, "dispatch", lambda *arguments: 0)
     line = small(tmp_path, "judge=openai", "judge.model=judge", "seed=0,1")
@@ -133,6 +136,7 @@ def test_what_the_nodes_alone_have_is_told_and_not_refused(tmp_path: Path, monke
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert said.count("OPENAI_API_KEY=: not set in the environment") == 1
     assert "The nodes may have it (launch.setup, launch.container); each job looks when it starts" in said
+    assert said.count("the nodes must reach the judge's endpoint api.openai.com:443 (the first jobs look)") == 1
     wrong = [*line, "launch=slurm", "trainer=torchrun", "trainer.processes=999"]
     with pytest.raises(ConfigError, match=r"trainer\.processes=999"):
         submit.submit(compose_runs(wrong, multirun=True), "wrong", Console(quiet=True))
@@ -149,6 +153,41 @@ def test_a_job_looks_for_what_it_lacks_before_it_computes_anything(
     with pytest.raises(JudgeError, match="OPENAI_API_KEY=: not set in the environment"):
         compute(sweep, job, plan_run(sweep, folder, job.name).plan, [])
     assert len(sweep.absent(job.name)) == len(job.stages)
+
+
+def test_the_first_job_looks_for_the_endpoint_that_a_later_one_needs(
+    launched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port of this machine on which nobody listens: no sample is drawn before it is reported."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+        folder = launched(["judge=openai", "judge.model=judge"], None)
+        sweep = load(folder)
+        first = sweep.jobs[0]
+        assert first.resource == "gpu" and not first.after
+        whole = plan_run(sweep, folder, first.runs[0]).plan
+        with pytest.raises(JudgeError, match=r"the judge's endpoint=127\.0\.0\.1:\d+: .* cannot connect"):
+            compute(sweep, first, whole, [])
+        assert len(sweep.absent(first.name)) == len(first.stages)
+        taken.listen()
+        reach(sweep, first, whole, Store(Path(sweep.store)))
+
+
+def test_jobs_with_gpus_do_not_look_where_judging_jobs_run_elsewhere(
+    launched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    folder = launched(["judge=openai", "judge.model=judge"], None)
+    cpu = {"partition": "network", "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}}
+    sweep = load(folder).model_copy(update={"launch": launch_config("slurm", cpu=cpu)})
+    judging = next(job for job in sweep.jobs if job.resource == "network")
+    whole = plan_run(sweep, folder, sweep.jobs[0].runs[0]).plan
+    reach(sweep, sweep.jobs[0], whole, Store(Path(sweep.store)))
+    with pytest.raises(JudgeError, match="cannot connect"):
+        reach(sweep, judging, whole, Store(Path(sweep.store)))
 
 
 def test_an_interrupted_submission_says_how_to_go_on(sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:

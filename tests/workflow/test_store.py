@@ -10,6 +10,7 @@ from mt.types import Prompt
 from mt.workflow import tables
 from mt.workflow.execute import execute
 from mt.workflow.plan import merge, plan
+from mt.workflow.stage import External
 from mt.workflow.store import Store
 from mt.workflow.work import CURVES, Silent
 from tests.workflow.fakes import Fail, Number, Resumable, Sum
@@ -129,3 +130,15 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     rows = [Prompt("a", [{"role": "user", "content": "é\n\u2028"}], None), Prompt("b", [], "Chat")]
     tables.write(tmp_path / "t.parquet", rows, Prompt)
     assert tables.read(tmp_path / "t.parquet", Prompt) == rows
+
+
+def test_what_missing_stages_read_outside_the_store_is_looked_for(store: Store, tmp_path: Path) -> None:
+    file = External("digest", tmp_path / "prompts.jsonl")
+    whole = plan([Sum((Number(1), file))])
+    assert whole.reaching_out(store) == [file]
+    assert file.outside() == str(tmp_path / "prompts.jsonl")
+    with pytest.raises(StoreError, match=r"prompts\.jsonl: .* does not see it.*all nodes share"):
+        file.reach()
+    file.location.write_text("here")
+    file.reach()
+    assert plan([Number(1)]).reaching_out(store) == []

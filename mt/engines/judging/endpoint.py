@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import os
 import random
+import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
 
 from mt.config.judge import OpenAIJudge
 from mt.errors import JudgeError, MissingKeyError, describe
 
 _LONGEST_WAIT_S = 60.0
+_CONNECT_S = 20.0
 _LONGEST_WISH_S = 600.0  # a server that asks for more is asked again after that
 _RETRIED = (408, 409, 425, 429)  # and every 5xx
 # The same for every request, and what to look at:
@@ -50,6 +53,28 @@ def check_environment() -> None:
     if not os.environ.get("OPENAI_API_KEY"):
         mend = "Export it (any value for a local server)"
         raise MissingKeyError(describe("OPENAI_API_KEY", "", "not set in the environment", mend=mend))
+
+
+def endpoint_host() -> tuple[str, int]:
+    """Return the host and the port of the endpoint, or of the proxy that leads there."""
+    address = os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    url = urlsplit(address)
+    proxies = {} if proxy_bypass(url.hostname or "") else getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    first = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else url
+    return first.hostname or "", first.port or (443 if first.scheme == "https" else 80)
+
+
+def check_reachable() -> None:
+    """Raise `JudgeError` where this machine makes no connection to the endpoint (its name alone is shown)."""
+    check_environment()
+    host, port = endpoint_host()
+    try:
+        socket.create_connection((host, port), _CONNECT_S).close()
+    except OSError as error:
+        problem = f"{socket.gethostname()} cannot connect to it ({error.strerror or error})"
+        mend = "Let judging jobs run where there is a network (launch.cpu.partition), or name a proxy (launch.setup)"
+        raise JudgeError(describe("the judge's endpoint", f"{host}:{port}", problem, mend=mend)) from None
 
 
 class Endpoint:
