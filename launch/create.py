@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,8 @@ class NewRun:
     values: dict[str, Any]
     """The resolved configuration."""
     plan: Plan
+    memory_gb: Mapping[str, int]
+    """Memory that stages need on their node, by key, where it is estimated."""
 
 
 class _Shelf:
@@ -57,8 +59,14 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
     jobs = cut(missing, share=launch.share)
     needed = {stage.key for stages in missing.values() for stage in stages}
     merged = merge(run.plan for run in runs)
+    memory = {key: gb for run in runs for key, gb in run.memory_gb.items()}
     stages = [
-        {"key": stage.key, "address": stage.address, "label": merged.label(stage)}
+        {
+            "key": stage.key,
+            "address": stage.address,
+            "label": merged.label(stage),
+            "memory_gb": memory.get(stage.key),
+        }
         for stage in merged.order
         if stage.key in needed
     ]

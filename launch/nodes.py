@@ -31,20 +31,21 @@ class Node:
         return self.gpus.get(gpu_type, 0) if gpu_type else sum(self.gpus.values())
 
 
-def check_nodes(config: SlurmConfig, *, gpu: bool) -> None:
-    """Raise Refused where no node of the partition has what a job with (or without) GPUs asks for.
+def check_nodes(config: SlurmConfig, *, gpu: bool) -> int | None:
+    """Return the most memory (GB) of a node that has what a job with (or without) GPUs asks for.
 
-    Where sinfo does not say what there is, nothing is refused.
+    Raises Refused where no node of the partition has. Where sinfo does not say what there is, nothing is refused, and
+    None is returned.
     """
     own = config if gpu else config.cpu
     partition = own.partition or config.partition
     if "clusters" in (config.extra if gpu else config.cpu.extra):
-        return
+        return None
     nodes: list[Node] = []
     with contextlib.suppress(LaunchError):
         nodes = read_nodes(run_command(["sinfo", "--noheader", "--Node", "--format", "%P|%c|%m|%G"]), partition)
     if not nodes:
-        return
+        return None
     prefix = "launch." if gpu else "launch.cpu."
     place = f"of partition {partition}" if partition else "of the default partition"
     if gpu and config.gpus:
@@ -56,9 +57,9 @@ def check_nodes(config: SlurmConfig, *, gpu: bool) -> None:
         nodes = _those(nodes, [node.count(kind) for node in nodes], config.gpus, "launch.gpus", what, place)
         place += f" with {config.gpus} {what.removesuffix('s') if config.gpus == 1 else what}"
     nodes = _those(nodes, [node.cpus for node in nodes], own.cpus, f"{prefix}cpus", "CPUs", place)
-    if own.mem_gb:
-        memory = [node.memory_mib // 1024 for node in nodes]  # SLURM's GB are 1024 of its MB
-        _those(nodes, memory, own.mem_gb, f"{prefix}mem_gb", "GB", place)
+    memory = [node.memory_mib // 1024 for node in nodes]  # SLURM's GB are 1024 of its MB
+    _those(nodes, memory, own.mem_gb or 0, f"{prefix}mem_gb", "GB", place)
+    return max(memory)
 
 
 def _those(nodes: Sequence[Node], having: Sequence[int], wanted: int, field: str, what: str, place: str) -> list[Node]:

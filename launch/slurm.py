@@ -112,6 +112,8 @@ class Request:
     width: int
     """Jobs of the request that run at the same time."""
     tag: str
+    memory: str | None = None
+    """What sbatch is asked for where no setting says it."""
 
 
 def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> list[str]:
@@ -189,7 +191,7 @@ def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
             "requeue": True,
             "kill-on-invalid-dep": "yes",
         },
-        **_resources(config, request.gpu),
+        **_resources(config, request),
     }
     return {name: value for name, value in values.items() if value is not None}
 
@@ -200,10 +202,10 @@ def _extra(config: SlurmConfig, gpu: bool) -> dict[str, object]:
     return {option.replace("_", "-"): value for option, value in extra.items() if value is not False}
 
 
-def _resources(config: SlurmConfig, gpu: bool) -> dict[str, object | None]:
-    if not gpu:
+def _resources(config: SlurmConfig, request: Request) -> dict[str, object | None]:
+    if not request.gpu:
         cpu = config.cpu
-        memory = f"{cpu.mem_gb}GB" if cpu.mem_gb else None
+        memory = f"{cpu.mem_gb}GB" if cpu.mem_gb else request.memory
         partition = cpu.partition or config.partition
         return {"partition": partition, "cpus_per_task": cpu.cpus, "mem": memory, "time": cpu.time_min}
     return {
@@ -211,7 +213,7 @@ def _resources(config: SlurmConfig, gpu: bool) -> dict[str, object | None]:
         "constraint": config.constraint,
         "gpus_per_node": ":".join(filter(None, (config.gpu_type, str(config.gpus)))) if config.gpus else None,
         "cpus_per_task": config.cpus,
-        "mem": f"{config.mem_gb}GB" if config.mem_gb else None,
+        "mem": f"{config.mem_gb}GB" if config.mem_gb else request.memory,
         "time": config.time_min,
     }
 

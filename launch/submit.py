@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
+from mt.costing.estimate import costs
 from mt.errors import ConfigError, LaunchError, NotHereError, describe
 from mt.methods.blueprint import blueprint
 from mt.running.checks import check, check_folders
@@ -128,14 +130,13 @@ def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:
 def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequence[Job], width: int) -> None:
     """Submit on hold, write the ids down, release: an interrupted submission leaves nothing that runs unseen."""
     assert isinstance(sweep.launch, SlurmConfig)
-    for gpu in {job.resource == "gpu" for job in jobs}:
-        check_nodes(sweep.launch, gpu=gpu)
+    largest = {gpu: check_nodes(sweep.launch, gpu=gpu) for gpu in {job.resource == "gpu" for job in jobs}}
     _cancel_unwritten(sweep, status)
     ids = {job.name: job.id for job in status.jobs if job.state in ACTIVE}
     made: list[str] = []
     try:
         for batch in batches(jobs, width):
-            found = _submit_batch(folder, sweep, batch, ids)
+            found = _submit_batch(folder, sweep, batch, ids, largest[batch.jobs[0].resource == "gpu"])
             ids |= found
             made += found.values()
     except LaunchError:
@@ -153,7 +154,9 @@ def _cancel_unwritten(sweep: Sweep, status: SweepStatus) -> None:
     slurm.cancel(sorted(set(slurm.tagged(sweep.tag)) - {job.id for job in status.jobs}))
 
 
-def _submit_batch(folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, str]) -> dict[str, str]:
+def _submit_batch(
+    folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, str], largest_gb: int | None
+) -> dict[str, str]:
     assert isinstance(sweep.launch, SlurmConfig)
     generation = 1 + max(len(job.submissions) for job in sweep.jobs)
     request = slurm.Request(
@@ -164,10 +167,22 @@ def _submit_batch(folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, st
         alone=batch.lane is not None,
         width=batch.width,
         tag=sweep.tag,
+        memory=memory_of((sweep.stage[key].memory_gb for job in batch.jobs for key in job.stages), largest_gb),
     )
     found = dict(zip(request.names, slurm.submit(folder, logs(folder), sweep.launch, request), strict=True))
     write_submitted(folder, {name: Submission.now(job_id) for name, job_id in found.items()})
     return found
+
+
+def memory_of(estimates: Iterable[int | None], largest_gb: int | None) -> str | None:
+    """Return the memory to ask for: the largest estimate, or all of a node (0) where no node has so much.
+
+    None leaves it to the cluster: nothing is estimated, or the cluster does not know its nodes' memory.
+    """
+    needed = max((one for one in estimates if one), default=None)
+    if needed is None or largest_gb == 0:
+        return None
+    return f"{needed}GB" if largest_gb is None or needed < largest_gb else "0"
 
 
 def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
@@ -181,7 +196,9 @@ def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
     drawn = blueprint(run.config)
     check(drawn, note)
     values = run.config.model_dump(mode="json")
-    return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan)
+    estimated = costs(drawn.plan, run.config, Store(Path(run.config.store)))
+    memory = {cost.stage.key: math.ceil(cost.host_gib) for cost in estimated if cost.host_gib is not None}
+    return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan, memory)
 
 
 def _state_needs(store: str, new: Sequence[NewRun], console: Console) -> None:

@@ -39,6 +39,8 @@ class StageEntry(Config):
     """Where its artifact will lie in the store."""
     label: str
     """Where in the algorithm it belongs."""
+    memory_gb: int | None
+    """Memory that it needs on its node, where that is estimated."""
 
     @property
     def kind(self) -> str:

@@ -98,7 +98,7 @@ class CpuConfig(Config):
     cpus: Positive
     """CPU cores."""
     mem_gb: Positive | None
-    """Memory in GB; null leaves it to the cluster."""
+    """Memory in GB; null leaves it to the cluster where nothing is estimated (judges over the network)."""
     time_min: Positive
     """Time limit in minutes."""
     extra: SbatchOptions
@@ -131,7 +131,7 @@ class SlurmConfig(DetachedConfig):
     cpus: Positive
     """CPU cores of a GPU job."""
     mem_gb: Positive | None
-    """Memory of a GPU job in GB; null leaves it to the cluster."""
+    """Memory of a GPU job in GB; null asks for what its stages need by the estimate of `mt.plan --cost`."""
     time_min: Positive
     """Time limit of a GPU job in minutes; a job that reaches it goes on in its next attempt."""
     signal_delay_s: Positive

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mt.config.hardware import HardwareConfig
 from mt.config.judge import OpenAIJudge
 from mt.config.run import RunConfig
-from mt.costing.memory import Memory, inference, training
+from mt.costing.memory import Memory, host_gib, inference, training
 from mt.costing.shapes import Shape
 from mt.costing.volumes import Volume, volumes
 from mt.engines.scoring.windows import WINDOW
@@ -36,6 +36,8 @@ class Cost:
     disk_bytes: float = 0.0
     scratch_bytes: float = 0.0
     memory: Memory | None = None
+    host_gib: float | None = None
+    """Memory of the node itself, all processes together."""
     calls: float = 0.0
     usd: float = 0.0
     measured: bool = False
@@ -98,7 +100,8 @@ def _training(stage: Any, tokens: float, shape: Shape, hardware: HardwareConfig)
     disk = shape.parameters * (4 if stage.trainer.publish_dtype == "float32" else 2)
     checkpoint = 14 * shape.parameters  # half-precision weights, fp32 master weights and two moments
     memory = training(shape, stage.training, stage.trainer, hardware)
-    return Cost(stage, "train", tokens, flops, seconds, disk, CHECKPOINTS_KEPT * checkpoint, memory)
+    host = host_gib(shape, stage.trainer, hardware)
+    return Cost(stage, "train", tokens, flops, seconds, disk, CHECKPOINTS_KEPT * checkpoint, memory, host_gib=host)
 
 
 def _inference(
@@ -116,7 +119,8 @@ def _inference(
     caches = setting.endswith("generator")
     memory = inference(shape, engine, setting, sequence, hardware, caches=caches)
     seconds = _seconds(flops, engine, use.kind, hardware, shares)
-    return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory)
+    host = host_gib(shape, engine, hardware)
+    return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory, host_gib=host)
 
 
 def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, shares: int) -> float:

@@ -16,6 +16,7 @@ _LOGIT_CHUNK = 1024  # response positions whose logits exist at once (mt/engines
 _LOGIT_COPIES = 4  # of them in fp32: logits, softmax, their gradients (measured in the tests of that module)
 _GATHERED = 1e9  # weights that ZeRO-3 holds together at most: DeepSpeed's stage3_max_live_parameters
 _LORA_SHARE = 0.01  # of the weights that adapters train, about
+_PROCESS_GIB = 4.0  # of the host for Python, torch, CUDA and the tables (our choice)
 _NOTHING = "no setting makes it fit: take larger devices, or a smaller model"
 
 Change = Mapping[str, Any]
@@ -75,6 +76,21 @@ def _activations(shape: Shape, trainer: Change) -> float:
     layer = tokens * (34 * shape.hidden + 6 * shape.feed_forward)  # Korthikanti et al. 2022, §4, with gated MLPs
     checkpointed = shape.layers * tokens * shape.hidden * 2 + layer
     return (checkpointed if trainer["gradient_checkpointing"] else shape.layers * layer) + _logits(shape, tokens)
+
+
+def host_gib(shape: Shape, engine: Any, hardware: HardwareConfig) -> float:
+    """Estimate the host memory (GiB) that all processes of an engine or a trainer take on their node.
+
+    Each process reads the weights through it, one gathers them again to write a checkpoint, and an optimizer that is
+    offloaded keeps fp32 weights, gradients and two moments there (16 bytes a weight).
+    """
+    processes, name = 1, getattr(engine, "name", None)  # reference log-probabilities have no choice, and no name
+    if name not in ("transformers", "inline"):
+        processes = getattr(engine, "processes", None) or hardware.devices // getattr(engine, "tensor_parallel", 1)
+    weights = shape.parameters * (4 if engine.dtype == "float32" else 2)
+    gathered = weights if name in ("torchrun", "inline") else 0
+    offloaded = 16 * shape.parameters if getattr(engine, "offload_optimizer", False) else 0
+    return processes * (_PROCESS_GIB + weights / GIB) + (gathered + offloaded) / GIB
 
 
 def inference(

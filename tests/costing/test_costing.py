@@ -91,6 +91,22 @@ def test_memory_of_zero_3_by_hand(tmp_path: Path) -> None:
     assert 28 < found.gib < 29
 
 
+def host_memory(tmp_path: Path, stage: str, *overrides: str) -> float | None:
+    (run,) = at_scale(f"store={tmp_path}", *overrides)
+    return next(c.host_gib for c in costs(run.plan, run.config, Store(tmp_path)) if c.stage.name == stage)
+
+
+def test_host_memory_by_hand(tmp_path: Path) -> None:
+    """Every process reads the weights, 2 bytes each; training gathers them, an offloaded optimizer keeps 16 bytes."""
+    weights = LLAMA.parameters / 2**30
+    assert host_memory(tmp_path, "sample") == pytest.approx(8 * (4 + 2 * weights))
+    assert host_memory(tmp_path, "sample", "generator.tensor_parallel=4") == pytest.approx(2 * (4 + 2 * weights))
+    assert host_memory(tmp_path, "train_policy") == pytest.approx(8 * (4 + 2 * weights) + 2 * weights)
+    offloaded = host_memory(tmp_path, "train_policy", "trainer.offload_optimizer=true")
+    assert offloaded == pytest.approx(8 * (4 + 2 * weights) + 18 * weights)
+    assert host_memory(tmp_path, "load_prompts") is None
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

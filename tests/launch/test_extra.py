@@ -8,6 +8,7 @@ import pytest
 from submitit import SlurmExecutor
 
 from launch import slurm
+from launch.submit import memory_of
 from mt.config.compose import compose_runs
 from mt.config.launch import SlurmConfig
 from mt.errors import ConfigError
@@ -19,9 +20,9 @@ def composed(*overrides: str) -> SlurmConfig:
     return config
 
 
-def flags(config: SlurmConfig, folder: Path, *, gpu: bool) -> set[str]:
+def flags(config: SlurmConfig, folder: Path, *, gpu: bool, memory: str | None = None) -> set[str]:
     """Return the #SBATCH lines of a submission."""
-    request = slurm.Request(["job"], gpu, [], "title", False, 1, "TAG")
+    request = slurm.Request(["job"], gpu, [], "title", False, 1, "TAG", memory)
     executor = SlurmExecutor(folder=folder, python="python")
     executor.update_parameters(**slurm._parameters(config, request))
     lines = executor._make_submission_file_text("command", "uid").splitlines()
@@ -73,6 +74,28 @@ def test_a_gpu_type_is_one_setting(tmp_path: Path) -> None:
 def test_options_that_the_launcher_owns_are_refused(override: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         composed(override)
+
+
+def test_memory_is_the_setting_s_or_the_estimate_s(tmp_path: Path) -> None:
+    assert "--mem=150GB" in flags(composed(), tmp_path, gpu=True, memory="150GB")
+    assert "--mem=20GB" in flags(composed("launch.mem_gb=20"), tmp_path, gpu=True, memory="150GB")
+    assert not any("--mem" in flag for flag in flags(composed(), tmp_path, gpu=True))
+
+
+@pytest.mark.parametrize(
+    ("estimates", "largest_gb", "asked"),
+    [
+        ([None, 30, 150], None, "150GB"),
+        ([30, 150], 500, "150GB"),
+        ([30, 150], 128, "0"),
+        ([30], 0, None),
+        ([None], 500, None),
+    ],
+)
+def test_no_more_memory_is_asked_for_than_a_node_has(
+    estimates: list[int | None], largest_gb: int | None, asked: str | None
+) -> None:
+    assert memory_of(estimates, largest_gb) == asked
 
 
 def test_a_disk_is_no_gpu(tmp_path: Path) -> None:

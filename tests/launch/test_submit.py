@@ -45,6 +45,11 @@ def test_a_job_rebuilds_the_stages_that_were_planned(launched: Any) -> None:
             assert {stage.key for stage in plan_run(sweep, folder, run).plan.order}.issuperset(job.stages)
 
 
+def test_what_a_stage_needs_of_its_node_is_written_down(launched: Any) -> None:
+    needs = {stage.kind: stage.memory_gb for stage in load(launched(["objective=dpo,ipo"])).stages}
+    assert needs["sample"] == needs["train_policy"] == 5, "4 GiB of a process, and tiny weights"
+
+
 def test_a_single_run_is_a_sweep_of_one_in_its_own_folder(launched: Any) -> None:
     folder = launched(["name=mine"], None)
     sweep = load(folder)

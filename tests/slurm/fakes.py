@@ -119,7 +119,7 @@ def new_runs(folder: Path, control: Path, runs: dict[str, list[list[Any]]]) -> l
     """Describe runs for submission."""
     control.mkdir(parents=True, exist_ok=True)
     values = {name: {"stages": stages, "control": str(control)} for name, stages in runs.items()}
-    return [NewRun(name, folder / name, [], values[name], FakeRun(values[name]).plan) for name in runs]
+    return [NewRun(name, folder / name, [], values[name], FakeRun(values[name]).plan, {}) for name in runs]
 
 
 def grid(objectives: Iterable[str], datas: Iterable[str], seconds: float = 0.4) -> dict[str, list[list[Any]]]:
