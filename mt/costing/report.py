@@ -38,7 +38,7 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
     """Print the estimate."""
     table = Table(title=f"Estimated cost on {found['hardware']['name']}", title_justify="left", title_style="bold")
     table.add_column("stage")
-    for title in ("number", "tokens", "PFLOP", "hours", "GPU-hours", "GiB/GPU", "disk GB"):
+    for title in ("number", "tokens", "PFLOP", "hours", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB"):
         table.add_column(title, justify="right")
     table.add_column("verdict")
     for name, row in found["stages"].items():
@@ -91,6 +91,7 @@ def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
         "hours": hours,
         "gpu_hours": 0.0 if group[0].kind == "network" else devices * hours,
         "gib": worst.gib if worst else None,
+        "host_gib": max((cost.host_gib for cost in group if cost.host_gib is not None), default=None),
         "fits": worst.fits if worst else None,
         "advice": worst.advice if worst else "",
         "disk_bytes": sum(cost.disk_bytes for cost in group),
@@ -118,11 +119,12 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
+    host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
     hours = f"{row['hours']:.2f}" if row["hours"] >= 0.01 else f"{row['hours'] * 3600:.0f} s"
     disk = f"{row['disk_bytes'] / 1e9:,.2f}"
     return [
         str(row["number"]), _count(row["tokens"]), f"{row['flops'] / 1e15:,.2f}", hours, _count(row["gpu_hours"]),
-        gib, disk,
+        gib, host, disk,
     ]  # fmt: skip
 
 
