@@ -30,6 +30,9 @@ def load_demonstrations(rows: Iterable[Row], places: dict[str, str] | None = Non
 def load_preferences(rows: Iterable[Row], places: dict[str, str] | None = None) -> list[Pair]:
     """Return the pairs of `chosen` and `rejected`: texts beside a `prompt`, or chats with the answer last.
 
+    Chats hold the prompt themselves, or stand beside a `prompt` and begin with the assistant's turn (TRL's explicit
+    prompts).
+
     Equal answers give no pair. `places` learns where each row stands, by its id. Raises DataError naming place and
     field of a malformed row.
     """
@@ -47,23 +50,25 @@ def load_preferences(rows: Iterable[Row], places: dict[str, str] | None = None) 
 
 
 def _answered(row: Row, name: str) -> tuple[Messages, str]:
-    """Return the prompt and the answer of a field: a text beside the row's prompt, or a chat of both."""
+    """Return the prompt and the answer of a field: a text or a chat beside the row's prompt, or a chat of both."""
     value = row.values.get(name)
     if isinstance(value, str) and value.strip():
-        asked = conversation(row.values.get("prompt"), row, "prompt")
-        if not asked:
-            raise refusal(row, "prompt", row.values.get("prompt"), "there is none", "a text, or a list of messages")
-        return asked, value
-    if not isinstance(value, list) or len(value) < 2:
+        return _prompt(row), value
+    if not isinstance(value, list) or not value:
         raise refusal(row, name, value, "no answer", f"a text, or {_CHAT}")
     *before, last = (message(item, row, f"{name}[{index}]") for index, item in enumerate(value))
     if last["role"] != "assistant":
         raise refusal(row, f"{name}.role", last["role"], "the last turn is not the assistant's", _CHAT)
-    return _prompt(before, row, name), last["content"]
-
-
-def _prompt(messages: Messages, row: Row, name: str) -> Messages:
-    asked = conversation(messages, row, name)
+    if not before or before[0]["role"] == "assistant":  # the chat goes on where the row's prompt ends
+        before = [*_prompt(row), *before]
+    asked = conversation(before, row, name)
     if not asked:
         raise refusal(row, name, "", "there is no prompt before the answer", _CHAT)
+    return asked, last["content"]
+
+
+def _prompt(row: Row) -> Messages:
+    asked = conversation(row.values.get("prompt"), row, "prompt")
+    if not asked:
+        raise refusal(row, "prompt", row.values.get("prompt"), "there is none", "a text, or a list of messages")
     return asked

@@ -40,6 +40,20 @@ def test_a_preference_is_two_answers_to_one_prompt(value: dict[str, Any]) -> Non
     assert (pair.messages, pair.chosen.text, pair.rejected.text) == (ASKED, "because", "no")
 
 
+def test_an_explicit_prompt_may_stand_beside_answers_that_are_chats() -> None:
+    ask, say = {"role": "user", "content": "why"}, {"role": "assistant", "content": "so"}
+    other = {"role": "assistant", "content": "no"}
+    first, second, third = load_preferences(
+        rows(
+            {"prompt": [ask], "chosen": [say], "rejected": [other]},
+            {"prompt": "why", "chosen": [say], "rejected": [other]},
+            {"prompt": [ask], "chosen": [say, ask, say], "rejected": [say, ask, other]},
+        )
+    )
+    for pair, asked in ((first, [ask]), (second, [ask]), (third, [ask, say, ask])):
+        assert (pair.messages, pair.chosen.text, pair.rejected.text) == (asked, "so", "no")
+
+
 def test_equal_answers_are_no_preference() -> None:
     assert not load_preferences(rows({"prompt": "why", "chosen": "same", "rejected": "same"}))
 
@@ -56,7 +70,7 @@ def test_pairs_of_one_prompt_have_names_of_their_own() -> None:
         ({"response": "because"}, "line 1, prompt=None: there is none"),
         ({"messages": ASKED * 2}, r"messages\.role=user: the last turn is not the assistant's"),
         ({"messages": [{"role": "user"}, SAID[1]]}, r"messages\[0\].*not a message"),
-        ({"messages": [SAID[1], SAID[1]]}, "the last turn is not the user's"),
+        ({"messages": [SAID[1], SAID[1]]}, "line 1, prompt=None: there is none"),
     ],
 )
 def test_a_malformed_demonstration_is_named(value: dict[str, Any], problem: str) -> None:
