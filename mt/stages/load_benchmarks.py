@@ -111,26 +111,36 @@ class LoadAnsweredQuestions(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class LoadRewardPairs(Stage):
-    """RewardBench's pairs: subset, prompt, chosen, rejected."""
+class _AnswersInOneFile(Stage):
+    """A benchmark of reward models: a prompt with its answers in each row of one file."""
 
-    VERSION: ClassVar[int] = 2
     source: External
-
-    def run(self, work: Work) -> None:
-        """Read the pairs, chosen first."""
-        rows = self.samples(work.path(self.source))
-        work.count(pairs=len(rows))
-        work.write(rows, Samples)
 
     def check(self) -> None:
         """Read the file once, so that a malformed row is reported before anything heavy starts."""
         self.samples(self.source.location)
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
-        """Yield where each pair stands, and its prompt."""
+        """Yield where each row stands, and its prompt."""
         for _, record, where in _records(self.source.location):
             yield where, conversation(required(record, ("messages", "prompt"), where), where)
+
+    def samples(self, path: Path) -> list[Samples]:
+        """Return the file's rows; raises DataError naming the row that lacks a field."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class LoadRewardPairs(_AnswersInOneFile):
+    """RewardBench's pairs: subset, prompt, chosen, rejected."""
+
+    VERSION: ClassVar[int] = 2
+
+    def run(self, work: Work) -> None:
+        """Read the pairs, chosen first."""
+        rows = self.samples(work.path(self.source))
+        work.count(pairs=len(rows))
+        work.write(rows, Samples)
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's pairs; raises DataError naming the row that lacks a field."""
@@ -144,26 +154,16 @@ class LoadRewardPairs(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class LoadRankedPrompts(Stage):
+class LoadRankedPrompts(_AnswersInOneFile):
     """RewardBench 2's prompts: id, subset, prompt, chosen and rejected answers, num_correct."""
 
     VERSION: ClassVar[int] = 1
-    source: External
 
     def run(self, work: Work) -> None:
         """Read the prompts, right answers first; `prompt_id` is "<subset>/<number of right answers>/<id>"."""
         rows = self.samples(work.path(self.source))
         work.count(prompts=len(rows))
         work.write(rows, Samples)
-
-    def check(self) -> None:
-        """Read the file once, so that a malformed row is reported before anything heavy starts."""
-        self.samples(self.source.location)
-
-    def asked(self) -> Iterator[tuple[str, Messages]]:
-        """Yield where each row stands, and its prompt."""
-        for _, record, where in _records(self.source.location):
-            yield where, conversation(required(record, ("messages", "prompt"), where), where)
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's prompts; raises DataError naming the row that lacks a field."""

