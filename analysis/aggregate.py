@@ -16,7 +16,7 @@ from analysis.frame import NOTES
 from analysis.paper import SOURCES
 from analysis.settings import first_difference, identity, matches, setting
 from analysis.specs import Column, Row, TableSpec
-from mt.config.judge import judged_by
+from mt.engines.judging.base import judged_by
 from mt.errors import DataError
 
 Repetition = tuple[int, int]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from mt.config.base import NOT_KEYED, Config
+from mt.choice import NOT_KEYED, Config
 from mt.config.run import RunConfig
 
 SEEDS = frozenset({"seed", "world_seed"})

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mt.config.engines import DecodingConfig
 from mt.engines.batching import token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads
 from mt.engines.generation.decoding import Batch
 from mt.engines.generation.prompts import Ready
+from mt.engines.settings import DecodingConfig
 from mt.types import Prompt
 
 PAD = 0

@@ -27,11 +27,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
-from mt.config.engines import TransformersScorer
 from mt.engines.batching import token_batches
 from mt.engines.scoring import Item
 from mt.engines.scoring.conversations import fit_items
-from mt.engines.scoring.transformers import LocalScorer, open_transformers
+from mt.engines.scoring.transformers import LocalScorer, TransformersScorer, open_transformers
 
 TEMPLATE = "{{ '<s>' }}{% for m in messages %}{{ '<' + m.role + '>' + m.content + '<end>' }}{% endfor %}"
 SPECIALS = ["<pad>", "<s>", "<end>", "<user>", "<assistant>"]

@@ -8,21 +8,30 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mt.config.engines import LogProbsConfig
-from mt.config.training import InlineTrainer, TrainingConfig
 from mt.engines.scoring.logprobs import response_logprobs
+from mt.engines.settings import LogProbsConfig
 from mt.engines.text import open_chat
 from mt.engines.training.batches import plan
 from mt.engines.training.data import Example, read
+from mt.engines.training.inline import InlineTrainer
 from mt.engines.training.models import load_for_training
 from mt.engines.training.process import Place, arguments, build
-from mt.engines.training.task import Observe, TrainingTask, objective_of
+from mt.engines.training.settings import TrainingConfig
+from mt.engines.training.task import Observe, TrainingTask
 from mt.engines.training.trainer import BatchTrainer
+from mt.objectives import Objective
+from mt.objectives.dpo import Dpo
+from mt.objectives.sft import Sft
+from mt.reward_losses import BradleyTerry, RewardLoss
 from mt.types import Demonstration, Pair, PairLogProbs
 from mt.workflow import tables
 
-KINDS = {"policy": "dpo", "reward": "bradley_terry", "sft": "sft"}
-DPO = {"beta": 0.1, "label_smoothing": 0.0, "nll_weight": 0.0}
+DPO = Dpo(beta=0.1, label_smoothing=0.0, nll_weight=0.0)
+OBJECTIVES: dict[str, Objective | RewardLoss] = {
+    "policy": DPO,
+    "reward": BradleyTerry(),
+    "sft": Sft(per_token=True),
+}
 
 
 @dataclass
@@ -56,12 +65,10 @@ class Bench:
         else:
             tables.write(folder / "rows.parquet", self.pairs, Pair)
         return TrainingTask(
-            kind=kind,  # type: ignore[arg-type]
             model=str(self.folder / "model"),
             tables=[str(folder / "rows.parquet")],
             references=[str(self.reference)] if kind == "policy" else [],
-            objective=KINDS[kind],
-            hyperparameters=DPO if kind == "policy" else {},
+            objective=OBJECTIVES[kind],
             training=training(self.options),
             trainer=trainer(self.options),
             seed=0,
@@ -108,12 +115,12 @@ def trainer(options: argparse.Namespace) -> InlineTrainer:
 def prepared(bench: Bench, kind: str, observe: Observe = lambda *_: None) -> tuple[BatchTrainer, list[Example]]:
     """Return a trainer ready to start, and its rows."""
     task = bench.task(kind)
-    objective, chat = objective_of(task), open_chat(task.model)
-    data = read(task, chat, objective)
+    chat = open_chat(task.model)
+    data = read(task, chat)
     batches = plan(task, data)
     place = Place(rank=0, devices=1)
     args = arguments(task, place)
-    engine = build(task, args, load_for_training(task), chat, data, batches, objective, observe, place)
+    engine = build(task, args, load_for_training(task), chat, data, batches, observe, place)
     return engine, data.examples
 
 

@@ -26,7 +26,7 @@ def losses(bench: Bench) -> list[tuple[float, float]]:
         options,
         use_cpu=engine.args.device.type == "cpu",
         train_sampling_strategy="sequential",
-        beta=DPO["beta"],
+        beta=DPO.beta,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_gradient_norm,

@@ -30,7 +30,7 @@ import torch
 from transformers import PrinterCallback
 from transformers.utils import logging
 
-from benchmarks.training_bench import KINDS, Bench, prepared, tokens_of
+from benchmarks.training_bench import OBJECTIVES, Bench, prepared, tokens_of
 from benchmarks.training_losses import compare, losses
 from benchmarks.training_rows import as_pairs, made_up, real, write_model
 from benchmarks.training_trl import same_schedule, trl_trainer
@@ -169,7 +169,7 @@ def options_of_user(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gradient-checkpointing", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is printed")
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", default=list(OBJECTIVES), choices=list(OBJECTIVES))
     parser.add_argument("--report-steps", type=int, default=5)
     parser.add_argument("--trl", action="store_true", help="measure TRL's trainers too, and compare DPO's losses")
     parser.add_argument("--trl-batch", type=int, help="pairs that TRL computes at once (default: a whole batch)")

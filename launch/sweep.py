@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from launch.cut import Job, Resource
 from launch.rows import rows
-from mt.config.base import Config
+from mt.choice import Config
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
 from mt.runtime.jsonl import problem

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from mt.config.judge import judged_by
+from mt.engines.judging.base import judged_by
 from mt.workflow.run_record import RECORD
 
 

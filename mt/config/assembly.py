@@ -22,7 +22,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
 from mt.config.choices import SearchPath
-from mt.config.fields import find, is_nullable
+from mt.config.fields import find, free_settings, is_nullable
 from mt.config.overrides import override_key, parse_override
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
@@ -68,9 +68,9 @@ class _Remembering(ConfigRepository):
 class Assembler:
     """Composes each combination of choices once, and sets the plain values of a sweep's runs on copies of it."""
 
-    def __init__(self, choices: set[str], free: Collection[str] = ()) -> None:
-        """Take the names of the choices, and the paths of settings that hold whatever names the user gives."""
-        self._choices, self._free = choices, free
+    def __init__(self, choices: set[str]) -> None:
+        """Take the names of the choices."""
+        self._choices = choices
         self._composed: dict[tuple[str, ...], _Base] = {}
 
     def assemble(self, overrides: list[str]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Assembler:
         values = [line for line in overrides if re.match(r"[\w.]+=", line) and override_key(line) not in self._choices]
         rest = tuple(line for line in overrides if line not in values)
         if rest not in self._composed:
-            self._composed[rest] = _Base(compose("config", overrides=list(rest)), self._free)
+            self._composed[rest] = _Base(compose("config", overrides=list(rest)))
         settings = {one.key_or_group: one.value() for one in map(parse_override, values)}
         return self._composed[rest].with_values(settings)
 
@@ -86,9 +86,10 @@ class Assembler:
 class _Base:
     """One combination of choices, resolved once for each combination of the values that interpolations refer to."""
 
-    def __init__(self, config: DictConfig, free: Collection[str]) -> None:
-        self._config, self._free = config, free
+    def __init__(self, config: DictConfig) -> None:
+        self._config = config
         self._raw = OmegaConf.to_container(config, resolve=False)
+        self._free = set(free_settings(RunConfig, self._raw))
         self._words = _interpolated_words(self._raw)
         self._resolved: dict[str, dict[str, Any]] = {}
 

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from yaml import YAMLError
 
 from mt.config.assembly import Assembler, hydra_at, is_within
-from mt.config.base import free_settings
 from mt.config.choices import CONF as CONF  # for those who read its files
 from mt.config.choices import SearchPath
-from mt.config.contexts import within_context
+from mt.config.fields import free_settings
 from mt.config.overrides import check_count, check_overrides, expand, override_key, swept
 from mt.config.refusals import first_line, refuse_booleans_as_numbers, refused_by_hydra, refused_by_pydantic
 from mt.config.run import RunConfig
+from mt.engines.contexts import within_context
 from mt.errors import ConfigError, describe
 
 PACKAGE = SearchPath()
@@ -42,7 +42,7 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False, path: Sear
     check_overrides(overrides, path, several="" if multirun else "Add -m")
     found: dict[str, Composed] = {}
     with hydra_at(path):
-        assembler = Assembler(set(path.groups()), set(free_settings(RunConfig)))
+        assembler = Assembler(set(path.groups()))
         for line in _sweep(list(overrides), path) if multirun else [list(overrides)]:
             one = Composed(line, _checked(_plain(assembler, line, path)))
             found.setdefault(repr(one.config.identity()), one)
@@ -64,13 +64,22 @@ def compose_unchecked(overrides: Sequence[str], path: SearchPath = PACKAGE, *, h
     """
     register_resolvers()
     check_overrides(overrides, path, several="Give one value")
-    free = tuple(free_settings(RunConfig))
-    words = [f"++{line}" if is_within(override_key(line), free) and line[0] not in "+~" else line for line in overrides]
     with hydra_at(path):
         try:
+            words = _adding_free_settings(overrides, path)
             return compose("config", overrides=words, return_hydra_config=hydra)
         except Exception as error:  # as in _plain
             raise ConfigError(refused_by_hydra(error, overrides, path)) from error
+
+
+def _adding_free_settings(overrides: Sequence[str], path: SearchPath) -> list[str]:
+    """Mark the words that set a name of the user's own, which no file in conf/ has."""
+    deep = [line for line in overrides if override_key(line).count(".") > 1 and line[0] not in "+~"]
+    if not deep:
+        return list(overrides)
+    choices = [line for line in overrides if override_key(line) in path.groups()]
+    free = tuple(free_settings(RunConfig, OmegaConf.to_container(compose("config", overrides=choices), resolve=False)))
+    return [f"++{line}" if line in deep and is_within(override_key(line), free) else line for line in overrides]
 
 
 def register_resolvers() -> None:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mt.config.base import Config
-from mt.config.engines import DecodingConfig
+from mt.choice import Config
+from mt.engines.settings import DecodingConfig
 from mt.errors import describe
 
 Count = Annotated[int, Field(ge=1)]

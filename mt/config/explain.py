@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mt.config.base import Config
+from mt.choice import Config
 from mt.config.choices import SearchPath
 from mt.config.compose import PACKAGE, compose_unchecked
 from mt.config.fields import allowed, group_class, listed

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
-from mt.config.base import Config
+from mt.choice import NOT_KEYED, Choice, Config, chosen, names
 
 _BOUNDS: dict[type, str] = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
 _NAMES = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "settings in braces"}
@@ -29,18 +29,24 @@ def members(annotation: Any, metadata: Sequence[Any] = ()) -> Iterator[tuple[Any
 
 
 def group_class(annotation: Any, value: Any) -> type[Config] | None:
-    """Return the class that describes a group of settings: of several, the one that bears the value's name."""
+    """Return the class that describes a group of settings: the option that the value names, where there are several."""
     classes = [part for part, _ in members(annotation) if isinstance(part, type) and issubclass(part, Config)]
-    if len(classes) < 2:
-        return classes[0] if classes else None
+    if len(classes) == 1:
+        (only,) = classes
+        return chosen(only, value) if issubclass(only, Choice) and isinstance(value, dict) else only
     name = value.get("name") if isinstance(value, dict) else None
     return next((one for one in classes if name in get_args(one.model_fields["name"].annotation)), None)
 
 
 def choice_names(info: FieldInfo) -> list[str]:
     """Return the names that tell the classes of a choice apart."""
-    kinds = [part for part, _ in members(info.annotation) if isinstance(part, type) and issubclass(part, Config)]
-    return [name for kind in kinds if "name" in kind.model_fields for name in listed(kind.model_fields["name"])]
+    found: list[str] = []
+    for part, _ in members(info.annotation):
+        if isinstance(part, type) and issubclass(part, Choice):
+            found += names(part)
+        elif isinstance(part, type) and issubclass(part, Config) and "name" in part.model_fields:
+            found += listed(part.model_fields["name"])
+    return found
 
 
 def find(root: type[Config], path: Sequence[str], values: Any) -> FieldInfo | None:
@@ -48,12 +54,18 @@ def find(root: type[Config], path: Sequence[str], values: Any) -> FieldInfo | No
     kind: type[Config] | None = root
     info = None
     for name in path:
-        info = kind.model_fields.get(name) if kind else None
+        info = field_of(kind, name) if kind else None
         if info is None:
             return None
         values = values.get(name) if isinstance(values, dict) else None
         kind = group_class(info.annotation, values)
     return info
+
+
+def field_of(kind: type[Config], name: str) -> FieldInfo | None:
+    """Return the field of that name as users write it; None where the class has none."""
+    aliased = (info for info in kind.model_fields.values() if info.alias == name)
+    return kind.model_fields.get(name) or next(aliased, None)
 
 
 def listed(info: FieldInfo) -> list[str]:
@@ -104,3 +116,25 @@ def _words(part: Any, constraints: list[Any]) -> str:
     ]
     bounds += ["not empty" for one in constraints if isinstance(one, MinLen)]
     return ", ".join([_NAMES.get(origin, ""), *([" and ".join(bounds)] if bounds else [])])
+
+
+def free_settings(kind: type[Config], values: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of the settings that hold names of the user's own (dict fields), in the chosen classes."""
+    for name, info in kind.model_fields.items():
+        value = values.get(name) if isinstance(values, dict) else None
+        if any(get_origin(part) is dict for part, _ in members(info.annotation)):
+            yield prefix + name
+        elif inner := group_class(info.annotation, value):
+            yield from free_settings(inner, value, f"{prefix}{name}.")
+
+
+def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of the settings that identify a result."""
+    for name, info in type(config).model_fields.items():
+        value = getattr(config, name)
+        if NOT_KEYED in info.metadata:
+            continue
+        if isinstance(value, Config):
+            yield from keyed_paths(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name

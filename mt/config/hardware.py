@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mt.config.base import Config
+from mt.choice import Config
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]

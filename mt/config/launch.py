@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mt.config.base import Config
+from mt.choice import Config
 from mt.errors import ConfigError, describe
 
 Positive = Annotated[int, Field(ge=1)]

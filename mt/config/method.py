@@ -1,140 +1,67 @@
-"""Settings of the methods and of the data that a reward model is retrained on."""
+"""What every method, and every mix of data for the reward model, is; the options lie in mt/methods/."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from abc import abstractmethod
+from typing import Any, ClassVar
 
-from pydantic import Field
-
-from mt.config.base import Config
-from mt.config.training import TrainingConfig
+from mt.choice import Choice
 
 
-class MutualTaught(Config):
-    """E-steps and M-steps in turn (Algorithm 1)."""
+class Method(Choice):
+    """A method (`method=`), and what it can be combined with; everything else is refused while a run is on paper."""
 
-    name: Literal["mutual_taught"]
+    GROUP: ClassVar[str] = "method"
+    PACKAGE: ClassVar[str] = "mt.methods"
 
+    has_rounds: ClassVar[bool] = False
+    """Whether it can start over from base (`rounds`)."""
+    trains_once: ClassVar[bool] = False
+    """Whether it has one iteration only."""
+    makes_pairs: ClassVar[bool] = False
+    """Whether it trains on pairs of its own making, beside or instead of what `selection` gives."""
 
-class Offline(Config):
-    """One training on responses of the base policy, scored by the base reward model."""
+    @property
+    def has_win_probabilities(self) -> bool:
+        """Whether all of its pairs compare responses of the K to one prompt, and so have win probabilities."""
+        return not self.makes_pairs
 
-    name: Literal["offline"]
-    parts: Annotated[int, Field(ge=1)]
-    """Parts in which the prompts are sampled; 3 as in the paper's iterative methods, so that they share samples."""
+    @abstractmethod
+    def build(self, steps: Any) -> Any:
+        """Return the `mt.methods.outcome.Outcome` of the run whose `mt.methods.steps.Steps` these are.
 
-
-class Iterative(Config):
-    """One training per part of the prompts, under a frozen reward model."""
-
-    name: Literal["iterative"]
-
-
-class Transfer(Config):
-    """Another policy, trained once under a reward model of a Mutual-Taught run (Table 3)."""
-
-    name: Literal["transfer"]
-    reward_iteration: Annotated[int, Field(ge=0, le=100)]
-    """Which reward model guides: 0 is the base one."""
-    policy: str | None
-    """The other policy: a local folder or a hub name; null takes the world's second policy."""
-    revision: str | None
-    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
-    source: str | None
-    """The folder of a finished mutual_taught run; null takes the one with this run's own settings."""
-    guide_iterations: Annotated[int, Field(ge=1, le=100)]
-    """Iterations (T) of that Mutual-Taught run where `source` is null."""
-    parts: Annotated[int, Field(ge=1)]
-    """Parts in which the prompts are sampled."""
+        It only describes stages. (The two types lie above the configuration, which therefore cannot name them.)
+        """
 
 
-class Spin(Config):
-    """Demonstrations over the policy's own responses (Chen et al. 2024)."""
+class RewardData(Choice):
+    """What an M-step retrains the reward model on (`rm_data=`, §5.3)."""
 
-    name: Literal["spin"]
+    GROUP: ClassVar[str] = "rm_data"
+    PACKAGE: ClassVar[str] = "mt.methods.reward_data"
 
+    @property
+    def needs_gold(self) -> bool:
+        """Whether a gold judge labels the pairs (the positive control)."""
+        return False
 
-class Sail(Config):
-    """Offline preferences mixed with the policy's own labels (Ding et al. 2024)."""
+    @property
+    def trains(self) -> bool:
+        """Whether there is an M-step at all."""
+        return True
 
-    name: Literal["sail"]
-    beta: Annotated[float, Field(gt=0)]
-    """β of the implicit reward; the order of responses does not depend on it."""
-    offline_share: Annotated[float, Field(ge=0, lt=1)]
-    """Share of offline preferences in later iterations, in [0, 1)."""
+    @abstractmethod
+    def tables(self, steps: Any, new_policy: Any, old_policy: Any, labeler: Any, prompts: Any) -> Any:
+        """Return the stages of D(PM) and D(PM_new, PM_old), each None where the run does without.
 
+        Args:
+            steps: The run's `mt.methods.steps.Steps`.
+            new_policy: π_t.
+            old_policy: π_{t-1}.
+            labeler: The reward model that orders the responses.
+            prompts: D_R.
+        """
 
-class MetaRewarding(Config):
-    """A policy that judges its own responses, and its own judgments (Wu et al. 2024a; Yuan et al. 2024)."""
-
-    name: Literal["meta_rewarding", "self_rewarding"]
-    judgments: Annotated[int, Field(ge=1)]
-    """Self-judgments per response (N)."""
-    judge_iterations: Annotated[int, Field(ge=0, le=100)]
-    """Iterations that also train on judge pairs; the later ones train on actor pairs only. 0 is self-rewarding."""
-    judge_share: Annotated[float, Field(ge=0, lt=1)]
-    """Largest share of judge pairs, in [0, 1): with more the judge collapses to one score."""
-    rho: Annotated[list[Annotated[float, Field(ge=0, lt=0.5)]], Field(min_length=1)]
-    """Width of the length-control tiers in each iteration; the last value holds on."""
-    score_scale: Annotated[float, Field(gt=0)]
-    """Scale of scores inside the pairs' win probabilities."""
-    judgment_tokens: Annotated[int, Field(ge=1)]
-    """Longest judgment, in tokens."""
-    chosen_judgment_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Longest judgment that may be chosen in a judge pair, in tokens, as the meta-judge likes length; null sets no
-    limit."""
-    judgment_length: Annotated[int, Field(ge=2)]
-    """Longest judge's prompt with its judgment, in tokens: it holds a whole conversation, or two judgments of one."""
-    eft: str | None
-    """A file of judgments to learn from first (JSONL: messages, response, judgment); null takes the world's own."""
-    eft_training: TrainingConfig
-    """How the policy first learns to judge (EFT)."""
-
-
-MethodConfig = Annotated[
-    MutualTaught | Offline | Iterative | Transfer | Spin | Sail | MetaRewarding, Field(discriminator="name")
-]
-
-
-class MarginFilter(Config):
-    """Keep the contrast pairs whose new response the labeler prefers too, by more than a margin."""
-
-    name: Literal["margin"]
-    margin: Annotated[float, Field(allow_inf_nan=False)]
-    """The new response's reward must exceed the old one's by more than this; 0 keeps what the labeler prefers."""
-
-    def settings(self) -> dict[str, float]:
-        """Return what the rule takes."""
-        return {"margin": self.margin}
-
-
-class ConfidenceWeight(Config):
-    """Weight contrast pairs by the probability that the labeler gives to the new response."""
-
-    name: Literal["confidence"]
-    score_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """Scale > 0 of rewards inside that probability."""
-
-    def settings(self) -> dict[str, float]:
-        """Return what the rule takes."""
-        return {"score_scale": self.score_scale}
-
-
-LabelFilterConfig = Annotated[MarginFilter | ConfidenceWeight, Field(discriminator="name")]
-
-
-class RewardDataConfig(Config):
-    """What an M-step retrains the reward model on (§5.3); with neither kind of pairs it stays the base model."""
-
-    name: str
-    """The choice's own name, for tables."""
-    self_training: bool
-    """Use D(PM): the new policy's responses, one pair per prompt, labelled by a reward model."""
-    contrast: bool
-    """Use D(PM_new, PM_old): a response of the new policy over one of the old policy."""
-    labels: Literal["reward", "gold"]
-    """Who orders the pairs: the method itself, or the world's gold judge (the positive control)."""
-    label_filter: LabelFilterConfig | None
-    """How the labeler's rewards filter or weight contrast pairs; null trusts that new is better than old (Eq. 5)."""
-    replay: Annotated[float, Field(ge=0, lt=1)]
-    """Share, in [0, 1), of older preferences in what the reward model is retrained on: the base one's own."""
+    @abstractmethod
+    def rows(self, steps: Any, *tables: Any) -> Any:
+        """Return the stage of all rows that the reward model is trained on, or None where there are none."""

@@ -14,9 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from mt.config.base import Config
+from mt.choice import Config
 from mt.config.choices import SearchPath
-from mt.config.fields import allowed, choice_names, find, group_class
+from mt.config.fields import allowed, choice_names, field_of, find, group_class
 from mt.config.overrides import first_line, override_key, unknown_choice
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, MutualTaughtError, describe, nearest
@@ -85,6 +85,10 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
         path, value = f"{path}.name", value.get("name", "nothing") if isinstance(value, dict) else value
         names = ", ".join(choice_names(info)) if info else ""
         return describe(path, value, _PROBLEMS[first["type"]], allowed=names, mend="Correct it in the choice's file")
+    if first["type"] == "choice":
+        facts = first["ctx"]
+        path = f"{path}.{'class' if '.' in facts['value'] else 'name'}"
+        return describe(path, facts["value"], facts["problem"], allowed=facts["allowed"], mend=facts["mend"])
     problem = _PROBLEMS.get(first["type"], first["msg"])
     values_allowed = allowed(info) if info else ""
     shown = "nothing" if first["type"] == "missing" else "null" if value is None else value
@@ -122,8 +126,8 @@ def _locate(places: tuple[str | int, ...], values: Any) -> tuple[str, FieldInfo 
     info: FieldInfo | None = None
     path: list[str] = []
     for place in places:
-        if kind is not None and place in kind.model_fields:
-            info = kind.model_fields[str(place)]
+        if kind is not None and (known := field_of(kind, str(place))):
+            info = known
         elif isinstance(place, str) and (kind is None or (isinstance(values, dict) and values.get("name") == place)):
             continue
         else:

@@ -6,20 +6,24 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mt.config.base import Config, Unkeyed
-from mt.config.data import DataConfig
-from mt.config.engines import GeneratorConfig, LogProbsConfig, SamplingConfig, ScorerConfig
+from mt.choice import Config, Unkeyed
+from mt.config.data import DataSource
 from mt.config.evaluation import EvalConfig
 from mt.config.hardware import AssumptionsConfig, HardwareConfig
-from mt.config.judge import JudgeConfig
 from mt.config.launch import LaunchConfig
-from mt.config.method import MethodConfig, RewardDataConfig
-from mt.config.objective import ObjectiveConfig
-from mt.config.rendered import RenderedModelConfig
-from mt.config.selection import PairSelection, SelectionConfig
-from mt.config.tracking import TrackingConfig
-from mt.config.training import TrainerConfig, TrainingConfig
+from mt.config.method import Method, RewardData
+from mt.engines.generation import Generator
+from mt.engines.judging.base import Judge
+from mt.engines.scoring import Scorer
+from mt.engines.settings import LogProbsConfig, SamplingConfig
+from mt.engines.template import RenderedModelConfig
+from mt.engines.training import Trainer
+from mt.engines.training.settings import TrainingConfig
 from mt.errors import ConfigError, describe
+from mt.objectives import Objective
+from mt.reward_losses import RewardLoss
+from mt.selection import PairSelection, Selection
+from mt.tracking.settings import TrackingConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
 
@@ -67,7 +71,7 @@ class RewardConfig(RenderedModelConfig):
     """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""
     labeler: Literal["current", "base"]
     """Which reward model labels the self-training pairs: the one in force (r_{t-1}), or the base one."""
-    selection: Annotated[PairSelection, Field(discriminator="name")] | None
+    selection: PairSelection | None
     """How self-training pairs are selected; null takes the policy's selection (our choice)."""
     strip_bos: bool
     """Read conversations without the beginning-of-sequence token (FsfairX was trained so)."""
@@ -104,19 +108,20 @@ class RunConfig(Config):
     rounds: Annotated[int, Field(ge=1, le=100)]
     """Times that the iterations are run over the same prompts, both models restarted from base (Appendix B)."""
     scale: ScaleConfig
-    method: MethodConfig
-    objective: ObjectiveConfig
-    rm_data: RewardDataConfig
-    selection: SelectionConfig
+    method: Method
+    objective: Objective
+    rm_data: RewardData
+    reward_loss: RewardLoss
+    selection: Selection
     sampling: SamplingConfig
     policy: PolicyConfig
     reward: RewardConfig
-    data: DataConfig
-    generator: GeneratorConfig
-    scorer: ScorerConfig
+    data: DataSource
+    generator: Generator
+    scorer: Scorer
     logprobs: LogProbsConfig
-    trainer: TrainerConfig
-    judge: JudgeConfig
+    trainer: Trainer
+    judge: Judge
     eval: EvalConfig
     tracking: Unkeyed[TrackingConfig]
     launch: Unkeyed[LaunchConfig]
@@ -127,7 +132,7 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _models_are_named(self) -> RunConfig:
-        if self.data.name != "world":
+        if not self.data.has_models:
             for kind, path in (("policy", self.policy.path), ("reward", self.reward.path)):
                 if path is None:
                     _refuse(
@@ -137,24 +142,19 @@ class RunConfig(Config):
                         allowed="a local Hugging Face model folder, or a hub name with a pinned revision",
                         mend=f"Add {kind}.path=DIR",
                     )
-            if self.rm_data.labels == "gold":
-                _refuse(
-                    "rm_data",
-                    self.rm_data.name,
-                    f"data={self.data.name} has no gold judge",
-                    allowed="every other choice",
-                    mend="Gold labels exist in the synthetic world only",
-                )
+        if self.rm_data.needs_gold and not self.data.has_gold:
+            problem, mend = f"data={self.data.name} has no gold judge", "Choose data with one, such as data=world"
+            _refuse("rm_data", self.rm_data.name, problem, allowed="every other choice", mend=mend)
         return self
 
     @model_validator(mode="after")
     def _judge_exists(self) -> RunConfig:
-        if self.judge.name == "gold" and self.data.name != "world" and self.eval.judged:
+        if self.judge.needs_gold and not self.data.has_gold and self.eval.judged:
             asking = ", ".join(self.eval.judged)
             _refuse(
                 "judge",
                 "gold",
-                f"it exists only in the world, and data={self.data.name} needs a judge for {asking}",
+                f"data={self.data.name} has no gold judge, and needs a judge for {asking}",
                 allowed="openai, reward_model, transformers, vllm",
                 mend="Add judge=NAME, or leave these benchmarks out of eval=[…]",
             )

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mt.config.hardware import HardwareConfig
-from mt.config.judge import OpenAIJudge
 from mt.config.run import RunConfig
 from mt.costing.memory import Memory, host_gib, inference, training
 from mt.costing.shapes import Shape
 from mt.costing.volumes import Volume, volumes
+from mt.engines.judging.openai import OpenAIJudge
 from mt.engines.scoring.windows import WINDOW
 from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mt.config.hardware import HardwareConfig
-from mt.config.training import TrainerConfig, TrainingConfig
 from mt.costing.shapes import Shape
+from mt.engines.training import Trainer
+from mt.engines.training.settings import TrainingConfig
 
 GIB = 2.0**30
 _USABLE = 0.95  # of a device: the rest is lost to fragmentation
@@ -31,7 +32,7 @@ class Memory:
     advice: str = ""
 
 
-def training(shape: Shape, training: TrainingConfig, trainer: TrainerConfig, hardware: HardwareConfig) -> Memory:
+def training(shape: Shape, training: TrainingConfig, trainer: Trainer, hardware: HardwareConfig) -> Memory:
     """Estimate a training; what would make it fit is tried, one setting at a time, then several."""
     limit = _USABLE * hardware.memory_gib
     longest = 2 * training.max_length  # tokens of one pair: a micro-batch cannot be smaller

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mt.config.data import FieldsConfig
 from mt.data.files import Row
+from mt.data.settings import FieldsConfig
 from mt.errors import DataError, describe, nearest
 from mt.types import Demonstration, Messages, Pair, Prompt
 

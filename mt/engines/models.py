@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mt.config.contexts import context_length
+from mt.engines.contexts import context_length
 from mt.errors import ModelError, MutualTaughtError, describe
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mt.config.template import DEFAULT_DATE, TemplateConfig
 from mt.engines.literal import Encoder, any_of
+from mt.engines.template import DEFAULT_DATE, TemplateConfig
 from mt.engines.tokenizer import declared_ends, fingerprint, read_tokenizer, set_pad, special_tokens
 from mt.errors import DataError, ModelError, describe
 from mt.types import Messages, Response

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt.config.template import TemplateConfig
+from mt.engines.template import TemplateConfig
 from mt.errors import ModelError, describe
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mt.config.engines import VllmGenerator, VllmScorer
+from mt.engines.settings import VllmEngine
 from mt.engines.workers import run_workers, visible_gpus
 from mt.errors import ConfigError, MissingPackageError, describe
 
@@ -20,16 +20,14 @@ _ENVIRONMENT = {
 }
 
 
-def run_vllm(
-    config: VllmGenerator | VllmScorer, module: str, request: Mapping[str, Any], items: Iterable[Any]
-) -> Iterator[Any]:
+def run_vllm(config: VllmEngine, module: str, request: Mapping[str, Any], items: Iterable[Any]) -> Iterator[Any]:
     """Yield each item's result as one of the workers of `module` writes it."""
     environment = {**_ENVIRONMENT, "OMP_NUM_THREADS": str(config.threads)}
     request = {**request, "engine": engine_settings(config)}
     yield from run_workers(module, request, items, device_groups(config), environment)
 
 
-def device_groups(config: VllmGenerator | VllmScorer) -> list[list[str]]:
+def device_groups(config: VllmEngine) -> list[list[str]]:
     """Return the GPUs of each worker; without GPUs, as many empty groups as workers are wanted.
 
     Raises `ConfigError` where vLLM is not installed, or more GPUs are asked for than there are.
@@ -52,7 +50,7 @@ def check_installed() -> None:
         raise MissingPackageError(describe("engine", "vllm", "vLLM is not installed", mend=mend))
 
 
-def engine_settings(config: VllmGenerator | VllmScorer) -> dict[str, Any]:
+def engine_settings(config: VllmEngine) -> dict[str, Any]:
     """Return the arguments of vLLM's engine that generation and scoring share."""
     settings: dict[str, Any] = {
         "dtype": config.dtype,

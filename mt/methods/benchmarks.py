@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from mt.config.judge import GoldJudge, JudgeConfig, OpenAIJudge, RewardModelJudge
-from mt.config.rendered import RenderedConfig
-from mt.config.template import DEFAULT_DATE, TemplateConfig
-from mt.config.world import WorldData
+from mt.engines.judging import Judge as JudgeSettings
+from mt.engines.judging import Style
+from mt.engines.judging.reward_model import RewardModelJudge
+from mt.engines.template import DEFAULT_DATE, RenderedConfig, TemplateConfig
 from mt.errors import ConfigError, describe
-from mt.methods.given import named_file, named_model
 from mt.methods.held_out import answers
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
+from mt.sources.references import named_file, named_model
 from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
-from mt.stages.judge import Judge, JudgeOverNetwork, Oracle, SelectBestResponse
+from mt.stages.judge import Judge, JudgeOverNetwork, SelectBestResponse
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.prompts import ExtractPrompts
 from mt.workflow.stage import Stage
@@ -109,36 +109,34 @@ def judge(
     outcome: Outcome,
     baseline: Stage,
     model: Stage,
-    style: Literal["preference", "verdict"],
+    style: Style,
     orders: Literal["coin", "both"],
 ) -> Stage:
     """The run's judge on two models' responses."""
     settings, seed = steps.config.judge, steps.seed("judge")
     template = judge_template(settings, style)
-    if isinstance(settings, OpenAIJudge):
+    if settings.needs_network:
         return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, template, seed))
-    oracle = None
-    if isinstance(settings, GoldJudge):
-        world, data = steps.source.world(), steps.config.data
-        if isinstance(data, WorldData):
-            oracle = Oracle(*world, data.judge)
+    if settings.needs_gold:
+        oracle = steps.source.oracle()
         return steps.add(Judge(baseline, model, settings, None, oracle, style, orders, None, seed))
     judge_model, rendered = outcome.base.reward, steps.reward_template
-    if settings.path is not None:
-        kind: Literal["policy", "reward"] = "reward" if isinstance(settings, RewardModelJudge) else "policy"
-        judge_model = named_model(steps.config, kind, settings.path, settings.revision)
-        own = settings.template_kwargs if isinstance(settings, RenderedConfig) else {}
+    path, revision = getattr(settings, "path", None), getattr(settings, "revision", None)
+    if path is not None and settings.model_kind is not None:
+        judge_model = named_model(steps.config, settings.model_kind, path, revision)
+        own: dict[str, Any] = settings.template_kwargs if isinstance(settings, RenderedConfig) else {}
         rendered = TemplateConfig(file=None, fingerprint=None, kwargs=own, date=DEFAULT_DATE)
     return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, template, seed, rendered))
 
 
-def judge_template(settings: JudgeConfig, style: Literal["preference", "verdict"]) -> str | None:
+def judge_template(settings: JudgeSettings, style: Style) -> str | None:
     """The digest of the prompt that a judge is asked by; None for judges that read no prompt."""
-    if isinstance(settings, GoldJudge | RewardModelJudge):
+    choice = settings.prompt_choice(style)
+    if choice is None:
         return None
     from mt.engines.judging.template import load_template
 
-    return load_template(settings.prompt_choice(style), style).digest
+    return load_template(choice, style).digest
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:
@@ -146,7 +144,7 @@ def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:
     settings = steps.config.eval.alpaca_eval
     if settings is None:
         return None
-    if not steps.source.has_gold:
+    if not steps.config.data.has_gold:
         name = settings.gamed
         return named_file(steps.config, name, "eval.alpaca_eval.gamed") if name is not None else None
     variants = tuple(steps.add(steps.source.baseline(settings, style)) for style in ("verbose", "concise"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mt.config.run import RunConfig
-from mt.methods import METHODS
 from mt.methods.combinations import refuse_impossible
 from mt.methods.evaluations import Evaluation, evaluations
 from mt.methods.outcome import Outcome
@@ -31,7 +30,7 @@ def blueprint(config: RunConfig) -> Blueprint:
     """
     refuse_impossible(config)
     steps = Steps(config)
-    outcome = METHODS[config.method.name].draw(steps)
+    outcome: Outcome = config.method.build(steps)
     measured = evaluations(steps, outcome)
     targets: list[Stage] = []
     for one in outcome.iterations:  # each iteration is measured before the next begins

@@ -22,7 +22,7 @@ def held_out(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     samples, base_samples = answers(steps, iteration), answers(steps, base)
     for judge, reward in (("base", base.reward), ("current", iteration.reward)):
         yield "policy", ProxyReward(samples, steps.score(reward, samples), steps.score(reward, base_samples), judge)
-    if steps.source.has_gold:
+    if steps.config.data.has_gold:
         yield from _gold(steps, outcome, iteration)
     settings = steps.config.eval.held_out
     if settings is not None and settings.diagnostics:
@@ -59,5 +59,5 @@ def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     previous = outcome.iterations[max(iteration.index - 1, 0)].reward
     if previous.key != iteration.reward.key:
         yield "reward", RewardDiagnostics(rewards, steps.score(previous, samples))
-    if steps.source.has_gold:
+    if steps.config.data.has_gold:
         yield "reward", RewardCalibration(steps.gold(samples), rewards, steps.source.world()[1])

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from mt.config.method import Method
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 
 
-def iterative(steps: Steps) -> Outcome:
-    """Return the outcome of one training per part of the prompts, each on the responses of the policy before it."""
-    config = steps.config
-    base = Iteration(0, steps.base_policy(), steps.base_reward())
-    done = [base]
-    for t, prompts in enumerate(steps.partition(config.iterations), start=1):
-        steps.at(f"iteration {t} · E-step")
-        policy = done[-1].policy
-        samples = steps.sample(policy, prompts)
-        rewards = steps.score(base.reward, samples)
-        selected = steps.select(samples, rewards)
-        new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
-        done.append(Iteration(t, new_policy, base.reward, samples, rewards, selected))
-    return Outcome(tuple(done))
+class Iterative(Method):
+    """One training per part of the prompts, under a frozen reward model."""
+
+    def build(self, steps: Steps) -> Outcome:
+        """Return the outcome of one training per part of the prompts, each on the responses of the policy before it."""
+        config = steps.config
+        base = Iteration(0, steps.base_policy(), steps.base_reward())
+        done = [base]
+        for t, prompts in enumerate(steps.partition(config.iterations), start=1):
+            steps.at(f"iteration {t} · E-step")
+            policy = done[-1].policy
+            samples = steps.sample(policy, prompts)
+            rewards = steps.score(base.reward, samples)
+            selected = steps.select(samples, rewards)
+            new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
+            done.append(Iteration(t, new_policy, base.reward, samples, rewards, selected))
+        return Outcome(tuple(done))

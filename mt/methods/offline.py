@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from mt.config.method import Offline
+from typing import ClassVar
+
+from mt.choice import Count
+from mt.config.method import Method
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.workflow.stage import Stage
 
 
-def offline(steps: Steps) -> Outcome:
-    """Return the outcome of one training of the base policy on pairs from all prompts."""
-    base = Iteration(0, steps.base_policy(), steps.base_reward())
-    return train_once(steps, base, base.reward, steps.settings(Offline).parts)
+class Offline(Method):
+    """One training on responses of the base policy, scored by the base reward model."""
+
+    trains_once: ClassVar[bool] = True
+    parts: Count
+    """Parts in which the prompts are sampled; 3 as in the paper's iterative methods, so that they share samples."""
+
+    def build(self, steps: Steps) -> Outcome:
+        """Return the outcome of one training of the base policy on pairs from all prompts."""
+        base = Iteration(0, steps.base_policy(), steps.base_reward())
+        return train_once(steps, base, base.reward, self.parts)
 
 
 def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> Outcome:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from mt.config.method import Method
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
 
 
-def spin(steps: Steps) -> Outcome:
-    """Return the outcome of self-play fine-tuning: one training per part of the demonstrations' prompts.
+class Spin(Method):
+    """Demonstrations over the policy's own responses (Chen et al. 2024)."""
 
-    Chosen is the demonstration, rejected the response of the policy before, which is the reference too.
-    """
-    base = Iteration(0, steps.base_policy(), steps.base_reward())
-    demonstrations = steps.add(steps.source.demonstrations())
-    prompts = steps.add(DemonstrationPrompts(demonstrations, steps.source.size()))
-    done = [base]
-    for t, part in enumerate(steps.parts_of(prompts, steps.config.iterations), start=1):
-        steps.at(f"iteration {t} · E-step")
-        policy = done[-1].policy
-        samples = steps.sample(policy, part)
-        pairs = steps.add(SpinPairs(samples, demonstrations, steps.seed("spin")))
-        new_policy = steps.train_policy(policy, pairs, reference=steps.reference(policy))
-        done.append(Iteration(t, new_policy, base.reward, samples, selected=pairs))
-    return Outcome(tuple(done))
+    makes_pairs: ClassVar[bool] = True
+
+    def build(self, steps: Steps) -> Outcome:
+        """Return the outcome of self-play fine-tuning: one training per part of the demonstrations' prompts.
+
+        Chosen is the demonstration, rejected the response of the policy before, which is the reference too.
+        """
+        base = Iteration(0, steps.base_policy(), steps.base_reward())
+        demonstrations = steps.add(steps.source.demonstrations())
+        prompts = steps.add(DemonstrationPrompts(demonstrations, steps.source.size()))
+        done = [base]
+        for t, part in enumerate(steps.parts_of(prompts, steps.config.iterations), start=1):
+            steps.at(f"iteration {t} · E-step")
+            policy = done[-1].policy
+            samples = steps.sample(policy, part)
+            pairs = steps.add(SpinPairs(samples, demonstrations, steps.seed("spin")))
+            new_policy = steps.train_policy(policy, pairs, reference=steps.reference(policy))
+            done.append(Iteration(t, new_policy, base.reward, samples, selected=pairs))
+        return Outcome(tuple(done))

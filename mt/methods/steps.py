@@ -7,25 +7,22 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from mt.config.base import Config
-from mt.config.engines import DecodingConfig
+from mt.config.data import Source
 from mt.config.run import RunConfig
-from mt.config.selection import DemonstrationSelection
-from mt.errors import ConfigError, describe
-from mt.methods.given import template_of
-from mt.methods.sources import Source, source_of
-from mt.objectives.registry import OBJECTIVES
+from mt.engines.settings import DecodingConfig
+from mt.reward_losses import BradleyTerry
+from mt.selection import DemonstrationSelection, PairSelection
+from mt.sources.references import template_of
 from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectDemonstrations, SelectPairs
+from mt.stages.select import ConcatenateRows, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
-from mt.stages.world import GoldLabels, GoldRewards
+from mt.stages.world import GoldRewards
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
 
 S = TypeVar("S", bound=Stage)
-M = TypeVar("M", bound=Config)
 
 
 class Steps:
@@ -34,16 +31,10 @@ class Steps:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.labels: dict[str, str] = {}
-        self.source: Source = source_of(config)
+        self.source: Source = config.data.source(config)
         self.policy_template = template_of(config, "policy")
         self.reward_template = template_of(config, "reward")
         self._label = "base"
-
-    def settings(self, kind: type[M]) -> M:
-        """The method's own settings, which are of this kind."""
-        if not isinstance(self.config.method, kind):
-            raise TypeError(f"{kind.__name__} was expected, not {type(self.config.method).__name__}")
-        return self.config.method
 
     def at(self, label: str) -> None:
         """Say where the method is; the steps that follow carry this label."""
@@ -90,6 +81,7 @@ class Steps:
         selection = self.config.selection
         if isinstance(selection, DemonstrationSelection):
             return self.add(SelectDemonstrations(samples, rewards, selection))
+        assert isinstance(selection, PairSelection)  # a selection makes one or the other
         return self.add(SelectPairs(samples, rewards, selection, "policy", self.seed("select")))
 
     def union(self, *tables: Stage) -> Stage:
@@ -107,44 +99,18 @@ class Steps:
         """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them."""
         config, seed, logps, template = self.config, self.seed("train_policy"), None, self.policy_template
         training, trainer = config.policy.training, config.trainer
-        if OBJECTIVES[config.objective.name].needs_reference:
+        if config.objective.needs_reference:
             length, truncation = training.max_length, training.truncation
             logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation, template))
         return self.add(TrainPolicy(policy, selected, logps, config.objective, training, trainer, seed, template))
 
-    def replayed(self, pairs: Stage) -> Stage:
-        """The pairs, mixed with the base reward model's own preferences (or without, as in the paper)."""
-        share = self.config.rm_data.replay
-        if not share:
-            return pairs
-        return self.add(MixPairs(pairs, self.add(self.source.preferences()), share, self.seed("replay")))
-
     def train_reward(self, initial: Stage, pairs: Stage) -> Stage:
-        """r_t from `initial` by the Bradley-Terry loss."""
+        """r_t from `initial` by the run's loss."""
         config, seed = self.config, self.seed("train_reward")
         training, strip_bos = config.reward.training, config.reward.strip_bos
         template = self.reward_template
-        return self.add(TrainReward(initial, pairs, training, config.trainer, strip_bos, seed, template))
-
-    def self_training_pairs(self, samples: Stage, labeler: Stage) -> Stage:
-        """D(PM): one pair per prompt of the policy's responses, ordered by `labeler` (or by gold, as a control)."""
-        gold = self.config.rm_data.labels == "gold"
-        rewards = self.gold(samples) if gold else self.score(labeler, samples)
-        selection = self.config.reward.selection or self.config.selection
-        if isinstance(selection, DemonstrationSelection):
-            problem = "self-training needs pairs, and the policy's selection makes demonstrations"
-            mend = "Set reward.selection, as objective=rest_em does"
-            raise ConfigError(describe("reward.selection", None, problem, mend=mend))
-        return self.add(SelectPairs(samples, rewards, selection, "self_training", self.seed("select")))
-
-    def contrast_pairs(self, new: Stage, old: Stage, labeler: Stage) -> Stage:
-        """D(PM_new, PM_old): the new policy's response over the old one's (or ordered by gold, as a control)."""
-        label_filter = self.config.rm_data.label_filter
-        rewards = (self.score(labeler, new), self.score(labeler, old)) if label_filter else ()
-        pairs = self.add(ContrastPairs(new, old, self.seed("contrast"), label_filter, *rewards))
-        if self.config.rm_data.labels == "gold":
-            return self.add(GoldLabels(pairs, *self.source.world()))
-        return pairs
+        loss = None if isinstance(config.reward_loss, BradleyTerry) else config.reward_loss
+        return self.add(TrainReward(initial, pairs, training, config.trainer, strip_bos, seed, template, loss))
 
     def gold(self, samples: Stage) -> Stage:
         """The gold reward of every response."""

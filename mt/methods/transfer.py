@@ -4,40 +4,62 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from mt.config.method import MutualTaught, Transfer
+from pydantic import Field
+
+from mt.choice import Count
+from mt.config.method import Method
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
-from mt.methods.given import named_model, without_file
-from mt.methods.mutual_taught import mutual_taught
+from mt.methods.mutual_taught import MutualTaught
 from mt.methods.offline import train_once
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
+from mt.sources.references import named_model, without_file
 from mt.workflow.stage import Stage
 
 
-def transfer(steps: Steps) -> Outcome:
-    """Return the outcome of one training of the transfer policy under r_k, k = `method.reward_iteration`.
+class Transfer(Method):
+    """Another policy, trained once under a reward model of a Mutual-Taught run (Table 3)."""
 
-    The reward models are those of the run in `method.source`, or else of Mutual-Taught with this run's own settings:
-    the same stages, computed here where no run has computed them yet.
-    """
-    settings = steps.settings(Transfer)
-    steps.at("Mutual-Taught")
-    taught = mutual_taught(Steps(guide_config(steps.config, settings)))
-    rewards = [iteration.reward for iteration in taught.iterations]
-    if settings.reward_iteration >= len(rewards):
-        problem = f"the Mutual-Taught run has reward models 0 to {len(rewards) - 1}"
-        raise ConfigError(describe("method.reward_iteration", settings.reward_iteration, problem))
-    reward = steps.add(rewards[settings.reward_iteration])
-    steps.at("base")
-    steps.policy_template = without_file(steps.policy_template)  # policy.chat_template is the taught policy's
-    base = Iteration(0, other_policy(steps, settings), rewards[0])
-    if base.policy.key == taught.base.policy.key:
-        problem = "the Mutual-Taught run taught this very policy: nothing is transferred"
-        mend = "Keep the scale of the Mutual-Taught run (scale=llama3_8b), or name a finished one by method.source=DIR"
-        raise ConfigError(describe("method.policy", settings.policy, problem, allowed="another policy", mend=mend))
-    return train_once(steps, base, reward, settings.parts)
+    trains_once: ClassVar[bool] = True
+    reward_iteration: Annotated[int, Field(ge=0, le=100)]
+    """Which reward model guides: 0 is the base one."""
+    policy: str | None
+    """The other policy: a local folder or a hub name; null takes the world's second policy."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    source: str | None
+    """The folder of a finished mutual_taught run; null takes the one with this run's own settings."""
+    guide_iterations: Annotated[int, Field(ge=1, le=100)]
+    """Iterations (T) of that Mutual-Taught run where `source` is null."""
+    parts: Count
+    """Parts in which the prompts are sampled."""
+
+    def build(self, steps: Steps) -> Outcome:
+        """Return the outcome of one training of the transfer policy under r_k, k = `method.reward_iteration`.
+
+        The reward models are those of the run in `method.source`, or else of Mutual-Taught with this run's own
+        settings: the same stages, computed here where no run has computed them yet.
+        """
+        steps.at("Mutual-Taught")
+        taught = MutualTaught(name="mutual_taught").build(Steps(guide_config(steps.config, self)))
+        rewards = [iteration.reward for iteration in taught.iterations]
+        if self.reward_iteration >= len(rewards):
+            problem = f"the Mutual-Taught run has reward models 0 to {len(rewards) - 1}"
+            raise ConfigError(describe("method.reward_iteration", self.reward_iteration, problem))
+        reward = steps.add(rewards[self.reward_iteration])
+        steps.at("base")
+        steps.policy_template = without_file(steps.policy_template)  # policy.chat_template is the taught policy's
+        base = Iteration(0, other_policy(steps, self), rewards[0])
+        if base.policy.key == taught.base.policy.key:
+            problem = "the Mutual-Taught run taught this very policy: nothing is transferred"
+            mend = (
+                "Keep the scale of the Mutual-Taught run (scale=llama3_8b), or name a finished one by method.source=DIR"
+            )
+            raise ConfigError(describe("method.policy", self.policy, problem, allowed="another policy", mend=mend))
+        return train_once(steps, base, reward, self.parts)
 
 
 def other_policy(steps: Steps, settings: Transfer) -> Stage:
@@ -63,7 +85,7 @@ def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
         why = " ".join(str(error).splitlines()[:2])  # pydantic says what and where in the first two of many lines
         problem = f"its record cannot be read ({why})"
         raise ConfigError(describe("method.source", settings.source, problem, mend="Run it again")) from error
-    if facts["state"] != "finished" or found.method.name != "mutual_taught":
+    if facts["state"] != "finished" or not isinstance(found.method, MutualTaught):
         problem = f"it is a {found.method.name} run in state '{facts['state']}'"
         allowed = "a finished mutual_taught run"
         raise ConfigError(describe("method.source", settings.source, problem, allowed=allowed, mend=mend))

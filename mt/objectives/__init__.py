@@ -1,21 +1,9 @@
-"""Objectives: pure tensor functions from log-probabilities (or rewards) to one loss per pair, with metrics.
+"""Objectives: policy losses from log-probabilities to one loss per row, one class and one file each.
 
-`OBJECTIVES[name](batch, **settings)` is the one way to call a policy objective; `bradley_terry` trains reward
-models. Importing this package, and reading what an objective needs, imports no torch.
+No module here imports torch at its top: reading an objective's settings and needs is cheap.
 """
 
+from mt.objectives.base import Objective, PairObjective
 from mt.objectives.batch import Losses, Metrics, PairLogps, ResponseLogps, preference_metrics
-from mt.objectives.bradley_terry import bradley_terry
-from mt.objectives.registry import OBJECTIVES, LearnsFrom, Objective
 
-__all__ = [
-    "OBJECTIVES",
-    "LearnsFrom",
-    "Losses",
-    "Metrics",
-    "Objective",
-    "PairLogps",
-    "ResponseLogps",
-    "bradley_terry",
-    "preference_metrics",
-]
+__all__ = ["Losses", "Metrics", "Objective", "PairLogps", "PairObjective", "ResponseLogps", "preference_metrics"]

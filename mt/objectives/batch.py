@@ -2,7 +2,7 @@
 
 All log-probabilities are sums over the response's tokens, its end-of-turn token included, never over the prompt; an
 objective that wants means divides by the lengths. This module only touches tensors through their own methods, so
-that the registry can be read without importing torch.
+that an objective's class can be read without importing torch.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class PairLogps:
     """Probability that the rejected response beats a response of the policy (SPPO)."""
     weight_B: Tensor | None = None
     """Weight of the pair in the loss; None gives all pairs the same weight."""
-    reference_kl: Tensor | None = None
-    """KTO's reference point as a scalar, where the trainer estimates it itself (see `mt.objectives.kto`)."""
+    whole_batch: Tensor | None = None
+    """What a coupled objective needs of all pairs of the global batch (`Objective.whole_batch`)."""
 
     @property
     def chosen_mean_B(self) -> Tensor:
@@ -117,5 +117,5 @@ def preference_metrics(chosen_reward_B: Tensor, rejected_reward_B: Tensor) -> Me
 def _given(field: str, value: Tensor | None) -> Tensor:
     if value is None:
         problem = "the objective needs it, and the batch has none"
-        raise ConfigError(describe(field, value, problem, mend="See OBJECTIVES[name].needs_reference and its kin"))
+        raise ConfigError(describe(field, value, problem, mend="See Objective.needs_reference and its kin"))
     return value

@@ -1,4 +1,4 @@
-"""DPO with an exploration bonus: SELM (Zhang et al. 2024b) and XPO (Xie et al. 2024).
+"""DPO with an exploration bonus, what SELM and XPO have in common.
 
 Both lower the likelihood of responses that the reference already gives, so that probability flows to unseen ones.
 The papers draw those responses afresh; here they are the pair's own two, which come from the reference whenever
@@ -7,26 +7,32 @@ The papers draw those responses afresh; here they are the pair's own two, which 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from mt.choice import NotNegative, Positive
+from mt.objectives.base import PairObjective
 from mt.objectives.batch import Losses, PairLogps
-from mt.objectives.dpo import dpo
+from mt.objectives.dpo import Dpo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def selm(pairs: PairLogps, *, beta: float, alpha: float) -> Losses:
-    """Return DPO's loss plus αβ log π_θ(y)/π_ref(y), y a response of the reference; log-probabilities are sums.
+class ExploringDpo(PairObjective):
+    """DPO plus a bonus per pair."""
 
-    Zhang et al. 2024b, §4, as the authors' trainer computes it; `alpha` ≥ 0 is the degree of optimism.
-    """
-    loss_B, metrics = dpo(pairs, beta=beta, label_smoothing=0.0)
-    chosen_B, rejected_B = pairs.log_ratios()
-    bonus_B = alpha * beta * (chosen_B + rejected_B) / 2
-    return loss_B + bonus_B, metrics | {"exploration": bonus_B.detach()}
+    beta: Positive
+    """β > 0, from log-ratios to rewards (Eq. 2)."""
+    alpha: NotNegative
+    """α ≥ 0, the degree of optimism (Zhang et al. 2024b, §4; Xie et al. 2024, Algorithm 1)."""
 
+    @abstractmethod
+    def bonus(self, pairs: PairLogps) -> Tensor:
+        """Return what is added to DPO's loss, shape (B,)."""
 
-def xpo(pairs: PairLogps, *, beta: float, alpha: float) -> Losses:
-    """Return DPO's loss plus α log π_θ(y), y a response of the reference; log-probabilities are sums.
-
-    Xie et al. 2024, Algorithm 1; `alpha` ≥ 0 is the degree of optimism.
-    """
-    loss_B, metrics = dpo(pairs, beta=beta, label_smoothing=0.0)
-    bonus_B = alpha * (pairs.chosen_B + pairs.rejected_B) / 2
-    return loss_B + bonus_B, metrics | {"exploration": bonus_B.detach()}
+    def loss(self, pairs: PairLogps) -> Losses:
+        """Return DPO's loss plus the bonus; log-probabilities are sums."""
+        loss_B, metrics = Dpo(beta=self.beta, label_smoothing=0.0, nll_weight=0.0).loss(pairs)
+        bonus_B = self.bonus(pairs)
+        return loss_B + bonus_B, metrics | {"exploration": bonus_B.detach()}

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+from mt.objectives.base import Objective
 from mt.objectives.batch import Losses, ResponseLogps
 
 
-def sft(demonstrations: ResponseLogps, *, per_token: bool) -> Losses:
-    """Return −log π(y) per demonstration, as a mean over its tokens (`per_token`) or as a sum.
+class Sft(Objective):
+    """Supervised learning on weighted demonstrations: ReST-EM (Singh et al. 2023), or SFT on the best of K."""
 
-    Times the demonstration's weight, which `Objective` applies, this is ReST-EM's M-step: the reward-weighted
-    negative log-likelihood (Singh et al. 2023, Algorithm 1), which sums over tokens. With weights of 1 it is SFT.
-    """
-    loss_B = demonstrations.nll_B if per_token else -demonstrations.policy_B
-    return loss_B, {}
+    learns_from: ClassVar[Literal["pairs", "demonstrations"]] = "demonstrations"
+    needs_reference: ClassVar[bool] = False
+    per_token: bool
+    """Average the log-likelihood over tokens, or sum it."""
+
+    def loss(self, demonstrations: ResponseLogps) -> Losses:
+        """Return −log π(y) per demonstration, as a mean over its tokens or as a sum.
+
+        Times the demonstration's weight this is ReST-EM's M-step: the reward-weighted negative log-likelihood
+        (Singh et al. 2023, Algorithm 1), which sums over tokens. With weights of 1 it is SFT.
+        """
+        return demonstrations.nll_B if self.per_token else -demonstrations.policy_B, {}

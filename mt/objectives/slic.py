@@ -1,25 +1,29 @@
-"""Sequence likelihood calibration (Zhao et al. 2023) and the hinge on log-ratios that RSO makes of it."""
+"""Sequence likelihood calibration (Zhao et al. 2023)."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from mt.choice import NotNegative, Positive
+from mt.objectives.base import PairObjective
 from mt.objectives.batch import Losses, PairLogps, preference_metrics
 
 
-def slic(pairs: PairLogps, *, margin: float, regularization: float) -> Losses:
-    """Return SLiC-HF's loss per pair; log-probabilities are sums, and there is no reference.
+class Slic(PairObjective):
+    """Sequence likelihood calibration, without a reference (Zhao et al. 2023)."""
 
-    max(0, δ − log π(y_w) + log π(y_l)) − λ log π(y_w) (Zhao et al. 2023; Liu et al. 2023, Eq. 1) with `margin`
-    δ > 0 and `regularization` λ ≥ 0; the chosen response serves as the target that the paper regularises towards.
-    """
-    hinge_B = (margin - pairs.chosen_B + pairs.rejected_B).relu()
-    return hinge_B - regularization * pairs.chosen_B, preference_metrics(pairs.chosen_B, pairs.rejected_B)
+    needs_reference: ClassVar[bool] = False
+    margin: Positive
+    """Ranking margin δ > 0 in nats (Zhao et al. 2023, §2)."""
+    regularization: NotNegative
+    """Weight λ ≥ 0 of the summed negative log-likelihood of the chosen response (Zhao et al. 2023, §2)."""
 
+    def loss(self, pairs: PairLogps) -> Losses:
+        """Return max(0, δ − log π(y_w) + log π(y_l)) − λ log π(y_w); log-probabilities are sums.
 
-def hinge(pairs: PairLogps, *, beta: float) -> Losses:
-    """Return the hinge loss max(0, 1 − βΔ) on log-ratios; log-probabilities are sums.
-
-    "hinge-norm" of RSO (Liu et al. 2023, Eq. 10), where `beta` is called γ: the support-vector twin of DPO.
-    """
-    chosen_B, rejected_B = pairs.log_ratios()
-    loss_B = (1 - beta * (chosen_B - rejected_B)).relu()
-    return loss_B, preference_metrics(beta * chosen_B, beta * rejected_B)
+        Zhao et al. 2023; Liu et al. 2023, Eq. 1. The chosen response serves as the target that the paper
+        regularises towards.
+        """
+        hinge_B = (self.margin - pairs.chosen_B + pairs.rejected_B).relu()
+        loss_B = hinge_B - self.regularization * pairs.chosen_B
+        return loss_B, preference_metrics(pairs.chosen_B, pairs.rejected_B)

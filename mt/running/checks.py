@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mt.config.base import keyed_paths
+from mt.config.fields import keyed_paths
 from mt.config.run import RunConfig
 from mt.engines.models import check_context
 from mt.errors import ConfigError, NotHereError, StoreError, describe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mt.config.base import keyed_paths
+from mt.config.fields import keyed_paths
 from mt.config.run import RunConfig
 from mt.running.naming import run_name
 from mt.workflow.plan import Plan

@@ -8,9 +8,9 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
-from mt.config.judge import RewardModelJudge, TransformersJudge, VllmJudge
-from mt.config.template import TemplateConfig
+from mt.engines.judging.local import LocalJudge
 from mt.engines.judging.template import load_template
+from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
 from mt.errors import ConfigError, DataError, describe
 from mt.stages.judge import Judge
@@ -52,7 +52,7 @@ def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda l
 
 def _rendering(stage: Stage) -> tuple[Stage | None, TemplateConfig | None]:
     """Return the model that a stage renders rows for, as it was before any training, and how; None where it is none."""
-    if isinstance(stage, DropRefused) or (isinstance(stage, Judge) and not isinstance(stage.judge, RewardModelJudge)):
+    if isinstance(stage, DropRefused) or (isinstance(stage, Judge) and stage.judge.model_kind != "reward"):
         return None, None  # it drops what is refused, or asks in words of its own
     values = [getattr(stage, field.name) for field in fields(stage)]
     template = next((value for value in values if isinstance(value, TemplateConfig)), None)
@@ -78,7 +78,7 @@ def _known_tables(stage: Stage) -> Iterator[Asks]:
 def _check_judge(stage: Judge) -> None:
     """Raise ConfigError where the chat template of a judge model refuses the prompt that asks it."""
     settings, model, template = stage.judge, stage.judge_model, stage.chat_template
-    if not isinstance(settings, TransformersJudge | VllmJudge) or template is None:
+    if not isinstance(settings, LocalJudge) or template is None:
         return
     if not isinstance(model, ModelFolder) or not model.location.is_dir():
         return

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mt.config.tracking import WandbTracking
 from mt.methods.outcome import Iteration
 from mt.running.record import Record
 from mt.stages.select import SelectDemonstrations
@@ -15,6 +14,7 @@ from mt.tracking import open_tracker
 from mt.tracking.base import MetricRow, RunInfo, Tracker
 from mt.tracking.observer import TrackingObserver
 from mt.tracking.samples import sample_rows
+from mt.tracking.settings import WandbTracking
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.run_record import RECORD
 from mt.workflow.stage import External, Stage

@@ -7,16 +7,27 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
+from mt.choice import Choice
 from mt.errors import DataError, describe
 from mt.types import Messages, Response, Rewards, Samples
 
 Row = TypeVar("Row")
 
 
+class Selection(Choice):
+    """How the rows that a policy learns from are selected (`selection=`)."""
+
+    GROUP: ClassVar[str] = "selection"
+    PACKAGE: ClassVar[str] = "mt.selection"
+
+    makes: ClassVar[Literal["pairs", "demonstrations"]]
+    """What it selects, which is what the objective has to learn from."""
+
+
 @dataclass(frozen=True, slots=True)
-class Selection(Generic[Row]):
+class Selected(Generic[Row]):
     """The rows that were selected, and how many were seen, kept and dropped, and why."""
 
     rows: list[Row]

@@ -1,4 +1,4 @@
-"""Pairs that are labelled by where their responses come from, and how a scorer's rewards filter or weight them."""
+"""Pairs that are labelled by where their responses come from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mt.errors import DataError, describe
-from mt.selection.base import Selection, chance, check_aligned, counted
+from mt.selection.base import Selected, chance, check_aligned, counted
 from mt.types import Demonstration, Pair, Response, Rewards, Samples
 
 
@@ -20,7 +20,7 @@ def contrast(
     seed: int | None,
     new_rewards: Sequence[Rewards] | None = None,
     old_rewards: Sequence[Rewards] | None = None,
-) -> Selection[Pair]:
+) -> Selected[Pair]:
     """Pair a response of the new policy (chosen) with one of the old policy (rejected), one pair a prompt (Eq. 5).
 
     Of the K samples the first is taken: they are independent draws, so none is special. With a `seed` each side
@@ -45,19 +45,19 @@ def contrast(
     counts = counted(len(new), len(pairs), dropped, ("identical", "unmatched"))
     if new_rewards is not None and old_rewards is not None:
         counts["agreeing"] = sum(gain > 0 for gain in gains(pairs))
-    return Selection(pairs, counts)
+    return Selected(pairs, counts)
 
 
 def against_demonstrations(
     samples: Sequence[Samples], demonstrations: Sequence[Demonstration], *, seed: int | None
-) -> Selection[Pair]:
+) -> Selected[Pair]:
     """Pair each prompt's demonstration (chosen) with the policy's own response (rejected), as SPIN does.
 
     Chen et al. 2024, Algorithm 1; the response is chosen as in `contrast`, and identical texts give no pair.
     """
     shown = [Samples(row.prompt_id, row.messages, row.section, [row.response]) for row in demonstrations]
     selection = contrast(shown, samples, seed=seed)
-    return Selection([replace(pair, source="spin") for pair in selection.rows], selection.counts)
+    return Selected([replace(pair, source="spin") for pair in selection.rows], selection.counts)
 
 
 def gains(pairs: Sequence[Pair]) -> list[float]:
@@ -72,26 +72,7 @@ def gains(pairs: Sequence[Pair]) -> list[float]:
     return found
 
 
-def filter_by_margin(pairs: Sequence[Pair], *, margin: float) -> Selection[Pair]:
-    """Keep the pairs whose chosen response a scorer prefers by more than `margin`."""
-    kept = [pair for pair, gain in zip(pairs, gains(pairs), strict=True) if gain > margin]
-    dropped = Counter({"small_gain": len(pairs) - len(kept)})
-    return Selection(kept, counted(len(pairs), len(kept), dropped, ("small_gain",)))
-
-
-def weight_by_confidence(pairs: Sequence[Pair], *, score_scale: float) -> Selection[Pair]:
-    """Weight pairs by the probability σ(`score_scale`·gain) that a scorer gives to their label.
-
-    Weights are scaled to mean 1, so that the pairs keep their share when they are mixed with others.
-    """
-    logs = [_log_sigmoid(score_scale * gain) for gain in gains(pairs)]
-    masses = [math.exp(log - max(logs)) for log in logs]
-    scale = len(masses) / (math.fsum(masses) or 1)
-    rows = [replace(pair, weight=mass * scale) for pair, mass in zip(pairs, masses, strict=True)]
-    return Selection(rows, counted(len(pairs), len(rows), Counter(), ()))
-
-
-def mix(pairs: Sequence[Pair], extra: Sequence[Pair], *, share: float, seed: int) -> Selection[Pair]:
+def mix(pairs: Sequence[Pair], extra: Sequence[Pair], *, share: float, seed: int) -> Selected[Pair]:
     """Add a random part of `extra`, so that it makes up `share` in [0, 1) of the result, or all of it if too few.
 
     For replay of older preferences, for offline beside self-labelled ones (SAIL), for judge beside actor pairs.
@@ -100,7 +81,7 @@ def mix(pairs: Sequence[Pair], extra: Sequence[Pair], *, share: float, seed: int
         raise DataError(describe("share", share, "not a share of the result", allowed="0 <= share < 1"))
     wanted = min(round(len(pairs) * share / (1 - share)), len(extra))
     added = random.Random(seed).sample(list(extra), wanted)
-    return Selection([*pairs, *added], {"kept": len(pairs) + wanted, "extra": wanted})
+    return Selected([*pairs, *added], {"kept": len(pairs) + wanted, "extra": wanted})
 
 
 Scored = list[tuple[Response, float | None]]
@@ -114,10 +95,6 @@ def _scored(samples: Sequence[Samples], rewards: Sequence[Rewards] | None) -> li
     for row, given in zip(samples, scored, strict=True):
         check_aligned(row, given)
     return [list(zip(row.responses, given.rewards, strict=True)) for row, given in zip(samples, scored, strict=True)]
-
-
-def _log_sigmoid(x: float) -> float:
-    return min(x, 0.0) - math.log1p(math.exp(-abs(x)))
 
 
 def _one(scored: Scored, rng: random.Random | None) -> tuple[Response, float | None]:

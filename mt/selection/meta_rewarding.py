@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mt.selection.base import Selection, counted
+from mt.selection.base import Selected, counted
 from mt.selection.elo import elo
 from mt.types import Pair, Rewards, Samples
 
@@ -71,7 +71,7 @@ def battles(verdicts: Sequence[Verdict], n_judgments: int, weights: tuple[float,
     return wins_NN
 
 
-def judge_pairs(judgments: Sequence[Samples], verdicts: Sequence[Verdict], *, max_tokens: int) -> Selection[Pair]:
+def judge_pairs(judgments: Sequence[Samples], verdicts: Sequence[Verdict], *, max_tokens: int) -> Selected[Pair]:
     """Pair the judgment with the highest Elo score with that of the lowest, one pair a judged response (§2.2).
 
     `judgments` holds the judge's prompt and its N judgments, and `verdicts` names them by prompt and index.
@@ -93,7 +93,7 @@ def judge_pairs(judgments: Sequence[Samples], verdicts: Sequence[Verdict], *, ma
             dropped["too_long"] += 1
         else:
             pairs.append(_pair(row, best, worst, (float(score_N[best]), float(score_N[worst]))))
-    return Selection(pairs, counted(len(judgments), len(pairs), dropped, ("undecided", "identical", "too_long")))
+    return Selected(pairs, counted(len(judgments), len(pairs), dropped, ("undecided", "identical", "too_long")))
 
 
 def _pair(row: Samples, best: int, worst: int, scores: tuple[float, float]) -> Pair:

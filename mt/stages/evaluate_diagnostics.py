@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
-from mt.config.engines import LogProbsConfig
-from mt.config.template import TemplateConfig
-from mt.config.world import LanguageConfig
+from mt.engines.settings import LogProbsConfig
+from mt.engines.template import TemplateConfig
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
 from mt.workflow.work import Work
+from mt.world.settings import LanguageConfig
 
 RELIABILITY = "reliability.json"
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mt.config.world import LanguageConfig
 from mt.stages.metrics import mean, mean_metrics, win_rate
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
+from mt.world.settings import LanguageConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mt.config.engines import LogProbsConfig
-from mt.config.template import TemplateConfig
+from mt.engines.settings import LogProbsConfig
+from mt.engines.template import TemplateConfig
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work

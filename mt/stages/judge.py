@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mt.config.judge import JudgeConfig, OpenAIJudge
-from mt.config.template import TemplateConfig
-from mt.config.world import GoldJudgeConfig, LanguageConfig
-from mt.errors import ConfigError, DataError, JudgeError, describe
-from mt.stages.engines import check_engine
+from mt.engines.judging import Asked, open_judge
+from mt.engines.judging.base import Judge as JudgeSettings
+from mt.engines.template import TemplateConfig
+from mt.errors import DataError, JudgeError, describe
 from mt.types import Comparison, Judgment, Messages, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
+from mt.world.settings import GoldJudgeConfig, LanguageConfig
 
 CACHE = ".judgments"
 """Folder of the store in which judgments are kept by content, for all runs."""
@@ -46,7 +46,7 @@ class Judge(Stage):
     NEEDS: ClassVar[str] = "gpu"
     baseline: Stage
     model: Stage
-    judge: JudgeConfig
+    judge: JudgeSettings
     judge_model: Stage | None
     """The judge's own model (reward_model, transformers, vllm)."""
     oracle: Oracle | None
@@ -62,31 +62,19 @@ class Judge(Stage):
     """How the judge model's chat template is rendered; None without a judge model."""
 
     def check(self) -> None:
-        """Refuse an engine that is not installed."""
-        for part in ("generator", "scorer"):
-            if engine := getattr(self.judge, part, None):
-                check_engine(engine)
+        """Refuse a judge that cannot be asked here."""
+        self.judge.check()
 
     def run(self, work: Work) -> None:
         """Judge every comparison; what was judged before an interruption comes from the cache."""
-        from mt.engines.judging import open_judge
-
         comparisons = self._comparisons(work)
         model = work.path(self.judge_model) if self.judge_model else None
         version = self.judge_model.key[:12] if self.judge_model else digest(self.oracle)[:12] if self.oracle else ""
         done: dict[tuple[str, str], Judgment] = {}
         prefer = self.oracle.prefer() if self.oracle else None
         cache = None if self.oracle else work.store.root / CACHE  # the oracle costs nothing
-        with open_judge(
-            self.judge,
-            self.style,
-            cache=cache,
-            model=model,
-            version=version,
-            chat_template=self.chat_template,
-            prefer=prefer,
-            announce=work.note,
-        ) as judge:
+        asked = Asked(self.style, model, version, self.chat_template, prefer, work.note)
+        with open_judge(self.judge, asked, cache) as judge:
             for judgment in judge.judge(comparisons):
                 done[judgment.prompt_id, judgment.order] = judgment
                 work.progress(len(done), len(comparisons), "judgments")
@@ -113,14 +101,6 @@ class JudgeOverNetwork(Judge):
     """The same by a judge behind an endpoint: it needs a network and no GPU."""
 
     NEEDS: ClassVar[str] = "network"
-
-    def check(self) -> None:
-        """Refuse a judge without a name or a key before there is anything to judge."""
-        from mt.engines.judging.endpoint import check_environment
-
-        if isinstance(self.judge, OpenAIJudge) and self.judge.model is None:
-            raise ConfigError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
-        check_environment()
 
     def outside(self) -> str:
         """Return the endpoint's host."""

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from mt.config.data import DecontaminationConfig, FieldsConfig
 from mt.data.clean import decontaminate, split
 from mt.data.files import read_rows
 from mt.data.hub import data_files, data_patterns, fetch
 from mt.data.prompts import Loaded, load_prompts
+from mt.data.settings import DecontaminationConfig, FieldsConfig
 from mt.errors import ConfigError, DataError, describe
 from mt.types import Messages, Prompt
 from mt.workflow.stage import External, Stage

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from mt.config.data import DecontaminationConfig
 from mt.data.answers import load_demonstrations, load_preferences
 from mt.data.clean import decontaminate
 from mt.data.files import read_rows
+from mt.data.settings import DecontaminationConfig
 from mt.errors import DataError, describe
 from mt.stages.load import PromptFile, evaluation_prompts
 from mt.types import Demonstration, Messages, Pair, Prompt

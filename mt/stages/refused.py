@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from mt.config.template import TemplateConfig
+from mt.engines.template import TemplateConfig
 from mt.errors import DataError, describe
 from mt.types import Demonstration, Messages, Pair, Prompt
 from mt.workflow.stage import External, Stage

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from mt.config.engines import DecodingConfig, GeneratorConfig
-from mt.config.template import TemplateConfig
+from mt.engines.generation import Generator
+from mt.engines.settings import DecodingConfig
+from mt.engines.template import TemplateConfig
 from mt.errors import DataError, describe
 from mt.runtime.jsonl import Journal
-from mt.stages.engines import check_engine
 from mt.types import Prompt, Response, Samples
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
@@ -26,7 +26,7 @@ class Sample(Stage):
     policy: Stage
     prompts: Stage
     decoding: DecodingConfig
-    generator: GeneratorConfig
+    generator: Generator
     seed: int
     template: TemplateConfig
     """How the policy's chat template is rendered."""
@@ -35,24 +35,22 @@ class Sample(Stage):
         """Refuse an engine that is not installed, and lengths that leave no prompt."""
         from mt.engines.generation.prompts import longest_prompt
 
-        check_engine(self.generator)
+        self.generator.check()
         longest_prompt(self.generator.min_response_tokens, self.decoding)
 
     def run(self, work: Work) -> None:
         """Sample what an interrupted attempt left open; responses are written down as they come."""
-        from mt.engines.generation import open_generator
-
         prompts = work.rows(Prompt, self.prompts)
         # Draws are tied to prompt and seed: two policies would answer with the same noise, and contrast pairs of
         # theirs would repeat each other's texts more often than independent samples do.
         seed = derive_seed(self.seed, self.policy.key)
         with Journal(work.scratch / "samples.jsonl") as journal:
             done = {item["prompt_id"] for item in journal.items}
-            with open_generator(self.generator, work.path(self.policy), self.template) as generator:
-                for row in generator.sample(prompts, self.decoding, seed, skip=done):
+            with self.generator.open(work.path(self.policy), self.template) as policy:
+                for row in policy.sample(prompts, self.decoding, seed, skip=done):
                     journal.append(asdict(row))
                     work.progress(len(journal.items), len(prompts), "prompts")
-                counts = generator.counts
+                counts = policy.counts
             self._publish(work, prompts, journal.items, counts)
 
     def _publish(self, work: Work, prompts: list[Prompt], items: list[Any], counts: Mapping[str, float]) -> None:

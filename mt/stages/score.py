@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mt.config.engines import LogProbsConfig, ScorerConfig
-from mt.config.template import TemplateConfig
+from mt.engines.scoring import Scorer
+from mt.engines.settings import LogProbsConfig
+from mt.engines.template import TemplateConfig
 from mt.runtime.jsonl import Journal
-from mt.stages.engines import check_engine
 from mt.stages.lineage import samplers
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.stage import Stage
@@ -28,27 +28,25 @@ class Score(Stage):
     NEEDS: ClassVar[str] = "gpu"
     reward: Stage
     samples: Stage
-    scorer: ScorerConfig
+    scorer: Scorer
     template: TemplateConfig
     """How the reward model's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse an engine that is not installed."""
-        check_engine(self.scorer)
+        self.scorer.check()
 
     def run(self, work: Work) -> None:
         """Score what an interrupted attempt left open."""
-        from mt.engines.scoring import open_scorer
-
         rows = work.rows(Samples, self.samples)
         items = [(row.messages, response.text, response.finished) for row in rows for response in row.responses]
         with Journal(work.scratch / "rewards.jsonl") as journal:
             done = {index for index, _ in journal.items}
-            with open_scorer(self.scorer, work.path(self.reward), self.template) as scorer:
-                for index, reward in scorer.score(items, skip=done):
+            with self.scorer.open(work.path(self.reward), self.template) as reward_model:
+                for index, reward in reward_model.score(items, skip=done):
                     journal.append([index, reward])
                     work.progress(len(journal.items), len(items), "responses")
-                work.count(**scorer.counts)
+                work.count(**reward_model.counts)
             rewards = dict(map(tuple, journal.items))
         work.count(responses=len(items))
         work.write(list(_aligned(rows, rewards)), Rewards)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from mt.config.method import LabelFilterConfig
-from mt.config.selection import DemonstrationSelection, PairSelection
 from mt.errors import DataError, describe
+from mt.selection import DemonstrationSelection, PairSelection, Selected, contrast, mix
+from mt.selection.label_filters import LabelFilter
 from mt.types import Demonstration, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
-
-if TYPE_CHECKING:
-    from mt.selection import Selection
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +27,8 @@ class SelectPairs(Stage):
 
     def run(self, work: Work) -> None:
         """Select the pairs; raises DataError when no prompt gives one."""
-        from mt.selection import select_pairs
-
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
-        rule, settings = self.selection.name, self.selection.settings()
-        selected = select_pairs(rule, samples, rewards, seed=self.seed, source=self.source, **settings)
-        publish(work, selected, Pair)
+        publish(work, self.selection.select(samples, rewards, seed=self.seed, source=self.source), Pair)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +42,8 @@ class SelectDemonstrations(Stage):
 
     def run(self, work: Work) -> None:
         """Select the demonstrations; raises DataError when no prompt gives one."""
-        from mt.selection import select_demonstrations
-
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
-        settings = self.selection.settings()
-        publish(work, select_demonstrations(self.selection.name, samples, rewards, **settings), Demonstration)
+        publish(work, self.selection.select(samples, rewards), Demonstration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +54,7 @@ class ContrastPairs(Stage):
     new: Stage
     old: Stage
     seed: int
-    label_filter: LabelFilterConfig | None = None
+    label_filter: LabelFilter | None = None
     """How rewards filter or weight the pairs; None keeps them all."""
     new_rewards: Stage | None = None
     """A reward model's rewards of the samples, which the label filter reads."""
@@ -72,16 +62,13 @@ class ContrastPairs(Stage):
 
     def run(self, work: Work) -> None:
         """Pair the responses; identical texts give no pair."""
-        from mt.selection import contrast, filter_by_margin, weight_by_confidence
-
         rewards = [work.rows(Rewards, stage) if stage else None for stage in (self.new_rewards, self.old_rewards)]
         new, old = work.rows(Samples, self.new), work.rows(Samples, self.old)
         selected = contrast(new, old, seed=self.seed, new_rewards=rewards[0], old_rewards=rewards[1])
         if self.label_filter is None:
             publish(work, selected, Pair)
             return
-        rule = filter_by_margin if self.label_filter.name == "margin" else weight_by_confidence
-        filtered = rule(selected.rows, **self.label_filter.settings())
+        filtered = self.label_filter.apply(selected.rows)
         work.count(**filtered.counts | selected.counts | {"kept": len(filtered.rows)})
         if not filtered.rows:  # not an error: the reward model then learns from self-training pairs only
             work.note("no contrast pair passed the label filter")
@@ -116,13 +103,11 @@ class MixPairs(Stage):
 
     def run(self, work: Work) -> None:
         """Draw from the extra pairs at random."""
-        from mt.selection import mix
-
         pairs, extra = work.rows(Pair, self.pairs), work.rows(Pair, self.extra)
         publish(work, mix(pairs, extra, share=self.share, seed=self.seed), Pair)
 
 
-def publish(work: Work, selected: Selection[Any], row_type: type[Any]) -> None:
+def publish(work: Work, selected: Selected[Any], row_type: type[Any]) -> None:
     """Write the rows and their counts; raises DataError for none, which would only fail later and less clearly."""
     work.count(**selected.counts)
     if not selected.rows:

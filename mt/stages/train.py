@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mt.config.objective import ObjectiveConfig
-from mt.config.template import TemplateConfig
-from mt.config.training import TrainerConfig, TrainingConfig
-from mt.objectives.registry import OBJECTIVES
+from mt.engines.template import TemplateConfig
+from mt.engines.training import Trainer, TrainingTask
+from mt.engines.training.settings import TrainingConfig
+from mt.objectives import Objective
+from mt.objectives.sft import Sft
+from mt.reward_losses import BradleyTerry, RewardLoss
 from mt.stages.lineage import start_of
 from mt.stages.models import ModelFolder
 from mt.workflow.stage import Stage
@@ -26,16 +28,16 @@ class TrainPolicy(Stage):
     """Pairs, or demonstrations where the objective learns from those."""
     reference: Stage | None
     """Reference log-probabilities of the pairs, where the objective needs them."""
-    objective: ObjectiveConfig
+    objective: Objective
     training: TrainingConfig
-    trainer: TrainerConfig
+    trainer: Trainer
     seed: int
     template: TemplateConfig
     """How the policy's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
-        _check(self.trainer, self.training)
+        self.trainer.check(self.training)
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have."""
@@ -46,11 +48,9 @@ class TrainPolicy(Stage):
         references = [str(work.path(self.reference) / TABLE)] if self.reference else []
         _train(
             work,
-            kind="policy" if OBJECTIVES[self.objective.name].learns_from == "pairs" else "sft",
             model=str(work.path(self.policy)),
             tables=[str(work.path(self.selected) / TABLE)],
-            objective=self.objective.name,
-            hyperparameters=self.objective.settings(),
+            objective=self.objective,
             references=references,
             training=self.training,
             trainer=self.trainer,
@@ -61,22 +61,24 @@ class TrainPolicy(Stage):
 
 @dataclass(frozen=True, eq=False)
 class TrainReward(Stage):
-    """r_t from its initial model on preference pairs, with the Bradley-Terry loss (Eq. 1)."""
+    """r_t from its initial model on preference pairs."""
 
     VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
     initial: Stage
     pairs: Stage
     training: TrainingConfig
-    trainer: TrainerConfig
+    trainer: Trainer
     strip_bos: bool
     seed: int
     template: TemplateConfig
     """How the reward model's chat template is rendered."""
+    loss: RewardLoss | None = None
+    """The loss; None is Bradley-Terry (Eq. 1), the paper's, which has entered no key since before there were others."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
-        _check(self.trainer, self.training)
+        self.trainer.check(self.training)
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have."""
@@ -86,11 +88,10 @@ class TrainReward(Stage):
         """Train into the output folder."""
         _train(
             work,
-            kind="reward",
             model=str(work.path(self.initial)),
             tables=[str(work.path(self.pairs) / TABLE)],
-            objective="bradley_terry",
-            hyperparameters={"strip_bos": self.strip_bos},
+            objective=self.loss or BradleyTerry(),
+            strip_bos=self.strip_bos,
             training=self.training,
             trainer=self.trainer,
             seed=self.seed,
@@ -107,14 +108,14 @@ class SupervisedFinetune(Stage):
     policy: Stage
     demonstrations: Stage
     training: TrainingConfig
-    trainer: TrainerConfig
+    trainer: Trainer
     seed: int
     template: TemplateConfig
     """How the policy's chat template is rendered."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
-        _check(self.trainer, self.training)
+        self.trainer.check(self.training)
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have."""
@@ -124,21 +125,14 @@ class SupervisedFinetune(Stage):
         """Train into the output folder."""
         _train(
             work,
-            kind="sft",
             model=str(work.path(self.policy)),
             tables=[str(work.path(self.demonstrations) / TABLE)],
-            objective="sft",
+            objective=Sft(per_token=True),
             training=self.training,
             trainer=self.trainer,
             seed=self.seed,
             template=self.template,
         )
-
-
-def _check(trainer: TrainerConfig, training: TrainingConfig) -> None:
-    from mt.engines.training.task import check_trainer
-
-    check_trainer(trainer, training)
 
 
 def _inspect(model: Stage, training: TrainingConfig) -> None:
@@ -153,13 +147,13 @@ def _inspect(model: Stage, training: TrainingConfig) -> None:
 
 def _train(work: Work, **task: Any) -> None:
     """Run one training into the work's folder; its counts go beside the artifact."""
-    from mt.engines.training import TrainingTask, train
 
     def observe(step: int, steps: int, metrics: dict[str, float]) -> None:
         work.curve(step, **metrics)
         work.progress(step, steps, "steps", **metrics)
 
-    outcome = train(TrainingTask(**task, output=str(work.folder), scratch=str(work.scratch)), observe)
+    asked = TrainingTask(**task, output=str(work.folder), scratch=str(work.scratch))
+    outcome = asked.trainer.train(asked, observe)
     work.count(**outcome.counts())
     if outcome.warning:
         work.note(outcome.warning)

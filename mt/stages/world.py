@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from mt.config.world import (
+from mt.types import Demonstration, Messages, Pair, Prompt, Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
+from mt.world.settings import (
     BaselineConfig,
     DemonstratorsConfig,
     JudgmentsConfig,
@@ -14,9 +17,6 @@ from mt.config.world import (
     PreferencesConfig,
     TinyModelConfig,
 )
-from mt.types import Demonstration, Messages, Pair, Prompt, Rewards, Samples
-from mt.workflow.stage import Stage
-from mt.workflow.work import Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mt.config.tracking import TrackingConfig, WandbTracking
 from mt.tracking.base import NoTracker, RunInfo, Tracker
+from mt.tracking.settings import TrackingConfig, WandbTracking
 from mt.tracking.wandb_run import WandbTracker
 
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
-from mt.config.tracking import WandbTracking
 from mt.tracking.base import MetricRow, RunInfo, RunLink, SampleRow, TrackedStage
 from mt.tracking.channel import Channel
 from mt.tracking.naming import curve_axis, curve_values, metric_values, run_id, run_tags
 from mt.tracking.redact import redact
+from mt.tracking.settings import WandbTracking
 
 _METRIC_COLUMNS = ["iteration", "model", "benchmark", "metric", "value", "low", "high", "n"]
 _STAGE_COLUMNS = ["stage", "key", "state", "seconds", "curves in run", "run name"]

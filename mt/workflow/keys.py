@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mt.config.base import Config
+from mt.choice import Config
 
 
 class Keyed:

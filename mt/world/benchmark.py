@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mt.config.world import BaselineConfig
 from mt.types import Pair, Prompt, Response
 from mt.world.corruptions import SUBSETS, Subset
 from mt.world.demonstrators import compose, to_response, write
 from mt.world.gold import gold_prefers
 from mt.world.language import CLOSERS, OPENERS
 from mt.world.prompts import draw_section, to_prompt
+from mt.world.settings import BaselineConfig
 from mt.world.world import World
 
 

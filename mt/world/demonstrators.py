@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from mt.config.world import BaselineConfig, DemonstratorConfig, DemonstratorsConfig
 from mt.types import Demonstration, Response
 from mt.world.facts import Part
 from mt.world.language import CLOSERS, OPENERS, REFUSAL, STOP
 from mt.world.prompts import prompts
+from mt.world.settings import BaselineConfig, DemonstratorConfig, DemonstratorsConfig
 from mt.world.tasks import Task
 from mt.world.world import World
 

@@ -6,10 +6,10 @@ import hashlib
 import math
 import random
 
-from mt.config.world import GoldJudgeConfig
 from mt.types import Messages
 from mt.world.gold import gold
 from mt.world.preferences import sigmoid
+from mt.world.settings import GoldJudgeConfig
 from mt.world.world import World
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 
-from mt.config.world import DemonstratorsConfig, PreferencesConfig
 from mt.types import Messages, Pair, Prompt
 from mt.world.demonstrators import choose_writer, to_response, write
 from mt.world.gold import gold
 from mt.world.prompts import prompts
+from mt.world.settings import DemonstratorsConfig, PreferencesConfig
 from mt.world.world import World
 
 

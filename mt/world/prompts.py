@@ -12,10 +12,10 @@ import random
 from collections.abc import Iterator
 from itertools import islice
 
-from mt.config.world import SectionMix
 from mt.errors import ConfigError, describe, nearest
 from mt.types import Messages, Prompt
 from mt.world.language import SECTIONS
+from mt.world.settings import SectionMix
 from mt.world.tasks import TEMPLATES, Task
 from mt.world.world import World, pool
 

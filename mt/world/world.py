@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mt.config.world import LanguageConfig
 from mt.errors import DataError, describe
 from mt.types import Messages
 from mt.world.facts import Facts, make_facts
+from mt.world.settings import LanguageConfig
 from mt.world.tasks import TEMPLATES, Task
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mt.config.contexts import context_length, within_context
+from mt.engines.contexts import context_length, within_context
 from mt.errors import ModelError
 
 

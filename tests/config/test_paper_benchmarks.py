@@ -33,7 +33,7 @@ def drawn(*overrides: str) -> Blueprint:
 
 def test_the_gold_judge_is_refused_outside_the_world() -> None:
     said = (
-        r"judge=gold: it exists only in the world, and data=ultrafeedback needs a judge for alpaca_eval, arena_hard, "
+        r"judge=gold: data=ultrafeedback has no gold judge, and needs a judge for alpaca_eval, arena_hard, "
         r"in_distribution\. Allowed: openai, reward_model, transformers, vllm\. Add judge=NAME"
     )
     with pytest.raises(ConfigError, match=said) as error:

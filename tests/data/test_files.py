@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mt.config.data import FieldsConfig
 from mt.data.files import format_of, is_data_file, read_rows
 from mt.data.prompts import load_prompts
+from mt.data.settings import FieldsConfig
 from mt.errors import DataError
 
 FIELDS = FieldsConfig(prompt="prompt", messages="messages", id="prompt_id", section="section")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mt.config.data import FieldsConfig
 from mt.data.files import Row
 from mt.data.prompts import load_prompts
+from mt.data.settings import FieldsConfig
 from mt.errors import ConfigError, DataError
 
 FIELDS = FieldsConfig(prompt="prompt", messages="messages", id="id", section="section")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from mt.config.engines import (
-    DecodingConfig,
-    LogProbsConfig,
-    TransformersGenerator,
-    TransformersScorer,
-    VllmGenerator,
-    VllmScorer,
-)
+from mt.engines.generation.transformers import TransformersGenerator
+from mt.engines.generation.vllm import VllmGenerator
+from mt.engines.scoring.transformers import TransformersScorer
+from mt.engines.scoring.vllm import VllmScorer
+from mt.engines.settings import DecodingConfig, LogProbsConfig
 
 LOCAL: dict[str, object] = {"dtype": "float32", "device": "cpu", "threads": 1, "batch_tokens": 512}
 VLLM: dict[str, object] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mt.config.contexts import context_length
+from mt.engines.contexts import context_length
 from mt.engines.models import check_context, check_model, load_model
 from mt.engines.text import open_chat
 from mt.errors import ModelError

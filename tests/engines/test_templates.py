@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from tokenizers import processors
 
-from mt.config.template import TemplateConfig
+from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
 from mt.errors import DataError, ModelError
 from mt.types import Response

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mt.config.engines import VllmScorer
 from mt.engines import vllm_pool
+from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.vllm_pool import device_groups, run_vllm
 from mt.errors import ConfigError, EngineError
 from mt.runtime.logs import logging_into

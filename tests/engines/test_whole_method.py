@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.config.engines import DecodingConfig
-from mt.engines.generation import open_generator
+from mt.engines.settings import DecodingConfig
 from mt.methods.blueprint import blueprint
 from mt.types import Prompt, Rewards, Samples
 from mt.workflow import tables
@@ -91,7 +90,7 @@ def test_greedy_responses_of_the_trained_policy_are_equal(finished: Path) -> Non
     decoding = DecodingConfig(samples=1, temperature=0, top_p=1.0, max_new_tokens=12, max_length=64)
     answers = []
     for config in (stages("sample")[0].generator, local("generator")):
-        with open_generator(config, store.path(trained)) as generator:
+        with config.open(store.path(trained)) as generator:
             answers.append({row.prompt_id: row.responses for row in generator.sample(prompts, decoding, 0)})
     assert answers[0] == answers[1]
     assert len({responses[0].text for responses in answers[0].values()}) > 1

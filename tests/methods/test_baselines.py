@@ -8,7 +8,6 @@ import pytest
 
 from mt.config.compose import options
 from mt.methods.blueprint import Blueprint
-from mt.objectives.registry import OBJECTIVES
 from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
@@ -62,7 +61,7 @@ def test_offline_and_mutual_taught_share_the_base_policys_samples() -> None:
 @pytest.mark.parametrize("objective", options("objective"))
 def test_every_objective_plans_what_it_needs_and_no_more(objective: str) -> None:
     one = drawn("method=iterative", f"objective={objective}")
-    facts, trainings = OBJECTIVES[one.config.objective.name], of(one, TrainPolicy)
+    facts, trainings = one.config.objective, of(one, TrainPolicy)
     assert len(trainings) == 3
     assert all((training.reference is not None) == facts.needs_reference for training in trainings)
     kind = SelectPairs if facts.learns_from == "pairs" else SelectDemonstrations

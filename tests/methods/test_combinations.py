@@ -21,7 +21,7 @@ from tests.methods.plans import drawn
         (("method=meta_rewarding", "objective=sppo"), r"objective=sppo: .*Choose another objective"),
         (
             ("method=spin", "objective=rest_em"),
-            r"objective=best_of_k or rest_em: it learns.*Allowed: dpo",
+            r"objective=best_of_k or rest_em: it learns.*Allowed: .*dpo",
         ),
         (
             ("method=meta_rewarding", "objective=best_of_k"),

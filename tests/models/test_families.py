@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mt.config.template import DEFAULT_DATE, TemplateConfig
-from mt.engines.generation import open_generator
+from mt.engines.template import DEFAULT_DATE, TemplateConfig
 from mt.engines.text import open_chat
 from mt.run import main
 from tests.engines.settings import generator_config
@@ -40,7 +39,7 @@ def test_samples_come_from_the_models_own_distribution(finished: Run) -> None:
 
 
 def test_prompts_are_read_as_often_as_the_table_says(family: Family, finished: Run) -> None:
-    with open_generator(generator_config(), finished.policy) as generator:
+    with generator_config().open(finished.policy) as generator:
         assert generator.shares == (family.sampling == "shared prompt pass")
 
 

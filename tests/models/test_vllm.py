@@ -7,7 +7,6 @@ import importlib.util
 import pytest
 import torch
 
-from mt.engines.generation import open_generator
 from mt.types import Prompt
 from tests.engines.settings import decoding_config, vllm_generator_config
 from tests.models import checks
@@ -52,7 +51,7 @@ def test_greedy_ids_are_those_of_transformers(finished: Run) -> None:
     model = finished.policy_at(finished.policy)
     prompts = [Prompt(str(i), messages) for i, messages in enumerate(conversations(system=True)[:6])]
     decoding = decoding_config(samples=1, temperature=0, top_p=1.0, max_new_tokens=24, max_length=320)
-    with open_generator(vllm_generator_config(), finished.policy) as generator:
+    with vllm_generator_config().open(finished.policy) as generator:
         found = {row.prompt_id: row.responses[0].ids for row in generator.sample(prompts, decoding, 0)}
     for prompt in prompts:
         asked = torch.tensor([model.render(prompt.messages, prompt=True)])

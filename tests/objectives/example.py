@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mt.objectives import OBJECTIVES, PairLogps, ResponseLogps
+from mt.choice import names, option
+from mt.config.compose import compose_runs, options
+from mt.objectives import Objective, PairLogps, ResponseLogps
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "dpo": {"beta": 0.3, "label_smoothing": 0.0},
-    "robust": {"beta": 0.3, "flip_rate": 0.2},
-    "ipo": {"tau": 0.2, "per_token": True},
-    "simpo": {"beta": 2.0, "gamma": 0.5},
-    "sppo": {"beta": 0.1},
-    "slic": {"margin": 50.0, "regularization": 0.1},
+NAMES = names(Objective)
+PAIRWISE = [name for name in NAMES if option(Objective, name).learns_from == "pairs"]
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "ipo": {"tau": 0.2},
+    "slic": {"margin": 50.0},  # above every margin of these batches
     "hinge": {"beta": 0.05},
-    "kto": {"beta": 0.3, "desirable_weight": 1.0, "undesirable_weight": 1.5, "reference_point": "zero"},
-    "orpo": {"odds_weight": 0.5},
-    "selm": {"beta": 0.3, "alpha": 0.01},
-    "xpo": {"beta": 0.3, "alpha": 0.001},
-    "sft": {"per_token": False},
+    "kto": {"reference_point": "zero"},
 }
-PAIRWISE = [name for name, objective in OBJECTIVES.items() if objective.learns_from == "pairs"]
+"""Settings under which what holds for every objective can be seen; the others are those of its file in conf/."""
+
+
+@cache
+def _written() -> dict[str, dict[str, Any]]:
+    """The settings in conf/objective at the world's scale, by the name of the class."""
+    found = {}
+    for choice in options("objective"):
+        selection = [] if choice not in ("best_of_k", "rest_em") else ["method=iterative"]
+        config = compose_runs([f"objective={choice}", *selection])[0].config
+        found[config.objective.name] = config.objective.model_dump()
+    return found
+
+
+def objective(name: str, **settings: Any) -> Objective:
+    """An objective with the settings of its file, without the likelihood term, and with these."""
+    plain = {"nll_weight": 0.0} if name in PAIRWISE else {}
+    return Objective.model_validate({**_written()[name], **plain, **EXAMPLES.get(name, {}), **settings})
+
+
+def loss(name: str, batch: Any, **settings: Any) -> Any:
+    """An objective's loss and metrics under just these settings."""
+    plain = {"nll_weight": 0.0} if name in PAIRWISE else {}
+    return Objective.model_validate({"name": name, **plain, **settings})(batch)
 
 
 def column(*values: float) -> Tensor:

@@ -1,6 +1,5 @@
 """Every choice of objective= and selection= composes at every scale, is valid, and fits what it names."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from mt.choice import names, option
 from mt.config.compose import CONF, register_resolvers
-from mt.config.objective import ObjectiveConfig
-from mt.config.selection import SelectionConfig
-from mt.objectives import OBJECTIVES
-from mt.selection import DEMONSTRATION_RULES, PAIR_RULES, makes
+from mt.objectives import Objective
+from mt.selection import Selection
 from tests.objectives.example import random_pairs, random_responses
 
 PRIMARY = """
@@ -25,8 +23,6 @@ policy: {{path: null, training: {{}}}}
 hydra: {{searchpath: ["file://{conf}"]}}
 """
 SCALES = {"laptop": "world", "llama3_8b": "paper", "mistral_7b": "paper"}
-OBJECTIVE: TypeAdapter[Any] = TypeAdapter(ObjectiveConfig)
-SELECTION: TypeAdapter[Any] = TypeAdapter(SelectionConfig)
 
 
 def choices(group: str) -> list[str]:
@@ -43,35 +39,26 @@ def composed(folder: Path, *overrides: str, scale: str = "laptop") -> dict[str, 
     return {str(name): value for name, value in values.items()}
 
 
-def keyword_names(function: Any) -> set[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("choice", choices("objective"))
 def test_an_objective_runs_with_the_values_of_its_file(tmp_path: Path, choice: str, scale: str) -> None:
     values = composed(tmp_path, f"objective={choice}", scale=scale)
-    config = OBJECTIVE.validate_python(values["objective"])
-    objective = OBJECTIVES[config.name]
-    assert keyword_names(objective.loss) == set(config.settings()) - {"nll_weight"}
+    objective = Objective.model_validate(values["objective"])
     batch = random_pairs(4) if objective.learns_from == "pairs" else random_responses(4)
-    assert objective(batch, **config.settings())[0].isfinite().all()
-    assert makes(values["selection"]["name"]) == objective.learns_from
+    assert objective(batch)[0].isfinite().all()
+    assert Selection.model_validate(values["selection"]).makes == objective.learns_from
 
 
 @pytest.mark.parametrize("choice", choices("selection"))
-def test_a_selection_fits_its_rule(tmp_path: Path, choice: str) -> None:
-    config = SELECTION.validate_python(composed(tmp_path, f"selection={choice}")["selection"])
-    assert config.name == choice
-    rule = (PAIR_RULES | DEMONSTRATION_RULES)[choice]
-    assert keyword_names(rule) == set(config.settings()) - {"score_scale"}
+def test_a_selection_is_the_class_of_its_name(tmp_path: Path, choice: str) -> None:
+    config = Selection.model_validate(composed(tmp_path, f"selection={choice}")["selection"])
+    assert type(config) is option(Selection, choice)
 
 
-def test_every_rule_and_objective_has_a_choice(tmp_path: Path) -> None:
-    assert set(choices("selection")) == set(PAIR_RULES) | set(DEMONSTRATION_RULES)
+def test_every_class_has_a_file(tmp_path: Path) -> None:
+    assert set(choices("selection")) == set(names(Selection))
     named = {composed(tmp_path, f"objective={choice}")["objective"]["name"] for choice in choices("objective")}
-    assert named == set(OBJECTIVES)
+    assert named == set(names(Objective))
 
 
 def test_a_selection_on_the_command_line_beats_that_of_the_objective(tmp_path: Path) -> None:
@@ -105,4 +92,4 @@ def test_the_values_of_the_papers(tmp_path: Path) -> None:
 def test_impossible_values_are_refused(tmp_path: Path, field: str, value: float) -> None:
     values = composed(tmp_path)["objective"] | {field: value}
     with pytest.raises(ValidationError, match=field):
-        OBJECTIVE.validate_python(values)
+        Objective.model_validate(values)

@@ -1,7 +1,7 @@
 import torch
 
-from mt.objectives import OBJECTIVES, ResponseLogps
-from tests.objectives.example import column
+from mt.objectives import ResponseLogps
+from tests.objectives.example import column, loss
 
 
 def responses(weight: float | None = None) -> ResponseLogps:
@@ -9,11 +9,11 @@ def responses(weight: float | None = None) -> ResponseLogps:
 
 
 def test_by_hand() -> None:
-    assert OBJECTIVES["sft"](responses(), per_token=False)[0].item() == 10
-    assert OBJECTIVES["sft"](responses(), per_token=True)[0].item() == 2
+    assert loss("sft", responses(), per_token=False)[0].item() == 10
+    assert loss("sft", responses(), per_token=True)[0].item() == 2
 
 
 def test_the_weight_multiplies_the_loss_and_not_the_metrics() -> None:
-    loss_B, metrics = OBJECTIVES["sft"](responses(weight=0.5), per_token=True)
+    loss_B, metrics = loss("sft", responses(weight=0.5), per_token=True)
     assert loss_B.item() == 1
     assert metrics["nll"].item() == 2

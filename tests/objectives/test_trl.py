@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from mt.objectives import OBJECTIVES, PairLogps, bradley_terry
-from tests.objectives.example import random_pairs
+from mt.objectives import PairLogps
+from mt.reward_losses import BradleyTerry
+from tests.objectives.example import loss, random_pairs
 from tests.objectives.trl_losses import dpo_loss, kto_loss, odds_ratio_term, reward_loss, simpo_loss
 
 CLOSE = {"abs": 1e-6, "rel": 0}
@@ -16,7 +17,7 @@ def pairs() -> PairLogps:
 
 
 def ours(name: str, pairs: PairLogps, **settings: object) -> float:
-    return OBJECTIVES[name](pairs, **settings)[0].mean().item()
+    return loss(name, pairs, **settings)[0].mean().item()
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.1, 1.0])
@@ -43,6 +44,11 @@ def test_hinge(pairs: PairLogps) -> None:
     assert ours("hinge", pairs, beta=0.4) == pytest.approx(dpo_loss(pairs, "hinge", beta=0.4), **CLOSE)
 
 
+@pytest.mark.parametrize("beta", [0.1, 1.0])
+def test_apo_zero(pairs: PairLogps, beta: float) -> None:
+    assert ours("apo_zero", pairs, beta=beta) == pytest.approx(dpo_loss(pairs, "apo_zero", beta=beta), **CLOSE)
+
+
 @pytest.mark.parametrize("tau", [0.01, 0.5])
 def test_ipo_per_token(pairs: PairLogps, tau: float) -> None:
     assert ours("ipo", pairs, tau=tau, per_token=True) == pytest.approx(dpo_loss(pairs, "ipo", beta=tau), **CLOSE)
@@ -57,11 +63,11 @@ def test_sppo_with_certain_winners_is_half_of_the_hard_loss(pairs: PairLogps) ->
 
 def test_simpo(pairs: PairLogps) -> None:
     theirs_B = simpo_loss(pairs, beta=2.5, gamma=1.375)
-    torch.testing.assert_close(OBJECTIVES["simpo"](pairs, beta=2.5, gamma=1.375)[0], theirs_B, atol=1e-6, rtol=0)
+    torch.testing.assert_close(loss("simpo", pairs, beta=2.5, gamma=1.375)[0], theirs_B, atol=1e-6, rtol=0)
 
 
 def test_the_odds_ratio_of_orpo(pairs: PairLogps) -> None:
-    ours_B = pairs.nll_B - OBJECTIVES["orpo"](pairs, odds_weight=0.5)[0]
+    ours_B = pairs.nll_B - loss("orpo", pairs, odds_weight=0.5)[0]
     torch.testing.assert_close(ours_B, odds_ratio_term(pairs, beta=0.5).double(), atol=1e-6, rtol=0)
 
 
@@ -76,7 +82,7 @@ def test_kto(pairs: PairLogps, shift: float) -> None:
         pairs.rejected_length_B,
         pairs.reference_chosen_B,
         pairs.reference_rejected_B,
-        reference_kl=(mismatched_B - reference_B).mean().clamp(min=0),
+        whole_batch=(mismatched_B - reference_B).mean().clamp(min=0),
     )
     theirs = kto_loss(pairs, mismatched_B, reference_B, beta=0.3, weights=(1.0, 1.5))
     settings = {"beta": 0.3, "desirable_weight": 1.0, "undesirable_weight": 1.5, "reference_point": "batch"}
@@ -86,4 +92,4 @@ def test_kto(pairs: PairLogps, shift: float) -> None:
 def test_the_reward_model(pairs: PairLogps) -> None:
     chosen_B, rejected_B = pairs.chosen_B / 5, pairs.rejected_B / 5
     theirs = reward_loss(chosen_B, rejected_B)
-    assert bradley_terry(chosen_B, rejected_B)[0].mean().item() == pytest.approx(theirs, **CLOSE)
+    assert BradleyTerry()(chosen_B, rejected_B)[0].mean().item() == pytest.approx(theirs, **CLOSE)

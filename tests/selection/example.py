@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mt.selection import Selection, select_pairs
-from mt.types import Pair, Response, Rewards, Samples
+from mt.selection import DemonstrationSelection, PairSelection, Selected
+from mt.types import Demonstration, Pair, Response, Rewards, Samples
 
 MESSAGES = [{"role": "user", "content": "why?"}]
 
@@ -20,13 +20,32 @@ def row(responses: Sequence[tuple[str, int]], prompt_id: str = "p0") -> Samples:
 
 def select(
     rule: str, responses: Sequence[tuple[str, int]], rewards: Sequence[float], *, seed: int = 0, **settings: Any
-) -> Selection[Pair]:
+) -> Selected[Pair]:
     """Select from one prompt."""
-    facts: dict[str, Any] = {"seed": seed, "source": "test", "score_scale": 1.0}
-    return select_pairs(rule, [row(responses)], [Rewards("p0", list(rewards))], **facts | settings)
+    return select_pairs(rule, [row(responses)], [Rewards("p0", list(rewards))], seed=seed, **settings)
 
 
-def texts(selection: Selection[Pair]) -> list[tuple[str, str]]:
+def select_pairs(
+    rule: str,
+    samples: Sequence[Samples],
+    rewards: Sequence[Rewards],
+    *,
+    seed: int = 0,
+    source: str = "test",
+    score_scale: float = 1.0,
+    **settings: Any,
+) -> Selected[Pair]:
+    selection = PairSelection.model_validate({"name": rule, "score_scale": score_scale, **settings})
+    return selection.select(samples, rewards, seed=seed, source=source)
+
+
+def select_demonstrations(
+    rule: str, samples: Sequence[Samples], rewards: Sequence[Rewards], **settings: Any
+) -> Selected[Demonstration]:
+    return DemonstrationSelection.model_validate({"name": rule, **settings}).select(samples, rewards)
+
+
+def texts(selection: Selected[Pair]) -> list[tuple[str, str]]:
     return [(pair.chosen.text, pair.rejected.text) for pair in selection.rows]
 
 

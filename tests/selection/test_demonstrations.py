@@ -3,9 +3,8 @@ import math
 import pytest
 
 from mt.errors import DataError
-from mt.selection import select_demonstrations
 from mt.types import Rewards
-from tests.selection.example import row
+from tests.selection.example import row, select_demonstrations
 
 THREE = row([("a", 1), ("b", 2), ("b", 2), ("c", 3)])
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mt.choice import names
 from mt.errors import DataError
-from mt.selection import PAIR_RULES, distinct, select_pairs, win_probabilities
+from mt.selection import PairSelection, distinct, win_probabilities
 from mt.types import Response, Rewards
-from tests.selection.example import candidates, row, select, texts
+from tests.selection.example import candidates, row, select, select_pairs, texts
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "length_controlled": {},
@@ -19,7 +20,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tiers": {"rho": 0.3},
     "margin": {"margin": 0.5, "max_pairs": 2},
 }
-rules = pytest.mark.parametrize("rule", PAIR_RULES)
+RULES = names(PairSelection)
+rules = pytest.mark.parametrize("rule", RULES)
 FIVE = [("a", 9), ("b", 5), ("c", 7), ("d", 3), ("e", 4)]
 
 
@@ -141,7 +143,7 @@ def test_the_chosen_reward_is_higher(rule: str, rows: list[tuple[int, float]], s
     assert counts["prompts"] == 1 == (counts["kept"] > 0) + dropped
 
 
-@pytest.mark.parametrize("rule", [rule for rule in PAIR_RULES if rule != "rejection"])
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "rejection"])
 @given(rows=candidates, order=st.randoms(use_true_random=False))
 def test_the_order_of_responses_does_not_matter(rule: str, rows: list[tuple[int, float]], order: random.Random) -> None:
     shuffled = list(rows)

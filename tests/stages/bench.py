@@ -8,8 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 import yaml
 
-from mt.config.template import TemplateConfig
-from mt.config.world import WorldData
+from mt.engines.template import TemplateConfig
+from mt.sources.world import WorldData
 from mt.types import Demonstration, Messages, Pair, Prompt, Response, Samples
 from mt.workflow.execute import execute
 from mt.workflow.plan import plan

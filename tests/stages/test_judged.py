@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.score import main as score
-from mt.config.judge import GoldJudge
+from mt.engines.judging.gold import GoldJudge
 from mt.errors import DataError, JudgeError
 from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2

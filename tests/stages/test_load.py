@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mt.config.data import DecontaminationConfig, FieldsConfig
 from mt.data.hub import snapshot_folder
+from mt.data.settings import DecontaminationConfig, FieldsConfig
 from mt.errors import ConfigError, DataError
 from mt.stages.load import HubPrompts, LoadPrompts, PromptFile
 from mt.stages.prompts import PartitionPrompts

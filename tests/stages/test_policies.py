@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mt.config.engines import LogProbsConfig
+from mt.engines.settings import LogProbsConfig
 from mt.stages.evaluate_diagnostics import PolicyDiagnostics
 from mt.stages.implicit import ImplicitRewards
 from mt.types import Rewards

@@ -4,9 +4,11 @@ import math
 
 import pytest
 
-from mt.config.method import ConfidenceWeight, MarginFilter
-from mt.config.selection import BestOfK, LengthControlled
 from mt.errors import DataError
+from mt.selection.best_of_k import BestOfK
+from mt.selection.label_filters.confidence import Confidence
+from mt.selection.label_filters.margin import Margin
+from mt.selection.length_controlled import LengthControlled
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
 from mt.stages.judge import SelectBestResponse
 from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectDemonstrations, SelectPairs
@@ -68,21 +70,21 @@ WITH_REWARDS = {
 
 
 def test_the_margin_filter_drops_contrast_pairs_whose_gain_the_labeler_does_not_see(bench: Bench) -> None:
-    stage = ContrastPairs(seed=0, label_filter=MarginFilter(name="margin", margin=0.0), **WITH_REWARDS)
+    stage = ContrastPairs(seed=0, label_filter=Margin(name="margin", margin=0.0), **WITH_REWARDS)
     assert texts(bench.rows(stage, Pair)) == [("a", "new", "old")]
     wanted = {"prompts": 3, "kept": 1, "agreeing": 1, "dropped_identical": 1, "dropped_small_gain": 1}
     assert bench.counts(stage).items() >= wanted.items()
 
 
 def test_the_margin_filter_may_leave_no_contrast_pair(bench: Bench) -> None:
-    stage = ContrastPairs(seed=0, label_filter=MarginFilter(name="margin", margin=9.0), **WITH_REWARDS)
+    stage = ContrastPairs(seed=0, label_filter=Margin(name="margin", margin=9.0), **WITH_REWARDS)
     assert bench.rows(stage, Pair) == []
     assert bench.counts(stage)["kept"] == 0
     assert bench.notes.texts == ["no contrast pair passed the label filter"]
 
 
 def test_the_confidence_weight_weighs_contrast_pairs_by_the_labelers_probability(bench: Bench) -> None:
-    stage = ContrastPairs(seed=0, label_filter=ConfidenceWeight(name="confidence", score_scale=1.0), **WITH_REWARDS)
+    stage = ContrastPairs(seed=0, label_filter=Confidence(name="confidence", score_scale=1.0), **WITH_REWARDS)
     first, second = bench.rows(stage, Pair)
     assert first.weight / second.weight == pytest.approx(math.e), "σ(1)/σ(−1)"
     assert first.weight + second.weight == pytest.approx(2)

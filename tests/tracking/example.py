@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mt.config.tracking import WandbTracking
 from mt.tracking.base import MetricRow, RunInfo, SampleRow, TrackedStage, Tracker
+from mt.tracking.settings import WandbTracking
 from mt.types import Metric
 
 CONFIG: dict[str, Any] = {

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.config.tracking import WandbTracking
 from mt.errors import ConfigError
 from mt.tracking import open_tracker
+from mt.tracking.settings import WandbTracking
 from tests.tracking.example import info, settings
 from tests.tracking.wandb_files import read_offline
 

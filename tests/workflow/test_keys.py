@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt.config.base import Config, Unkeyed
+from mt.choice import Config, Unkeyed
 from mt.workflow.keys import canonical, derive_seed, digest
 from mt.workflow.stage import External
 from tests.workflow.fakes import Number, Sum

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mt.config.world import WorldData
+from mt.sources.world import WorldData
 from mt.world.world import World, build_world
 
 CONFIG = Path(__file__).parents[2] / "conf" / "data" / "world.yaml"

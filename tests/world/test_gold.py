@@ -2,10 +2,10 @@
 
 import pytest
 
-from mt.config.world import GoldJudgeConfig
 from mt.world.gold import gold, gold_prefers
 from mt.world.judge import gold_judge
 from mt.world.prompts import ask
+from mt.world.settings import GoldJudgeConfig
 
 
 @pytest.fixture

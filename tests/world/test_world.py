@@ -1,11 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-from mt.config.world import SectionMix
 from mt.errors import ConfigError, DataError
 from mt.world.facts import make_facts
 from mt.world.language import ANIMALS, ATTRIBUTES, DANGEROUS, HARMLESS, SECTIONS, VERBS, VOCABULARY
 from mt.world.prompts import ask, prompts
+from mt.world.settings import SectionMix
 from mt.world.tasks import TEMPLATES
 from mt.world.world import build_world, pool
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mt.config.engines import DecodingConfig
 from mt.engines.generation.cache import open_cache
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
+from mt.engines.settings import DecodingConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from mt.config.engines import DecodingConfig
 from mt.engines.generation.decoding import Drawn, cut
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
 from mt.engines.heads import OutputHead
 from mt.engines.rotary import batch_regime
+from mt.engines.settings import DecodingConfig
 
 Loop = Literal["cached", "uncached"]
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mt.config.engines import DecodingConfig, TransformersGenerator, VllmGenerator
+from mt.engines.generation.base import Generator
 from mt.engines.models import check_context
+from mt.engines.settings import DecodingConfig
 from mt.engines.text import Chat
 from mt.errors import ConfigError, describe
 from mt.types import Prompt
@@ -25,7 +26,7 @@ class Ready:
 def fit_prompts(
     prompts: Sequence[Prompt],
     chat: Chat,
-    config: TransformersGenerator | VllmGenerator,
+    config: Generator,
     decoding: DecodingConfig,
 ) -> tuple[list[Ready], dict[str, int]]:
     """Return the prompts that can be answered within `max_length`, and how many were dropped or cut.

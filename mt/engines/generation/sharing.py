@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
-from mt.config.engines import DecodingConfig
 from mt.engines.generation.cache import SpareLayer, open_cache
 from mt.engines.generation.decoding import Batch
 from mt.engines.generation.plain import Loop, decode_plainly
 from mt.engines.generation.prompts import Ready
+from mt.engines.settings import DecodingConfig
 from mt.engines.shrink import shrink
 from mt.types import Prompt
 

@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from mt.config.engines import DecodingConfig, TransformersGenerator
-from mt.config.template import TemplateConfig
-from mt.engines.batching import run_halving, token_batches
-from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
-from mt.engines.generation.decoding import Batch
-from mt.engines.generation.plain import decode_plainly
-from mt.engines.generation.prompts import Ready, check_decoding, fit_prompts
-from mt.engines.generation.sharing import plain_loop, shares_prompts
-from mt.engines.models import load_model
-from mt.engines.rotary import batch_regime
-from mt.engines.text import open_chat
-from mt.types import Prompt, Samples
+from mt.engines.generation.base import Generator, OpenPolicy
+from mt.engines.settings import LocalEngine
+from mt.engines.template import TemplateConfig
 
 
-class LocalGenerator:
-    """A policy in this process; see `Generator`."""
+class TransformersGenerator(Generator, LocalEngine):
+    """Generation by transformers in this process."""
 
-    def __init__(self, config: TransformersGenerator, folder: Path, template: TemplateConfig | None):
-        """Load the policy and its tokenizer."""
-        self.config, self.folder = config, folder
-        self.chat = open_chat(folder, template)
-        self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
-        self.shares = shares_prompts(self.model)
-        self.loop = "cached" if self.shares else plain_loop(self.model)
-        self.counts: dict[str, int] = {}
+    @contextmanager
+    def open(self, folder: Path, template: TemplateConfig | None = None) -> Iterator[OpenPolicy]:
+        """Load a policy for the length of a block."""
+        from mt.engines.devices import cpu_threads, release
+        from mt.engines.generation.local import LocalPolicy
 
-    def sample(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str] = ()
-    ) -> Iterator[Samples]:
-        """Yield the responses batch by batch, longest prompts first."""
-        check_decoding(self.folder, decoding)
-        ready, self.counts = fit_prompts(prompts, self.chat, self.config, decoding)
-        sizes = [(len(row.ids) + row.room) * decoding.samples for row in ready]
-        regimes = [self._regime(row) for row in ready]
-        batches = token_batches(sizes, self.config.batch_tokens, regimes=regimes)
-        missing = [batch for batch in batches if any(ready[i].prompt.prompt_id not in skip for i in batch)]
-
-        def compute(batch: list[int]) -> list[Samples]:
-            return self._answer([ready[i] for i in batch], decoding, seed)
-
-        for _, answered in run_halving(missing, sizes, compute, "generator.batch_tokens", regimes):
-            yield from (samples for samples in answered if samples.prompt_id not in skip)
-
-    def _regime(self, row: Ready) -> int:
-        """Return the prompt's length where the batch must have prompts of one length, else 0."""
-        config = self.model.config
-        steady = batch_regime(config, len(row.ids) + row.room) == batch_regime(config, 1)
-        return 0 if self.shares and steady else len(row.ids)
-
-    def _answer(self, ready: Sequence[Ready], decoding: DecodingConfig, seed: int) -> list[Samples]:
-        """Decode one batch; greedy responses of a prompt are equal, so that one is decoded and repeated."""
-        copies = 1 if decoding.temperature == 0 else decoding.samples
-        ends = self.chat.stop_ids, self.chat.pad_id
-        if self._regime(ready[0]):
-            drawn = decode_plainly(self.model, ready, decoding, seed, copies, *ends, loop=self.loop)
-        else:
-            drawn = Batch(self.model, ready, decoding, seed, copies).decode(*ends)
-        responses = [self.chat.response(one.ids, finished=one.finished, logprob=one.logprob) for one in drawn]
-        return [
-            Samples(
-                row.prompt.prompt_id,
-                row.prompt.messages,
-                row.prompt.section,
-                responses[i * copies : (i + 1) * copies] * (decoding.samples // copies),
-            )
-            for i, row in enumerate(ready)
-        ]
-
-
-@contextmanager
-def open_transformers(
-    config: TransformersGenerator, folder: Path, template: TemplateConfig | None
-) -> Iterator[LocalGenerator]:
-    """Load a policy for the length of a block."""
-    with cpu_threads(config.threads):
-        generator = LocalGenerator(config, folder, template)
-        try:
-            yield generator
-        finally:
-            del generator.model
-            release()
+        with cpu_threads(self.threads):
+            policy = LocalPolicy(self, Path(folder), template)
+            try:
+                yield policy
+            finally:
+                del policy.model
+                release()

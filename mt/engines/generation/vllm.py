@@ -1,81 +1,29 @@
-"""Generation by vLLM: prompts sharded over worker processes, token ids in and out."""
+"""Generation by vLLM: prompts sharded over worker processes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mt.config.engines import DecodingConfig, VllmGenerator
-from mt.config.template import TemplateConfig
-from mt.engines.generation.prompts import check_decoding, fit_prompts
-from mt.engines.generation.sampler import prompt_seed
-from mt.engines.models import check_model
-from mt.engines.text import open_chat
-from mt.engines.vllm_pool import device_groups, run_vllm
-from mt.types import Prompt, Samples
+from mt.engines.generation.base import Generator
+from mt.engines.settings import VllmEngine
+from mt.engines.template import TemplateConfig
+from mt.engines.vllm_pool import check_installed
 
-_WORKER = "mt.engines.generation.vllm_worker"
+if TYPE_CHECKING:
+    from mt.engines.generation.vllm_engine import VllmPolicy
 
 
-class VllmEngine:
-    """A policy behind vLLM; see `Generator`. Nothing stays on the GPUs between two calls."""
+class VllmGenerator(Generator, VllmEngine):
+    """Generation by vLLM, one worker process per GPU or group of GPUs."""
 
-    def __init__(self, config: VllmGenerator, folder: Path, template: TemplateConfig | None):
-        """Check that the policy can serve, before any process is started."""
-        device_groups(config)
-        check_model(folder, "policy", has_template=template is None or template.file is None)
-        self.config, self.folder = config, folder
-        self.chat = open_chat(folder, template)
-        self.counts: dict[str, int] = {}
+    def check(self) -> None:
+        """Raise ConfigError where vLLM is not installed."""
+        check_installed()
 
-    def sample(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str] = ()
-    ) -> Iterator[Samples]:
-        """Yield each prompt's responses as a worker finishes them."""
-        for prompt, rows in self._asked(prompts, decoding, seed, skip):
-            found = [self.chat.response(ids, finished=why == "stop", logprob=logprob) for ids, why, logprob, _ in rows]
-            responses = found * (decoding.samples // len(rows))
-            yield Samples(prompt.prompt_id, prompt.messages, prompt.section, responses)
+    def open(self, folder: Path, template: TemplateConfig | None = None) -> AbstractContextManager[VllmPolicy]:
+        """Prepare a policy for vLLM; worker processes live only while they answer."""
+        from mt.engines.generation.vllm_engine import VllmPolicy
 
-    def first_tokens(
-        self, prompts: Sequence[Prompt], max_length: int, most: int
-    ) -> Iterator[tuple[str, dict[str, float]]]:
-        """Yield each prompt's id with the log-probabilities of its answer's `most` likeliest first tokens, by text."""
-        decoding = DecodingConfig(samples=1, temperature=0.0, top_p=1.0, max_new_tokens=1, max_length=max_length)
-        for prompt, rows in self._asked(prompts, decoding, 0, (), most):
-            found: dict[str, float] = {}
-            for token, logprob in rows[0][3]:
-                found.setdefault(self.chat.decode([token]), logprob)  # likeliest first
-            yield prompt.prompt_id, found
-
-    def _asked(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str], most: int = 0
-    ) -> Iterator[tuple[Prompt, list[Any]]]:
-        """Yield each prompt with its copies: ids, finish reason, log-probability, the first token's alternatives."""
-        check_decoding(self.folder, decoding)
-        ready, self.counts = fit_prompts(prompts, self.chat, self.config, decoding)
-        copies = 1 if decoding.temperature == 0 else decoding.samples
-        items = (
-            [number, row.ids, row.room, prompt_seed(seed, row.prompt.prompt_id, decoding.samples)]
-            for number, row in enumerate(ready)
-            if row.prompt.prompt_id not in skip
-        )
-        request = {
-            "model": str(self.folder),
-            "max_length": decoding.max_length,
-            "copies": copies,
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "stop": self.chat.stop_ids,
-            "alternatives": most,
-        }
-        for number, rows in run_vllm(self.config, _WORKER, request, items):
-            yield ready[number].prompt, rows
-
-
-@contextmanager
-def open_vllm(config: VllmGenerator, folder: Path, template: TemplateConfig | None) -> Iterator[VllmEngine]:
-    """Prepare a policy for vLLM."""
-    yield VllmEngine(config, folder, template)
+        return nullcontext(VllmPolicy(self, Path(folder), template))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mt.config.judge import OpenAIJudge
+from mt.engines.judging.openai import OpenAIJudge
 from mt.errors import JudgeError, describe
 from mt.types import Messages
 

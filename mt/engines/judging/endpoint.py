@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from mt.config.judge import OpenAIJudge
+from mt.engines.judging.openai import OpenAIJudge
 from mt.errors import JudgeError, MissingKeyError, describe
 
 _LONGEST_WAIT_S = 60.0

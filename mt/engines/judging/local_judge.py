@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from mt.config.engines import DecodingConfig
-from mt.config.judge import TransformersJudge, VllmJudge
-from mt.config.template import TemplateConfig
-from mt.engines.generation import open_generator
-from mt.engines.generation.vllm import open_vllm
+from mt.engines.generation.vllm_engine import VllmPolicy
 from mt.engines.judging.answers import NAMES, preference_from_logprobs, read_answer, read_logprobs
+from mt.engines.judging.base import Asked
 from mt.engines.judging.cache import Answer
+from mt.engines.judging.local import LocalJudge
 from mt.engines.judging.protocol import Keep, Question
-from mt.engines.judging.template import Style, load_template
+from mt.engines.judging.template import load_template
+from mt.engines.judging.transformers import TransformersJudge
+from mt.engines.judging.vllm import VllmJudge
+from mt.engines.settings import DecodingConfig
 from mt.types import Prompt, Response
 
 TOO_LONG = "the comparison is longer than max_length"
 
 
-class LocalAsker:
+class LocalBackend:
     """Asks a model folder through the project's own engines."""
 
-    def __init__(
-        self,
-        config: TransformersJudge | VllmJudge,
-        model: Path,
-        version: str,
-        style: Style,
-        chat_template: TemplateConfig | None,
-    ):
+    def __init__(self, config: LocalJudge, asked: Asked):
         """Take the judge model's folder and its fingerprint, which is the judge's version."""
-        self._config, self._model, self._style, self._chat_template = config, model, style, chat_template
+        self._config, self._model = config, config.model_folder(asked)
+        style, chat_template = asked.style, asked.chat_template
+        self._style, self._chat_template = style, chat_template
         self._template = load_template(config.prompt_choice(style), style, official=config.official)
         self.name: str = config.name
-        self.version = f"{version}/{self._template.version}"
+        self.version = f"{asked.version}/{self._template.version}"
         self.identity: Mapping[str, Any] = {
             "template": self._template.digest,
             "chat_template": chat_template.identity() if chat_template else None,
@@ -63,10 +58,10 @@ class LocalAsker:
         """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
         assert isinstance(self._config, VllmJudge)
         length, most = self._config.max_length, self._config.top_logprobs
-        with open_vllm(self._config.generator, self._model, self._chat_template) as engine:
-            found = engine.first_tokens(self._prompts(questions), length, most)
-            answers = ((int(name), read_logprobs(top)) for name, top in found)
-            yield from _and_too_long(answers, len(questions))
+        policy = VllmPolicy(self._config.generator, self._model, self._chat_template)
+        found = policy.first_tokens(self._prompts(questions), length, most)
+        answers = ((int(name), read_logprobs(top)) for name, top in found)
+        yield from _and_too_long(answers, len(questions))
 
     def _by_logprobs(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         """Compare log π(m | prompt) with log π(M | prompt)."""
@@ -95,8 +90,8 @@ class LocalAsker:
             max_new_tokens=self._config.max_tokens,
             max_length=self._config.max_length,
         )
-        with open_generator(self._config.generator, self._model, self._chat_template) as generator:
-            found = generator.sample(self._prompts(questions), decoding, seed=0)
+        with self._config.generator.open(self._model, self._chat_template) as policy:
+            found = policy.sample(self._prompts(questions), decoding, seed=0)
             answers = ((int(row.prompt_id), self._read(row.responses[0])) for row in found)
             yield from _and_too_long(answers, len(questions))
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mt.config.judge import OpenAIJudge
 from mt.engines.judging.answers import NOT_A_COMPLETION, Reply, read_answer, read_logprobs, read_reply
 from mt.engines.judging.budget import Budget, estimate, input_tokens, price
 from mt.engines.judging.cache import Answer, content_key
 from mt.engines.judging.endpoint import Endpoint, Refused, Stopped, Unanswered
+from mt.engines.judging.openai import OpenAIJudge
 from mt.engines.judging.patience import Kind, Outcome, Patience
 from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style, load_template
@@ -27,7 +27,7 @@ _ASK_AGAIN = {
 }
 
 
-class OpenAIAsker:
+class OpenAIBackend:
     """Asks an endpoint; a malformed answer is asked for once more, and then counts as missing."""
 
     def __init__(self, config: OpenAIJudge, style: Style, announce: Announce):

@@ -21,7 +21,7 @@ Keep = Callable[[int, Answer], None]
 """Called with a question's index as soon as its answer is there, from any thread, before it is yielded."""
 
 
-class Asker(Protocol):
+class JudgeBackend(Protocol):
     """A kind of judge: who is asked (`name`, `version`), what shapes the answers (`identity`), and the asking."""
 
     name: str
@@ -33,15 +33,15 @@ class Asker(Protocol):
         ...
 
 
-class Judge:
+class OpenJudge:
     """A judge that is ready: compares responses, from the cache where it was asked before."""
 
-    def __init__(self, asker: Asker, style: Style, cache: Path | None):
+    def __init__(self, backend: JudgeBackend, style: Style, cache: Path | None):
         """Open the judge's own part of the cache folder; without one nothing is kept."""
-        self.name, self.version, self.style = asker.name, asker.version, style
-        self._asker = asker
-        who = {"judge": asker.name, "version": asker.version, "style": style, "reading": READING}
-        self._identity = {**who, **asker.identity}
+        self.name, self.version, self.style = backend.name, backend.version, style
+        self._backend = backend
+        who = {"judge": backend.name, "version": backend.version, "style": style, "reading": READING}
+        self._identity = {**who, **backend.identity}
         self._cache = None if cache is None else _open_cache(cache, self._identity)
         self.counts: dict[str, float] = dict.fromkeys(
             ("judgments", "cached", "missing", "calls", "input_tokens", "output_tokens", "usd"), 0
@@ -78,7 +78,7 @@ class Judge:
 
         if not keys:
             return
-        for index, answer in self._asker.ask([_question(same[key][0]) for key in keys], keep):
+        for index, answer in self._backend.ask([_question(same[key][0]) for key in keys], keep):
             for name in ("calls", "input_tokens", "output_tokens", "usd"):
                 self.counts[name] += getattr(answer, name)
             yield from self._judgments(same[keys[index]], answer)

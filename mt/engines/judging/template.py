@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mt.config.judge import ALPACA_EVAL, ARENA_HARD, OWN
 from mt.errors import ConfigError, describe
 from mt.types import Messages
 
 Style = Literal["preference", "verdict"]
 """What is asked for: one token, m (the first answer) or M (the second), or a text with a verdict label."""
+
+OWN, ALPACA_EVAL, ARENA_HARD = "own", "alpaca_eval", "arena_hard"
+"""Prompts of a judge by name: this project's, and those of the two benchmarks."""
 
 _ORIGINAL_FILE = Path("evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt")
 _MESSAGE = re.compile(r"<\|im_start\|>(\w+)\n(.*?)\n?<\|im_end\|>", re.S)

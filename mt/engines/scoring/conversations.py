@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mt.config.engines import TransformersScorer, VllmScorer
+from mt.engines.scoring.base import Scorer
 from mt.engines.text import Chat
 from mt.errors import EngineError, describe
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def fit_items(
     items: Sequence[Item],
     chat: Chat,
-    config: TransformersScorer | VllmScorer,
+    config: Scorer,
     counts: dict[str, int],
 ) -> list[list[int]]:
     """Return each conversation's token ids, cut on the left to `max_length`; adds to `counts`."""

@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 
-from mt.config.engines import LogProbsConfig
-from mt.config.template import TemplateConfig
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype, cpu_threads, release
 from mt.engines.heads import OutputHead
@@ -20,6 +18,8 @@ from mt.engines.models import check_context, load_model
 from mt.engines.rotary import batch_regime
 from mt.engines.scoring.conversations import finite
 from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
+from mt.engines.settings import LogProbsConfig
+from mt.engines.template import TemplateConfig
 from mt.engines.text import Fitted, Truncation, fit_response, open_chat
 from mt.engines.workers import run_workers, visible_gpus
 from mt.types import Messages, Response

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mt.config.engines import LogProbsConfig
-from mt.config.template import TemplateConfig
 from mt.engines.scoring.logprobs import response_logprobs
+from mt.engines.settings import LogProbsConfig
+from mt.engines.template import TemplateConfig
 from mt.engines.workers import RESULTS, read_items, read_request
 from mt.runtime.jsonl import JsonLines
 from mt.types import Response

@@ -109,8 +109,10 @@ class MicroBatch:
     """False where the only row fills a place: a device without work must compute all the same."""
     tokens: int
     """Tokens without padding."""
-    reference_kl: Tensor | None = None
-    """The whole batch's reference point, where the objective couples its pairs (KTO)."""
+    margin_B: Tensor | None = None
+    """Reward of the chosen over the rejected response that the pairs carry, where a reward model's loss needs it."""
+    whole_batch: Tensor | None = None
+    """What the objective needs of the whole batch, where it couples its pairs (KTO)."""
 
     def to(self, device: torch.device) -> MicroBatch:
         """Return the micro-batch on a device."""
@@ -142,6 +144,7 @@ def collate(rows: Sequence[Example], pad_id: int, *, pooled: bool) -> MicroBatch
         win_probability_S=_column([row.win_probabilities for row in rows]),
         real=True,
         tokens=sum(sizes),
+        margin_B=None if rows[0].margin is None else torch.tensor([row.margin for row in rows]),
     )
 
 

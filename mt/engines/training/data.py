@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mt.config.training import TrainingConfig
 from mt.engines.text import Chat, fit_conversation, fit_response
+from mt.engines.training.settings import TrainingConfig
 from mt.engines.training.task import TrainingTask
 from mt.errors import DataError, describe
-from mt.objectives.registry import Objective
+from mt.reward_losses import RewardLoss
+from mt.selection import gains
 from mt.types import Demonstration, Messages, Pair, PairLogProbs, Response
 from mt.workflow import tables
 
@@ -29,6 +30,7 @@ class Example:
     weight: float
     reference: PairLogProbs | None = None
     win_probabilities: tuple[float, float] | None = None
+    margin: float | None = None
 
     @property
     def padded(self) -> int:
@@ -62,20 +64,20 @@ class Examples:
         self.examples.append(Example(row.prompt_id, sequences, row.weight, **facts))
 
 
-def read(task: TrainingTask, chat: Chat, objective: Objective | None) -> Examples:
-    """Read the task's tables as sequences; `objective` is None for a reward model.
+def read(task: TrainingTask, chat: Chat) -> Examples:
+    """Read the task's tables as sequences.
 
     Raises `DataError` where no row is left, where references are not aligned with the pairs or not finite, and
-    where win probabilities that the objective needs are missing.
+    where win probabilities or rewards that the objective needs are missing.
     """
-    found, config = Examples(), task.training
-    if task.kind == "sft":
+    found, config, objective = Examples(), task.training, task.objective
+    if isinstance(objective, RewardLoss):
+        for pair in _rows(task.tables, Pair):
+            margin = gains([pair])[0] if objective.needs_margins else None
+            found.add(pair, reward_sequences(chat, pair, config, strip_bos=task.strip_bos), margin=margin)
+    elif objective.learns_from == "demonstrations":
         for row in _rows(task.tables, Demonstration):
             found.add(row, policy_sequences(chat, row.messages, [row.response], config))
-    elif objective is None:
-        strip_bos = task.hyperparameters.get("strip_bos", False)
-        for pair in _rows(task.tables, Pair):
-            found.add(pair, reward_sequences(chat, pair, config, strip_bos=strip_bos))
     else:
         references = _rows(task.references, PairLogProbs) if objective.needs_reference else None
         for pair, reference in _aligned(_rows(task.tables, Pair), references):

@@ -14,11 +14,8 @@ from mt.engines.heads import OutputHead
 from mt.engines.logprobs import row_sums, token_logprobs
 from mt.engines.rotary import row_positions
 from mt.engines.training.batches import MicroBatch
-from mt.engines.training.task import TrainingTask
-from mt.objectives.batch import Losses, PairLogps, ResponseLogps
-from mt.objectives.bradley_terry import bradley_terry
-from mt.objectives.kto import reference_kl
-from mt.objectives.registry import Objective
+from mt.objectives import Losses, Objective, PairLogps, ResponseLogps
+from mt.reward_losses import RewardLoss
 
 Loss = Callable[[Any, MicroBatch], Losses]
 """loss(model, micro-batch): one loss per row, weights included, and metrics of the same shape."""
@@ -67,20 +64,18 @@ def answer_by_reward(model: Any) -> None:
     model.forward = MethodType(forward, model)
 
 
-def loss_of(task: TrainingTask, objective: Objective | None) -> Loss:
-    """Return the loss of the task's kind: `objective` on pairs or demonstrations, Bradley-Terry where it is None."""
-    settings = task.settings()
-    if objective is None:
-        return reward_loss
-    if task.kind == "sft":
-        return lambda model, batch: objective(response_logps(model, batch), **settings)
-    return lambda model, batch: objective(pair_logps(model, batch), **settings)
+def loss_of(objective: Objective | RewardLoss) -> Loss:
+    """Return the loss of a micro-batch under a policy's objective or a reward model's loss."""
+    if isinstance(objective, RewardLoss):
+        return lambda model, batch: objective(*_rewards(model, batch), batch.weight_B, batch.margin_B)
+    if objective.learns_from == "demonstrations":
+        return lambda model, batch: objective(response_logps(model, batch))
+    return lambda model, batch: objective(pair_logps(model, batch))
 
 
-def reward_loss(model: Any, batch: MicroBatch) -> Losses:
-    """Return the Bradley-Terry loss of a reward model (Eq. 1)."""
+def _rewards(model: Any, batch: MicroBatch) -> tuple[Tensor, Tensor]:
     chosen_B, rejected_B = model(batch.ids_ST, batch.positions_R, batch.targets_R).chunk(2)
-    return bradley_terry(chosen_B, rejected_B, batch.weight_B)
+    return chosen_B, rejected_B
 
 
 def response_logps(model: Any, batch: MicroBatch) -> ResponseLogps:
@@ -106,16 +101,16 @@ def pair_logps(model: Any, batch: MicroBatch) -> PairLogps:
         chosen_win_probability_B=chosen_wins_B,
         rejected_win_probability_B=rejected_wins_B,
         weight_B=batch.weight_B,
-        reference_kl=batch.reference_kl,
+        whole_batch=batch.whole_batch,
     )
 
 
-def couple(objective: Objective, settings: dict[str, Any], devices: int) -> Callable[..., list[MicroBatch]] | None:
+def couple(objective: Objective | RewardLoss, devices: int) -> Callable[..., list[MicroBatch]] | None:
     """Return what makes a coupled objective (KTO) independent of how a batch is cut, or None where none is needed.
 
-    It computes the reference point from all pairs of the global batch, by a forward pass of their own.
+    It computes what the objective needs of all pairs of the global batch, by a forward pass of their own.
     """
-    if not objective.couples_pairs or settings["reference_point"] != "batch":
+    if isinstance(objective, RewardLoss) or not objective.couples_pairs:
         return None
 
     def prepare(model: Any, batches: list[MicroBatch]) -> list[MicroBatch]:
@@ -125,8 +120,8 @@ def couple(objective: Objective, settings: dict[str, Any], devices: int) -> Call
         kept = [pairs for pairs, batch in zip(seen, batches, strict=True) if batch.real]
         device = batches[0].ids_ST.device
         whole = PairLogps(**{name: _gathered(kept, name, devices).to(device) for name in _COUPLED})
-        point = torch.as_tensor(reference_kl(whole, settings["reference_point"]))
-        return [replace(batch, reference_kl=point) for batch in batches]
+        needed = objective.whole_batch(whole)
+        return [replace(batch, whole_batch=needed) for batch in batches]
 
     return prepare
 

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainingArguments
 from transformers.utils import logging
 
-from mt.config.training import TorchrunTrainer
 from mt.engines.devices import cpu_threads
 from mt.engines.models import check_context
 from mt.engines.text import Chat, open_chat
@@ -26,11 +25,11 @@ from mt.engines.training.batches import Steps, plan
 from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, checkpoint_folder, newest
 from mt.engines.training.data import Examples, read
 from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
-from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, check_trainer, objective_of
+from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask
 from mt.engines.training.trainer import BatchTrainer, Reports, peak_memory_mib, rate_factor
 from mt.engines.training.zero import read_checkpoints_as_data, zero_config
 from mt.errors import EngineError, MutualTaughtError, describe
-from mt.objectives.registry import Objective
+from mt.reward_losses import RewardLoss
 
 _OPTIMIZERS = {"adamw": "adamw_torch_fused", "rmsprop": "rmsprop"}
 _NEARLY_FULL = 2**20
@@ -54,11 +53,10 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
 
     Raises `ConfigError`, `DataError` or `ModelError` before anything heavy, `EngineError` in training.
     """
-    objective = objective_of(task)
-    check_trainer(task.trainer, task.training)
+    task.check()
     check_context(Path(task.model), task.training.max_length, "training.max_length")
     chat = open_chat(task.model, task.template)
-    data = read(task, chat, objective)
+    data = read(task, chat)
     batches = plan(task, data)
     with cpu_threads(task.trainer.threads), _quiet(), spared_collector(), _full_disk_named(Path(task.scratch)):
         # The arguments come before the model: they open the process group, and from then on DeepSpeed's stage 3
@@ -66,7 +64,7 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
         args = arguments(task, place)
         model = load_for_training(task)
         adapt(model, task)
-        trainer = build(task, args, model, chat, data, batches, objective, observe, place)
+        trainer = build(task, args, model, chat, data, batches, observe, place)
         checkpoint = newest(Path(task.scratch) / CHECKPOINTS)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -100,10 +98,9 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
         mend = "Set trainer.device=auto"
         raise EngineError(describe("trainer.device", "cuda", "this machine shows no GPU", mend=mend))
     on_cpu = task.trainer.device == "cpu" or not torch.cuda.is_available()
-    torchrun = task.trainer if isinstance(task.trainer, TorchrunTrainer) else None
     layout = {
         "processes": place.devices,
-        "zero_stage": torchrun.zero_stage if torchrun else 0,
+        "zero_stage": task.trainer.sharding,
         "lora": config.lora is not None,
     }
     args = TrainingArguments(
@@ -119,7 +116,7 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
         deepspeed=zero,
         bf16=zero is not None and task.trainer.dtype == "bfloat16",  # DeepSpeed's own; without it we autocast
         ddp_backend="gloo" if place.devices > 1 and on_cpu else None,
-        ddp_timeout=round((torchrun.timeout_minutes if torchrun else 30) * 60),
+        ddp_timeout=round(task.trainer.patience_minutes * 60),
         save_strategy="no",  # `Reports` says when
         save_total_limit=KEPT,
         logging_strategy="no",
@@ -146,12 +143,11 @@ def build(
     chat: Chat,
     data: Examples,
     batches: list[list[int]],
-    objective: Objective | None,
     observe: Observe,
     place: Place,
 ) -> BatchTrainer:
     """Return the trainer of a task, ready to start."""
-    pooled = objective is None
+    pooled = isinstance(task.objective, RewardLoss)
     steps = Steps(
         data.examples,
         batches,
@@ -168,10 +164,10 @@ def build(
         model,
         args,
         steps,
-        losses.loss_of(task, objective),
+        losses.loss_of(task.objective),
         rate_factor(task.training, len(steps)),
         autocast=task.trainer.dtype == "bfloat16" and not args.deepspeed,
-        prepare=losses.couple(objective, task.settings(), place.devices) if objective else None,
+        prepare=losses.couple(task.objective, place.devices),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Reports(trainer, task, observe))

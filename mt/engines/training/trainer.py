@@ -22,11 +22,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from mt.config.training import TrainingConfig
 from mt.engines.training.batches import MicroBatch, Step, Steps
 from mt.engines.training.checkpoints import WHOLE, Clock
 from mt.engines.training.losses import Loss
 from mt.engines.training.models import load_start, start_is_rounded
+from mt.engines.training.settings import TrainingConfig
 from mt.engines.training.task import Observe, TrainingTask
 from mt.engines.training.zero import restore_masters
 from mt.errors import EngineError, describe

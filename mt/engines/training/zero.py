@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mt.config.training import TorchrunTrainer
 from mt.engines.training.task import TrainingTask
+from mt.engines.training.torchrun import TorchrunTrainer
 
 
 def zero_config(task: TrainingTask) -> dict[str, Any] | None:
@@ -62,7 +62,7 @@ def read_checkpoints_as_data() -> None:
 def masters_apart(task: TrainingTask) -> bool:
     """Return whether DeepSpeed computes with bfloat16 weights and keeps float32 master weights beside them."""
     trainer = task.trainer
-    return isinstance(trainer, TorchrunTrainer) and trainer.zero_stage > 0 and trainer.dtype == "bfloat16"
+    return trainer.sharding > 0 and trainer.dtype == "bfloat16"
 
 
 def gathered(parameter: torch.nn.Parameter) -> AbstractContextManager[Any]:

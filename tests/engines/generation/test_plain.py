@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mt.config.engines import DecodingConfig
-from mt.engines.generation import open_generator
 from mt.engines.generation.sampler import draw, stream_key
 from mt.engines.generation.sharing import plain_loop, shares_prompts
+from mt.engines.settings import DecodingConfig
 from mt.engines.text import open_chat
 from mt.types import Prompt, Response
 from tests.engines.families import family, family_folder
@@ -46,7 +45,7 @@ def one_by_one(folder: Path, name: str, decoding: DecodingConfig, seed: int) -> 
 
 
 def sampled(folder: Path, decoding: DecodingConfig, seed: int, **settings: object) -> dict[tuple[str, int], Response]:
-    with open_generator(generator_config(**settings), folder) as generator:
+    with generator_config(**settings).open(folder) as generator:
         rows = list(generator.sample(PROMPTS, decoding, seed))
     return {(row.prompt_id, k): response for row in rows for k, response in enumerate(row.responses)}
 

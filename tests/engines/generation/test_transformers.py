@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mt.config.engines import DecodingConfig, TransformersGenerator
-from mt.engines.generation import open_generator
+from mt.engines.generation.transformers import TransformersGenerator
+from mt.engines.settings import DecodingConfig
 from mt.errors import EngineError, ModelError
 from mt.types import Prompt, Samples
 from tests.engines.settings import decoding_config, generator_config
@@ -35,7 +35,7 @@ def answers(
     seed: int = 11,
     skip: Iterable[str] = (),
 ) -> dict[str, Samples]:
-    with open_generator(config or generator_config(), folder) as generator:
+    with (config or generator_config()).open(folder) as generator:
         found = list(generator.sample(list(prompts), decoding or decoding_config(), seed, set(skip)))
     assert len({samples.prompt_id for samples in found}) == len(found)
     return {samples.prompt_id: samples for samples in found}
@@ -78,7 +78,7 @@ def test_another_seed_gives_other_responses(policy: Path) -> None:
 
 def test_a_resumed_run_yields_only_what_is_missing_and_the_same(policy: Path) -> None:
     reference = answers(policy, config=generator_config(batch_tokens=300))
-    with open_generator(generator_config(batch_tokens=300), policy) as generator:
+    with generator_config(batch_tokens=300).open(policy) as generator:
         stream = generator.sample(PROMPTS, decoding_config(), 11)
         done = {samples.prompt_id: samples for samples in (next(stream) for _ in range(7))}
     rest = answers(policy, config=generator_config(batch_tokens=300), skip=done)
@@ -153,7 +153,7 @@ def test_responses_keep_within_the_length(policy: Path) -> None:
 def test_long_prompts_are_dropped_or_cut_and_counted(policy: Path, long_prompts: str) -> None:
     long = Prompt("long", [{"role": "user", "content": "red " * 70}], None)
     config = generator_config(long_prompts=long_prompts)
-    with open_generator(config, policy) as generator:
+    with config.open(policy) as generator:
         found = {samples.prompt_id: samples for samples in generator.sample([*PROMPTS, long], decoding_config(), 1)}
         counts = generator.counts
     dropped = int(long_prompts == "drop")
@@ -164,7 +164,7 @@ def test_long_prompts_are_dropped_or_cut_and_counted(policy: Path, long_prompts:
 
 
 def test_memory_that_runs_out_halves_the_batch(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mt.engines.generation import transformers as engine
+    from mt.engines.generation import local as engine
 
     reference = answers(policy)
     sizes: list[int] = []
@@ -183,7 +183,7 @@ def test_memory_that_runs_out_halves_the_batch(policy: Path, monkeypatch: pytest
 
 
 def test_one_prompt_that_does_not_fit_is_an_error(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mt.engines.generation import transformers as engine
+    from mt.engines.generation import local as engine
 
     def decode(batch: engine.Batch, *args: object) -> object:
         raise torch.OutOfMemoryError("CUDA out of memory")

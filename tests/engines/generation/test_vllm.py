@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from mt.config.engines import DecodingConfig
-from mt.engines.generation import open_generator
-from mt.engines.generation import vllm as engine
+from mt.engines.generation import vllm_engine as engine
 from mt.engines.generation.sampler import prompt_seed
-from mt.engines.generation.vllm import open_vllm
+from mt.engines.generation.vllm_engine import VllmPolicy
+from mt.engines.settings import DecodingConfig
 from mt.engines.text import open_chat
 from mt.errors import ModelError
 from mt.types import Prompt, Response, Samples
@@ -51,7 +50,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_responses_keep_their_ids_and_are_decoded_without_their_end_token(policy: Path, seen: dict[str, Any]) -> None:
-    with open_generator(vllm_generator_config(), policy) as generator:
+    with vllm_generator_config().open(policy) as generator:
         found = {samples.prompt_id: samples for samples in generator.sample(PROMPTS, decoding_config(), 1)}
     assert found.keys() == {prompt.prompt_id for prompt in PROMPTS}
     finished, cut = seen_as([RED, BLUE, END], True, policy), seen_as([RED, BLUE], False, policy)
@@ -67,7 +66,7 @@ def seen_as(ids: list[int], finished: bool, policy: Path) -> Response:
 
 
 def test_only_missing_prompts_are_sent_with_seeds_of_their_own(policy: Path, seen: dict[str, Any]) -> None:
-    with open_generator(vllm_generator_config(), policy) as generator:
+    with vllm_generator_config().open(policy) as generator:
         found = list(generator.sample(PROMPTS, decoding_config(), 1, skip={"p0", "p4"}))
     assert {samples.prompt_id for samples in found} == {p.prompt_id for p in PROMPTS} - {"p0", "p4"}
     assert [seed for *_, seed in seen["items"]] == [
@@ -76,15 +75,15 @@ def test_only_missing_prompts_are_sent_with_seeds_of_their_own(policy: Path, see
 
 
 def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, seen: dict[str, Any]) -> None:
-    with open_generator(vllm_generator_config(), policy) as generator:
+    with vllm_generator_config().open(policy) as generator:
         found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
     assert seen["copies"] == 1
     assert all(samples.responses == [seen_as([RED, BLUE, END], True, policy)] * 3 for samples in found)
 
 
 def test_first_tokens_are_told_by_their_text(policy: Path, seen: dict[str, Any]) -> None:
-    with open_vllm(vllm_generator_config(), policy, None) as found:
-        told = dict(found.first_tokens(PROMPTS, 64, 2))
+    opened = VllmPolicy(vllm_generator_config(), policy, None)
+    told = dict(opened.first_tokens(PROMPTS, 64, 2))
     assert told == {prompt.prompt_id: {"blue": -0.5, "red": -1.0} for prompt in PROMPTS}
     assert (seen["alternatives"], seen["temperature"]) == (2, 0)
     assert all(room == 1 for _, _, room, _ in seen["items"])
@@ -92,7 +91,7 @@ def test_first_tokens_are_told_by_their_text(policy: Path, seen: dict[str, Any])
 
 def test_long_prompts_are_counted(policy: Path, seen: dict[str, Any]) -> None:
     long = Prompt("long", [{"role": "user", "content": "red " * 70}], None)
-    with open_generator(vllm_generator_config(), policy) as generator:
+    with vllm_generator_config().open(policy) as generator:
         assert len(list(generator.sample([*PROMPTS, long], decoding_config(), 1))) == len(PROMPTS)
         assert generator.counts == {"prompts": 18, "prompts_dropped": 1, "prompts_truncated": 0}
 
@@ -104,14 +103,14 @@ def test_seeds_of_different_prompts_never_overlap() -> None:
 
 
 def test_a_folder_that_cannot_serve_starts_no_process(tmp_path: Path, seen: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match=r"has no config\.json"), open_generator(vllm_generator_config(), tmp_path):
+    with pytest.raises(ModelError, match=r"has no config\.json"), vllm_generator_config().open(tmp_path):
         pass
 
 
 def by_vllm(
     policy: Path, prompts: Sequence[Prompt], decoding: DecodingConfig, skip: Sequence[str] = (), **changes: object
 ) -> dict[str, Samples]:
-    with open_generator(vllm_generator_config(**changes), policy) as generator:
+    with vllm_generator_config(**changes).open(policy) as generator:
         return {samples.prompt_id: samples for samples in generator.sample(prompts, decoding, 11, skip)}
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from mt.engines.judging import open_judge
+from mt.engines.judging import Asked, open_judge
 from mt.engines.judging.cache import JudgmentCache
 from mt.errors import JudgeError
 from tests.engines.judging.server import FAULTS, PAID_FAULTS, often
@@ -156,7 +156,7 @@ def test_what_no_request_can_mend_ends_at_once(endpoint, tmp_path, fault, said):
 
 def test_stopping_early_loses_no_answer_that_is_under_way(endpoint, tmp_path):
     endpoint.delay_s = 0.05
-    with open_judge(openai_config(concurrency=4), "preference", cache=tmp_path) as judge:
+    with open_judge(openai_config(concurrency=4), Asked("preference"), cache=tmp_path) as judge:
         rows = judge.judge(comparisons(40))
         next(rows)
         rows.close()
@@ -168,9 +168,9 @@ def test_stopping_early_loses_no_answer_that_is_under_way(endpoint, tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from mt.engines.judging import open_judge
+from mt.engines.judging import Asked, open_judge
 from tests.engines.judging.settings import comparisons, openai_config
-with open_judge(openai_config(concurrency=4, timeout_s=1.0), "preference", cache=Path(sys.argv[1])) as judge:
+with open_judge(openai_config(concurrency=4, timeout_s=1.0), Asked("preference"), cache=Path(sys.argv[1])) as judge:
     for row in judge.judge(comparisons(300)):
         print(row.prompt_id, flush=True)
 """

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from mt.config.compose import compose_runs
-from mt.config.judge import judged_by
+from mt.engines.judging.base import judged_by
 from mt.engines.judging.template import load_template
 from mt.errors import ConfigError
 from tests.engines.judging.settings import openai_config

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from mt.engines.rotary import batch_regime
-from mt.engines.scoring import logprobs, open_scorer
+from mt.engines.scoring import logprobs
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.text import open_chat
 from mt.types import Response
@@ -89,7 +89,7 @@ def test_rewards_are_those_of_each_row(tmp_path: Path, prefix: str, settings: di
         with torch.inference_mode():
             ids = torch.tensor([chat.conversation_ids(messages, text)])
             wanted.append(float(model(input_ids=ids, use_cache=False).logits))
-    with open_scorer(scorer_config(batch_tokens=4096, max_length=200), tmp_path) as scorer:
+    with scorer_config(batch_tokens=4096, max_length=200).open(tmp_path) as scorer:
         found = dict(scorer.score([(messages, text, True) for messages, text in items]))
     assert [found[i] for i in range(len(items))] == pytest.approx(wanted, abs=1e-4)
 

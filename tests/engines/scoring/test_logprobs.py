@@ -11,7 +11,6 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mt.engines.generation import open_generator
 from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.scoring import logprobs
 from mt.engines.scoring.logprobs import response_logprobs
@@ -77,7 +76,7 @@ def test_sampled_ids_are_summed_as_sampled_and_foreign_text_in_its_own_ids(polic
 
 def test_what_was_sampled_has_the_log_probability_that_the_sampler_saw(policy: Path) -> None:
     asked = [Prompt(str(i), messages) for i, (messages, _) in enumerate(ROWS)]
-    with open_generator(generator_config(), policy) as generator:
+    with generator_config().open(policy) as generator:
         rows = [(row.messages, one) for row in generator.sample(asked, decoding_config(), 5) for one in row.responses]
     found = {i: value for i, value, _ in response_logprobs(logprobs_config(), policy, rows, 64)}
     assert [found[i] for i in range(len(rows))] == pytest.approx([one.logprob for _, one in rows], abs=1e-4)

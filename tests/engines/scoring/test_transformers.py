@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from mt.engines.scoring import Item, open_scorer
-from mt.engines.scoring import transformers as engine
+from mt.engines.scoring import Item
+from mt.engines.scoring import local as engine
 from mt.errors import EngineError, ModelError
 from tests.engines.settings import scorer_config
 from tests.engines.tiny import WORDS, answered_ids, tiny_reward
@@ -30,7 +30,7 @@ def reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores(folder: Path, items: list[Item] = ITEMS, **changes: object) -> list[float]:
-    with open_scorer(scorer_config(**changes), folder) as scorer:
+    with scorer_config(**changes).open(folder) as scorer:
         found = dict(scorer.score(items))
     assert sorted(found) == list(range(len(items)))
     return [found[i] for i in range(len(items))]
@@ -57,13 +57,13 @@ def test_batch_size_and_order_change_nothing(reward: Path, batch_tokens: int) ->
 
 
 def test_a_resumed_run_yields_only_what_is_missing_and_the_same(reward: Path) -> None:
-    with open_scorer(scorer_config(batch_tokens=100), reward) as scorer:
+    with scorer_config(batch_tokens=100).open(reward) as scorer:
         whole = dict(scorer.score(ITEMS))
         counts = dict(scorer.counts)
-    with open_scorer(scorer_config(batch_tokens=100), reward) as scorer:
+    with scorer_config(batch_tokens=100).open(reward) as scorer:
         stream = scorer.score(ITEMS)
         done = dict(next(stream) for _ in range(10))
-    with open_scorer(scorer_config(batch_tokens=100), reward) as scorer:
+    with scorer_config(batch_tokens=100).open(reward) as scorer:
         rest = dict(scorer.score(ITEMS, skip=done))
         assert scorer.counts == counts
     assert not rest.keys() & done.keys()
@@ -96,7 +96,7 @@ def test_a_pad_token_inside_a_conversation_does_not_move_the_last_token(reward: 
 
 def test_long_conversations_are_cut_on_the_left_and_counted(reward: Path) -> None:
     long: Item = ([{"role": "user", "content": "red " * 80}], "blue", True)
-    with open_scorer(scorer_config(), reward) as scorer:
+    with scorer_config().open(reward) as scorer:
         found = dict(scorer.score([long, *ITEMS]))
         assert scorer.counts["conversations"] == len(ITEMS) + 1
         assert scorer.counts["truncated"] == 1
@@ -108,8 +108,8 @@ def test_long_conversations_are_cut_on_the_left_and_counted(reward: Path) -> Non
 
 def test_strip_bos_leaves_out_the_first_token(reward: Path) -> None:
     with (
-        open_scorer(scorer_config(), reward) as kept,
-        open_scorer(scorer_config(strip_bos=True), reward) as stripped,
+        scorer_config().open(reward) as kept,
+        scorer_config(strip_bos=True).open(reward) as stripped,
     ):
         with_bos, without = dict(kept.score(ITEMS)), dict(stripped.score(ITEMS))
         assert kept.counts["tokens"] == stripped.counts["tokens"] + len(ITEMS)
@@ -117,25 +117,25 @@ def test_strip_bos_leaves_out_the_first_token(reward: Path) -> None:
 
 
 def test_memory_that_runs_out_halves_the_batches_from_then_on(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected, sizes, whole = scores(reward), [], engine.LocalScorer.rewards
+    expected, sizes, whole = scores(reward), [], engine.LocalRewardModel.rewards
 
-    def rewards(scorer: engine.LocalScorer, rows: list[list[int]]) -> list[float]:
+    def rewards(scorer: engine.LocalRewardModel, rows: list[list[int]]) -> list[float]:
         sizes.append(len(rows))
         if len(rows) > 6:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return whole(scorer, rows)
 
-    monkeypatch.setattr(engine.LocalScorer, "rewards", rewards)
+    monkeypatch.setattr(engine.LocalRewardModel, "rewards", rewards)
     assert scores(reward, batch_tokens=100_000) == pytest.approx(expected, abs=1e-5)
     assert sizes[:3] == [23, 11, 5]
     assert sum(size for size in sizes if size <= 6) == 23
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def rewards(scorer: engine.LocalScorer, rows: list[list[int]]) -> list[float]:
+    def rewards(scorer: engine.LocalRewardModel, rows: list[list[int]]) -> list[float]:
         raise RuntimeError("shapes cannot be multiplied")
 
-    monkeypatch.setattr(engine.LocalScorer, "rewards", rewards)
+    monkeypatch.setattr(engine.LocalRewardModel, "rewards", rewards)
     with pytest.raises(RuntimeError, match="shapes"):
         scores(reward)
 
@@ -144,8 +144,8 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(reward: Path, monkeypat
 def test_a_reward_that_is_not_finite_names_its_item(
     reward: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    whole = engine.LocalScorer.rewards
-    monkeypatch.setattr(engine.LocalScorer, "rewards", lambda self, rows: [value, *whole(self, rows)[1:]])
+    whole = engine.LocalRewardModel.rewards
+    monkeypatch.setattr(engine.LocalRewardModel, "rewards", lambda self, rows: [value, *whole(self, rows)[1:]])
     with pytest.raises(EngineError, match=r"reward=(nan|inf): item \d+ has no finite reward"):
         scores(reward)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mt.engines.scoring import Item, open_scorer
-from mt.engines.scoring import vllm as engine
+from mt.engines.scoring import Item
+from mt.engines.scoring import vllm_engine as engine
 from mt.errors import EngineError, ModelError
 from tests.engines.scoring.test_transformers import ITEMS, scores
 from tests.engines.settings import vllm_scorer_config
@@ -40,7 +40,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, value: float) -> list[Any]:
 
 def test_conversations_are_cut_and_counted(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = stand_in(monkeypatch, 0.5)
-    with open_scorer(vllm_scorer_config(), reward) as scorer:
+    with vllm_scorer_config().open(reward) as scorer:
         found = dict(scorer.score([LONG, *ITEMS]))
         assert scorer.counts["truncated"] == 1
         assert scorer.counts["tokens"] == sum(len(ids) for _, ids in sent)
@@ -50,7 +50,7 @@ def test_conversations_are_cut_and_counted(reward: Path, monkeypatch: pytest.Mon
 
 def test_only_missing_conversations_are_sent(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = stand_in(monkeypatch, 0.0)
-    with open_scorer(vllm_scorer_config(), reward) as scorer:
+    with vllm_scorer_config().open(reward) as scorer:
         found = dict(scorer.score(ITEMS, skip={0, 5}))
         assert scorer.counts["conversations"] == len(ITEMS)
     assert sorted(found) == sorted(index for index, _ in sent) == [i for i in range(len(ITEMS)) if i not in {0, 5}]
@@ -60,7 +60,7 @@ def test_a_reward_that_is_not_finite_names_its_item(reward: Path, monkeypatch: p
     stand_in(monkeypatch, float("nan"))
     with (
         pytest.raises(EngineError, match="item 0 has no finite reward"),
-        open_scorer(vllm_scorer_config(), reward) as s,
+        vllm_scorer_config().open(reward) as s,
     ):
         list(s.score(ITEMS))
 
@@ -69,7 +69,7 @@ def test_a_length_beyond_the_context_is_refused(reward: Path, monkeypatch: pytes
     stand_in(monkeypatch, 0.0)
     with (
         pytest.raises(ModelError, match=r"scorer\.max_length=200"),
-        open_scorer(vllm_scorer_config(max_length=200), reward),
+        vllm_scorer_config(max_length=200).open(reward),
     ):
         pass
 
@@ -79,7 +79,7 @@ def test_a_length_beyond_the_context_is_refused(reward: Path, monkeypatch: pytes
 def test_rewards_equal_those_of_transformers(reward: Path) -> None:
     """Conversations up to the model's whole context, one of them cut."""
     items = [*ITEMS, ([{"role": "user", "content": "red " * 200}], "blue", True)]
-    with open_scorer(vllm_scorer_config(max_length=128, processes=2), reward) as scorer:
+    with vllm_scorer_config(max_length=128, processes=2).open(reward) as scorer:
         found = dict(scorer.score(items))
         assert scorer.counts["truncated"] == 1
     expected = scores(reward, items, max_length=128)

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from mt.config.training import InlineTrainer, TrainingConfig
-from mt.engines.training import TrainingOutcome, TrainingTask, train
+from mt.engines.training import TrainingOutcome, TrainingTask
+from mt.engines.training.inline import InlineTrainer
+from mt.engines.training.settings import TrainingConfig
+from mt.objectives.dpo import Dpo
+from mt.objectives.sft import Sft
+from mt.reward_losses import BradleyTerry
 from mt.types import Demonstration, Pair, PairLogProbs, Response
 from mt.workflow import tables
 from tests.engines.tiny import WORDS, tiny_policy, tiny_reward
 
-DPO = {"beta": 0.1, "label_smoothing": 0.0, "nll_weight": 0.0}
+DPO = Dpo(beta=0.1, label_smoothing=0.0, nll_weight=0.0)
+OBJECTIVES = {"policy": DPO, "reward": BradleyTerry(), "sft": Sft(per_token=True)}
 TRAINING = TrainingConfig(
     learning_rate=1e-2,
     batch_size=8,
@@ -98,12 +103,10 @@ class Lab:
         if references:
             tables.write(reference, references, PairLogProbs)
         task = TrainingTask(
-            kind=kind,  # type: ignore[arg-type]
             model=str(self.policy),
             tables=[str(table)],
             references=[str(reference)] if references else [],
-            objective={"policy": "dpo", "reward": "bradley_terry", "sft": "sft"}[kind],
-            hyperparameters=DPO if kind == "policy" else {},
+            objective=OBJECTIVES[kind],
             training=TRAINING,
             trainer=TRAINER,
             seed=0,
@@ -115,7 +118,7 @@ class Lab:
     def train(
         self, task: TrainingTask, observe: Callable[[int, int, dict[str, float]], None] | None = None
     ) -> TrainingOutcome:
-        return train(task, observe or (lambda step, total, metrics: None))
+        return task.trainer.train(task, observe or (lambda step, total, metrics: None))
 
 
 @pytest.fixture(scope="session")

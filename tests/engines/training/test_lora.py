@@ -8,10 +8,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from mt.config.training import LoraConfig
 from mt.engines.lora_targets import check_folder_targets
 from mt.engines.training.models import adapt, load_for_training, merge
-from mt.engines.training.task import check_trainer
+from mt.engines.training.settings import LoraConfig
 from mt.errors import ConfigError
 from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
@@ -89,7 +88,7 @@ def test_layers_that_are_not_there_are_named(lab: Lab) -> None:
 def test_scattered_weights_take_no_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())  # DeepSpeed, wherever this runs
     with pytest.raises(ConfigError, match="zero_stage=3"):
-        check_trainer(changed(TWO, zero_stage=3), ADAPTED)
+        changed(TWO, zero_stage=3).check(ADAPTED)
 
 
 @pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])

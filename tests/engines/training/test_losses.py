@@ -17,8 +17,9 @@ from transformers import (
 from mt.engines import logprobs
 from mt.engines.training.batches import collate, filler
 from mt.engines.training.data import Example
-from mt.engines.training.losses import answer_by_log_probability, answer_by_reward, pair_logps, reward_loss
+from mt.engines.training.losses import answer_by_log_probability, answer_by_reward, loss_of, pair_logps
 from mt.engines.training.models import switch_off_dropout
+from mt.reward_losses import BradleyTerry
 from tests.engines.tiny import tiny_config
 
 CHOSEN = [1, 3, 9, 8, 2, 4, 7, 7, 2]
@@ -90,7 +91,7 @@ def test_reward_loss_is_equation_1(tiny_models: tuple[Path, Path]) -> None:
     batch = collate(rows, 0, pooled=True)
     rewards = model(batch.ids_ST, batch.positions_R, batch.targets_R)
     margin = (rewards[0] - rewards[2]).item()
-    loss_B, metrics = reward_loss(model, batch)
+    loss_B, metrics = loss_of(BradleyTerry())(model, batch)
     expected = torch.tensor([margin, -margin]).sigmoid().log().neg() * torch.tensor([1.0, 2.0])
     torch.testing.assert_close(loss_B, expected)
     assert metrics["margin"].tolist() == pytest.approx([margin, -margin], abs=1e-6)
@@ -100,7 +101,7 @@ def test_a_filler_weighs_nothing(tiny_models: tuple[Path, Path]) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(tiny_models[1])
     answer_by_reward(model)
     batch = filler(Example("a", [(CHOSEN, 1), (OTHER, 1)], 1.0), 0, pooled=True)
-    loss_B, _ = reward_loss(model, batch)
+    loss_B, _ = loss_of(BradleyTerry())(model, batch)
     assert loss_B.tolist() == [0.0]
     assert (batch.real, batch.tokens) == (False, 0)
 

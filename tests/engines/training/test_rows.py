@@ -19,7 +19,7 @@ from mt.engines.training.batches import plan
 from mt.engines.training.data import read
 from mt.engines.training.models import load_for_training
 from mt.engines.training.process import Place, arguments, build
-from mt.engines.training.task import TrainingTask, objective_of
+from mt.engines.training.task import TrainingTask
 from mt.types import Demonstration, Pair, PairLogProbs, Response
 from tests.engines.tiny import SPECIALS, WORDS, tiny_policy
 from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs, references_of
@@ -43,8 +43,8 @@ def sampled_pairs(folder: Path, n: int = 9) -> list[Pair]:
 
 def loss_and_gradients(task: TrainingTask) -> tuple[float, dict[str, Tensor]]:
     """Run one step of our training; return its loss and the gradients that its optimizer gets."""
-    objective, chat = objective_of(task), open_chat(task.model)
-    data = read(task, chat, objective)
+    chat = open_chat(task.model)
+    data = read(task, chat)
     place, losses, gradients = Place(rank=0, devices=1), [], {}
 
     class Catch(TrainerCallback):
@@ -61,7 +61,6 @@ def loss_and_gradients(task: TrainingTask) -> tuple[float, dict[str, Tensor]]:
         chat,
         data,
         batches,
-        objective,
         lambda step, total, metrics: losses.append(metrics["loss"]),
         place,
     )
@@ -101,7 +100,7 @@ def test_dpo_on_sampled_ids(lab: Lab, trainer: Any) -> None:
         prompt = prompt_of(lab.policy, pair.messages)
         chosen, rejected = (logp(model, prompt, answer.ids) for answer in (pair.chosen, pair.rejected))
         margin = (chosen - reference.chosen) - (rejected - reference.rejected)
-        losses.append(-pair.weight * logsigmoid(DPO["beta"] * margin))
+        losses.append(-pair.weight * logsigmoid(DPO.beta * margin))
     assert_same(model, sum(losses) / len(pairs), loss_and_gradients(task))
 
 
@@ -188,7 +187,7 @@ def test_rotary_factors_by_length_make_no_row_depend_on_others(
         chosen, rejected = (
             logp(one, prompt, answer.ids) for one, answer in zip(sides, (pair.chosen, pair.rejected), strict=True)
         )
-        (-pair.weight * logsigmoid(DPO["beta"] * (chosen + 20.0 - rejected - 21.0)) / len(pairs)).backward()
+        (-pair.weight * logsigmoid(DPO.beta * (chosen + 20.0 - rejected - 21.0)) / len(pairs)).backward()
         for one in sides:
             for name, parameter in one.named_parameters():
                 total[name] = total.get(name, 0.0) + parameter.grad
@@ -212,7 +211,7 @@ def test_steps_equal_a_plain_loop(lab: Lab, schedule: str) -> None:
         for pair in pairs:
             prompt = prompt_of(lab.policy, pair.messages)
             chosen, rejected = (logp(model, prompt, answer.ids) for answer in (pair.chosen, pair.rejected))
-            losses.append(-pair.weight * logsigmoid(DPO["beta"] * (chosen + 20.0 - rejected - 21.0)))
+            losses.append(-pair.weight * logsigmoid(DPO.beta * (chosen + 20.0 - rejected - 21.0)))
         optimizer.zero_grad()
         (sum(losses) / len(pairs)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from mt.config.training import TorchrunTrainer
+from mt.engines.training.torchrun import TorchrunTrainer
 from mt.engines.training.zero import zero_config
 from mt.errors import ConfigError, DataError, EngineError
 from mt.types import Response
@@ -27,8 +27,7 @@ from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, mak
 from tests.engines.training.test_train import KTO, assert_close, weights
 
 TWO = TorchrunTrainer(
-    **TRAINER.model_dump(exclude={"name"}),
-    name="torchrun",
+    **{**TRAINER.model_dump(), "name": "torchrun"},
     processes=2,
     zero_stage=0,
     offload_optimizer=False,
@@ -54,7 +53,7 @@ def compare(lab: Lab, kind: str, trainer: TorchrunTrainer, tolerance: float, **m
 
 def test_two_processes_equal_one(lab: Lab) -> None:
     """Even where an objective couples the pairs of a batch, and the last batch has one row for two devices."""
-    compare(lab, "policy", SHARED, 5e-6, rows=make_pairs(17), objective="kto", hyperparameters=KTO)
+    compare(lab, "policy", SHARED, 5e-6, rows=make_pairs(17), objective=KTO)
 
 
 def test_more_processes_than_rows_are_refused(lab: Lab) -> None:
@@ -83,7 +82,10 @@ def test_a_killed_worker_is_an_error_and_the_rest_resumes(lab: Lab) -> None:
     def kill(step: int, total: int, metrics: dict[str, float]) -> None:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # one that ends meanwhile
-                if "mt.engines.training.torchrun" in child.cmdline() and "torch.distributed.run" not in child.cmdline():
+                if (
+                    "mt.engines.training.torchrun_worker" in child.cmdline()
+                    and "torch.distributed.run" not in child.cmdline()
+                ):
                     child.kill()
                     return
 
@@ -114,7 +116,7 @@ def test_an_interrupt_leaves_no_process_behind(lab: Lab) -> None:
     assert not [
         child
         for child in psutil.Process().children(recursive=True)
-        if "mt.engines.training.torchrun" in child.cmdline()
+        if "mt.engines.training.torchrun_worker" in child.cmdline()
     ]
 
 

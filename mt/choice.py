@@ -1,0 +1,191 @@
+"""Choices of the configuration: each option of a group is one class, whose fields are its settings.
+
+A group (objective, selection, judge, …) has one base class. An option of it is one subclass in one module: its fields
+with their types, bounds and docstrings are the configuration, its methods are the computation. Values live in conf/.
+An option of this package is found by its name: `objective.name=dpo` is the class in `mt/objectives/dpo.py`. A class of
+the user's own is found by its import path: `objective.class=my_package.losses.Mine`. Nothing is imported before a
+configuration names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from mt.errors import nearest
+
+T = TypeVar("T")
+
+
+class _NotKeyed:
+    """Marks a field that never changes a result."""
+
+
+NOT_KEYED = _NotKeyed()
+Unkeyed = Annotated[T, NOT_KEYED]
+"""`Unkeyed[int]`: a field that changes how a result is made (batch size, paths, workers), never the result."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FlipRate = Annotated[float, Field(ge=0, lt=0.5)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Config(BaseModel):
+    """A strict and immutable group of settings; values come from conf/, so that fields carry no defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that identify a result: without unkeyed fields and without those that are None."""
+        keyed = {
+            name: getattr(self, name)
+            for name, info in type(self).model_fields.items()
+            if NOT_KEYED not in info.metadata
+        }
+        return {name: value for name, value in keyed.items() if value is not None}
+
+
+class Choice(Config):
+    """An option of a group; the group's base class stands for all of them.
+
+    `Objective.model_validate({"name": "dpo", "beta": 0.1, …})` returns a `Dpo`, as a field of type `Objective` does.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    GROUP: ClassVar[str]
+    """The group's name on the command line; its base class sets it."""
+    PACKAGE: ClassVar[str]
+    """The package of the group's options, one module each; its base class sets it."""
+
+    name: str = ""
+    """The option's name, which is filled in where a class is named."""
+    class_: str | None = Field(default=None, alias="class")
+    """The import path of a class of one's own, or the option whose class this is; null takes the class of `name`."""
+    code: str | None = None
+    """SHA-256 of the module that holds a class of one's own: what other code computes has another key."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_option(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(values, dict):
+            return handler(values)
+        own = None if "GROUP" in vars(cls) else option_name(cls)
+        given = values.get("class") or values.get("name") or own
+        if not isinstance(given, str):
+            raise _refusal("nothing" if given is None else str(given), "no name of a choice", names(cls))
+        kind = option(_base(cls), given)
+        if not issubclass(kind, cls):
+            raise _refusal(given, f"it is no {cls.__name__}", names(cls))
+        code = _code(kind)
+        if values.get("code") not in (None, code):
+            raise _refusal(
+                given, f"{inspect.getfile(kind)} has changed since this run was planned", mend="Run it again"
+            )
+        values = {**values, "name": values.get("name") or given, "code": code}
+        return handler(values) if kind is cls else kind.model_validate(values)
+
+    @model_serializer
+    def _as_plain_data(self) -> dict[str, Any]:
+        """Return the fields of the option itself: a field is declared by its group's base class, which has fewer."""
+        given = {info.alias or name: getattr(self, name) for name, info in type(self).model_fields.items()}
+        return {name: value for name, value in given.items() if value is not None or name not in ("class", "code")}
+
+
+C = TypeVar("C", bound=Choice)
+
+
+@cache
+def option(base: type[C], name: str) -> type[C]:
+    """Return the class of a group's option: by its name, or by the import path of a class of one's own.
+
+    Raises PydanticCustomError "choice" where there is none, or where it cannot be imported.
+    """
+    if "." in name:
+        return _own(base, name)
+    module = f"{base.PACKAGE}.{name}"
+    found = [] if not name.isidentifier() or importlib.util.find_spec(module) is None else _options_in(base, module)
+    if not found:
+        raise _refusal(name, "no such name", names(base), nearest(name, names(base)).strip().rstrip("?"))
+    return found[0]
+
+
+def chosen(kind: type[C], values: dict[str, Any]) -> type[C]:
+    """Return the option that settings name, and `kind` itself where they name none that exists."""
+    name = values.get("class") or values.get("name")
+    try:
+        found = option(_base(kind), name) if isinstance(name, str) else kind
+    except PydanticCustomError:
+        return kind
+    return found if issubclass(found, kind) else kind
+
+
+def option_name(kind: type[Choice]) -> str:
+    """Return the name by which `option` finds a class: its module's name in the group's package, or its import path."""
+    package, _, module = kind.__module__.rpartition(".")
+    return module if package == kind.PACKAGE else f"{kind.__module__}.{kind.__qualname__}"
+
+
+@cache
+def names(base: type[Choice]) -> list[str]:
+    """Return the names of this package's options of a group that are a `base`; imports all of them."""
+    package = importlib.import_module(base.PACKAGE)
+    modules = sorted(one.name for one in pkgutil.iter_modules(package.__path__))
+    return [name for name in modules if _options_in(base, f"{base.PACKAGE}.{name}")]
+
+
+def _base(kind: type[Choice]) -> type[Choice]:
+    """Return the base class of a class's group."""
+    return next(one for one in kind.__mro__ if "GROUP" in vars(one))
+
+
+def _options_in(base: type[C], module: str) -> list[type[C]]:
+    """Return the option that a module defines, if any: the last of its classes that can be instantiated."""
+    kinds = vars(importlib.import_module(module)).values()
+    own = [one for one in kinds if isinstance(one, type) and issubclass(one, base) and one.__module__ == module]
+    return [one for one in own if "GROUP" not in vars(one) and not inspect.isabstract(one)][-1:]
+
+
+def _own(base: type[C], path: str) -> type[C]:
+    """Return a class of the user's own, imported from the current folder or from the environment."""
+    module, _, name = path.rpartition(".")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    had_torch = "torch" in sys.modules
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a module of the user's own may raise anything
+        problem = f"it cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}"
+        raise _refusal(path, problem, mend="Name it as package.module.Class, from the folder that holds it") from error
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise _refusal(path, f"it is no subclass of {base.__module__}.{base.__name__}")
+    if missing := ", ".join(sorted(kind.__abstractmethods__)):
+        raise _refusal(path, f"it does not define {missing}")
+    if "torch" in sys.modules and not had_torch:
+        print(
+            f"{module} imports torch, which --help and planning now wait for. Import it inside methods", file=sys.stderr
+        )
+    return kind
+
+
+def _code(kind: type[Choice]) -> str | None:
+    if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return None  # this package's own code: a stage's VERSION stands for it
+    return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
+
+
+def _refusal(name: str, problem: str, allowed: list[str] | None = None, mend: str = "") -> PydanticCustomError:
+    facts = {"value": name, "problem": problem, "allowed": ", ".join(allowed or []), "mend": mend}
+    return PydanticCustomError("choice", "{problem}", facts)

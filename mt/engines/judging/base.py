@@ -1,0 +1,111 @@
+"""What every judge is: its settings, what it needs, and the backend that it asks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from mt.choice import Choice, Count
+from mt.engines.judging.protocol import JudgeBackend
+from mt.engines.judging.template import ALPACA_EVAL, ARENA_HARD, OWN, Style
+from mt.engines.template import TemplateConfig
+from mt.errors import ConfigError, JudgeError, describe
+from mt.types import Messages
+
+Prefer = Callable[[Messages, str, str], float]
+"""(the prompt's messages, first text, second text) → preference in [1, 2], 2 where the second is better."""
+
+OWN_PROMPT = "own prompt, not comparable with published numbers"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a judge is opened with, beside its settings."""
+
+    style: Style
+    model: Path | None = None
+    """The folder of the judge's model."""
+    version: str = ""
+    """What tells this judge from others of its name: a model's fingerprint, a world's settings."""
+    chat_template: TemplateConfig | None = None
+    """How that model's conversations are rendered; None takes its folder's own template."""
+    prefer: Prefer | None = None
+    """The gold judge of the data."""
+    announce: Callable[[str], None] = lambda line: None
+    """Called with the expected cost before the first paid call."""
+
+
+class Judge(Choice):
+    """A judge that compares two responses (`judge=`)."""
+
+    GROUP: ClassVar[str] = "judge"
+    PACKAGE: ClassVar[str] = "mt.engines.judging"
+
+    needs_gold: ClassVar[bool] = False
+    """Whether it asks the gold judge of the data."""
+    needs_network: ClassVar[bool] = False
+    """Whether it is asked over a network; otherwise on this machine, with a GPU where there is one."""
+    model_kind: ClassVar[Literal["policy", "reward"] | None] = None
+    """What kind of model answers on this machine; None for no model of its own."""
+
+    def check(self) -> None:
+        """Raise a clear error where it cannot be asked; called before there is anything to judge."""
+
+    def prompt_choice(self, style: Style) -> str | None:
+        """Return the choice of the prompt that asks for a preference or for a verdict; None reads no prompt."""
+        return None
+
+    @abstractmethod
+    def backend(self, asked: Asked) -> JudgeBackend:
+        """Return who is asked; raises JudgeError where something is missing, ConfigError for a bad template."""
+
+    def model_folder(self, asked: Asked) -> Path:
+        """Return the folder of the judge's model; raises JudgeError where there is none."""
+        if asked.model is None:
+            raise JudgeError(f"judge={self.name}: no model folder. Set judge.path=DIR.")
+        return asked.model
+
+
+class PromptedJudge(Judge):
+    """A judge that reads a prompt."""
+
+    preference_template: str
+    """Prompt that asks for one token, m or M: own, alpaca_eval (from the installed package), or a file."""
+    verdict_template: str
+    """Prompt that asks for a verdict label: own, or a file: a template, or arena-hard-auto's YAML (system_prompt and
+    prompt_template)."""
+    official: bool = False
+    """Ask by the benchmarks' own prompts: AlpacaEval's from the installed package, Arena-Hard's from the file that
+    verdict_template names, which is a copy of the authors'."""
+    max_tokens: Count
+    """Longest text that the judge writes, in tokens, its thinking included; one token where log-probabilities are
+    read."""
+
+    @model_validator(mode="after")
+    def _official_prompts_are_no_files_of_ones_own(self) -> Self:
+        if self.official and self.preference_template not in (OWN, ALPACA_EVAL):
+            problem = f"judge.preference_template={self.preference_template} is another prompt than AlpacaEval's"
+            raise ConfigError(describe("judge.official", self.official, problem, mend="Leave one of the two out"))
+        return self
+
+    def prompt_choice(self, style: Style) -> str:
+        """Return the choice of the prompt that asks for a preference or for a verdict."""
+        choice = self.preference_template if style == "preference" else self.verdict_template
+        if self.official and choice == OWN:
+            return ALPACA_EVAL if style == "preference" else ARENA_HARD
+        return choice
+
+
+def judged_by(judge: Mapping[str, Any]) -> str:
+    """Return a recorded judge as tables name it, with whose prompt it reads; a judge that reads none has none."""
+    version = judge.get("model") or judge.get("path")
+    revision = f"@{judge['revision'][:10]}" if judge.get("revision") else ""
+    name = f"{judge['name']} {version}{revision}" if version else str(judge["name"])
+    if "preference_template" not in judge:
+        return name
+    return f"official prompt, judge {name}" if judge.get("official") else f"{OWN_PROMPT}, judge {name}"

@@ -1,0 +1,38 @@
+"""The gold judge of the data: it knows the gold rewards and is called for every comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from mt.engines.judging.base import Asked, Judge
+from mt.engines.judging.cache import Answer
+from mt.engines.judging.protocol import Keep, Question, computed
+from mt.errors import JudgeError
+
+
+class GoldJudge(Judge):
+    """The gold judge of the data, with the noise that the data's own settings give it."""
+
+    needs_gold: ClassVar[bool] = True
+
+    def backend(self, asked: Asked) -> GoldBackend:
+        """Return the gold judge."""
+        return GoldBackend(asked)
+
+
+class GoldBackend:
+    """Answers by a function that depends on the content alone, noise included."""
+
+    def __init__(self, asked: Asked):
+        """Take the gold judge and what tells it from others (its world and its noise)."""
+        if asked.prefer is None:
+            raise JudgeError("judge=gold: this data has no gold judge. The synthetic world has one (data=world).")
+        self.name, self.version = "gold", asked.version
+        self.identity: Mapping[str, Any] = {}
+        self._prefer, self._style = asked.prefer, asked.style
+
+    def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
+        """Yield the answers in order; nothing is kept, since asking again costs nothing."""
+        for index, question in enumerate(questions):
+            yield index, computed(self._prefer(*question), self._style)

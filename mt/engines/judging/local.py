@@ -1,0 +1,42 @@
+"""A judge model on this machine: what judge=transformers and judge=vllm have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from mt.engines.generation import Generator
+from mt.engines.judging.base import Asked, PromptedJudge
+from mt.engines.template import RenderedConfig
+
+if TYPE_CHECKING:
+    from mt.engines.judging.local_judge import LocalBackend
+
+
+class LocalJudge(PromptedJudge, RenderedConfig):
+    """What a judge model on this machine needs."""
+
+    model_kind: ClassVar[Literal["policy", "reward"] | None] = "policy"
+
+    path: str
+    """A local folder or a hub name."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    preference_by: Literal["logprobs", "text"]
+    """Weighted preferences from the log-probabilities of m and M as the answer's beginning, or 1 and 2 from the text:
+    of judges that think before they answer."""
+    max_length: Annotated[int, Field(ge=2)]
+    """Longest prompt and answer together, in tokens; a longer comparison is not judged and counted as missing."""
+    generator: Generator
+    """How texts are written."""
+
+    def check(self) -> None:
+        """Refuse a generator that is not installed."""
+        self.generator.check()
+
+    def backend(self, asked: Asked) -> LocalBackend:
+        """Return the judge model."""
+        from mt.engines.judging.local_judge import LocalBackend
+
+        return LocalBackend(self, asked)

@@ -1,0 +1,80 @@
+"""A judge behind an endpoint that speaks OpenAI's protocol (judge=openai)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from mt.choice import Count, Positive, Unkeyed
+from mt.engines.judging.base import Asked, PromptedJudge
+from mt.errors import ConfigError, describe
+
+if TYPE_CHECKING:
+    from mt.engines.judging.openai_judge import OpenAIBackend
+
+Usd = Annotated[float, Field(ge=0)]
+
+
+class OpenAIJudge(PromptedJudge):
+    """Any endpoint that speaks OpenAI's protocol; OPENAI_API_KEY and OPENAI_BASE_URL are read when it is called."""
+
+    needs_network: ClassVar[bool] = True
+
+    model: str | None
+    """The model's name at the endpoint, from OPENAI_MODEL."""
+    official_model: Unkeyed[str | None] = None
+    """The snapshot that the benchmarks' authors ask, taken for official=true where no model is named."""
+    preference_by: Literal["logprobs", "text"]
+    """Weighted preferences from token log-probabilities, or 1 and 2 from the text: for endpoints without them, and
+    for judges that think before they answer."""
+    temperature: Annotated[float, Field(ge=0)]
+    """Softmax temperature of the judge; 0 decodes greedily."""
+    top_logprobs: Annotated[int, Field(ge=2, le=20)]
+    """Alternatives asked for at the answer's token."""
+    concurrency: Unkeyed[Count]
+    """Requests under way at once."""
+    timeout_s: Unkeyed[Positive]
+    """Seconds without an answer after which a request counts as lost."""
+    retries: Unkeyed[Annotated[int, Field(ge=0)]]
+    """Further attempts after 429, 5xx, time-outs and broken connections."""
+    backoff_s: Unkeyed[Positive]
+    """Wait before the first retry; doubled each time, up to a minute."""
+    give_up_after: Unkeyed[Count]
+    """Comparisons in a row without an answer after which the endpoint counts as down."""
+    prove_within: Unkeyed[Count]
+    """Comparisons in a row, all without a usable answer, after which the settings or the account count as wrong."""
+    usd_per_million_input: Unkeyed[Usd | None]
+    """Price of a million tokens asked, for the estimate and the limit; null where unknown."""
+    usd_per_million_output: Unkeyed[Usd | None]
+    """Price of a million tokens answered, likewise."""
+    limit_usd: Unkeyed[Usd | None]
+    """Most that one stage may spend on new judgments; null sets no limit."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _official_snapshot(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("official") is True and values.get("model") is None:
+            return {**values, "model": values.get("official_model")}
+        return values
+
+    @model_validator(mode="after")
+    def _limit_needs_prices(self) -> OpenAIJudge:
+        if self.limit_usd is not None and None in (self.usd_per_million_input, self.usd_per_million_output):
+            mend = "Set judge.usd_per_million_input and judge.usd_per_million_output"
+            raise ConfigError(describe("judge.limit_usd", self.limit_usd, "no limit without prices", mend=mend))
+        return self
+
+    def check(self) -> None:
+        """Raise ConfigError without a model's name, NotHereError without a key."""
+        from mt.engines.judging.endpoint import check_environment
+
+        if self.model is None:
+            raise ConfigError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
+        check_environment()
+
+    def backend(self, asked: Asked) -> OpenAIBackend:
+        """Return the endpoint."""
+        from mt.engines.judging.openai_judge import OpenAIBackend
+
+        return OpenAIBackend(self, asked.style, asked.announce)

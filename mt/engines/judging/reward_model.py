@@ -1,0 +1,82 @@
+"""A reward model as a judge: the difference of two rewards (Eq. 1, Figure 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from mt.engines.judging.base import Asked, Judge
+from mt.engines.judging.cache import Answer
+from mt.engines.judging.protocol import Keep, Question, computed
+from mt.engines.scoring import OpenRewardModel, Scorer
+from mt.types import Messages
+
+
+class RewardModelJudge(Judge):
+    """A reward model as a judge: σ(r(model) − r(baseline)), the same in either order (Eq. 1)."""
+
+    model_kind: ClassVar[Literal["policy", "reward"] | None] = "reward"
+
+    path: str | None
+    """A local folder or a hub name; null takes the run's base reward model (Figure 5)."""
+    revision: str | None
+    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
+    scorer: Scorer
+    """How its rewards are computed."""
+
+    def check(self) -> None:
+        """Refuse a scorer that is not installed."""
+        self.scorer.check()
+
+    def backend(self, asked: Asked) -> RewardModelBackend:
+        """Return the reward model."""
+        return RewardModelBackend(self, asked)
+
+
+class RewardModelBackend:
+    """P(second ≻ first) = σ(r(second) − r(first)); equal rewards are a draw."""
+
+    def __init__(self, config: RewardModelJudge, asked: Asked):
+        """Take the reward model's folder and its fingerprint, which is the judge's version."""
+        self.name, self.version = "reward_model", asked.version
+        rendered = asked.chat_template.identity() if asked.chat_template else None
+        self.identity: Mapping[str, Any] = {**config.scorer.identity(), "chat_template": rendered}
+        self._config, self._model, self._asked = config, config.model_folder(asked), asked
+
+    def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
+        """Score every different response once, and yield a comparison as soon as both of its rewards are known."""
+        items: dict[str, tuple[Messages, str, bool]] = {}
+        sides = [[_enter(items, messages, text) for text in texts] for messages, *texts in questions]
+        waiting: dict[str, list[int]] = {}
+        for index, names in enumerate(sides):
+            for name in set(names):
+                waiting.setdefault(name, []).append(index)
+        rewards: dict[str, float] = {}
+        with self._config.scorer.open(self._model, self._asked.chat_template) as reward_model:
+            for name in self._scored(reward_model, items, rewards):
+                for index in waiting[name]:
+                    if all(side in rewards for side in sides[index]):
+                        answer = self._answer(*(rewards[side] for side in sides[index]))
+                        keep(index, answer)
+                        yield index, answer
+
+    def _scored(
+        self, reward_model: OpenRewardModel, items: Mapping[str, tuple[Messages, str, bool]], rewards: dict[str, float]
+    ) -> Iterator[str]:
+        names = list(items)
+        for at, reward in reward_model.score(list(items.values())):
+            rewards[names[at]] = reward
+            yield names[at]
+
+    def _answer(self, first: float, second: float) -> Answer:
+        preference = 1 + 1 / (1 + math.exp(-max(-700.0, min(700.0, second - first))))
+        answer = computed(preference, self._asked.style)
+        return Answer(answer.preference, answer.label, raw=f"{first!r} {second!r}")
+
+
+def _enter(items: dict[str, tuple[Messages, str, bool]], messages: Messages, text: str) -> str:
+    """Add a conversation to be scored and return its name; the same conversation is added once."""
+    name = repr((messages, text))
+    items.setdefault(name, (messages, text, True))
+    return name

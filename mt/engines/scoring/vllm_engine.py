@@ -1,0 +1,45 @@
+"""A reward model behind vLLM's worker processes: raw logits of the pooling runner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mt.engines.models import check_context, check_model
+from mt.engines.scoring.conversations import finite, fit_items
+from mt.engines.scoring.vllm import VllmScorer
+from mt.engines.scoring.windows import windows
+from mt.engines.template import TemplateConfig
+from mt.engines.text import open_chat
+from mt.engines.vllm_pool import device_groups, run_vllm
+
+if TYPE_CHECKING:
+    from mt.engines.scoring import Item
+
+_WORKER = "mt.engines.scoring.vllm_worker"
+
+
+class VllmRewardModel:
+    """A reward model behind vLLM; see `OpenRewardModel`. Nothing stays on the GPUs between two calls."""
+
+    def __init__(self, config: VllmScorer, folder: Path, template: TemplateConfig | None):
+        """Check that the reward model can serve, before any process is started."""
+        device_groups(config)
+        check_model(folder, "reward", has_template=template is None or template.file is None)
+        check_context(folder, config.max_length, "scorer.max_length")
+        self.config, self.folder = config, folder
+        self.chat = open_chat(folder, template)
+        self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
+
+    def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
+        """Yield (index, reward) as a worker finishes it."""
+        # vLLM wants room for one token more than a conversation has, though it generates none
+        request = {"model": str(self.folder), "max_length": self.config.max_length + 1}
+        for index, value in run_vllm(self.config, _WORKER, request, self._rows(items, skip)):
+            yield index, finite(index, value)
+
+    def _rows(self, items: Sequence[Item], skip: Collection[int]) -> Iterator[tuple[int, list[int]]]:
+        for window in windows(len(items)):
+            rows = fit_items([items[i] for i in window], self.chat, self.config, self.counts)
+            yield from ((index, row) for index, row in zip(window, rows, strict=True) if index not in skip)

@@ -1,0 +1,72 @@
+"""Settings that engines share: how responses are drawn, and where and in which batches a model runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mt.choice import Config, Unkeyed
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class DecodingConfig(Config):
+    """How responses are drawn from a policy: K of them for each prompt (§5.1)."""
+
+    samples: Annotated[int, Field(ge=1, le=10_000)]
+    """Responses per prompt (K)."""
+    temperature: Annotated[float, Field(ge=0)]
+    """Softmax temperature; 0 decodes greedily."""
+    top_p: Annotated[float, Field(ge=1e-6, le=1)]
+    """Mass of the nucleus that tokens are drawn from, after temperature."""
+    max_new_tokens: Annotated[int, Field(ge=1)]
+    """Longest response, in tokens, its end token included."""
+    max_length: Annotated[int, Field(ge=2)]
+    """Longest prompt and response together, in tokens."""
+
+
+class SamplingConfig(DecodingConfig):
+    """How the responses that become preference pairs are drawn: a pair needs at least two of them."""
+
+    samples: Annotated[int, Field(ge=2, le=10_000)]
+    """Responses per prompt (K), at least 2."""
+
+
+class LocalEngine(Config):
+    """Where and in which batches a model runs inside this process."""
+
+    device: Unkeyed[str]
+    """auto (the first GPU, or the CPU), cpu, cuda or cuda:<index>."""
+    threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
+    """CPU threads; None chooses by what is free."""
+    batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
+    """Tokens of one batch, padding and room for responses included; halved when memory runs out."""
+
+
+class VllmEngine(Config):
+    """How vLLM's worker processes are started."""
+
+    dtype: Dtype
+    """Precision of weights and activations; never guessed from the folder."""
+    processes: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    """Worker processes that share the work; None starts one for each group of `tensor_parallel` GPUs."""
+    tensor_parallel: Unkeyed[Annotated[int, Field(ge=1)]]
+    """GPUs that one worker spreads the model over."""
+    gpu_memory: Unkeyed[Annotated[float, Field(gt=0, lt=1)]]
+    """Share of a GPU's memory that a worker may take."""
+    cache_mib: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    """Size of the key-value cache in MiB; None fills the share given by `gpu_memory`."""
+    max_sequences: Unkeyed[Annotated[int, Field(ge=1)]]
+    """Sequences that are decoded together."""
+    eager: Unkeyed[bool]
+    """Run without compiled graphs: starts in seconds, decodes slower."""
+    threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)]]
+    """CPU threads of one worker."""
+
+
+class LogProbsConfig(LocalEngine):
+    """How a policy's log-probabilities of given responses are computed, in this process."""
+
+    dtype: Dtype
+    """Precision of weights and activations; the sums are float32 always."""

@@ -1,0 +1,70 @@
+"""What every trainer is: its settings, what it refuses, and how it runs a task."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from mt.choice import Choice, Unkeyed
+from mt.engines.training.settings import TrainingConfig
+from mt.errors import MissingPackageError, describe
+
+if TYPE_CHECKING:
+    from mt.engines.training.task import TrainingOutcome, TrainingTask
+
+Observe = Callable[[int, int, dict[str, float]], None]
+"""observe(step, steps in all, metrics): called at every report, on the first process only."""
+
+
+class Trainer(Choice):
+    """The machinery of a training (`trainer=`)."""
+
+    GROUP: ClassVar[str] = "trainer"
+    PACKAGE: ClassVar[str] = "mt.engines.training"
+
+    dtype: Literal["float32", "bfloat16"]
+    """Precision of the forward and backward pass; master weights and optimizer stay in float32."""
+    publish_dtype: Literal["float32", "bfloat16"]
+    """Precision of the published weights. bfloat16 halves the folder, but rounds small changes of weights away: at a
+    small learning rate most of them. The count `update_kept` says how many are left."""
+    allow_unchanged: Unkeyed[bool]
+    """Publish a model that equals its start, with a warning; false makes that an error."""
+    micro_batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
+    """Tokens, padding included, of one forward pass on one device; gradients accumulate to the whole batch."""
+    gradient_checkpointing: Unkeyed[bool]
+    """Recompute activations in the backward pass: about a third slower, much less memory."""
+    checkpoint_minutes: Unkeyed[Annotated[float, Field(ge=0)]]
+    """Minutes between checkpoints, from which a killed training continues; 0 saves at every report."""
+    report_steps: Unkeyed[Annotated[int, Field(ge=1)]]
+    """Steps between reports of loss, accuracy and the like."""
+    threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
+    """CPU threads of one process; null chooses by what is free."""
+    device: Unkeyed[Literal["auto", "cpu", "cuda"]]
+    """Where to train; auto takes a GPU where there is one."""
+
+    @property
+    def sharding(self) -> int:
+        """The ZeRO stage: 0 keeps everything whole on each device."""
+        return 0
+
+    @property
+    def patience_minutes(self) -> float:
+        """Minutes that one collective operation may take."""
+        return 30.0
+
+    @abstractmethod
+    def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
+        """Train a model into `task.output`; `observe` is called at every report.
+
+        Raises ConfigError, DataError or ModelError before anything heavy, EngineError where training fails.
+        """
+
+    def check(self, training: TrainingConfig) -> None:
+        """Raise ConfigError where this trainer cannot train so, or where a package is missing."""
+        if training.lora is not None and importlib.util.find_spec("peft") is None:
+            mend = "Install it (pip install peft), or set training.lora=null"
+            raise MissingPackageError(describe("training.lora", training.lora.rank, "peft is not installed", mend=mend))

@@ -1,0 +1,16 @@
+"""Training in this process."""
+
+from __future__ import annotations
+
+from mt.engines.training.base import Observe, Trainer
+from mt.engines.training.task import TrainingOutcome, TrainingTask
+
+
+class InlineTrainer(Trainer):
+    """Training in this process, on one device."""
+
+    def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
+        """Train in this process."""
+        from mt.engines.training.process import Place, train_in_this_process
+
+        return train_in_this_process(task, observe, Place(rank=0, devices=1))

@@ -1,0 +1,54 @@
+"""Settings of training that every trainer follows: what is optimised, all of it keyed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mt.choice import Config
+
+
+class LoraConfig(Config):
+    """Low-rank adapters instead of the whole model; merged into the weights before the model is published."""
+
+    rank: Annotated[int, Field(ge=1)]
+    """Rank of the update of each adapted matrix."""
+    alpha: Annotated[int, Field(ge=1)]
+    """The update is scaled by alpha / rank."""
+    targets: Annotated[list[str], Field(min_length=1)]
+    """Names of the linear layers to adapt; ["all-linear"] adapts all but the output head."""
+
+
+class TrainingConfig(Config):
+    """How one model is trained; every field changes the result."""
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate."""
+    batch_size: Annotated[int, Field(ge=1)]
+    """Pairs (or demonstrations) per optimizer step, over all devices and accumulation steps."""
+    epochs: Annotated[int, Field(ge=1)]
+    """Passes over the data."""
+    optimizer: Literal["adamw", "rmsprop"]
+    """AdamW (β 0.9, 0.999) or RMSprop (α 0.99), with an ε of 1e-8."""
+    schedule: Literal["cosine", "linear", "constant"]
+    """The learning rate after warm-up: falls along a cosine or a line that reaches 0 one step after the last, or
+    stays."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the n steps in which the learning rate rises: in w = min(⌈ratio · n⌉, n - 1) steps, the i-th of them
+    at i / (w + 1) of the peak. So the first step trains, and the only step of a training trains at the peak."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Decoupled weight decay; biases and norms are exempt."""
+    max_gradient_norm: Annotated[float, Field(gt=0)]
+    """Gradients of a larger norm are scaled down to it."""
+    max_length: Annotated[int, Field(ge=2)]
+    """Longest sequence, prompt and response together, in tokens."""
+    truncation: Literal["drop", "left"]
+    """What happens to a longer one: dropped, or cut on its left (a policy's response is never cut). Counted."""
+    group_by_length: Annotated[int, Field(ge=1)]
+    """Batches that are sorted by length together before they are cut: 1 draws every batch at random, more
+    save padding, at the price of batches of similar length. Their order stays random."""
+    drop_last: bool
+    """What happens to the rows that fill no whole batch: a smaller last step, or left out. Counted."""
+    lora: LoraConfig | None
+    """Train low-rank adapters; null trains every weight."""

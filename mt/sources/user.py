@@ -1,0 +1,196 @@
+"""Prompts and base models of the user's own, or by their hub names; nothing here has a gold judge."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from pydantic import Field, field_validator
+
+from mt.choice import Unkeyed
+from mt.config.data import DataSource, Judged, Style
+from mt.config.evaluation import ArenaHardEval
+from mt.config.run import RunConfig
+from mt.data.files import format_of
+from mt.data.settings import DecontaminationConfig, FieldsConfig, Format
+from mt.errors import ConfigError, DataError, describe, no_file
+from mt.sources.references import given_model, named_file, template_of
+from mt.stages.files import NotGiven
+from mt.stages.judge import Oracle
+from mt.stages.load import LoadPrompts, PromptFile, Prompts
+from mt.stages.load_answers import LoadAnswers
+from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
+from mt.stages.load_judgments import LoadJudgments
+from mt.stages.refused import DropRefused, Rows
+from mt.workflow.fingerprint import file_fingerprint
+from mt.workflow.stage import External, Stage
+from mt.world.settings import LanguageConfig
+
+
+class UserData(DataSource):
+    """What all sources of prompts of the user's own have in common."""
+
+    family: Literal["paper"]
+    """Which hyper-parameters apply: the paper's."""
+    format: Unkeyed[Format]
+    """Format of the data files; auto goes by the ending (.jsonl, .json, .csv, each also .gz; .parquet)."""
+    fields: FieldsConfig
+    limit: Annotated[int, Field(ge=1)] | None
+    """Prompts to use at most, in the order of the files; null uses all."""
+    held_out: Annotated[float, Field(gt=0)]
+    """Prompts that only evaluation uses: a whole number, or a share below 1. Chosen by a hash of their content."""
+    decontamination: DecontaminationConfig
+    """Which prompts evaluation keeps to itself."""
+    refused_prompts: Literal["error", "drop"]
+    """What happens to prompts that the chat template of the policy or of the reward model refuses, such as a system
+    turn under Gemma's: the run stops at its start and names them, or they are dropped and counted."""
+    demonstrations: str | None
+    """Answers to imitate (method=spin): a file of prompt and response, or of messages with the answer last; on the hub
+    by OWNER/NAME@COMMIT:FILE."""
+    preferences: str | None
+    """Offline preference pairs (method=sail, rm_data=replay): a file of chosen and rejected, texts beside a prompt or
+    chats with the answer last; named likewise."""
+
+    @field_validator("held_out")
+    @classmethod
+    def _is_share_or_count(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ConfigError(
+                describe("data.held_out", value, "no share and no count", allowed="a share below 1, or a whole number")
+            )
+        return value
+
+    def source(self, config: RunConfig) -> UserSource:
+        """Return the user's prompts and models."""
+        return UserSource(config, self)
+
+    @abstractmethod
+    def located(self, store: Path) -> tuple[Prompts, ...]:
+        """Return where the prompts lie: local files by content, a hub name by its revision."""
+
+    def local_file(self, name: str, store: Path) -> PromptFile:
+        """Return a data file by its content; raises DataError where there is none."""
+        return prompt_file(name, "data.path", store, self.format)
+
+
+class UserSource:
+    """Everything from the user; planning reads local files' hashes only and needs no network."""
+
+    def __init__(self, config: RunConfig, data: UserData) -> None:
+        self.config, self.data = config, data
+        store = Path(config.store)
+        self._prompts = data.located(store)
+        evaluation = data.decontamination.files
+        self._evaluation = tuple(prompt_file(name, "data.decontamination.files", store) for name in evaluation)
+
+    def prompts(self) -> Stage:
+        """All prompts but the held-out ones."""
+        return self._rendered(self._load("train"), "prompts")
+
+    def held_out(self, size: int) -> Stage:
+        """Held-out prompts, at most `size`."""
+        return self._rendered(self._load("held_out", size), "prompts")
+
+    def policy(self) -> Stage:
+        """The model that `policy.path` names."""
+        return given_model(self.config, "policy")
+
+    def reward(self) -> Stage:
+        """The model that `reward.path` names."""
+        return given_model(self.config, "reward")
+
+    def oracle(self) -> Oracle:
+        """Raise ConfigError: there is no gold judge."""
+        self._lacks("a gold judge")
+
+    def world(self) -> tuple[int, LanguageConfig]:
+        """Raise ConfigError: there is no gold judge."""
+        self._lacks("a gold judge")
+
+    def baseline(self, settings: Judged, style: Style) -> Stage:
+        """The answers in the file that `eval.<benchmark>.outputs` names."""
+        field = "eval.arena_hard.outputs" if isinstance(settings, ArenaHardEval) else "eval.alpaca_eval.outputs"
+        if settings.outputs is None:
+            self._needs_file(field, "the baseline's answers")
+        outputs = named_file(self.config, settings.outputs, field)
+        if isinstance(settings, ArenaHardEval) and settings.questions is not None:
+            questions = named_file(self.config, settings.questions, "eval.arena_hard.questions")
+            return LoadAnsweredQuestions(questions, outputs, settings.prompts, settings.category)
+        return LoadOutputs(outputs, settings.prompts)
+
+    def reward_bench(self, pairs: str | None) -> Stage:
+        """The pairs in the file that `eval.reward_bench.pairs` names."""
+        if pairs is None:
+            self._needs_file("eval.reward_bench.pairs", "the pairs (subset, prompt, chosen, rejected)")
+        return LoadRewardPairs(named_file(self.config, pairs, "eval.reward_bench.pairs"))
+
+    @property
+    def rubric(self) -> str:
+        """Plain English."""
+        return "english"
+
+    def size(self) -> int | None:
+        """As many as the user allows."""
+        return self.data.limit
+
+    def demonstrations(self) -> Stage:
+        """The answers in the file that `data.demonstrations` names."""
+        return self._answers("demonstrations", self.data.demonstrations, "prompt, response")
+
+    def preferences(self) -> Stage:
+        """The pairs in the file that `data.preferences` names."""
+        return self._answers("preferences", self.data.preferences, "prompt, chosen, rejected")
+
+    def judgments(self) -> Stage:
+        """A file that the user has yet to name: prompts come without judgments."""
+        problem = f"data={self.data.name} comes without judgments to learn from"
+        mend = "Add method.eft=FILE (JSONL: messages, response, judgment)"
+        absent = NotGiven("method.eft", Path("method.eft"), describe("method.eft", None, problem, mend=mend))
+        return LoadJudgments(absent, self.rubric)
+
+    def transfer_policy(self) -> Stage:
+        """Raise ConfigError: there is one policy, and Table 3 is about another."""
+        problem = f"data={self.data.name} comes without a second policy"
+        raise ConfigError(describe("method.policy", None, problem, mend="Add method.policy=DIR"))
+
+    def _answers(self, rows: Literal["demonstrations", "preferences"], name: str | None, fields: str) -> Stage:
+        option = f"data.{rows}"
+        source: External
+        if name is None:
+            problem = f"{rows} are needed, and data={self.data.name} comes with prompts only"
+            mend = f"Add {option}=FILE (JSONL, CSV or Parquet: {fields})"
+            source = NotGiven(option, Path(option), describe(option, None, problem, mend=mend))
+        else:
+            source = named_file(self.config, name, option)
+        answers = LoadAnswers(source, rows, self._load("held_out"), self._evaluation, self.data.decontamination)
+        return self._rendered(answers, rows)
+
+    def _rendered(self, table: LoadPrompts | LoadAnswers, rows: Rows) -> Stage:
+        """Leave out the rows that a chat template refuses, where the user wants that."""
+        if self.data.refused_prompts == "error":
+            return table
+        templates = template_of(self.config, "policy"), template_of(self.config, "reward")
+        return DropRefused(table, rows, self.policy(), self.reward(), *templates)
+
+    def _needs_file(self, field: str, what: str) -> NoReturn:
+        problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"
+        raise ConfigError(describe(field, None, problem, mend=f"Add {field}=FILE, or leave the benchmark out of eval="))
+
+    def _lacks(self, what: str) -> NoReturn:
+        problem = f"{what} were asked for, and prompts are all it has"
+        mend = "Choose another method, or data=world"
+        raise ConfigError(describe("data", self.data.name, problem, mend=mend))
+
+    def _load(self, part: Literal["train", "held_out"], size: int | None = None) -> LoadPrompts:
+        data, kept = self.data, (self._evaluation, self.data.decontamination)
+        return LoadPrompts(self._prompts, data.fields, data.limit, data.held_out, *kept, part, size)
+
+
+def prompt_file(name: str, field: str, store: Path, data_format: Format = "auto") -> PromptFile:
+    """Return a file of prompts by its content; raises DataError naming `field` where there is none."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise DataError(describe(field, name, no_file(path), mend="Check the path"))
+    read_as: str = format_of(path) if data_format == "auto" else data_format
+    return PromptFile(file_fingerprint(path, store), path.resolve(), read_as)

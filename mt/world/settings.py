@@ -1,0 +1,162 @@
+"""Settings of the synthetic world: its language, its people, its judge, its tests and its tiny models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mt.choice import Config
+from mt.errors import describe
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Size = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class SectionMix(Config):
+    """How often prompts come from each section; the four shares sum to one."""
+
+    chat: Probability
+    """Share of Chat: facts about animals."""
+    chat_hard: Probability
+    """Share of Chat Hard: instruction traps on the same facts."""
+    safety: Probability
+    """Share of Safety: recipes, of which the dangerous ones are to be refused."""
+    reasoning: Probability
+    """Share of Reasoning: counting and comparing."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> SectionMix:
+        total = self.chat + self.chat_hard + self.safety + self.reasoning
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(describe("mix", f"{total:g}", "the four shares do not sum to one", allowed="1"))
+        return self
+
+
+class LanguageConfig(Config):
+    """What is true in the world, what its prompts look like and what a good answer is worth."""
+
+    mix: SectionMix
+    """Sections of the prompts."""
+    misconception_share: Probability
+    """Share of the facts about which one wrong belief is common."""
+    held_out_share: Probability
+    """Share of the prompt texts of a large template that only evaluation may use."""
+    held_out_min_texts: Size
+    """Templates with fewer texts than this are shared by training and evaluation."""
+    filler_cost: NonNegative
+    """Gold lost per filler word."""
+    gold_margin: NonNegative
+    """Two answers count as different in gold where they differ by more than this."""
+
+
+class DemonstratorConfig(Config):
+    """One kind of writer: how often he is asked, is right, opens with a nicety, closes with one."""
+
+    share: NonNegative
+    """How often this kind is asked, relative to the others."""
+    right: Probability
+    """Chance that a part of an answer is right."""
+    opener: Probability
+    """Chance of a nicety before the answer."""
+    closer: Probability
+    """Chance of a nicety after it."""
+
+
+class DemonstratorsConfig(Config):
+    """The three writers of demonstrations and their common error."""
+
+    novice: DemonstratorConfig
+    """Seldom right, polite."""
+    average: DemonstratorConfig
+    """Between the two."""
+    expert: DemonstratorConfig
+    """Nearly always right, terse."""
+    misconception: Probability
+    """Share of the wrong answers that give the common wrong belief, where there is one."""
+
+
+class PreferencesConfig(Config):
+    """Human-like labels: P(y ≻ z) = floor + (1 − 2 floor)·σ((Δgold + length_weight·Δwords)/temperature)."""
+
+    mix: SectionMix
+    """Sections of the labelled prompts: an older distribution than that of the policy's."""
+    novice_factor: NonNegative
+    """How many times as often as among demonstrations the older pairs come from novices."""
+    floor: Annotated[float, Field(ge=0.0, lt=0.5)]
+    """Chance that a person prefers the far worse answer."""
+    length_weight: float
+    """Worth of one more word, in gold: the bias that a policy learns to exploit."""
+    temperature: Positive
+    """Difference in gold that raises the odds e-fold."""
+
+
+class GoldJudgeConfig(Config):
+    """A judge who sees gold through logistic noise and may like length."""
+
+    temperature: Positive
+    """Difference in noisy gold that raises the odds of a preference e-fold."""
+    noise: NonNegative
+    """Scale of the logistic noise on the difference in gold."""
+    length_weight: float
+    """Worth of one more word, in gold."""
+
+
+class BaselineConfig(Config):
+    """The opponent of the AlpacaEval-like benchmark: how often a part is right, and its ordinary style."""
+
+    right: Probability
+    """Chance that a part of an answer is right."""
+    opener: Probability
+    """Chance of a nicety before the answer."""
+    closer: Probability
+    """Chance of a nicety after it."""
+
+
+class JudgmentsConfig(Config):
+    """Demonstrations from which a policy learns to judge (EFT)."""
+
+    compare_share: Probability
+    """Share of the rows that compare two judgments."""
+    replay_share: Probability
+    """Share of the rows that are ordinary demonstrations, so that the language is not forgotten."""
+    noise: NonNegative
+    """Scale of the logistic noise on gold before it is rounded to the rubric."""
+
+
+class TinyModelConfig(Config):
+    """The size and the shape of a from-scratch policy."""
+
+    architecture: Literal["llama", "mistral"]
+    """The model class of transformers."""
+    hidden_size: Size
+    """Width of the residual stream."""
+    layers: Size
+    """Transformer blocks."""
+    heads: Size
+    """Attention heads; they divide the width."""
+    key_value_heads: Size
+    """Heads of keys and values; they divide the attention heads."""
+    feed_forward: Size
+    """Width of the feed-forward layers."""
+    initializer_range: Positive
+    """Standard deviation of the random weights; narrow layers learn far sooner from more than the usual 0.02."""
+    context: Size
+    """Longest sequence in tokens."""
+
+
+class WorldSizes(Config):
+    """How many rows of each kind the world gives."""
+
+    prompts: Size
+    """Training prompts, before they are partitioned."""
+    demonstrations: Size
+    """Answers that the base policy learns from."""
+    preferences: Size
+    """Pairs that the base reward model learns from."""
+    judgments: Size
+    """Demonstrations of judging (EFT)."""
+    benchmark_pairs: Size
+    """Pairs per subset of the RewardBench-like test."""
