@@ -21,9 +21,9 @@ from mt.world.settings import (
 
 @dataclass(frozen=True, eq=False)
 class WorldPrompts(Stage):
-    """Prompts of one split of a world; evaluation splits hold texts that no training split has."""
+    """Different prompts of one split of a world; no text is in two splits."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     seed: int
     language: LanguageConfig
     split: str
@@ -37,19 +37,27 @@ class WorldPrompts(Stage):
         """Yield one prompt: all are a single turn of the user's, in words without markup."""
         yield "data=world", [{"role": "user", "content": "what"}]
 
+    def check(self) -> None:
+        """Refuse more prompts than the language has texts."""
+        self.prompts()
+
     def run(self, work: Work) -> None:
         """Draw the prompts."""
+        work.write(self.prompts(), Prompt)
+
+    def prompts(self) -> list[Prompt]:
+        """Return the prompts; raises ConfigError where the split has too few texts."""
         from mt.world.prompts import prompts
         from mt.world.world import build_world
 
-        work.write(prompts(build_world(self.seed, self.language), self.split, self.size), Prompt)
+        return prompts(build_world(self.seed, self.language), self.split, self.size)
 
 
 @dataclass(frozen=True, eq=False)
 class WorldDemonstrations(Stage):
     """Answers of novices, average people and experts, from which the base policy learns to speak."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     seed: int
     language: LanguageConfig
     people: DemonstratorsConfig
@@ -68,7 +76,7 @@ class WorldDemonstrations(Stage):
 class WorldPreferences(Stage):
     """Human-like preference pairs of an older distribution, from which the base reward model learns."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     seed: int
     language: LanguageConfig
     people: DemonstratorsConfig
@@ -88,7 +96,7 @@ class WorldPreferences(Stage):
 class WorldJudgments(Stage):
     """Demonstrations of judging by the noisy gold judge, with ordinary answers as replay (EFT)."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     seed: int
     language: LanguageConfig
     people: DemonstratorsConfig
@@ -123,20 +131,28 @@ class WorldPolicy(Stage):
 class WorldBenchmark(Stage):
     """RewardBench's counterpart: held-out pairs per section, as samples with the better response first."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     seed: int
     language: LanguageConfig
     size: int
     """Pairs per subset."""
 
+    def check(self) -> None:
+        """Refuse more pairs than the language has texts."""
+        self.pairs()
+
     def run(self, work: Work) -> None:
         """Write the pairs."""
+        pairs = self.pairs()
+        rows = [Samples(f"{p.source}/{p.prompt_id}", p.messages, p.section, [p.chosen, p.rejected]) for p in pairs]
+        work.write(rows, Samples)
+
+    def pairs(self) -> list[Pair]:
+        """Return the pairs; raises ConfigError where a subset has too few texts."""
         from mt.world.benchmark import benchmark_pairs
         from mt.world.world import build_world
 
-        pairs = benchmark_pairs(build_world(self.seed, self.language), self.size)
-        rows = [Samples(f"{p.source}/{p.prompt_id}", p.messages, p.section, [p.chosen, p.rejected]) for p in pairs]
-        work.write(rows, Samples)
+        return benchmark_pairs(build_world(self.seed, self.language), self.size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mt.errors import ConfigError, describe
 from mt.types import Pair, Prompt, Response
 from mt.world.corruptions import SUBSETS, Subset
 from mt.world.demonstrators import compose, to_response, write
@@ -29,13 +30,23 @@ class BaselineAnswer:
 def benchmark_pairs(world: World, pairs_per_subset: int, seed: int = 0) -> list[Pair]:
     """Return preference pairs whose rejected responses err in ways that no demonstrator does.
 
-    `Pair.source` names the subset and `Pair.section` its section; gold prefers every chosen response.
+    `Pair.source` names the subset and `Pair.section` its section; gold prefers every chosen response, and no prompt
+    is asked twice. ConfigError where a subset has too few prompts.
     """
-    pairs = []
-    for subset in SUBSETS:
-        made = _pairs_of(world, subset, random.Random(f"benchmark/{world.seed}/{subset.name}/{seed}"))
-        pairs += [next(made) for _ in range(pairs_per_subset)]
-    return pairs
+    asked: set[str] = set()
+    makers = [
+        _pairs_of(world, subset, asked, random.Random(f"benchmark/{world.seed}/{subset.name}/{seed}"))
+        for subset in SUBSETS
+    ]
+    rounds: list[list[Pair]] = []  # one pair of each subset: more pairs never change the earlier ones
+    while len(rounds) < pairs_per_subset:
+        made = [pair for pair in (next(maker, None) for maker in makers) if pair is not None]
+        if len(made) < len(SUBSETS):
+            problem = "the language has too few different texts, and none is asked twice"
+            field, allowed = "data.sizes.benchmark_pairs", f"at most {len(rounds)} in world {world.seed}"
+            raise ConfigError(describe(field, pairs_per_subset, problem, allowed=allowed, mend="Ask for fewer"))
+        rounds.append(made)
+    return [pair for of_subset in zip(*rounds, strict=True) for pair in of_subset]
 
 
 def baseline_answers(
@@ -60,15 +71,16 @@ def _niceties(writer: BaselineConfig, rng: random.Random) -> tuple[tuple[str, ..
     return opener, closer
 
 
-def _pairs_of(world: World, subset: Subset, rng: random.Random) -> Iterator[Pair]:
+def _pairs_of(world: World, subset: Subset, asked: set[str], rng: random.Random) -> Iterator[Pair]:
     count = 0
     for task in draw_section(world, subset.section, "benchmark", rng):
-        texts = subset.corrupt(world, task, rng)
+        texts = subset.corrupt(world, task, rng) if task.text not in asked else None
         if texts is None:
             continue
         prompt = to_prompt(subset.section, task, f"{subset.name}-{count:05d}")
         if gold_prefers(world, prompt.messages, *texts):
             count += 1
+            asked.add(task.text)
             yield _pair(prompt, *texts, source=subset.name)
 
 

@@ -26,10 +26,10 @@ class Subset:
 
 
 def _other_animal(world: World, task: Task, rng: random.Random) -> Texts | None:
-    animals = [word for word in task.text.split() if word in ANIMALS]
+    animals = _animals_asked_about(task)
     if len(animals) != 1:
         return None
-    other = rng.choice([animal for animal in ANIMALS if animal != animals[0]])
+    other = rng.choice([animal for animal in ANIMALS if animal not in task.text.split()])
     return _alike(task, world.tasks[task.text.replace(animals[0], other)].answer, rng)
 
 
@@ -38,12 +38,17 @@ def _omitted_part(_: World, task: Task, rng: random.Random) -> Texts | None:
 
 
 def _added_part(world: World, task: Task, rng: random.Random) -> Texts | None:
-    animals = [word for word in task.text.split() if word in ANIMALS]
+    animals = _animals_asked_about(task)
     unasked = [attribute for attribute in ATTRIBUTES if attribute not in task.text.split()]
     if len(animals) != 1 or not unasked:
         return None
     added = world.facts.attributes[animals[0], rng.choice(unasked)].word
     return _alike(task, (*task.answer, added), rng)
+
+
+def _animals_asked_about(task: Task) -> list[str]:
+    question, _, _ = task.text.partition(" for ")
+    return [word for word in question.split() if word in ANIMALS]
 
 
 def _reversed_parts(_: World, task: Task, rng: random.Random) -> Texts | None:

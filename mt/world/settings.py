@@ -42,10 +42,6 @@ class LanguageConfig(Config):
     """Sections of the prompts."""
     misconception_share: Probability
     """Share of the facts about which one wrong belief is common."""
-    held_out_share: Probability
-    """Share of the prompt texts of a large template that only evaluation may use."""
-    held_out_min_texts: Size
-    """Templates with fewer texts than this are shared by training and evaluation."""
     filler_cost: NonNegative
     """Gold lost per filler word."""
     gold_margin: NonNegative

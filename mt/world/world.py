@@ -1,16 +1,29 @@
-"""One world: its facts, all of its questions, and which of them only evaluation may ask."""
+"""One world: its facts, all of its questions, and which split may ask each of them."""
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from mt.errors import DataError, describe
 from mt.types import Messages
 from mt.world.facts import Facts, make_facts
 from mt.world.settings import LanguageConfig
 from mt.world.tasks import TEMPLATES, Task
+
+SPLITS = {
+    "train": 0.30,
+    "sft": 0.25,
+    "preferences": 0.15,
+    "judgments": 0.04,
+    "eval": 0.08,
+    "harder": 0.06,
+    "benchmark": 0.12,
+}
+"""Each split's share of the texts (our choice). No text belongs to two splits."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +34,8 @@ class World:
     language: LanguageConfig
     facts: Facts
     tasks: dict[str, Task]
-    templates: dict[str, tuple[Task, ...]]
-    """The tasks of each template, by its name."""
+    pools: dict[tuple[str, str], list[Task]]
+    """The tasks that a split may ask, by split and section."""
 
     def task(self, messages: Messages) -> Task:
         """Return the task of a conversation's last turn; DataError where the world knows no such question."""
@@ -38,23 +51,19 @@ class World:
 def build_world(seed: int, language: LanguageConfig) -> World:
     """Return world `seed`; the same seed and language give the same world on every machine."""
     facts = make_facts(seed, language.misconception_share)
-    templates = {template.name: tuple(template.build(facts)) for template in TEMPLATES}
-    tasks = {task.text: task for of_template in templates.values() for task in of_template}
-    return World(seed, language, facts, tasks, templates)
+    tasks: dict[str, Task] = {}
+    pools: dict[tuple[str, str], list[Task]] = {}
+    for template in TEMPLATES:
+        for task in template.tasks(facts):
+            tasks[task.text] = task
+            pools.setdefault((split_of(task.text), template.section), []).append(task)
+    return World(seed, language, facts, tasks, pools)
 
 
-def pool(world: World, template: str, held_out: bool) -> list[Task]:
-    """Return a template's tasks that are for training, or those that are held out for evaluation.
-
-    A text's place depends on its hash alone, so that it is the same in every world and for every split. Small
-    templates are not divided: training on them would lack whole facts.
-    """
-    tasks = world.templates[template]
-    if len(tasks) < world.language.held_out_min_texts:
-        return list(tasks)
-    return [task for task in tasks if _is_held_out(task.text, world.language.held_out_share) == held_out]
+def split_of(text: str) -> str:
+    """Return the only split that may ask a text: its hash decides, so that it is the same in every world."""
+    place = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+    return _NAMES[min(bisect(_ENDS, place), len(_NAMES) - 1)]
 
 
-def _is_held_out(text: str, share: float) -> bool:
-    digest = hashlib.sha256(text.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < share * 2**32
+_NAMES, _ENDS = tuple(SPLITS), tuple(accumulate(SPLITS.values()))

@@ -8,7 +8,8 @@ from mt.world.judging import judgment_demonstrations
 from mt.world.language import VOCABULARY
 from mt.world.models import SPECIAL, write_policy, write_tokenizer
 from mt.world.preferences import preferences
-from mt.world.prompts import EVALUATION_SPLITS, TRAINING_SPLITS, ask, prompts
+from mt.world.prompts import ask, prompts
+from mt.world.world import SPLITS
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_other_roles_are_refused(tokenizer):
 
 def test_the_tokenizer_knows_every_text_that_the_world_makes(tokenizer, world, config):
     texts = set(world.tasks)
-    texts |= {p.messages[0]["content"] for s in TRAINING_SPLITS + EVALUATION_SPLITS for p in prompts(world, s, 200)}
+    texts |= {p.messages[0]["content"] for s in SPLITS for p in prompts(world, s, 200)}
     rows = demonstrations(world, config.demonstrators, 2000, 0)
     rows += judgment_demonstrations(world, config.judgments, config.demonstrators, 2000, 0)
     texts |= {row.messages[0]["content"] for row in rows} | {row.response.text for row in rows}
