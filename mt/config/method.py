@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from mt.choice import Choice
 
@@ -40,10 +40,14 @@ class RewardData(Choice):
     GROUP: ClassVar[str] = "rm_data"
     PACKAGE: ClassVar[str] = "mt.methods.reward_data"
 
+    e_step: Literal["reward", "gold"]
+    """Who scores the E-steps after the first: the reward model in force, or the gold judge of the data (the oracle, a
+    control: what a perfect M-step could give)."""
+
     @property
     def needs_gold(self) -> bool:
-        """Whether a gold judge labels the pairs (the positive control)."""
-        return False
+        """Whether a gold judge scores or labels anything (the controls)."""
+        return self.e_step == "gold"
 
     @property
     def trains(self) -> bool:

@@ -30,7 +30,8 @@ class MutualTaught(Method):
                 where = f"iteration {t}" if config.rounds == 1 else f"round {round_} · iteration {t}"
                 steps.at(f"{where} · E-step")
                 samples = steps.sample(teacher.policy, prompts)
-                rewards = steps.score(teacher.reward, samples)
+                by_gold = config.rm_data.e_step == "gold" and len(done) > 1
+                rewards = steps.gold(samples) if by_gold else steps.score(teacher.reward, samples)
                 selected = steps.select(samples, rewards)
                 new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
                 steps.at(f"{where} · M-step")

@@ -119,6 +119,16 @@ def test_gold_labels_the_same_pairs_by_the_gold_judge_alone() -> None:
         assert isinstance(the(SelectPairs, control.selected).rewards, Score), "gold must never train the policy"
 
 
+def test_the_oracle_scores_later_e_steps_by_gold_and_never_the_first() -> None:
+    frozen, oracle = drawn("rm_data=frozen").outcome, drawn("rm_data=oracle").outcome
+    assert same(oracle.iterations[1].policy, frozen.iterations[1].policy)
+    assert same(oracle.final.reward, oracle.base.reward), "there is no M-step"
+    assert isinstance(oracle.final.rewards, GoldRewards)
+    assert same(oracle.final.rewards.samples, the(Score, frozen.final.rewards).samples)
+    assert same(the(SelectPairs, oracle.final.selected).rewards, oracle.final.rewards)
+    assert not same(oracle.final.policy, frozen.final.policy)
+
+
 @pytest.mark.parametrize("rm_data", ["margin_filter", "confidence_weight"])
 def test_a_label_filter_scores_both_sides_of_the_contrast_pairs_by_the_labeler(rm_data: str) -> None:
     both, filtered = drawn(), drawn(f"rm_data={rm_data}")

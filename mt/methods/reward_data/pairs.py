@@ -31,8 +31,8 @@ class Pairs(RewardData):
 
     @property
     def needs_gold(self) -> bool:
-        """Whether gold orders the pairs."""
-        return self.labels == "gold"
+        """Whether gold orders the pairs, or scores the E-steps after the first."""
+        return super().needs_gold or self.labels == "gold"
 
     @property
     def trains(self) -> bool:
@@ -63,7 +63,7 @@ class Pairs(RewardData):
 
     def _self_training(self, steps: Steps, samples: Stage, labeler: Stage) -> Stage:
         """One pair per prompt of the policy's responses, ordered by `labeler` (or by gold)."""
-        rewards = steps.gold(samples) if self.needs_gold else steps.score(labeler, samples)
+        rewards = steps.gold(samples) if self.labels == "gold" else steps.score(labeler, samples)
         selection = steps.config.reward.selection or steps.config.selection
         if not isinstance(selection, PairSelection):
             problem = "self-training needs pairs, and the policy's selection makes demonstrations"
@@ -75,4 +75,4 @@ class Pairs(RewardData):
         """The new policy's response over the old one's (or ordered by gold)."""
         rewards = (steps.score(labeler, new), steps.score(labeler, old)) if self.label_filter else ()
         pairs = steps.add(ContrastPairs(new, old, steps.seed("contrast"), self.label_filter, *rewards))
-        return steps.add(GoldLabels(pairs, *steps.source.world())) if self.needs_gold else pairs
+        return steps.add(GoldLabels(pairs, *steps.source.world())) if self.labels == "gold" else pairs
