@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from submitit.helpers import DelayedSubmission
 
 from launch import attempts, progress
 from launch.attempts import Attempt, Mark
+from launch.machine import Share
 from launch.sweep import JobEntry, Sweep, last_words, load, log_file
 from mt.errors import LaunchError
 from mt.runtime.child import Child
@@ -36,6 +38,8 @@ class RunJob:
 
     folder: str
     name: str
+    share: Share | None = None
+    """What it may use of this machine; None where the scheduler sees to that."""
     _child: Child | None = field(default=None, init=False, repr=False)
     _attempt: Attempt | None = field(default=None, init=False, repr=False)
     _told_to_stop: bool = field(default=False, init=False, repr=False)
@@ -43,11 +47,12 @@ class RunJob:
     def __call__(self) -> None:
         """Run attempts until everything is published; raises LaunchError when the work fails or gets nowhere."""
         signal.signal(signal.SIGTERM, self._on_terminate)
-        try:
-            while not self._finished():
-                pass
-        finally:
-            self._stop_child()
+        with self.share.held(lambda: self._told_to_stop) if self.share else nullcontext():
+            try:
+                while not self._finished():
+                    pass
+            finally:
+                self._stop_child()
 
     def checkpoint(self) -> DelayedSubmission:
         """Stop the work (time limit, preemption); submitit then queues this job again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import time
@@ -16,6 +15,7 @@ from submitit import LocalExecutor
 from submitit.local.local import LocalJob
 
 from launch.job import RunJob
+from launch.machine import Share, cpu_shares, usable_gpus
 from launch.slurm import Seen
 from launch.sweep import Submission, load, logs, write_submitted
 
@@ -27,21 +27,30 @@ _POLL_S = 1.0
 class _Running:
     process: LocalJob[None]
     slot: int
+    has_gpus: bool
 
 
 def run(folder: Path, names: Sequence[str], width: int, tick: Callable[[], None]) -> None:
     """Run jobs, each after those it waits for, `width` at a time; what waits for a failed job does not start.
 
+    Where there are GPUs, a job that needs them has as many as any other, at least one, each for itself alone.
     `tick` is called about once a second. Whatever ends this function ends the processes as well.
     """
     waiting, running = list(names), list[_Running]()
+    on_gpu = {name for name, job in load(folder).job.items() if name in names and job.resource == "gpu"}
+    gpus = tuple(usable_gpus()) if on_gpu else ()
+    each = max(1, len(gpus) // min(width, len(on_gpu))) if gpus else 0
+    cpus = cpu_shares(min(width, len(names)))
     with _terminable():
         try:
             while running or _ready(folder, waiting):
-                free = [slot for slot in range(width) if all(one.slot != slot for one in running)]
-                for slot, name in zip(free, _ready(folder, waiting), strict=False):
-                    waiting.remove(name)
-                    running.append(_start(folder, name, slot, width))
+                for name in _ready(folder, waiting):
+                    own = gpus if name in on_gpu else ()
+                    free = set(range(len(cpus))) - {one.slot for one in running}
+                    if free and not (own and sum(one.has_gpus for one in running) * each + each > len(gpus)):
+                        waiting.remove(name)
+                        slot = min(free)
+                        running.append(_start(folder, name, slot, Share(own, each if own else 0, cpus[slot])))
                 time.sleep(_POLL_S)
                 running = [one for one in running if not one.process.done()]
                 tick()
@@ -67,16 +76,6 @@ def stop(ids: Iterable[str]) -> None:
             process.kill()
 
 
-def devices(slot: int, width: int) -> list[int]:
-    """Return the GPUs of one of `width` slots: an equal share, or one that several slots have in common."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        gpus = [int(word) for word in given.split(",") if word.strip().isdigit()]
-    else:
-        gpus = sorted(int(file.name[6:]) for file in Path("/dev").glob("nvidia[0-9]*"))
-    return gpus[slot::width] or gpus[slot % len(gpus) :][:1] if gpus else []
-
-
 def _ready(folder: Path, waiting: Sequence[str]) -> list[str]:
     """Return the waiting jobs whose dependencies have succeeded (one that is not waiting and did not is broken)."""
     if not waiting:
@@ -87,16 +86,13 @@ def _ready(folder: Path, waiting: Sequence[str]) -> list[str]:
     ]
 
 
-def _start(folder: Path, name: str, slot: int, width: int) -> _Running:
-    gpus = devices(slot, width)
+def _start(folder: Path, name: str, slot: int, share: Share) -> _Running:
     executor = LocalExecutor(folder=logs(folder))
-    executor.update_parameters(
-        timeout_min=_FOREVER_MIN, stderr_to_stdout=True, gpus_per_node=len(gpus), visible_gpus=gpus
-    )
-    process = executor.submit(RunJob(str(folder), name))
+    executor.update_parameters(timeout_min=_FOREVER_MIN, stderr_to_stdout=True)
+    process = executor.submit(RunJob(str(folder), name, share))
     assert isinstance(process, LocalJob)
     write_submitted(folder, {name: Submission.now(process.job_id)})
-    return _Running(process, slot)
+    return _Running(process, slot, bool(share.gpus))
 
 
 def _controller(pid: str) -> psutil.Process | None:

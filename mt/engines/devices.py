@@ -1,10 +1,10 @@
-"""Where the engines compute: device, precision and CPU threads, chosen by what is free unless the user says."""
+"""Where the engines compute: device, precision and CPU threads, by what the process may use unless the user says."""
 
 from __future__ import annotations
 
 import gc
+import math
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 _MANY = 100_000  # objects: more than a model has, fewer than the libraries
-_WATCH_S = 0.1  # long enough for the kernel's 10 ms ticks to tell a busy core from an idle one
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -50,11 +49,11 @@ def choose_dtype(wanted: str) -> torch.dtype:
 
 @contextmanager
 def cpu_threads(wanted: int | None) -> Iterator[int]:
-    """Let torch compute with `wanted` CPU threads (None: as many as cores are free) inside the block."""
+    """Let torch compute with `wanted` CPU threads (None: one for each of its cores) inside the block."""
     import torch
 
     before = torch.get_num_threads()
-    chosen = wanted or free_cores()
+    chosen = wanted or own_cores()
     torch.set_num_threads(chosen)
     try:
         yield chosen
@@ -73,35 +72,38 @@ def release() -> None:
         torch.cuda.empty_cache()
 
 
-def free_cores() -> int:
-    """Return how many physical cores of this process's share are idle now, at least one.
+def own_cores() -> int:
+    """Return the physical cores that this process may use by its affinity, its cgroups and OMP_NUM_THREADS.
 
-    Two threads on one free core are far slower than one: each waits for the other at every barrier.
+    What other processes do now says nothing of the hours to come: who starts several side by side binds each to CPUs.
     """
-    return max(1, round(_own_cores() - _busy_elsewhere()))
-
-
-def _own_cores() -> float:
-    """Return the physical cores that affinity and the container's quota leave to this process."""
     logical = psutil.cpu_count() or 1
     physical = psutil.cpu_count(logical=False) or logical
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else logical
-    return min(usable * physical / logical, _quota())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    limits = [usable * physical / logical, _quota(), *([int(wanted)] if wanted.isdecimal() else [])]
+    return max(1, round(min(limits)))
 
 
-def _quota() -> float:
-    """Return the container's CPU quota in cores (infinite where there is none)."""
-    limit = Path("/sys/fs/cgroup/cpu.max")
-    if not limit.is_file():
-        return float("inf")
-    quota, period = limit.read_text().split()
-    return float("inf") if quota == "max" else int(quota) / int(period)
+def _quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """Return the CPU quota of this process's cgroups in cores: the lowest from its own to the root's."""
+    found = [math.inf]
+    for line in own.read_text().splitlines() if own.is_file() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "cpu", "cpu,cpuacct", "cpuacct,cpu"):
+            top = root / controllers  # a container may have its own cgroup as the root, and a path that is not there
+            for folder in (top / path.lstrip("/"), *(top / path.lstrip("/")).parents):
+                if folder.is_relative_to(top):
+                    found.append(_cores(folder))
+    return min(found)
 
 
-def _busy_elsewhere() -> float:
-    """Return how many cores other processes keep busy, watched for a moment in which this one sleeps."""
-    before, start = psutil.cpu_times(), time.monotonic()
-    time.sleep(_WATCH_S)
-    after, seconds = psutil.cpu_times(), time.monotonic() - start
-    busy = sum(getattr(after, kind) - getattr(before, kind) for kind in ("user", "system", "nice"))
-    return max(0.0, busy / seconds)
+def _cores(cgroup: Path) -> float:
+    """Return the quota of one cgroup, of version 2 or 1."""
+    if (file := cgroup / "cpu.max").is_file():
+        quota, period = file.read_text().split()
+    elif (file := cgroup / "cpu.cfs_quota_us").is_file():
+        quota, period = file.read_text(), (cgroup / "cpu.cfs_period_us").read_text()
+    else:
+        return math.inf
+    return math.inf if quota.strip() in ("max", "-1") else int(quota) / int(period)

@@ -59,9 +59,11 @@ def visible_gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = [word.strip() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.strip()]
     count = torch.cuda.device_count()
-    return named.split(",")[:count] if named else [str(index) for index in range(count)]
+    if count and named[0:1] and named[0].startswith("MIG-"):
+        return named  # one process sees one MIG device at most; each worker is given another one
+    return named[:count] if named else [str(index) for index in range(count)]
 
 
 class Worker:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import pytest
 import torch
@@ -40,23 +42,37 @@ def test_threads_are_restored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("physical", "logical", "usable", "quota", "busy", "expected"),
-    [(8, 8, 8, 99.0, 0.1, 8), (8, 8, 8, 99.0, 6.8, 1), (8, 16, 16, 99.0, 3.2, 5), (8, 8, 2, 99.0, 0.0, 2),
-     (8, 8, 8, 1.5, 0.0, 2), (2, 2, 2, 99.0, 7.0, 1)],
+    ("physical", "logical", "usable", "quota", "wanted", "expected"),
+    [(8, 8, 8, 99.0, "", 8), (8, 16, 16, 99.0, "", 8), (8, 8, 2, 99.0, "", 2), (8, 16, 6, 99.0, "", 3),
+     (8, 8, 8, 1.5, "", 2), (2, 2, 2, 0.3, "", 1), (8, 8, 8, 99.0, "3", 3)],
 )  # fmt: skip
-def test_threads_follow_what_is_free(
-    monkeypatch: pytest.MonkeyPatch,
-    physical: int,
-    logical: int,
-    usable: int,
-    quota: float,
-    busy: float,
-    expected: int,
+def test_threads_follow_what_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, physical: int, logical: int, usable: int, quota: float, wanted: str, expected: int
 ) -> None:
-    monkeypatch.setattr(
-        psutil, "cpu_count", lambda logical_=True, **kw: logical if kw.get("logical", True) else physical
-    )
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical_=True, **kw: logical if kw.get("logical", 1) else physical)
     monkeypatch.setattr(devices.os, "sched_getaffinity", lambda pid: set(range(usable)))
     monkeypatch.setattr(devices, "_quota", lambda: quota)
-    monkeypatch.setattr(devices, "_busy_elsewhere", lambda: busy)
-    assert devices.free_cores() == expected
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert devices.own_cores() == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 1.5),
+        ("0::/user/job", {"cpu.max": "max 100000", "user/cpu.max": "400000 100000"}, 4.0),
+        ("0::/user/job", {"user/job/cpu.max": "50000 100000", "user/cpu.max": "400000 100000"}, 0.5),
+        ("0::/docker/not-here", {"cpu.max": "200000 100000"}, 2.0),
+        ("3:cpu,cpuacct:/box\n0::/", {"cpu,cpuacct/box/cpu.cfs_quota_us": "300000",
+                                      "cpu,cpuacct/box/cpu.cfs_period_us": "100000"}, 3.0),
+        ("1:cpu:/\n0::/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, float("inf")),
+    ],
+)  # fmt: skip
+def test_the_lowest_quota_of_the_process_s_cgroups_counts(
+    tmp_path: Path, own: str, files: dict[str, str], expected: float
+) -> None:
+    for name, text in files.items():
+        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / name).write_text(text + "\n")
+    (tmp_path / "cgroup").write_text(own + "\n")
+    assert devices._quota(tmp_path / "fs", tmp_path / "cgroup") == expected

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mt.engines import vllm_pool
+from mt.engines import vllm_pool, workers
 from mt.engines.scoring.vllm import VllmScorer
+from mt.engines.settings import VllmScorer
 from mt.engines.vllm_pool import device_groups, run_vllm
 from mt.errors import ConfigError, EngineError
 from mt.runtime.logs import logging_into
@@ -136,3 +137,19 @@ def test_missing_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"vLLM is not installed\. Install the extra"):
         device_groups(vllm_scorer_config())
+
+
+@pytest.mark.parametrize(
+    ("named", "count", "expected"),
+    [(None, 2, ["0", "1"]), ("3, GPU-5d5b", 2, ["3", "GPU-5d5b"]), ("0,-1,2", 1, ["0"]), ("", 0, []),
+     ("MIG-c6d4,MIG-cba6", 1, ["MIG-c6d4", "MIG-cba6"])],
+)  # fmt: skip
+def test_workers_get_every_gpu_that_is_visible_and_every_mig_device(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, count: int, expected: list[str]
+) -> None:
+    """A process sees one MIG device, however many are named; that is what `device_count` returns."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert workers.visible_gpus() == expected

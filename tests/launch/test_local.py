@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +14,6 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from launch import local
 from launch.driver import driver
 from launch.sweep import FILE
 from tests.slurm import fakes
@@ -141,16 +141,23 @@ def test_work_ends_with_its_supervisor(sweep: Make, start: Start) -> None:
     process.wait(timeout=60)
 
 
-@pytest.mark.parametrize(
-    ("visible", "width", "expected"),
-    [
-        ("0,1,2,3", 2, [[0, 2], [1, 3]]),
-        ("4,5", 3, [[4], [5], [4]]),
-        ("", 2, [[], []]),
-    ],
-)
-def test_slots_share_the_gpus(
-    visible: str, width: int, expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert [local.devices(slot, width) for slot in range(width)] == expected
+def test_jobs_that_need_gpus_have_their_own_and_others_none(sweep: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three jobs that may run at once, two need a GPU: there is only one, so that they take turns."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1f0c")
+    one = sweep({name: [[name, 0.4, [], kind]] for name, kind in (("a", "gpu"), ("b", "gpu"), ("c", "network"))})
+    one.submit("local", max_running=3)
+    one.check_results()
+    lines = [line.split() for line in (one.control / "all.log").read_text().splitlines()]
+    assert [line for line in lines if line[1] == "c"] == [["start", "c"], ["done", "c"]]
+    first, second = [line for line in lines if line[1] != "c"][::2]
+    assert first[::2] == second[::2] == ["start", "GPU-1f0c"]
+    assert [line[1] for line in lines if line[1] != "c"] == [first[1]] * 2 + [second[1]] * 2
+
+
+def test_jobs_share_the_cpus(sweep: Make) -> None:
+    cpus = os.sched_getaffinity(0)
+    one = sweep({name: [[name, 0.2, [], "cpu"]] for name in "ab"})
+    one.submit("local", max_running=2)
+    own = [set(json.loads((one.control / f"{name}.cpus").read_text())) for name in "ab"]
+    assert own[0] | own[1] == cpus
+    assert not own[0] & own[1] or len(cpus) == 1

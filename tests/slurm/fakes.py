@@ -2,7 +2,8 @@
 
 A file `<label>.<command>` in the control folder makes the stage of that label misbehave:
 `fail` raises, `die` kills its own process, `hold` stops it after its first step until the file is gone.
-Every start, hold and completed stage leaves a line in `<label>.log` and in `all.log`.
+Every start, hold and completed stage leaves a line in `<label>.log` and in `all.log`, with the GPUs that it may use,
+and the CPUs in `<label>.cpus`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Sleep(Stage):
 
     def run(self, work: Work) -> None:
         self._log("start")
+        write_json(Path(self.control) / f"{self.label}.cpus", sorted(os.sched_getaffinity(0)))
         steps = max(1, round(self.seconds / STEP_S))
         kept = work.scratch / "steps"
         done = int(kept.read_text()) if kept.exists() else 0
@@ -78,7 +80,7 @@ class Sleep(Stage):
     def _log(self, event: str) -> None:
         for name in (self.label, "all"):
             with (Path(self.control) / f"{name}.log").open("a") as lines:
-                lines.write(f"{event} {self.label}\n")
+                lines.write(f"{event} {self.label} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from mt import errors
 from mt.choice import Unkeyed
-from mt.engines.devices import free_cores
+from mt.engines.devices import own_cores
 from mt.engines.training.base import Observe, Trainer
 from mt.engines.training.settings import TrainingConfig
 from mt.engines.training.task import TrainingOutcome, TrainingTask
@@ -66,7 +66,7 @@ class TorchrunTrainer(Trainer):
         task.check()
         processes = self.processes or self._gpus() or 1
         _check_processes(processes, task.training)
-        threads = self.threads or max(1, free_cores() // processes)
+        threads = self.threads or max(1, own_cores() // processes)
         folder = Path(task.scratch)
         folder.mkdir(parents=True, exist_ok=True)
         for name in (LOG, PROGRESS, OUTCOME, ERROR):
