@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from launch.states import JobStatus, computed, survey
+from launch.survey import JobStatus, computed, survey
 from launch.sweep import Sweep, load, read_configs
 from launch.view import render
 from launch.work import planner

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from launch.rows import rows
+from launch.states import State
 
-Outcome = Literal["running", "finished", "failed", "killed", "stopped"]
 LOST = "lost together with its node or its supervisor"
 Mark = tuple[int, float]
 """How far a job is: the number of its published stages, and the furthest that the next one ever came (0 to 1)."""
@@ -29,7 +28,7 @@ class Attempt:
     started: str
     mark: Mark
     """How far the job was when the attempt began."""
-    outcome: Outcome = "running"
+    state: State = State.RUNNING
     reason: str = ""
     ended: str | None = None
 
@@ -41,9 +40,9 @@ def begin(file: Path, job_id: str, mark: Mark) -> Attempt:
     return attempt
 
 
-def end(file: Path, attempt: Attempt, outcome: Outcome, reason: str = "") -> None:
+def end(file: Path, attempt: Attempt, state: State, reason: str = "") -> None:
     """Write down how an attempt ended."""
-    _append(file, replace(attempt, outcome=outcome, reason=reason, ended=_now()))
+    _append(file, replace(attempt, state=state, reason=reason, ended=_now()))
 
 
 def read(file: Path) -> list[Attempt]:
@@ -52,7 +51,10 @@ def read(file: Path) -> list[Attempt]:
     for one in rows(file, Attempt).read():
         attempts[one.number] = one
     found = list(attempts.values())
-    return [_lost(one) if one.outcome == "running" and one is not found[-1] else one for one in found]
+    return [
+        replace(one, state=State.LOST, reason=LOST) if one.state == State.RUNNING and one is not found[-1] else one
+        for one in found
+    ]
 
 
 def without_progress(attempts: Sequence[Attempt], job_id: str, mark: Mark) -> int:
@@ -78,10 +80,6 @@ def file_of(folder: Path, job: str) -> Path:
 def _append(file: Path, attempt: Attempt) -> None:
     with rows(file, Attempt) as attempts:
         attempts.append(asdict(attempt))
-
-
-def _lost(attempt: Attempt) -> Attempt:
-    return replace(attempt, outcome="killed", reason=LOST)
 
 
 def _now() -> str:

@@ -17,7 +17,8 @@ from rich.console import Console
 from launch import cli, local, slurm
 from launch.cut import ancestors
 from launch.driver import driver, driving
-from launch.states import ACTIVE, survey
+from launch.states import ACTIVE
+from launch.survey import survey
 from launch.sweep import Sweep, load, write_cancelled
 from launch.view import as_data, summary
 from mt.errors import LaunchError, describe

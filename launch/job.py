@@ -20,6 +20,7 @@ from submitit.helpers import DelayedSubmission
 from launch import attempts, progress
 from launch.attempts import Attempt, Mark
 from launch.machine import Share
+from launch.states import State
 from launch.sweep import JobEntry, Sweep, last_words, load, log_file
 from mt.errors import LaunchError
 from mt.runtime.child import Child
@@ -57,7 +58,7 @@ class RunJob:
     def checkpoint(self) -> DelayedSubmission:
         """Stop the work (time limit, preemption); submitit then queues this job again."""
         self._stop_child()
-        self._end("stopped", "time limit or preemption")
+        self._end(State.CANCELLED, "time limit or preemption")
         return DelayedSubmission(RunJob(self.folder, self.name))
 
     def _finished(self) -> bool:
@@ -66,14 +67,14 @@ class RunJob:
         code = self._wait()
         if self._told_to_stop:
             self._stop_child()
-            self._end("stopped", "preemption, requeue or cancel")
+            self._end(State.CANCELLED, "preemption, requeue or cancel")
             _linger()
             raise LaunchError(f"job {self.name}: terminated")
         if code < 0 or code == STOPPED:
-            self._end("killed", _cause(code))
+            self._end(State.LOST, _cause(code))
             return False
         self._check_success(code)
-        self._end("finished")
+        self._end(State.DONE)
         return True
 
     def _begin(self) -> None:
@@ -107,21 +108,21 @@ class RunJob:
     def _check_success(self, code: int) -> None:
         """Trust published artifacts rather than an exit code."""
         sweep = load(Path(self.folder))
-        if code == 0:
-            absent = sweep.absent(self.name)
-            if not absent:
-                return
-            reason = f"job {self.name}: its work ended without publishing {sweep.stage[absent[0]].address}"
-        else:
-            said = progress.read(self._progress_file).error
-            last = last_words(log_file(Path(self.folder), _job_id()))
-            reason = said or f"job {self.name}: its work exited with code {code}: {last}"
-        self._end("failed", reason)
+        absent = sweep.absent(self.name)
+        if code == 0 and not absent:
+            return
+        last = attempts.read(self._attempts_file)[-1]
+        if last.state == State.FAILED:  # its work itself said why
+            raise LaunchError(last.reason)
+        how = f"ended without publishing {sweep.stage[absent[0]].address}"
+        if code:
+            how = f"exited with code {code}: {last_words(log_file(Path(self.folder), _job_id()))}"
+        self._end(State.FAILED, reason := f"job {self.name}: its work {how}")
         raise LaunchError(reason)
 
-    def _end(self, outcome: attempts.Outcome, reason: str = "") -> None:
+    def _end(self, state: State, reason: str = "") -> None:
         if self._attempt is not None:
-            attempts.end(self._attempts_file, self._attempt, outcome, reason)
+            attempts.end(self._attempts_file, self._attempt, state, reason)
             self._attempt = None
 
     def _stop_child(self) -> None:

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from launch import cli
-from launch.states import survey
+from launch.states import State
+from launch.survey import survey
 from launch.sweep import load, names
 from mt.errors import LaunchError
 
@@ -66,12 +67,12 @@ def _row(folder: Path) -> _Row:
     status = survey(folder, sweep)
     return _Row(
         name=folder.name,
-        state="done" if status.finished else "active" if status.active else "unknown" if status.note else "stopped",
+        state=status.state,
         why=status.note,
         created=sweep.created,
         launch=sweep.launch.name,
         runs=len(status.runs),
-        runs_done=sum(run.state == "done" for run in status.runs),
+        runs_done=sum(run.state == State.DONE for run in status.runs),
         stages=sum(job.total for job in status.jobs),
         stages_done=sum(job.done for job in status.jobs),
     )

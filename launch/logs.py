@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from launch import cli
-from launch.states import MAY_RUN, survey
+from launch.states import MAY_RUN
+from launch.survey import survey
 from launch.sweep import load, log_file
 from launch.tails import show, tails
 

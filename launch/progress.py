@@ -42,8 +42,6 @@ class Progress:
     """`done` at the stage's first report in this attempt: what an earlier attempt had left."""
     waiting: str | None = None
     """Who computes the stage while this job waits for it."""
-    error: str | None = None
-    """Why the work failed, in one line."""
 
     def seconds_left(self, now: float) -> float | None:
         """Estimate how long the stage will still take, from its speed in this attempt."""
@@ -119,16 +117,12 @@ class Reporter(Silent):
         self._now = read(self._file)
         self._written = 0.0
         self._stop = threading.Event()
-        self._write(waiting=None, error=None)
+        self._write(waiting=None)
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
 
     def close(self) -> None:
         """Stop the heartbeat."""
         self._stop.set()
-
-    def fail(self, reason: str) -> None:
-        """Write down why the work failed."""
-        self._write(error=reason)
 
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
         """Write down which stages this job itself computed, and how long each took."""

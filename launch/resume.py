@@ -16,8 +16,8 @@ from yaml import YAMLError
 
 from launch import cli, slurm
 from launch.driver import driving
-from launch.states import SweepStatus, survey
 from launch.submit import dispatch, due
+from launch.survey import SweepStatus, survey
 from launch.sweep import Sweep, load, save
 from launch.view import as_data
 from launch.work import Planned, plan_run, select

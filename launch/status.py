@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 
 from launch import cli
-from launch.states import survey
+from launch.survey import survey
 from launch.sweep import load
 from launch.tails import show, tails
 from launch.view import as_data, render

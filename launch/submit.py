@@ -16,7 +16,8 @@ from launch.cut import Job
 from launch.driver import driving
 from launch.nodes import check_nodes
 from launch.runs import PLANNER
-from launch.states import ACTIVE, SweepStatus, survey
+from launch.states import ACTIVE, State
+from launch.survey import SweepStatus, survey
 from launch.sweep import FILE, Submission, Sweep, load, logs, write_submitted
 from launch.view import live, render
 from launch.work import plan_run
@@ -87,7 +88,7 @@ def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
 def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
     """Return the jobs that are neither done nor under way, waiting for open ones only, and how many may run."""
     active = {job.name for job in status.jobs if job.state in ACTIVE}
-    opened = {job.name for job in status.jobs if job.state != "done"}
+    opened = {job.name for job in status.jobs if job.state != State.DONE}
     jobs = [
         replace(entry.job(), after=tuple(name for name in entry.after if name in opened))
         for entry in sweep.jobs
@@ -142,7 +143,7 @@ def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequ
     except LaunchError:
         _cancel_unwritten(sweep, status)
         raise
-    held = [job.id for job in status.jobs if job.state == "held"]
+    held = [job.id for job in status.jobs if job.state == State.HELD]
     slurm.release([*held, *made])
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from launch import progress
-from launch.states import JobStatus
+from launch.states import State
+from launch.survey import JobStatus
 from launch.sweep import Sweep
 from mt.workflow.store import Store
 
@@ -17,7 +18,7 @@ def tails(folder: Path, sweep: Sweep, jobs: Iterable[JobStatus], lines: int) -> 
     """Return the job and the last lines of every worker's log of the stages in which jobs failed, by file."""
     found: dict[Path, tuple[str, list[str]]] = {}
     for job in jobs:
-        stage = progress.read(progress.file_of(folder, job.name)).stage if job.state == "failed" else None
+        stage = progress.read(progress.file_of(folder, job.name)).stage if job.state == State.FAILED else None
         for log in sorted(Store(Path(sweep.store)).scratch(stage).glob("*.log")) if stage else ():
             if said := _tail(log, lines):
                 found[log] = job.name, said

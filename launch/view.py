@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import takewhile
@@ -14,21 +15,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from launch.states import JobStatus, RunStatus, SweepStatus
+from launch.states import State
+from launch.survey import JobStatus, RunStatus, SweepStatus
 
-_COLOURS = {
-    "done": "green",
-    "running": "cyan",
-    "queued": "yellow",
-    "waiting": "yellow",
-    "held": "magenta",
-    "failed": "red",
-    "blocked": "red",
-    "cancelled": "red",
-    "lost": "red",
-    "new": "dim",
-    "unknown": "magenta",
-}
 _NUMBERS = {"stages", "try", "time", "left"}
 _WORDS = {"job", "run", "what"}
 
@@ -41,9 +30,8 @@ def render(status: SweepStatus) -> Group:
 
 def summary(status: SweepStatus) -> str:
     """Return one line: how many runs and jobs are in which state."""
-    jobs = ", ".join(_counts(job.state for job in status.jobs))
-    runs = ", ".join(_counts(run.state for run in status.runs))
     note = f"\n{status.note}" if status.note else ""
+    runs, jobs = _counts(run.state for run in status.runs), _counts(job.state for job in status.jobs)
     return f"{status.name}: runs {runs}; jobs {jobs}{note}"
 
 
@@ -125,13 +113,13 @@ def _shortener(names: list[str]) -> Callable[[str], str]:
     return lambda text: text.replace(start, "") if start else text
 
 
-def _state(state: str) -> Text:
-    return Text(state, style=_COLOURS[state])
+def _state(state: State) -> Text:
+    return Text(state, style=state.colour)
 
 
-def _counts(states: Iterator[str]) -> list[str]:
-    found = list(states)
-    return [f"{found.count(state)} {state}" for state in _COLOURS if state in found]
+def _counts(states: Iterable[State]) -> str:
+    found = Counter(states)
+    return ", ".join(f"{found[state]} {state}" for state in State if found[state])
 
 
 def _tell(job: JobStatus, console: Console) -> None:

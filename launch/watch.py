@@ -12,7 +12,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from launch import cli
-from launch.states import JobStatus, survey
+from launch.survey import JobStatus, survey
 from launch.sweep import load
 from launch.view import changes, live, render, summary
 

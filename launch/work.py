@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from launch import attempts, progress
 from launch.job import GRACE_S, STOPPED
 from launch.mark import check_store
+from launch.states import State
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.errors import LaunchError, MutualTaughtError
@@ -70,7 +71,8 @@ def main(arguments: list[str]) -> int:
         return STOPPED
     except Exception as error:
         traceback.print_exc()
-        reporter.fail(_one_line(error))
+        file = attempts.file_of(folder, name)
+        attempts.end(file, attempts.read(file)[-1], State.FAILED, _one_line(error))
         return 1
     finally:
         reporter.close()
@@ -143,7 +145,7 @@ def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
     what = sweep.stage[absent[0]].address if absent else "its record"
     last = past[-1]
     raise LaunchError(
-        f"{what}: no progress in {count} attempts of job {name} (the last one was {last.outcome}: {last.reason}). "
+        f"{what}: no progress in {count} attempts of job {name} (the last one was {last.state}: {last.reason}). "
         f"Fix the cause, then: python -m launch.resume {sweep.name}"
     )
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from launch import attempts
+from launch.states import State
 
 
 def test_attempts_are_read_as_they_ended(tmp_path: Path) -> None:
     file = tmp_path / "attempts" / "job.jsonl"
     first = attempts.begin(file, "7", (0, 0.0))
-    attempts.end(file, first, "stopped", "time limit")
+    attempts.end(file, first, State.CANCELLED, "time limit")
     attempts.begin(file, "7", (1, 0.5))
     read = attempts.read(file)
-    assert [(one.number, one.outcome, one.reason, one.mark) for one in read] == [
-        (1, "stopped", "time limit", (0, 0.0)),
+    assert [(one.number, one.state, one.reason, one.mark) for one in read] == [
+        (1, "cancelled", "time limit", (0, 0.0)),
         (2, "running", "", (1, 0.5)),
     ]
 
@@ -23,7 +24,7 @@ def test_an_attempt_that_never_said_how_it_ended_was_lost(tmp_path: Path) -> Non
     file = tmp_path / "job.jsonl"
     attempts.begin(file, "7", (0, 0.0))
     attempts.begin(file, "7", (0, 0.0))
-    assert [one.outcome for one in attempts.read(file)] == ["killed", "running"]
+    assert [one.state for one in attempts.read(file)] == ["lost", "running"]
 
 
 def test_a_line_cut_by_a_kill_is_left_out(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_damaged_sweep_hides_no_other(sweep: Make) -> None:
     (damaged.folder / FILE).write_text("{")
     assert locate(good.folder.parent, "run") == (good.folder, "run")
     rows = json.loads(good.command("list", "--json").stdout)
-    assert [(row["name"], row["state"]) for row in rows] == [("damaged", "unreadable"), ("good", "stopped")]
+    assert [(row["name"], row["state"]) for row in rows] == [("damaged", "unreadable"), ("good", "new")]
     assert "sweep.json: damaged" in rows[0]["why"]
     assert "sweep.json: damaged" in good.command("list").stdout
 

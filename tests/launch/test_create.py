@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launch import slurm
-from launch.states import survey
+from launch.survey import survey
 from launch.sweep import FILE, Submission, find, load, names, read_configs, save, write_submitted
 from mt.errors import LaunchError
 from mt.workflow import provenance

@@ -30,15 +30,6 @@ def test_the_furthest_point_survives_a_new_attempt_at_the_same_stage(tmp_path: P
     second.close()
 
 
-def test_an_error_is_kept_until_the_next_attempt(tmp_path: Path) -> None:
-    reporter = Reporter(tmp_path, "job")
-    reporter.fail("disk full")
-    reporter.close()
-    assert progress.read(progress.file_of(tmp_path, "job")).error == "disk full"
-    Reporter(tmp_path, "job").close()
-    assert progress.read(progress.file_of(tmp_path, "job")).error is None
-
-
 def test_a_retired_heartbeat_is_no_sign_of_life(tmp_path: Path) -> None:
     file = progress.file_of(tmp_path, "job")
     assert not progress.is_fresh(file)

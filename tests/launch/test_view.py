@@ -6,7 +6,8 @@ import io
 
 from rich.console import Console
 
-from launch.states import JobStatus, RunStatus, State, SweepStatus
+from launch.states import State
+from launch.survey import JobStatus, RunStatus, SweepStatus
 from launch.view import changes, render
 
 RUNS = ["mutual_taught-dpo-both-s0-3f2a1c", "mutual_taught-simpo-contrast-s0-5be7f3"]
@@ -34,11 +35,11 @@ STATUS = SweepStatus(
     name="six",
     folder="runs/six",
     jobs=[
-        job("shared-1", "running", "again after: killed by SIGKILL", "iteration 1 · train_policy", 2),
-        job(RUNS[0], "waiting", "for shared-1"),
-        job(RUNS[1], "blocked", f"{RUNS[0]} failed"),
+        job("shared-1", State.RUNNING, "again after: killed by SIGKILL", "iteration 1 · train_policy", 2),
+        job(RUNS[0], State.WAITING, "for shared-1"),
+        job(RUNS[1], State.BLOCKED, f"{RUNS[0]} failed"),
     ],
-    runs=[RunStatus(name, "waiting", "for shared-1", 10, 33) for name in RUNS],
+    runs=[RunStatus(name, State.WAITING, "for shared-1", 10, 33) for name in RUNS],
     note="",
 )
 

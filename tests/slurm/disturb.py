@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from launch.states import JobStatus, survey
+from launch.survey import JobStatus, survey
 from launch.sweep import load
 from tests.slurm.cluster import NODES, Cluster
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from launch.create import create
 from launch.driver import driving
-from launch.states import JobStatus, SweepStatus, survey
 from launch.submit import dispatch
+from launch.survey import JobStatus, SweepStatus, survey
 from launch.sweep import load
 from mt.config.launch import DetachedConfig, LaunchConfig
 from mt.workflow.store import Store

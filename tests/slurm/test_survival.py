@@ -42,7 +42,7 @@ def wait_until_stopped(one: Launched, cluster: Cluster) -> None:
 
 def outcomes(one: Launched, job: str = "run") -> list[str]:
     """How the attempts of a job ended."""
-    return [attempt.outcome for attempt in attempts.read(attempts.file_of(one.folder, job))]
+    return [attempt.state for attempt in attempts.read(attempts.file_of(one.folder, job))]
 
 
 def check_outcomes(one: Launched, *expected: str) -> None:
@@ -66,7 +66,7 @@ def test_preemption(cluster: Cluster, sweep: Make) -> None:
     wait_until_stopped(one, cluster)
     hold.unlink()
     assert one.wait_until_over(180).finished
-    check_outcomes(one, "stopped", "finished")
+    check_outcomes(one, "cancelled", "done")
     resumed(one, "second")
     assert cluster.final_state(one.job("run").id) == "COMPLETED"
 
@@ -79,7 +79,7 @@ def test_time_limit(cluster: Cluster, sweep: Make) -> None:
     cluster.run("scontrol", "update", f"jobid={one.job('run').id}", "timelimit=10")
     hold.unlink()
     assert one.wait_until_over(180).finished
-    check_outcomes(one, "stopped", "finished")
+    check_outcomes(one, "cancelled", "done")
     resumed(one, "second")
 
 
@@ -104,7 +104,7 @@ def test_node_failure(cluster: Cluster, sweep: Make) -> None:
         assert one.wait_until_over(240).finished
     finally:
         cluster.start_node(node)
-    check_outcomes(one, "killed", "finished")
+    check_outcomes(one, "lost", "done")
     resumed(one, "second")
 
 
@@ -115,7 +115,7 @@ def test_killed_worker_is_started_again_in_the_same_job(cluster: Cluster, sweep:
     one.wait(lambda status: len(outcomes(one)) == 2, "a second attempt")
     hold.unlink()
     assert one.wait_until_over().finished
-    check_outcomes(one, "killed", "finished")
+    check_outcomes(one, "lost", "done")
     resumed(one, "second")
     assert cluster.final_state(one.job("run").id) == "COMPLETED"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from launch.states import computed, survey
+from launch.survey import computed, survey
 from launch.sweep import load
 from tests.slurm.cluster import Cluster
 from tests.slurm.disturb import wait_for_job, work_process

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from launch import attempts, progress, slurm, states, watch
+from launch import attempts, progress, slurm, survey, watch
 from launch.slurm import Seen
-from launch.states import JobStatus
+from launch.states import State
+from launch.survey import JobStatus
 from launch.sweep import Submission, load, write_cancelled, write_submitted
 from mt.errors import LaunchError
 from tests.slurm import fakes
@@ -33,7 +34,7 @@ def one(sweep: Make, monkeypatch: pytest.MonkeyPatch) -> Launched:
 
 
 def says(monkeypatch: pytest.MonkeyPatch, told: Mapping[str, Seen]) -> None:
-    monkeypatch.setattr(states.slurm, "states", lambda ids: dict(told))
+    monkeypatch.setattr(survey.slurm, "states", lambda ids: dict(told))
 
 
 def judged(one: Launched) -> list[tuple[str, str]]:
@@ -129,7 +130,7 @@ def test_a_failure_is_told_by_the_attempt_and_blocks_what_follows(
     one: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = attempts.file_of(one.folder, "run")
-    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "failed", "disk full")
+    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), State.FAILED, "disk full")
     for told in ({}, {"1": Seen("FAILED"), "2": Seen("CANCELLED")}):
         says(monkeypatch, told)
         assert judged(one) == [("failed", "disk full"), ("blocked", "run failed")]
@@ -148,7 +149,7 @@ def test_files_still_speak_where_the_scheduler_cannot_be_asked(
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
     file = attempts.file_of(one.folder, "run")
-    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "failed", "disk full")
+    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), State.FAILED, "disk full")
     assert judged(one) == [("failed", "disk full"), ("blocked", "run failed")]
     assert "squeue" in one.status.note
     attempts.begin(file, "1", (0, 0.0))
@@ -156,12 +157,12 @@ def test_files_still_speak_where_the_scheduler_cannot_be_asked(
     assert one.status.may_go_on
     assert not one.status.active
     with pytest.raises(LaunchError, match="squeue: not on the path"):
-        states.survey(one.folder, load(one.folder), strict=True)
+        survey.survey(one.folder, load(one.folder), strict=True)
 
 
 def test_a_queued_again_job_says_why(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
     file = attempts.file_of(one.folder, "run")
-    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), "stopped", "preempted")
+    attempts.end(file, attempts.begin(file, "1", (0, 0.0)), State.CANCELLED, "preempted")
     says(monkeypatch, {"1": Seen("PENDING", "BeginTime"), "2": Seen("PENDING", "Dependency")})
     assert judged(one)[0] == ("queued", "again after: preempted")
     says(monkeypatch, {"1": Seen("PENDING", "Priority"), "2": Seen("PENDING", "Dependency")})
@@ -232,7 +233,7 @@ def test_watching_outlasts_a_scheduler_that_does_not_answer(
             raise LaunchError("squeue: SLURM did not answer")
         return told
 
-    monkeypatch.setattr(states.slurm, "states", answer)
+    monkeypatch.setattr(survey.slurm, "states", answer)
     monkeypatch.setattr(watch, "_POLL_S", 0.0)
     assert watch.main(["--runs", str(one.folder.parent), "--json", "sweep"]) == 1
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
