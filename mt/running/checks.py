@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from mt.config.run import RunConfig
 from mt.engines.models import check_context
 from mt.errors import ConfigError, NotHereError, StoreError, describe
 from mt.methods.blueprint import Blueprint
+from mt.runtime.redact import redact
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
-from mt.tracking.redact import redact
+from mt.tracking import check_installed
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External
 from mt.workflow.store import Store
@@ -77,21 +79,24 @@ def _check_writable(field: str, folder: Path) -> None:
 
 
 def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:
-    """Ask what is to be computed, and what exists outside and is read for it, whether it can be; inputs first.
+    """Ask the tracker, what is to be computed, and what exists outside and is read for it, whether it can be.
 
-    A file that is not given is reported before anything is downloaded, and models, the largest downloads, come last.
+    Inputs come first: a file that is not given is reported before anything is downloaded, and models, the largest
+    downloads, come last.
     """
     plan, store = blueprint.plan, Store(Path(blueprint.config.store))
     missing = plan.missing(store)
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
-    for stage in sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel)):
-        if stage.key in asked and (isinstance(stage, External) or not store.has(stage)):
-            try:
-                stage.check()
-            except NotHereError as error:
-                if absent is None:
-                    raise
-                absent(error)
+    order = sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel))
+    needed = [one for one in order if one.key in asked and (isinstance(one, External) or not store.has(one))]
+    asked_for: list[Callable[[], None]] = [partial(check_installed, blueprint.config.tracking)]
+    for ask in [*asked_for, *(stage.check for stage in needed)]:
+        try:
+            ask()
+        except NotHereError as error:
+            if absent is None:
+                raise
+            absent(error)
 
 
 def _check_contexts(blueprint: Blueprint) -> None:

@@ -8,18 +8,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from mt.methods.outcome import Iteration
-from mt.running.record import Record
+from mt.running.record import COLUMNS, Record
 from mt.stages.select import SelectDemonstrations
 from mt.tracking import open_tracker
-from mt.tracking.base import MetricRow, RunInfo, Tracker
-from mt.tracking.observer import TrackingObserver
+from mt.tracking.base import RunInfo
+from mt.tracking.guard import Guarded
+from mt.tracking.naming import curve_axis, curve_values, metric_values, slugs
+from mt.tracking.samples import COLUMNS as SAMPLE_COLUMNS
 from mt.tracking.samples import sample_rows
-from mt.tracking.settings import WandbTracking
-from mt.types import Metric, Pair, Rewards, Samples
+from mt.tracking.settings import DisabledTracking
+from mt.types import Pair, Rewards, Samples
 from mt.workflow.run_record import RECORD
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
-from mt.workflow.work import TABLE, Observer, Row, read_metrics
+from mt.workflow.work import CURVES, TABLE, Observer, Row, Silent, read_metrics
 
 
 @contextmanager
@@ -29,74 +31,111 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
     At the end what other jobs computed is sent to the tracker, too. The first failure of the tracker is reported;
     none changes the run.
     """
-    facts, config = record.facts, record.blueprint.config
-    tracker = open_tracker(config.tracking, say)
-    tracker.start(RunInfo(facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name))
-    if tracker.link is None:
+    facts, config, plan = record.facts, record.blueprint.config, record.blueprint.plan
+    computed = [stage for stage in plan.order if not isinstance(stage, External)]
+    names = slugs((stage.key, stage.name, plan.label(stage)) for stage in computed)
+    stages = {slug: key for key, slug in names.items()}
+    run = RunInfo(facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name, stages)
+    tracker = open_tracker(config.tracking, run, say)
+    if tracker is None:
         yield []
         return
-    mirror = _Harmless(_Mirror(tracker, record), say)
+    mirror = _Harmless(_Mirror(tracker, record, names), tracker)
     try:
         yield [mirror]
     finally:
         mirror.catch_up()
         ended = _on_disk(record)
-        tracker.summary([_row(one) for one in ended["metrics"]])
+        tracker.table("tables/metrics", COLUMNS, [[one[name] for name in COLUMNS] for one in ended["metrics"]], None)
+        mirror.show_stages()
         tracker.finish(ended["state"], record.folder / RECORD)
 
 
 class _Harmless:
-    """An observer whose first failure is reported, and none of whose failures stops the run."""
+    """An observer none of whose failures stops the run; the first one is said."""
 
-    def __init__(self, observer: _Mirror, say: Callable[[str], None]) -> None:
-        self.observer, self.say, self.failed_once = observer, say, False
+    def __init__(self, observer: _Mirror, tracker: Guarded) -> None:
+        self.observer, self.tracker = observer, tracker
 
     def __getattr__(self, name: str) -> Any:
         def tell(*arguments: Any) -> None:
             try:
                 getattr(self.observer, name)(*arguments)
             except Exception as error:  # of any kind: the run goes on
-                if not self.failed_once:
-                    self.failed_once = True
-                    self.say(f"tracking failed ({type(error).__name__}: {error}); the run's record is complete")
+                self.tracker.trouble(f"tracking failed ({type(error).__name__}: {error})")
 
         return tell
 
 
-class _Mirror(TrackingObserver):
-    """Shows stages and curves; reports what was measured, and shows samples, as soon as they are there."""
+class _Mirror(Silent):
+    """Shows stages and curves; reports what was measured, and shows samples, as soon as they are there.
 
-    def __init__(self, tracker: Tracker, record: Record) -> None:
-        super().__init__(tracker, record.store, record.blueprint.plan)
+    A run shows the curves of all its stages: of those that it computes live, of those that it reuses from their
+    artifacts. Which ones it has shown lies beside the tracker's files, so that a resumed run shows none twice.
+    """
+
+    def __init__(self, tracker: Guarded, record: Record, names: dict[str, str]) -> None:
+        self.tracker, self.store, self.plan, self.names = tracker, record.store, record.blueprint.plan, names
         tracking = record.blueprint.config.tracking
-        self.prompts = tracking.sample_prompts if isinstance(tracking, WandbTracking) else 0
+        self.prompts = 0 if isinstance(tracking, DisabledTracking) else tracking.sample_prompts
+        self.shown = record.folder / tracking.name / "curves.txt"
         self.evaluations: dict[str, list[tuple[int, str]]] = {}
         for one in record.blueprint.evaluations:
             self.evaluations.setdefault(one.stage.key, []).append((one.iteration, one.model))
         iterations = record.blueprint.outcome.iterations
         self.selected = {one.selected.key: one for one in iterations if one.selected is not None and _is_shown(one)}
-        self._told: set[str] = set()
+        self.became: dict[str, list[Any]] = {}
+
+    def curve(self, stage: Stage, step: int, metrics: dict[str, float]) -> None:
+        """Show a step of a training."""
+        name = self.names[stage.key]
+        self.tracker.log(curve_values(name, metrics), curve_axis(name), step)
 
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
-        """Tell of a stage, and read its result where it is one to show."""
-        self._told.add(stage.key)
-        super().finished(stage, facts)
+        """Note what became of a stage, and show its curves and its result where there are any."""
+        if isinstance(stage, External):
+            return
+        self._note(stage, "reused" if facts is None else "computed", facts["seconds"] if facts else None)
+        self._show_curves(stage, live=facts is not None)
         for iteration, model in self.evaluations.get(stage.key, []):
-            metrics = read_metrics(self.store.path(stage))
-            self.tracker.log([MetricRow(iteration, model, metric) for metric in metrics])
+            self.tracker.log(metric_values(model, read_metrics(self.store.path(stage))), "iteration", iteration)
         if self.prompts and stage.key in self.selected:
-            self._show(self.selected[stage.key])
+            self._show_samples(self.selected[stage.key])
+
+    def failed(self, stage: Stage, error: BaseException) -> None:
+        """Note that a stage failed."""
+        self._note(stage, "failed", None)
 
     def catch_up(self) -> None:
         """Tell of every stage that is there and that this process did not see."""
         for stage in self.plan.order:
-            if stage.key not in self._told and not isinstance(stage, External) and self.store.has(stage):
+            if stage.key in self.names and self.names[stage.key] not in self.became and self.store.has(stage):
                 self.finished(stage, None)
 
-    def _show(self, one: Iteration) -> None:
+    def show_stages(self) -> None:
+        """Show what became of the stages."""
+        columns = ("stage", "key", "state", "seconds")
+        self.tracker.table("tables/stages", columns, [self.became[name] for name in sorted(self.became)], None)
+
+    def _note(self, stage: Stage, state: str, seconds: float | None) -> None:
+        name = self.names[stage.key]
+        self.became[name] = [name, stage.key, state, seconds]
+
+    def _show_curves(self, stage: Stage, *, live: bool) -> None:
+        curves = self.store.path(stage) / CURVES
+        shown = self.shown.read_text().split() if self.shown.is_file() else []
+        if not curves.is_file() or stage.key in shown:
+            return
+        for point in [] if live else map(json.loads, curves.read_text().splitlines()):
+            self.curve(stage, int(point.pop("step")), point)
+        self.shown.parent.mkdir(exist_ok=True)
+        with self.shown.open("a") as file:
+            file.write(f"{stage.key}\n")
+
+    def _show_samples(self, one: Iteration) -> None:
         samples, rewards = _rows(self.store, one.samples, Samples), _rows(self.store, one.rewards, Rewards)
-        pairs = _rows(self.store, one.selected, Pair)
-        self.tracker.samples(one.index, sample_rows(samples, rewards, pairs, self.prompts))
+        rows = sample_rows(samples, rewards, _rows(self.store, one.selected, Pair), self.prompts)
+        self.tracker.table("samples/responses", SAMPLE_COLUMNS, rows, one.index)
 
 
 def _is_shown(one: Iteration) -> bool:
@@ -117,8 +156,3 @@ def _on_disk(record: Record) -> dict[str, Any]:
     except FileNotFoundError:
         return record.facts
     return facts
-
-
-def _row(one: dict[str, Any]) -> MetricRow:
-    metric = Metric(**{name: value for name, value in one.items() if name not in ("iteration", "model")})
-    return MetricRow(one["iteration"], one["model"], metric)

@@ -1,4 +1,4 @@
-"""What a tracker receives: a small protocol, its carriers, and the tracker that does nothing."""
+"""What a tracker is: the run that it is told of, and the few calls by which it is told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mt.types import Metric
+Cell = str | float | int | None
 
 
 @dataclass(frozen=True)
@@ -16,118 +16,33 @@ class RunInfo:
 
     name: str
     folder: Path
+    """Where its record lies; a tracker's files lie below."""
     config: Mapping[str, Any]
     sweep: str | None = None
     job_type: str = "run"
-
-
-@dataclass(frozen=True)
-class RunLink:
-    """Where a tracked run is found: two runs of one place can point at each other."""
-
-    place: str
-    run_id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class TrackedStage:
-    """A stage as a tracker shows it; `slug` names it within its run, such as "iteration-01-e-step/train_policy"."""
-
-    key: str
-    name: str
-    label: str
-    slug: str
-
-
-@dataclass(frozen=True)
-class SampleRow:
-    """A sampled response beside its reward and what became of it."""
-
-    prompt_id: str
-    section: str
-    prompt: str
-    response: str
-    reward: float | None
-    role: str
-    """chosen, rejected, or empty."""
-
-
-@dataclass(frozen=True)
-class MetricRow:
-    """A row of the run's record: a metric of the policy or of the reward model after an iteration."""
-
-    iteration: int
-    model: str
-    metric: Metric
+    stages: Mapping[str, str] | None = None
+    """Keys of the plan's stages by their names in the tracker."""
 
 
 class Tracker(Protocol):
-    """Receives what a run reports; it never raises, never blocks, and never decides how a run ends."""
-
-    @property
-    def link(self) -> RunLink | None:
-        """Where this run is found, or None where it is tracked nowhere."""
-        ...
+    """Receives what a run reports; a call may raise or take long, because it is made by `guard.Guarded` alone."""
 
     def start(self, run: RunInfo) -> None:
         """Introduce the run; one that was tracked before is continued."""
         ...
 
-    def log(self, rows: Sequence[MetricRow]) -> None:
-        """Report metrics of an iteration."""
+    def log(self, values: Mapping[str, float], axis: str, step: int) -> None:
+        """Report values at a step of their axis: "iteration", or "train/<stage>/step" for the curves of a training."""
         ...
 
-    def curve(self, stage: TrackedStage, step: int, metrics: Mapping[str, float]) -> None:
-        """Report one step of a training."""
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], iteration: int | None) -> None:
+        """Show a table, of an iteration or of the whole run."""
         ...
 
-    def stages(self, stages: Sequence[TrackedStage]) -> None:
-        """Name the stages of the run's plan."""
+    def finish(self, state: str, record: Path) -> None:
+        """End with the run's state, and keep its record.json beside the values."""
         ...
 
-    def stage(self, stage: TrackedStage, state: str, seconds: float | None, logged_by: RunLink | None) -> None:
-        """Say what became of a stage (computed, reused, failed) and which run shows its curves."""
+    def give_up(self) -> None:
+        """Let go of everything without waiting: a call took too long, and no other will follow."""
         ...
-
-    def samples(self, iteration: int, rows: Sequence[SampleRow]) -> None:
-        """Show sampled responses of an iteration."""
-        ...
-
-    def summary(self, rows: Sequence[MetricRow]) -> None:
-        """Show the run's final table."""
-        ...
-
-    def finish(self, state: str, record: Path | None) -> None:
-        """End with the run's state; `record` is the run's record.json, kept beside the metrics."""
-        ...
-
-
-class NoTracker:
-    """Tells nobody."""
-
-    link: RunLink | None = None
-
-    def start(self, run: RunInfo) -> None:
-        """Ignore."""
-
-    def log(self, rows: Sequence[MetricRow]) -> None:
-        """Ignore."""
-
-    def curve(self, stage: TrackedStage, step: int, metrics: Mapping[str, float]) -> None:
-        """Ignore."""
-
-    def stages(self, stages: Sequence[TrackedStage]) -> None:
-        """Ignore."""
-
-    def stage(self, stage: TrackedStage, state: str, seconds: float | None, logged_by: RunLink | None) -> None:
-        """Ignore."""
-
-    def samples(self, iteration: int, rows: Sequence[SampleRow]) -> None:
-        """Ignore."""
-
-    def summary(self, rows: Sequence[MetricRow]) -> None:
-        """Ignore."""
-
-    def finish(self, state: str, record: Path | None) -> None:
-        """Ignore."""

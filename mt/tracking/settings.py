@@ -17,7 +17,23 @@ class DisabledTracking(Config):
     name: Literal["disabled"]
 
 
-class WandbTracking(Config):
+class _Tracking(Config):
+    """What trackers have in common."""
+
+    sample_prompts: Annotated[int, Field(ge=0)]
+    """Prompts per iteration whose sampled responses are shown in a table."""
+    timeout_s: Seconds
+    """Seconds that a run waits for its tracker at most, once: a call that takes longer ends the tracking. The end of
+    a run waits so long for the upload; what is missing then is uploaded by `analysis.sync`."""
+
+
+class TensorBoardTracking(_Tracking):
+    """TensorBoard's event files in the run's folder: `tensorboard --logdir runs` shows them."""
+
+    name: Literal["tensorboard"]
+
+
+class WandbTracking(_Tracking):
     """Weights & Biases; its key comes from WANDB_API_KEY or from `wandb login`, never from a configuration."""
 
     name: Literal["wandb"]
@@ -32,14 +48,8 @@ class WandbTracking(Config):
     """The address of a W&B server of one's own; null takes WANDB_BASE_URL, or the public server."""
     tags: list[Annotated[str, Field(min_length=1, max_length=64)]]
     """Tags of the run, besides its own choices (method=…, objective=…, scale=…, rm_data=…)."""
-    sample_prompts: Annotated[int, Field(ge=0)]
-    """Prompts per iteration whose sampled responses are shown in a table."""
     system_metrics: bool
     """Record the machine's use of processor, memory and GPUs as well."""
-    queue_size: Annotated[int, Field(ge=100)]
-    """Curve points that may wait for a slow W&B before the oldest are left out (curves.jsonl keeps them all)."""
-    finish_timeout_s: Seconds
-    """Seconds that the end of a run waits for W&B; what is missing then is uploaded by `analysis.sync`."""
 
 
-TrackingConfig = Annotated[DisabledTracking | WandbTracking, Field(discriminator="name")]
+TrackingConfig = Annotated[DisabledTracking | WandbTracking | TensorBoardTracking, Field(discriminator="name")]

@@ -28,10 +28,11 @@ class Uploader:
         self.file = file
         self._on_line, self._on_end = on_line, on_end
         files = [*waiting(file.parents[2]), file]
+        own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # a client of its own
         self._child = Child(
             ["-m", "mt.tracking.upload", *map(str, files)],
             output=subprocess.PIPE,
-            environment={**os.environ, "WANDB_SILENT": "false"},
+            environment={**own, "WANDB_SILENT": "false"},
             grace_s=_GRACE_S,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis.sync import main
-from mt.tracking import open_tracker
 from mt.tracking.upload import writing
-from tests.tracking.example import STAGE, info, settings, tell
+from tests.tracking.example import AXIS, opened, tell
 from tests.tracking.fake_wandb import FakeWandb
-
-AXIS = f"train/{STAGE.slug}/step"
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +30,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Iterato
         for name, value in server.environment().items():
             patch.setenv(name, value)
         for steps in (range(3), range(3, 6)):
-            tracker = open_tracker(settings(), print)
-            tracker.start(info(folder))
-            tell(tracker, folder, steps)
+            tell(opened(folder), folder, steps)
         yield runs
 
 

@@ -35,8 +35,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
     for name, seed, state in (("a", 0, "finished"), ("b", 1, "finished"), ("c", 2, "failed")):
         one = record(name, config({}, seed), list(measured(2, 50, 1, seed)), sweep="s", state=state)
         path = write(runs, one)
-        tracker = open_tracker(settings(mode="online"), print)
-        tracker.start(RunInfo(name, path.parent, one["config"], "s", "mutual_taught"))
+        run = RunInfo(name, path.parent, one["config"], "s", "mutual_taught")
+        tracker = open_tracker(settings(mode="online"), run, print)
+        assert tracker is not None
         tracker.finish(state, path)
     return runs
 

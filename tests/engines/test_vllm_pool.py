@@ -16,7 +16,6 @@ import pytest
 
 from mt.engines import vllm_pool, workers
 from mt.engines.scoring.vllm import VllmScorer
-from mt.engines.settings import VllmScorer
 from mt.engines.vllm_pool import device_groups, run_vllm
 from mt.errors import ConfigError, EngineError
 from mt.runtime.logs import logging_into

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from mt.methods.outcome import Iteration, Outcome
 from mt.running.execution import run
 from mt.running.record import Record
 from mt.running.tracker_callbacks import mirrored
-from mt.tracking.base import MetricRow, NoTracker, RunInfo, RunLink, SampleRow
+from mt.tracking.base import RunInfo
+from mt.tracking.guard import Guarded
 from mt.types import Metric, Pair, Response, Rewards, Samples
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
@@ -56,34 +57,48 @@ class Measure(Stage):
         work.write_metrics([Metric("gold", "win_rate", 0.6, 0.5, 0.7, 10)])
 
 
-class Told(NoTracker):
-    """A tracker that remembers, or fails at everything."""
+@dataclass(frozen=True, eq=False)
+class Train(Stage):
+    """A training of two steps; it fails once, after the first, where the store's folder says so."""
+
+    def run(self, work: Work) -> None:
+        for step in range(2):
+            work.curve(step, loss=float(step))
+            breaks = work.store.root / "breaks"
+            if breaks.exists():
+                breaks.unlink()
+                raise ValueError("on purpose")
+
+
+class Told:
+    """A tracker that remembers, or fails at everything but its end."""
 
     def __init__(self) -> None:
-        self.link: RunLink | None = RunLink("-/paper", "id", "demo")
         self.fails = False
         self.events: list[tuple[str, Any]] = []
 
     def _note(self, event: str, what: Any) -> None:
-        if self.fails and event in ("log", "samples"):
+        if self.fails and event != "finish":
             raise RuntimeError("mirror broke")
         self.events.append((event, what))
 
     def start(self, run: RunInfo) -> None:
-        self._note("start", (run.name, run.sweep, run.job_type))
+        self._note("start", (run.name, run.sweep, run.job_type, dict(run.stages or {})))
 
-    def log(self, rows: Sequence[MetricRow]) -> None:
-        self._note("log", list(rows))
+    def log(self, values: Mapping[str, float], axis: str, step: int) -> None:
+        self._note("log", (dict(values), axis, step))
 
-    def samples(self, iteration: int, rows: Sequence[SampleRow]) -> None:
-        self._note("samples", (iteration, [(row.response, row.reward, row.role) for row in rows]))
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], iteration: int | None) -> None:
+        self._note(name, [dict(zip(columns, row, strict=True)) for row in rows])
 
-    def summary(self, rows: Sequence[MetricRow]) -> None:
-        self._note("summary", list(rows))
-
-    def finish(self, state: str, record: Path | None) -> None:
-        assert record is not None
+    def finish(self, state: str, record: Path) -> None:
         self._note("finish", (state, json.loads(record.read_text())["state"]))
+
+    def give_up(self) -> None:
+        self._note("give up", None)
+
+    def of(self, event: str) -> list[Any]:
+        return [what for name, what in self.events if name == event]
 
 
 class Notes(Silent):
@@ -97,7 +112,13 @@ class Notes(Silent):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
-    monkeypatch.setattr("mt.running.tracker_callbacks.open_tracker", lambda config, say: told)
+
+    def opened(config: object, run: RunInfo, say: Callable[[str], None]) -> Guarded:
+        guarded = Guarded(5.0, say)
+        guarded.start(told, run)
+        return guarded
+
+    monkeypatch.setattr("mt.running.tracker_callbacks.open_tracker", opened)
     return told
 
 
@@ -106,7 +127,8 @@ def sketch(tmp_path: Path, *, fails: bool = False) -> Blueprint:
     model, measure = Table("pairs"), Measure(fails)
     samples, rewards, selected = Table("samples"), Table("rewards"), Table("selected")
     outcome = Outcome((Iteration(0, model, model), Iteration(1, model, model, samples, rewards, selected)))
-    order = plan([samples, rewards, selected, measure])
+    train = Train()
+    order = plan([samples, rewards, selected, measure, train], {train.key: "iteration 1 · E-step"})
     return Blueprint(composed.config, outcome, [Evaluation(1, "policy", measure)], order)
 
 
@@ -116,7 +138,9 @@ def execute(tmp_path: Path, *, fails: bool = False) -> list[str]:
     return notes.texts
 
 
-METRIC = MetricRow(1, "policy", Metric("gold", "win_rate", 0.6, 0.5, 0.7, 10))
+TRAIN = "iteration-01-e-step/train"
+METRIC = {"policy/gold/win_rate": 0.6, "policy/gold/win_rate_low": 0.5, "policy/gold/win_rate_high": 0.7}
+POINTS = [({f"train/{TRAIN}/loss": float(step)}, f"train/{TRAIN}/step", step) for step in range(2)]
 
 
 @pytest.mark.parametrize("attempt", ["computed", "reused"])
@@ -125,23 +149,51 @@ def test_a_run_tells_what_it_measures_and_how_it_ends(tmp_path: Path, told: Told
         execute(tmp_path)
         told.events.clear()
     execute(tmp_path)
-    assert told.events == [
-        ("start", ("demo", "sweep", "mutual_taught")),
-        ("samples", (1, [("red", 1.0, "chosen"), ("blue", 0.0, "rejected")])),
-        ("log", [METRIC]),
-        ("summary", [METRIC]),
-        ("finish", ("finished", "finished")),
+    ((name, sweep, method, stages),) = told.of("start")
+    assert (name, sweep, method) == ("demo", "sweep", "mutual_taught")
+    assert set(stages) > {TRAIN, "measure"}
+    (samples,) = told.of("samples/responses")
+    assert [(row["response"], row["reward"], row["role"]) for row in samples] == [
+        ("red", 1.0, "chosen"),
+        ("blue", 0.0, "rejected"),
     ]
+    assert (METRIC, "iteration", 1) in told.of("log")
+    ((metric,),) = told.of("tables/metrics")
+    assert (metric["model"], metric["metric"], metric["value"], metric["n"]) == ("policy", "win_rate", 0.6, 10)
+    (became,) = told.of("tables/stages")
+    assert {row["stage"]: row["state"] for row in became} == dict.fromkeys(stages, attempt)
+    assert told.events[-1] == ("finish", ("finished", "finished"))
+
+
+def test_a_run_shows_a_curve_once_whoever_computed_it(tmp_path: Path, told: Told) -> None:
+    run(sketch(tmp_path), tmp_path / "other", [Notes()], "sweep")  # computes
+    for folder, expected in (("demo", POINTS), ("demo", []), ("other", [])):
+        told.events.clear()
+        run(sketch(tmp_path), tmp_path / folder, [Notes()], "sweep")
+        assert [row for row in told.of("log") if row[1] != "iteration"] == expected
+
+
+def test_a_stage_that_failed_is_told_and_its_curve_belongs_to_the_next_attempt(tmp_path: Path, told: Told) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "breaks").touch()
+    with pytest.raises(UnexpectedError):
+        execute(tmp_path)
+    assert {row["state"] for row in told.of("tables/stages")[0] if row["stage"] == TRAIN} == {"failed"}
+    told.events.clear()
+    execute(tmp_path)
+    assert [row for row in told.of("log") if row[1] != "iteration"] == POINTS
 
 
 def test_what_other_jobs_computed_is_told_at_the_end(tmp_path: Path, told: Told) -> None:
+    run(sketch(tmp_path), tmp_path / "other", [Notes()], "sweep")
     execute(tmp_path)
+    (tmp_path / "demo" / "wandb" / "curves.txt").unlink()
     told.events.clear()
-    one = sketch(tmp_path)
-    record = Record(tmp_path / "demo", one, Store(tmp_path / "store"), "sweep")
+    record = Record(tmp_path / "demo", sketch(tmp_path), Store(tmp_path / "store"), "sweep")
     with mirrored(record, print):
-        pass
-    assert [event for event, _ in told.events] == ["start", "samples", "log", "summary", "finish"]
+        assert [event for event, _ in told.events] == ["start"]
+    assert [*POINTS, (METRIC, "iteration", 1)] == sorted(told.of("log"), key=lambda row: row[1] == "iteration")
+    assert len(told.of("samples/responses")) == 1
     assert told.events[-1] == ("finish", ("finished", "finished"))
 
 
@@ -163,5 +215,5 @@ def test_a_failed_run_is_told_as_failed(tmp_path: Path, told: Told) -> None:
 def test_a_failing_mirror_is_said_once_and_the_run_goes_on(tmp_path: Path, told: Told) -> None:
     told.fails = True
     (said,) = execute(tmp_path)
-    assert said == "tracking failed (RuntimeError: mirror broke); the run's record is complete"
+    assert said.startswith("tracking failed (start: RuntimeError: mirror broke). The run goes on, and its record is")
     assert told.events[-1] == ("finish", ("finished", "finished"))

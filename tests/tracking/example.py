@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mt.tracking.base import MetricRow, RunInfo, SampleRow, TrackedStage, Tracker
+from mt.tracking import open_tracker
+from mt.tracking.base import Cell, RunInfo
+from mt.tracking.guard import Guarded
+from mt.tracking.naming import curve_axis, curve_values, metric_values
 from mt.tracking.settings import WandbTracking
 from mt.types import Metric
 
@@ -17,29 +22,38 @@ CONFIG: dict[str, Any] = {
     "objective": {"name": "dpo", "beta": 0.1},
     "tracking": {"name": "wandb", "mode": "offline"},
 }
-STAGE = TrackedStage("a" * 64, "train_policy", "iteration 1 · E-step", "iteration-01-e-step/train_policy")
-ROWS = [
-    MetricRow(0, "policy", Metric("gold", "win_rate", 0.5, n=100)),
-    MetricRow(1, "policy", Metric("gold", "win_rate", 0.61, 0.55, 0.67, 100)),
-    MetricRow(1, "reward", Metric("gold", "accuracy", 0.82, n=100)),
+STAGE = "iteration-01-e-step/train_policy"
+AXIS = f"train/{STAGE}/step"
+KEY = "a" * 64
+METRICS = [
+    ("policy", 0, Metric("gold", "win_rate", 0.5, n=100)),
+    ("policy", 1, Metric("gold", "win_rate", 0.61, 0.55, 0.67, 100)),
+    ("reward", 1, Metric("gold", "accuracy", 0.82, n=100)),
 ]
-SAMPLES = [
-    SampleRow("p1", "chat", "tell color of fox", "red .", 1.5, "chosen"),
-    SampleRow("p1", "chat", "tell color of fox", "blue .", -0.5, "rejected"),
+METRIC_COLUMNS = ["iteration", "model", "benchmark", "metric", "value", "low", "high", "n"]
+SAMPLES: list[list[Cell]] = [
+    ["p1", "chat", "tell color of fox", "red .", 1.5, "chosen"],
+    ["p1", "chat", "tell color of fox", "blue .", -0.5, "rejected"],
 ]
 
 
 def settings(**changes: Any) -> WandbTracking:
     values: dict[str, Any] = {
         "name": "wandb", "mode": "offline", "project": "paper", "entity": None, "base_url": None, "tags": ["t1"],
-        "sample_prompts": 2, "system_metrics": False, "queue_size": 1000,
-        "finish_timeout_s": 20,
+        "sample_prompts": 2, "system_metrics": False, "timeout_s": 20,
     }  # fmt: skip
     return WandbTracking.model_validate(values | changes)
 
 
 def info(folder: Path, **changes: Any) -> RunInfo:
-    return RunInfo("demo", folder, {**CONFIG, **changes}, "sweep-1", "mutual_taught")
+    return RunInfo("demo", folder, {**CONFIG, **changes}, "sweep-1", "mutual_taught", {STAGE: KEY})
+
+
+def opened(folder: Path, say: Callable[[str], None] = print, **changes: Any) -> Guarded:
+    """Open a W&B tracker and introduce the run to it."""
+    tracker = open_tracker(settings(**changes), info(folder), say)
+    assert tracker is not None
+    return tracker
 
 
 def record(folder: Path, state: str = "finished", **changes: Any) -> Path:
@@ -49,13 +63,14 @@ def record(folder: Path, state: str = "finished", **changes: Any) -> Path:
     return path
 
 
-def tell(tracker: Tracker, folder: Path, steps: range = range(5), state: str = "finished") -> None:
+def tell(tracker: Guarded, folder: Path, steps: range = range(5), state: str = "finished") -> None:
     """Send everything that a run sends."""
-    tracker.stages([STAGE])
     for step in steps:
-        tracker.curve(STAGE, step, {"loss": 1 / (step + 1), "learning_rate": 1e-4})
-    tracker.stage(STAGE, "computed", 1.5, tracker.link)
-    tracker.log(ROWS)
-    tracker.samples(1, SAMPLES)
-    tracker.summary(ROWS)
+        tracker.log(curve_values(STAGE, {"loss": 1 / (step + 1), "learning_rate": 1e-4}), curve_axis(STAGE), step)
+    for model, iteration, metric in METRICS:
+        tracker.log(metric_values(model, [metric]), "iteration", iteration)
+    tracker.table("samples/responses", ["prompt_id", "section", "prompt", "response", "reward", "role"], SAMPLES, 1)
+    rows = [[iteration, model, *asdict(metric).values()] for model, iteration, metric in METRICS]
+    tracker.table("tables/metrics", METRIC_COLUMNS, rows, None)
+    tracker.table("tables/stages", ["stage", "key", "state", "seconds"], [[STAGE, KEY, "computed", 1.5]], None)
     tracker.finish(state, record(folder, state))

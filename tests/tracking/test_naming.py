@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mt.tracking.base import MetricRow, RunInfo
-from mt.tracking.naming import curve_values, metric_values, run_id, run_tags, tracked_stages
-from mt.tracking.redact import redact
+from mt.runtime.redact import redact
+from mt.tracking.base import RunInfo
+from mt.tracking.naming import curve_values, metric_values, slugs
+from mt.tracking.wandb import run_id, run_tags
 from mt.types import Metric
 from tests.tracking.example import CONFIG, STAGE
 
@@ -40,35 +41,35 @@ def test_choices_are_tags() -> None:
 
 def test_slugs_sort_as_the_iterations_happened() -> None:
     labels = ["base", "iteration 2 · E-step", "round 1 · iteration 10 · M-step", "iteration 10 · E-step", ""]
-    slugs = [stage.slug for stage in tracked_stages((label, "sample", label) for label in labels)]
-    assert slugs == [
+    found = list(slugs((label, "sample", label) for label in labels).values())
+    assert found == [
         "base/sample",
         "iteration-02-e-step/sample",
         "round-01-iteration-10-m-step/sample",
         "iteration-10-e-step/sample",
         "sample",
     ]
-    assert sorted(slugs)[2:4] == ["iteration-10-e-step/sample", "round-01-iteration-10-m-step/sample"]
+    assert sorted(found)[2:4] == ["iteration-10-e-step/sample", "round-01-iteration-10-m-step/sample"]
 
 
 def test_stages_of_one_name_and_label_are_told_apart() -> None:
-    stages = tracked_stages([("abcdef12", "sample", "base"), ("123456ff", "sample", "base")])
-    assert [stage.slug for stage in stages] == ["base/sample", "base/sample-123456"]
+    found = slugs([("abcdef12", "sample", "base"), ("123456ff", "sample", "base")])
+    assert found == {"abcdef12": "base/sample", "123456ff": "base/sample-123456"}
 
 
 def test_no_name_has_a_dot() -> None:
-    row = MetricRow(1, "policy", Metric("gold", "win_rate_vs_0.5", 0.5, 0.4, 0.6))
-    assert sorted(metric_values(row)) == [
+    row = Metric("gold", "win_rate_vs_0.5", 0.5, 0.4, 0.6)
+    assert sorted(metric_values("policy", [row])) == [
         "policy/gold/win_rate_vs_0_5",
         "policy/gold/win_rate_vs_0_5_high",
         "policy/gold/win_rate_vs_0_5_low",
     ]
-    assert not [name for name in curve_values(STAGE, 1, {"a.b": 1.0}) if "." in name]
+    assert not [name for name in curve_values(STAGE, {"a.b": 1.0}) if "." in name]
 
 
 def test_an_absent_interval_is_not_logged() -> None:
-    row = MetricRow(1, "policy", Metric("gold", "length", 5.0))
-    assert metric_values(row) == {"policy/gold/length": 5.0}
+    row = Metric("gold", "length", 5.0)
+    assert metric_values("policy", [row]) == {"policy/gold/length": 5.0}
 
 
 def test_secrets_are_blanked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from mt.tracking import open_tracker
-from mt.tracking.worker import Worker
-from tests.tracking.example import STAGE, info, settings, tell
+from mt.tracking import guard
+from mt.tracking.upload import is_open
+from tests.tracking.example import STAGE, opened, tell
 from tests.tracking.fake_wandb import ENTITY, KEY, FakeWandb, wait_for
 from tests.tracking.wandb_files import read_offline
 
@@ -27,8 +32,7 @@ def run_once(folder: Path, steps: range = range(5), **changes: object) -> list[s
     """Track a whole run, and return what was said to the user."""
     folder.mkdir(exist_ok=True)
     said: list[str] = []
-    tracker = open_tracker(settings(mode="online", **changes), said.append)
-    tracker.start(info(folder))
+    tracker = opened(folder, said.append, mode="online", **changes)
     tell(tracker, folder, steps)
     return said
 
@@ -39,7 +43,7 @@ def test_everything_arrives(server: FakeWandb, tmp_path: Path) -> None:
     assert said == [f"W&B: {server.url}/{ENTITY}/paper/runs/{run.name}"]
     assert (run.display_name, run.group, run.job_type) == ("demo", "sweep-1", "mutual_taught")
     assert run.values()["objective"] == {"name": "dpo", "beta": 0.1}
-    steps = [row[f"train/{STAGE.slug}/step"] for row in run.history() if f"train/{STAGE.slug}/step" in row]
+    steps = [row[f"train/{STAGE}/step"] for row in run.history() if f"train/{STAGE}/step" in row]
     assert steps == [0, 1, 2, 3, 4]
     assert run.summary()["policy/gold/win_rate"] == 0.61
     assert json.loads(run.files["record.json"])["name"] == "demo"
@@ -58,7 +62,7 @@ def test_a_resumed_run_continues(server: FakeWandb, tmp_path: Path) -> None:
     run_once(tmp_path, range(3))
     run_once(tmp_path, range(3, 6))
     run = server.only()
-    axis = f"train/{STAGE.slug}/step"
+    axis = f"train/{STAGE}/step"
     assert [row[axis] for row in run.history() if axis in row] == [0, 1, 2, 3, 4, 5]
     assert [row["_step"] for row in run.history()] == list(range(len(run.history())))
 
@@ -66,17 +70,16 @@ def test_a_resumed_run_continues(server: FakeWandb, tmp_path: Path) -> None:
 @pytest.mark.parametrize("failure", ["error", "hang"])
 def test_an_unreachable_server_is_said_once(server: FakeWandb, tmp_path: Path, failure: str) -> None:
     server.failure = failure
-    (line,) = run_once(tmp_path, finish_timeout_s=3)
+    (line,) = run_once(tmp_path, timeout_s=3)
     assert line.startswith("W&B ") and f"python -m analysis.sync {tmp_path}" in line
     assert wait_for(lambda: [run.exit_code for run in read_offline(tmp_path)] == [0])
     (kept,) = read_offline(tmp_path)
-    assert kept.column(f"train/{STAGE.slug}/step") == [0, 1, 2, 3, 4]
+    assert kept.column(f"train/{STAGE}/step") == [0, 1, 2, 3, 4]
 
 
 def test_a_server_that_breaks_later_is_said_once(server: FakeWandb, tmp_path: Path) -> None:
     said: list[str] = []
-    tracker = open_tracker(settings(mode="online", finish_timeout_s=3), said.append)
-    tracker.start(info(tmp_path))
+    tracker = opened(tmp_path, said.append, mode="online", timeout_s=3)
     assert wait_for(lambda: bool(said))
     server.failure = "drop"
     tell(tracker, tmp_path)
@@ -93,41 +96,50 @@ def test_a_missing_key_is_said_while_the_run_goes_on(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     said: list[str] = []
-    tracker = open_tracker(settings(mode="online"), said.append)
-    tracker.start(info(tmp_path))
+    tracker = opened(tmp_path, said.append, mode="online")
     assert wait_for(lambda: bool(said), 60)
     tell(tracker, tmp_path)
     (line,) = said
     assert line.startswith("W&B failed (upload: ")
 
 
-def test_a_lost_worker_is_no_concern_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.executable", "/bin/false")
-    (line,) = run_once(tmp_path, finish_timeout_s=5)
-    assert line.startswith("W&B's process ended early. The run goes on, and")
-
-
-def test_a_full_queue_leaves_out_curve_points_only(tmp_path: Path) -> None:
-    said: list[str] = []
-    tracker = open_tracker(settings(queue_size=100), said.append)
-    tracker.start(info(tmp_path))
-    tell(tracker, tmp_path, range(5000))
-    (line,) = said
-    assert line.startswith("W&B lacks ") and "curves.jsonl" in line
-    (run,) = read_offline(tmp_path)
-    assert 0 < len(run.column(f"train/{STAGE.slug}/step")) < 5000
-    assert run.column("policy/gold/win_rate") == [0.5, 0.61], "metrics are never left out"
-
-
-@pytest.mark.parametrize(("reached", "left_s"), [(False, 20), (True, 30)])
-def test_a_server_that_never_answered_is_not_waited_for_again(
-    monkeypatch: pytest.MonkeyPatch, reached: bool, left_s: float
+def test_a_client_that_hangs_costs_its_limit_once_and_what_it_wrote_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = [100.0]
-    monkeypatch.setattr("mt.tracking.worker.time.monotonic", lambda: now[0])
-    worker = Worker(lambda **event: None)
-    worker.finish_timeout_s, worker.reached = 30.0, reached
-    now[0] += 10
-    assert worker.patience_s() == left_s
-    now[0] += 90
-    assert worker.patience_s() == (30 if reached else 0)
+    """W&B's process stands still: the next call that waits for it is given up, and all that follow at once."""
+    monkeypatch.setattr(guard, "_MARGIN_S", 1.0)
+    said: list[str] = []
+    tracker = opened(tmp_path, said.append, timeout_s=3)
+    tracker.log({"train/loss": 1.0}, "train/step", 0)
+    assert wait_for(lambda: bool(read_offline(tmp_path)[0].history))
+    (core,) = [child for child in psutil.Process().children() if "wandb-core" in child.name()]
+    core.suspend()
+    tell(tracker, tmp_path)
+    (line,) = said
+    assert "it took longer than" in line and f"python -m analysis.sync {tmp_path}" in line
+    assert wait_for(lambda: not core.is_running() or core.status() == psutil.STATUS_ZOMBIE)
+    (run,) = read_offline(tmp_path)
+    assert run.column("train/loss") == [1.0]
+    assert not is_open(tmp_path)
+    tell(opened(tmp_path / "next", said.append), tmp_path / "next")
+    assert len(said) == 1, "the next run of this process is tracked"
+    assert read_offline(tmp_path / "next")[0].exit_code == 0
+
+
+def test_the_process_of_a_client_that_hangs_ends(tmp_path: Path) -> None:
+    code = f"""
+        import psutil
+        from pathlib import Path
+        from mt.tracking import guard
+        from tests.tracking.example import opened, tell
+        guard._MARGIN_S = 1.0
+        tracker = opened(Path({str(tmp_path)!r}), timeout_s=3)
+        [core] = [child for child in psutil.Process().children() if "wandb-core" in child.name()]
+        core.suspend()
+        tell(tracker, Path({str(tmp_path)!r}))
+    """
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=environment, timeout=120, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

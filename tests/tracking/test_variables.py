@@ -8,9 +8,8 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError
-from mt.tracking import open_tracker
 from mt.tracking.settings import WandbTracking
-from tests.tracking.example import info, settings
+from tests.tracking.example import opened, record
 from tests.tracking.wandb_files import read_offline
 
 
@@ -50,9 +49,8 @@ def test_a_group_is_honoured_and_what_has_no_effect_is_said(tmp_path: Path, monk
     folder = tmp_path / "demo"
     folder.mkdir()
     said: list[str] = []
-    tracker = open_tracker(settings(mode="offline", project="paper"), said.append)
-    tracker.start(info(folder))
-    tracker.finish("finished", None)
+    tracker = opened(folder, said.append)
+    tracker.finish("finished", record(folder))
     assert said == [
         f"WANDB_DIR={tmp_path / 'elsewhere'} has no effect: W&B's files lie in the run's own folder",
         "WANDB_NAME=a name has no effect: a run has its own name (name=NAME)",
