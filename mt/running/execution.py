@@ -94,7 +94,8 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
     with logged(folder), mirrored(record, say) as mirrors, _interruptible():
         try:
             record.begin()
-            execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]))
+            command = folder.parent if sweep or blueprint.config.sweep else folder
+            execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]), str(command.resolve()))
             record.end("finished")
         except BaseException as error:
             with _signals(signal.SIGINT, signal.SIG_IGN):  # a second Ctrl-C does not hide the first from the record

@@ -73,7 +73,7 @@ class Judge(Stage):
         done: dict[tuple[str, str], Judgment] = {}
         prefer = self.oracle.prefer() if self.oracle else None
         cache = None if self.oracle else work.store.root / CACHE  # the oracle costs nothing
-        asked = Asked(self.style, model, version, self.chat_template, prefer, work.note)
+        asked = Asked(self.style, model, version, self.chat_template, prefer, work.note, work.command)
         with open_judge(self.judge, asked, cache) as judge:
             for judgment in judge.judge(comparisons):
                 done[judgment.prompt_id, judgment.order] = judgment

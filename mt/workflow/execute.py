@@ -17,8 +17,8 @@ from mt.workflow.store import Artifact, Store
 from mt.workflow.work import Observer, Work
 
 
-def execute(plan: Plan, store: Store, observer: Observer) -> None:
-    """Make every target of the plan available in the store.
+def execute(plan: Plan, store: Store, observer: Observer, command: str = "") -> None:
+    """Make every target of the plan available in the store; `command` is the folder of the run or sweep that pays.
 
     Raises whatever a stage raises, after telling the observer; everything published until then stays.
     """
@@ -27,10 +27,10 @@ def execute(plan: Plan, store: Store, observer: Observer) -> None:
     _verify_reused(plan, missing, store, observer)
     _inspect(plan, missing, observer)
     for stage in missing:
-        compute(stage, store, observer)
+        compute(stage, store, observer, command)
 
 
-def compute(stage: Stage, store: Store, observer: Observer) -> None:
+def compute(stage: Stage, store: Store, observer: Observer, command: str = "") -> None:
     """Compute one stage, or wait for the process that is computing it."""
     waiting = lambda owner: observer.waiting(stage, str(owner))  # noqa: E731
     with lock_of(store, stage.key).hold(done=lambda: store.has(stage), waiting=waiting) as mine:
@@ -39,7 +39,7 @@ def compute(stage: Stage, store: Store, observer: Observer) -> None:
             return
         observer.started(stage)
         try:
-            artifact = _run(stage, store, observer)
+            artifact = _run(stage, store, observer, command)
         except BaseException as error:
             observer.failed(stage, error)
             raise
@@ -51,9 +51,9 @@ def lock_of(store: Store, key: str) -> Lock:
     return Lock(store.root / ".locks" / key[:SHORT])
 
 
-def _run(stage: Stage, store: Store, observer: Observer) -> Artifact:
+def _run(stage: Stage, store: Store, observer: Observer, command: str) -> Artifact:
     output, scratch = store.workspace(stage)
-    work = Work(stage, store, output, scratch, observer)
+    work = Work(stage, store, output, scratch, observer, command)
     started, clock = datetime.now(UTC), time.perf_counter()
     with logging_into(scratch):
         stage.run(work)

@@ -90,6 +90,8 @@ class Work:
     folder: Path
     scratch: Path
     observer: Observer
+    command: str = ""
+    """The folder of the run or sweep that this is computed for, and that pays for it."""
     counts: dict[str, float] = field(default_factory=dict)
 
     def path(self, stage: Stage) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mt.engines.judging.base import Asked, Judge, Prefer, Style
@@ -27,7 +28,7 @@ def open_judge(judge: Judge, asked: Asked, cache: Path | None) -> Iterator[OpenJ
         JudgeError: the judge lacks what it needs.
         ConfigError: a template cannot be used.
     """
-    opened = OpenJudge(judge.backend(asked), asked.style, cache)
+    opened = OpenJudge(judge.backend(replace(asked, cache=cache)), asked.style, cache)
     try:
         yield opened
     finally:

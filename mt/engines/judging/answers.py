@@ -23,6 +23,8 @@ NO_LOGPROBS = "no log-probabilities of m or M; judge.preference_by=text reads th
 NO_LABEL = "no verdict label, or several that differ"
 CUT = "the judge was cut at judge.max_tokens before it answered; a judge that thinks needs more of them"
 NOT_A_COMPLETION = "the reply is not a chat completion"
+_MOST_TOKENS = 10**8
+"""No context is so long: a larger count is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +150,4 @@ def _top_logprobs(entries: Any) -> dict[str, float] | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS else None

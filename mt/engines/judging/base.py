@@ -38,6 +38,10 @@ class Asked:
     """The gold judge of the data."""
     announce: Callable[[str], None] = lambda line: None
     """Called with the expected cost before the first paid call."""
+    command: str = ""
+    """The run or sweep that pays (openai): what it has spent, of `limit_usd` too, is kept beside the cache."""
+    cache: Path | None = None
+    """The folder of judgments by content; `open_judge` fills it in."""
 
 
 class Judge(Choice):

@@ -1,13 +1,11 @@
-"""What judgments cost: an estimate before the first call, and a limit that is never passed."""
+"""What judgments cost at most, by an estimate."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mt.engines.judging.openai import OpenAIJudge
-from mt.errors import JudgeError, describe
 from mt.types import Messages
 
 _BYTES_PER_TOKEN = 3  # of UTF-8; English has about 4, other scripts about 3: rather too many tokens than too few
@@ -47,41 +45,3 @@ def price(config: OpenAIJudge, input_count: int, output_count: int) -> float | N
     if config.usd_per_million_input is None or config.usd_per_million_output is None:
         return None
     return (input_count * config.usd_per_million_input + output_count * config.usd_per_million_output) / 1e6
-
-
-class Budget:
-    """Money spent and set aside for calls under way; thread-safe."""
-
-    def __init__(self, limit_usd: float | None):
-        """Begin with nothing spent."""
-        self.limit_usd = limit_usd
-        self.spent = 0.0
-        self._reserved = 0.0
-        self._lock = threading.Lock()
-
-    def reserve(self, usd: float) -> bool:
-        """Set the most that a call can cost aside; False where that could pass the limit."""
-        with self._lock:
-            if self.limit_usd is not None and self.spent + self._reserved + usd > self.limit_usd:
-                return False
-            self._reserved += usd
-            return True
-
-    def settle(self, reserved: float, usd: float) -> None:
-        """Replace what was set aside by what was spent."""
-        with self._lock:
-            self._reserved -= reserved
-            self.spent += usd
-
-    def refuse_hopeless(self, least_usd: float) -> None:
-        """Raise `JudgeError` before the first call where the prompts alone cost more than the limit."""
-        if self.limit_usd is not None and least_usd > self.limit_usd:
-            mend = "Raise it, or judge fewer prompts"
-            raise JudgeError(
-                describe("judge.limit_usd", self.limit_usd, f"the prompts alone cost ${least_usd:.2f}", mend=mend)
-            )
-
-    def exhausted(self) -> JudgeError:
-        """Return the error that says where it stopped."""
-        problem = f"${self.spent:.2f} are spent and the next call could pass the limit; what was answered is kept"
-        return JudgeError(describe("judge.limit_usd", self.limit_usd, problem, mend="Raise it and run again to go on"))

@@ -28,6 +28,8 @@ _FATAL = {
     404: "OPENAI_MODEL and OPENAI_BASE_URL",
     405: "OPENAI_BASE_URL",
 }
+_NOT_SENT = ("Connect", "Pool", "Proxy", "UnsupportedProtocol")
+"""How the names of errors begin that come before a request leaves this machine."""
 _UNSUPPORTED = ("unsupported", "not supported", "not support", "not available", "not allowed")
 _SHORTEST_SECRET = 8  # a local server's key may be any letter
 
@@ -92,8 +94,10 @@ class Endpoint:
         # Retries are ours, so that they are bounded, can be stopped, and obey the server's own wish.
         self._client = openai.OpenAI(max_retries=0, timeout=config.timeout_s, **_address())
 
-    def complete(self, request: dict[str, Any], max_tokens: int, key: str) -> str:
+    def complete(self, request: dict[str, Any], max_tokens: int, key: str, lost: list[str]) -> str:
         """Return the body of the reply to a chat completion of at most so many tokens, whatever it is.
+
+        Requests that were sent and whose replies did not arrive whole may have been paid: `lost` gets a word of each.
 
         Raises `Unanswered` when retries are used up, `Refused` for a request that will never be answered,
         `JudgeError` where no request will be, and `Stopped`.
@@ -117,6 +121,8 @@ class Endpoint:
                 problem, wished_s = _said(error), _retry_after_s(error)
             except self._errors.APIConnectionError as error:  # time-outs and cut replies are of this kind too
                 problem, wished_s = type(error.__cause__ or error).__name__, 0.0
+                if not problem.startswith(_NOT_SENT):
+                    lost.append(problem)
             attempt += 1
         raise Unanswered(f"{self._config.retries + 1} attempts, the last: {problem}")
 

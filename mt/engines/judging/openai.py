@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from mt.choice import Count, Positive, Unkeyed
 from mt.engines.judging.base import Asked, PromptedJudge
-from mt.errors import ConfigError, describe
+from mt.errors import ConfigError, JudgeError, describe
 
 if TYPE_CHECKING:
     from mt.engines.judging.openai_judge import OpenAIBackend
@@ -49,7 +50,8 @@ class OpenAIJudge(PromptedJudge):
     usd_per_million_output: Unkeyed[Usd | None]
     """Price of a million tokens answered, likewise."""
     limit_usd: Unkeyed[Usd | None]
-    """Most that one stage may spend on new judgments; null sets no limit."""
+    """Most that a command (a run, or a sweep with all its jobs, and their reruns) may spend on judgments, in dollars;
+    only requests under way can pass it. Null sets no limit."""
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +77,11 @@ class OpenAIJudge(PromptedJudge):
 
     def backend(self, asked: Asked) -> OpenAIBackend:
         """Return the endpoint."""
+        from mt.engines.judging.ledger import LEDGER, Ledger
         from mt.engines.judging.openai_judge import OpenAIBackend
 
-        return OpenAIBackend(self, asked.style, asked.announce)
+        cache = asked.cache
+        if cache is None:
+            raise JudgeError("judge=openai: no folder for its judgments, which are paid for.")
+        account = partial(Ledger, cache / LEDGER, asked.command, self.limit_usd)
+        return OpenAIBackend(self, asked.style, account, asked.announce)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from mt.engines.judging.answers import NOT_A_COMPLETION, Reply, read_answer, read_logprobs, read_reply
-from mt.engines.judging.budget import Budget, estimate, input_tokens, price
+from mt.engines.judging.budget import estimate, input_tokens, price
 from mt.engines.judging.cache import Answer, content_key
 from mt.engines.judging.endpoint import Endpoint, Refused, Stopped, Unanswered
-from mt.engines.judging.openai import OpenAIJudge
+from mt.engines.judging.ledger import Ledger
 from mt.engines.judging.patience import Kind, Outcome, Patience
 from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style, load_template
@@ -30,11 +32,15 @@ _ASK_AGAIN = {
 class OpenAIBackend:
     """Asks an endpoint; a malformed answer is asked for once more, and then counts as missing."""
 
-    def __init__(self, config: OpenAIJudge, style: Style, announce: Announce):
-        """Check the settings; nothing is contacted yet. `announce` is called with the cost before the first call."""
+    def __init__(self, config: OpenAIJudge, style: Style, ledger: Callable[[], Ledger], announce: Announce):
+        """Check the settings; nothing is contacted yet.
+
+        `ledger` opens the account that the calls are charged to, and `announce` is called with the expected cost,
+        both before the first call.
+        """
         if config.model is None:
             raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
-        self._config, self._style, self._announce = config, style, announce
+        self._config, self._style, self._ledger, self._announce = config, style, ledger, announce
         self._template = load_template(config.prompt_choice(style), style, official=config.official)
         self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
         self.name, self.version = "openai", f"{config.model}/{self._template.version}"
@@ -43,7 +49,6 @@ class OpenAIBackend:
             "max_tokens": self._max_tokens,
             **self._sampling(),
         }
-        self._budget = Budget(config.limit_usd)
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield answers as they arrive; each is kept by the thread that received it, before anything else.
@@ -52,57 +57,73 @@ class OpenAIBackend:
         """
         prompts = [self._template.fill(*question) for question in questions]
         expected = estimate(self._config, prompts, self._max_tokens)
-        self._budget.refuse_hopeless(price(self._config, expected.input_tokens, 0) or 0.0)
+        ledger = self._ledger()
+        ledger.refuse_hopeless(price(self._config, expected.input_tokens, 0) or 0.0)
         self._announce(f"{self.name} {self.version}: {expected}")
         endpoint = Endpoint(self._config)
         pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="judge")
         patience = Patience(self._config.give_up_after, self._config.prove_within)
         try:
-            yield from self._run(endpoint, pool, prompts, keep, patience)
+            yield from self._run(endpoint, ledger, pool, prompts, keep, patience)
         finally:
             endpoint.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             patience.release()
+            ledger.close()
             endpoint.close()
 
     def _run(
-        self, endpoint: Endpoint, pool: ThreadPoolExecutor, prompts: Sequence[Messages], keep: Keep, patience: Patience
+        self,
+        endpoint: Endpoint,
+        ledger: Ledger,
+        pool: ThreadPoolExecutor,
+        prompts: Sequence[Messages],
+        keep: Keep,
+        patience: Patience,
     ) -> Iterator[tuple[int, Answer]]:
         under_way: dict[Future[Outcome], int] = {}
-        waiting = list(range(len(prompts)))[::-1]
+        waiting = deque(range(len(prompts)))
         while waiting or under_way:
-            while waiting and len(under_way) < self._config.concurrency and self._reserve(prompts[waiting[-1]]):
-                index = waiting.pop()
-                call = partial(self._one, endpoint, prompts[index], partial(keep, index), patience)
+            due = list(islice(waiting, self._config.concurrency - len(under_way)))
+            for number in ledger.reserve([self._most(prompts[index]) for index in due], wait=not under_way):
+                index = waiting.popleft()
+                settle = partial(ledger.settle, number)
+                call = partial(self._one, endpoint, prompts[index], partial(keep, index), settle, patience)
                 under_way[pool.submit(call)] = index
             if not under_way:
-                raise self._budget.exhausted()
+                raise ledger.exhausted()
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 index, outcome = under_way.pop(future), future.result()
                 yield index, outcome.answer
                 patience.note(index, outcome, partial(keep, index, outcome.answer))
 
-    def _one(self, endpoint: Endpoint, prompt: Messages, keep: Callable[[Answer], None], patience: Patience) -> Outcome:
+    def _one(
+        self,
+        endpoint: Endpoint,
+        prompt: Messages,
+        keep: Callable[[Answer], None],
+        settle: Callable[[float, int, int], None],
+        patience: Patience,
+    ) -> Outcome:
         """Ask about one comparison, in a thread; what was paid for is kept, of use or not once the judge is proven."""
-        reserved = self._most(prompt)
-        outcome = Outcome(Answer(None, None), Kind.SILENT)
+        outcome, lost = Outcome(Answer(None, None), Kind.SILENT), list[str]()
         try:
-            outcome = self._asked(endpoint, prompt)
+            outcome = self._asked(endpoint, prompt, lost)
             final = outcome.kind is Kind.REPLIED and (outcome.answer.problem is None or patience.proven)
             if final:
                 keep(outcome.answer)
             return replace(outcome, kept=final)
         finally:
-            self._budget.settle(reserved, outcome.answer.usd)
+            settle(outcome.answer.usd, outcome.answer.calls, len(lost))
 
-    def _asked(self, endpoint: Endpoint, prompt: Messages) -> Outcome:
-        """Ask, and ask once more where the answer is malformed."""
+    def _asked(self, endpoint: Endpoint, prompt: Messages, lost: list[str]) -> Outcome:
+        """Ask, and ask once more where the answer is malformed; `lost` learns of replies that did not arrive."""
         key = content_key(self.identity, prompt, self.version, "")
         answer, conversation = Answer(None, None), prompt
         for again in (False, True):
             try:
-                body = endpoint.complete(self._request(conversation), self._max_tokens, f"{key}-{again:d}")
+                body = endpoint.complete(self._request(conversation), self._max_tokens, f"{key}-{again:d}", lost)
             except (Unanswered, Refused, Stopped) as error:
                 if answer.calls:  # a first answer that was malformed has been paid for, and stays what is known
                     break
@@ -160,6 +181,3 @@ class OpenAIBackend:
         """The most that one comparison can cost: asked twice, the second time with the first answer before it."""
         into = 2 * input_tokens(prompt) + self._max_tokens
         return price(self._config, into, 2 * self._max_tokens) or 0.0
-
-    def _reserve(self, prompt: Messages) -> bool:
-        return self._budget.reserve(self._most(prompt))
