@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,10 +18,9 @@ from yaml import YAMLError
 from launch import cli, slurm
 from launch.driver import driving
 from launch.submit import dispatch, due
-from launch.survey import SweepStatus, survey
-from launch.sweep import Sweep, load, save
+from launch.sweep import Sweep, load, read_configs, save, write_configs
 from launch.view import as_data
-from launch.work import Planned, plan_run, select
+from launch.work import Planned, plan_run, planner, select
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
 
@@ -33,7 +33,12 @@ def main(arguments: list[str]) -> int:
         "or an interrupted submission. Published stages are never computed again.",
     )
     parser.add_argument("sweep", help="the sweep")
-    parser.add_argument("changes", nargs="*", metavar="launch.KEY=VALUE", help="other settings from now on")
+    parser.add_argument(
+        "changes",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="settings of launch, and such that change no result, from now on",
+    )
     return cli.main(_resume, parser, arguments)
 
 
@@ -48,8 +53,12 @@ def _resume(arguments: argparse.Namespace, console: Console) -> int:
         if status.finished:
             said.print(f"{folder.name}: everything is done already")
         else:
-            sweep = before.model_copy(update={"launch": changed(before.launch, arguments.changes)})
+            own = [change for change in arguments.changes if change.startswith("launch.")]
+            others = [change for change in arguments.changes if change not in own]
+            sweep = before.model_copy(update={"launch": changed(before.launch, own)})
             _check_plans(folder, sweep, status)
+            if others:
+                write_configs(folder, _changed_runs(folder, sweep, others))
             code = _dispatch(folder, before, sweep, said)
     if arguments.json:
         cli.print_json(as_data(survey(folder, load(folder))))
@@ -77,26 +86,45 @@ def _check_plans(folder: Path, sweep: Sweep, status: SweepStatus) -> None:
 
 def changed(launch: LaunchConfig, changes: Sequence[str]) -> LaunchConfig:
     """Return launch settings with changes ("launch.KEY=VALUE"); raises LaunchError for what cannot be one."""
-    for change in changes:
-        if not change.startswith("launch.") or "=" not in change:
-            mend = "What is computed stays as submitted; submit another sweep for other results"
-            raise LaunchError(describe("changes", change, "only launch.KEY=VALUE can change", mend=mend))
     try:
-        merged = OmegaConf.merge({"launch": launch.model_dump()}, OmegaConf.from_dotlist(list(changes)))
-        return type(launch).model_validate(OmegaConf.to_container(merged.launch))
+        return type(launch).model_validate(_merged({"launch": launch.model_dump()}, changes)["launch"])
+    except ValidationError as error:
+        raise LaunchError(_invalid(error.errors()[0], ["launch"], [f"launch.{key}" for key, _ in launch])) from None
+
+
+def _changed_runs(folder: Path, sweep: Sweep, changes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the runs' configurations with changes that leave their stages as they are, such as a judge's limit."""
+    found = {}
+    for run, values in read_configs(folder).items():
+        found[run] = _merged(values, changes)
+        try:
+            new = planner(sweep.planner)(found[run]).plan
+        except ValidationError as error:
+            raise LaunchError(_invalid(error.errors()[0], [], [])) from None
+        if [stage.key for stage in new.order] != [stage.key for stage in plan_run(sweep, folder, run).plan.order]:
+            mend = "What is computed stays as submitted; submit another sweep for other results"
+            raise LaunchError(describe("changes", " ".join(changes), f"the results of {run} would change", mend=mend))
+    return found
+
+
+def _merged(values: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    for change in changes:
+        if "=" not in change:
+            raise LaunchError(describe("changes", change, "not a change", allowed="KEY=VALUE"))
+    try:
+        merged: Any = OmegaConf.to_container(OmegaConf.merge(dict(values), OmegaConf.from_dotlist(list(changes))))
     except (YAMLError, OmegaConfBaseException) as error:
         words = " ".join(str(error).split())
         raise LaunchError(describe("changes", " ".join(changes), f"not a value ({words})")) from None
-    except ValidationError as error:
-        raise LaunchError(_invalid(error.errors()[0], launch)) from None
+    return dict(merged)
 
 
-def _invalid(first: ErrorDetails, launch: LaunchConfig) -> str:
+def _invalid(first: ErrorDetails, above: Sequence[str], known: Sequence[str]) -> str:
     if first["type"] == "value_error":  # one of ours, which says everything
         return str(first["ctx"]["error"])
-    path = ".".join(["launch", *map(str, first["loc"])])
+    path = ".".join([*above, *map(str, first["loc"])])
     if first["type"] == "extra_forbidden":
-        return describe(path, first["input"], "no such setting") + nearest(path, [f"launch.{key}" for key, _ in launch])
+        return describe(path, first["input"], "no such setting") + nearest(path, known)
     return describe(path, first["input"], first["msg"])
 
 

@@ -78,7 +78,7 @@ def test_settings_change_by_their_path() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("objective=ipo", "changes=objective=ipo: only launch.KEY=VALUE can change"),
+        ("launch.gpus", "changes=launch.gpus: not a change. Allowed: KEY=VALUE."),
         ("launch.partitoin=high", "launch.partitoin=high: no such setting. Did you mean 'launch.partition'?"),
         ("launch.gpus=many", "launch.gpus=many: Input should be a valid integer"),
         ("launch.gpus=[", "changes=launch.gpus=[: not a value (while parsing"),
@@ -91,3 +91,22 @@ def test_a_change_that_cannot_be_is_one_line(change: str, expected: str) -> None
         resume.changed(launch_config(), [change])
     assert str(refused.value).startswith(expected)
     assert "\n" not in str(refused.value)
+
+
+def test_settings_that_change_no_result_may_change(launched: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = launched(["objective=dpo,ipo"])
+    before = (folder / "configs.json").read_text()
+    command = ["--runs", str(folder.parent), folder.name]
+    assert resume.main([*command, "generator.batch_tokens=77"]) == 130  # no job is started here
+    values = json.loads((folder / "configs.json").read_text())
+    assert [run["generator"].pop("batch_tokens") for run in values.values()] == [77, 77]
+    others = json.loads(before)
+    assert all(run["generator"].pop("batch_tokens") != 77 for run in others.values()) and values == others
+    capsys.readouterr()
+    for change, said in {
+        "seed=9": "would change",
+        "generator.batch=7": "no such setting",
+        "seed=x": "seed=x: ",
+    }.items():
+        assert resume.main([*command, change]) == 2
+        assert said in capsys.readouterr().err
