@@ -56,7 +56,7 @@ _PROGRESS = TypeAdapter(Progress)
 
 def read(file: Path) -> Progress:
     """Return the last word of a job's process; empty when there is none that can be read."""
-    with contextlib.suppress(FileNotFoundError, ValidationError):
+    with contextlib.suppress(OSError, ValidationError):
         return _PROGRESS.validate_json(file.read_bytes())
     return Progress()
 

@@ -24,7 +24,7 @@ from mt.choice import Config
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
 from mt.runtime.jsonl import problem
-from mt.workflow.store import write_text
+from mt.workflow.store import recall, write_text
 
 FILE = "sweep.json"
 EVENTS = "events.jsonl"
@@ -171,10 +171,8 @@ class Sweep(Config):
 
     def recorded_state(self, run: str) -> str | None:
         """Return the state in a run's record, or None where there is no record yet."""
-        try:
-            return str(json.loads((self.folder[run] / "record.json").read_text())["state"])
-        except (FileNotFoundError, json.JSONDecodeError, KeyError):
-            return None
+        state = recall(self.folder[run] / "record.json").get("state")
+        return None if state is None else str(state)
 
 
 def load(folder: Path) -> Sweep:
@@ -188,7 +186,7 @@ def load(folder: Path) -> Sweep:
         mend = "What it published stays; submit it again under another name: sweep=NAME"
         raise LaunchError(f"{folder / FILE}: {what}. {mend}") from None
     changes: dict[str, dict[str, Any]] = {}
-    for event in rows(folder / EVENTS, Event).read():
+    for event in rows(folder / EVENTS, Event, "foreign").read():
         _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))
     jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
     return sweep.model_copy(update={"jobs": jobs, "place": folder.absolute()})

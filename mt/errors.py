@@ -88,7 +88,7 @@ def no_folder(path: Path) -> str:
 
 
 def describe_os_error(error: BaseException, place: object) -> str | None:
-    """Return one line for a full or read-only disk or a name that no disk takes, or None for any other error.
+    """Return one line for what a disk refuses (full, read-only, something else in a file's place), or None.
 
     Libraries that write by themselves say so by their message alone.
     """
@@ -100,6 +100,8 @@ def describe_os_error(error: BaseException, place: object) -> str | None:
         return f"{_shown(where)}: the name is too long. Give a shorter one"
     if code in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{where}: {os.strerror(code)}. Allow it, or choose other folders by store=DIR and runs=DIR"
+    if code in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EIO, errno.ESTALE):
+        return f"{where}: {os.strerror(code)}. Look at what lies there, move it away, and run the same command again"
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, describe
+from mt.runtime.jsonl import parse_json
 from mt.workflow.run_record import RECORD, find_records, read_record
 
 STATES = ("computed", "reused", "running", "failed", "missing")
@@ -149,9 +149,10 @@ def _declared(folder: Path | None) -> Mapping[str, Any]:
     if path is None or not path.is_file():
         return {}
     try:
-        declared = json.loads(path.read_text(encoding="utf-8")).get("inputs")
-    except json.JSONDecodeError:
+        facts = parse_json(path.read_bytes())
+    except ValueError:
         return {}
+    declared = facts.get("inputs") if isinstance(facts, dict) else None
     return declared if isinstance(declared, Mapping) else {}
 
 

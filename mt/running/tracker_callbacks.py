@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mt.errors import StoreError
 from mt.methods.outcome import Iteration
 from mt.running.record import COLUMNS, Record
+from mt.runtime.jsonl import JsonLines
 from mt.stages.select import SelectDemonstrations
 from mt.tracking import open_tracker
 from mt.tracking.base import RunInfo
@@ -18,7 +19,7 @@ from mt.tracking.samples import COLUMNS as SAMPLE_COLUMNS
 from mt.tracking.samples import sample_rows
 from mt.tracking.settings import DisabledTracking
 from mt.types import Pair, Rewards, Samples
-from mt.workflow.run_record import RECORD
+from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 from mt.workflow.work import CURVES, TABLE, Observer, Row, Silent, read_metrics
@@ -123,11 +124,13 @@ class _Mirror(Silent):
 
     def _show_curves(self, stage: Stage, *, live: bool) -> None:
         curves = self.store.path(stage) / CURVES
-        shown = self.shown.read_text().split() if self.shown.is_file() else []
+        shown = self.shown.read_text(errors="replace").split() if self.shown.is_file() else []
         if not curves.is_file() or stage.key in shown:
             return
-        for point in [] if live else map(json.loads, curves.read_text().splitlines()):
-            self.curve(stage, int(point.pop("step")), point)
+        points = [] if live else JsonLines[dict[str, float]](curves, dict[str, int | float]).read()
+        for point in points:
+            if "step" in point:  # a curve may be damaged, and only shows what the artifact holds
+                self.curve(stage, int(point.pop("step")), point)
         self.shown.parent.mkdir(exist_ok=True)
         with self.shown.open("a") as file:
             file.write(f"{stage.key}\n")
@@ -152,7 +155,6 @@ def _rows(store: Store, stage: Stage | None, row_type: type[Row]) -> list[Row]:
 def _on_disk(record: Record) -> dict[str, Any]:
     """Return the facts as they were last written, by whichever process wrote them."""
     try:
-        facts: dict[str, Any] = json.loads((record.folder / RECORD).read_text())
-    except FileNotFoundError:
+        return read_record(record.folder)
+    except StoreError:
         return record.facts
-    return facts

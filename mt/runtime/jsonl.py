@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -18,6 +19,14 @@ from mt.errors import DataError, MutualTaughtError
 
 T = TypeVar("T")
 Refuse = Literal["nothing", "foreign", "damaged"]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; raises ValueError for whatever is none, also what is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 class JsonLines(Generic[T]):
@@ -118,8 +127,8 @@ class JsonLines(Generic[T]):
         if not line.strip():
             return
         try:
-            yield self._adapter.validate_python(json.loads(line))
-        except (ValueError, RecursionError) as failure:
+            yield self._adapter.validate_python(parse_json(line))
+        except ValueError as failure:
             foreign = isinstance(failure, ValidationError)
             if whole and (self.refuse == "damaged" or (foreign and self.refuse == "foreign")):
                 where = f"{self.path}" if number is None else f"{self.path} line {number}"
@@ -127,17 +136,30 @@ class JsonLines(Generic[T]):
                 raise self.error(f"{where}: cannot be read ({why}). Delete the line to go on") from None
 
 
-class Journal(JsonLines[Any]):
-    """The finished items of a stage, so that a killed one goes on at the items still missing."""
+class Journal:
+    """The finished items of a stage, so that a killed one goes on at the items still missing.
+
+    Each line holds an item and its checksum: one that was damaged meanwhile is left out, and computed again.
+    """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.items: list[Any] = list(self.read())
+        self._lines = JsonLines[tuple[str, Any]](path, tuple[str, Any])
+        self.items: list[Any] = [item for checksum, item in self._lines.read() if checksum == _checksum(item)]
 
-    def append(self, *rows: object) -> None:
-        """Add items."""
-        super().append(*rows)
-        self.items += rows
+    def append(self, item: object) -> None:
+        """Add an item."""
+        self._lines.append([_checksum(item), item])
+        self.items.append(item)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lines.close()
+
+
+def _checksum(item: object) -> str:
+    return hashlib.sha256(json.dumps(item).encode()).hexdigest()[:16]
 
 
 def problem(error: ValidationError) -> str:

@@ -184,7 +184,8 @@ class Lock:
         # Who takes a lock looks only after its own file is there. Of two, the later one therefore sees the earlier.
         alive = [seen for seen in others.values() if seen.owner is not None and seen.owner.token not in dead]
         for number in [] if alive else others:
-            self._file(number).unlink(missing_ok=True)
+            with contextlib.suppress(IsADirectoryError, PermissionError):  # macOS says the latter of a folder
+                self._file(number).unlink(missing_ok=True)
         if alive:
             file.unlink(missing_ok=True)
             return None
@@ -223,6 +224,8 @@ def _read(file: Path) -> _Seen | None:
     try:
         with file.open("rb") as opened:
             content, beat = opened.read(), os.fstat(opened.fileno()).st_mtime_ns
+    except IsADirectoryError:
+        return _Seen(None, 0)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ESTALE):
             return None

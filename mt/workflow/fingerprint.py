@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
+import re
 from pathlib import Path
+from typing import Any
 
 from mt.errors import DataError, describe, no_file, no_folder
 from mt.workflow.keys import digest
-from mt.workflow.store import sha256, write_json
+from mt.workflow.store import recall, remember, sha256
 
 MEMORY = ".fingerprints.json"
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def file_fingerprint(path: Path, store: Path) -> str:
@@ -32,15 +33,16 @@ def folder_fingerprint(folder: Path, store: Path) -> str:
 def _fingerprints(files: list[Path], store: Path) -> list[str]:
     """Hash the files that changed since they were last hashed."""
     memory = store / MEMORY
-    known: dict[str, list[object]] = {}
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        known = json.loads(memory.read_text())
-    fresh = {}
+    known = recall(memory)
+    fresh: dict[str, list[Any]] = {}
     for path in files:
         stat, name = path.stat(), str(path.resolve())
         mark = [stat.st_size, stat.st_mtime_ns]
-        seen = known.get(name)
-        fresh[name] = seen if seen is not None and seen[:2] == mark else [*mark, sha256(path)]
+        match known.get(name):
+            case [size, time, str() as found] if [size, time] == mark and _SHA256.fullmatch(found):
+                fresh[name] = [*mark, found]
+            case _:
+                fresh[name] = [*mark, sha256(path)]
     if any(known.get(name) != value for name, value in fresh.items()):
-        write_json(memory, {**known, **fresh})
-    return [str(fresh[str(path.resolve())][2]) for path in files]
+        remember(memory, {**known, **fresh})
+    return [fresh[str(path.resolve())][2] for path in files]

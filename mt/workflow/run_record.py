@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mt.errors import StoreError, describe
+from mt.runtime.jsonl import parse_json, problem
 
 SCHEMA = 1
 """The version of record.json that is written and read."""
 RECORD = "record.json"
 
 
+@dataclass(frozen=True)
+class _Stage:
+    key: str
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    benchmark: str
+    metric: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the readers of a record rely on."""
+
+    name: str = ""
+    state: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    stages: list[_Stage] = field(default_factory=list)
+    metrics: list[_Measured] = field(default_factory=list)
+
+
+_RECORD = TypeAdapter(_Record)
+
+
 def parse_record(text: str, place: str | Path) -> dict[str, Any]:
     """Return a record from its JSON; raises StoreError where it is damaged or of another version, naming the place."""
     try:
-        record = json.loads(text)
+        record = parse_json(text)
+        if not isinstance(record, dict):
+            raise ValueError("no object")
+        if record.get("schema") == SCHEMA:
+            _RECORD.validate_python(record)
     except ValueError as error:
-        raise StoreError(f"{place}: damaged record ({error}). Run its command again to write it anew") from None
-    if not isinstance(record, dict):
-        raise StoreError(f"{place}: damaged record (no object). Run its command again to write it anew")
+        why = problem(error) if isinstance(error, ValidationError) else error
+        raise StoreError(f"{place}: damaged record ({why}). Run its command again to write it anew") from None
     if (version := record.get("schema")) != SCHEMA:
-        problem, again = "record of another version", record.get("command", "its command")
-        raise StoreError(
-            describe(f"{place}: schema", version, problem, allowed=str(SCHEMA), mend=f"Run again: {again}")
-        )
-    return record
+        other, again = "record of another version", record.get("command", "its command")
+        raise StoreError(describe(f"{place}: schema", version, other, allowed=str(SCHEMA), mend=f"Run again: {again}"))
+    return {"config": {}, "stages": [], "metrics": [], **record}
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """Return a run's record; raises StoreError where there is none, or one that cannot be read."""
     try:
         text = (folder / RECORD).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise StoreError(describe("run", folder, f"{RECORD} is missing", mend="Name a run folder")) from None
     return parse_record(text, folder / RECORD)
 

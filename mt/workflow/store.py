@@ -6,18 +6,43 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+
 from mt.errors import StoreError
+from mt.runtime.jsonl import parse_json, problem
 from mt.workflow.stage import SHORT, External, Stage
 
 ARTIFACT = "artifact.json"
-_FACTS = {"stage", "key", "files", "started", "seconds", "counts"}
+
+
+@dataclass(frozen=True)
+class _File:
+    size: NonNegativeInt
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is read of `artifact.json`."""
+
+    stage: str
+    key: str
+    files: dict[str, _File]
+    started: str
+    seconds: float
+    counts: dict[str, float]
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+_FACTS = TypeAdapter(_Facts)
 
 
 @dataclass(frozen=True)
@@ -60,14 +85,15 @@ class Store:
     def open(self, path: Path) -> Artifact:
         """Return the artifact in a folder; raises StoreError when its facts are missing or unreadable."""
         try:
-            facts = json.loads((path / ARTIFACT).read_text())
+            facts = parse_json((path / ARTIFACT).read_bytes())
+            _FACTS.validate_python(facts)
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{path}: nothing is published here; run the command again to compute it") from None
         except ValueError as error:
-            raise StoreError(f"{path / ARTIFACT}: damaged ({error}). {_mend(path)}") from None
-        whole = isinstance(facts, dict) and set(facts) >= _FACTS
-        if not whole or not str(facts["key"]).startswith(path.name):
-            raise StoreError(f"{path / ARTIFACT}: damaged (it does not describe this artifact). {_mend(path)}")
+            why = problem(error) if isinstance(error, ValidationError) else error
+            raise StoreError(f"{path / ARTIFACT}: damaged ({why}). {self._mend(path)}") from None
+        if not facts["key"].startswith(path.name):
+            raise StoreError(f"{path / ARTIFACT}: damaged (it describes another artifact). {self._mend(path)}")
         return Artifact(path, facts)
 
     def verified(self, stage: Stage) -> Path:
@@ -83,23 +109,27 @@ class Store:
     def verify(self, artifact: Artifact, *, full: bool = False) -> None:
         """Compare every file with its recorded size and checksum; raises StoreError naming the damaged file."""
         seen_path = self.root / ".verified" / f"{artifact.key[:SHORT]}.json"
-        seen = {} if full else _read_json(seen_path)
+        seen = {} if full else recall(seen_path)
         fresh: dict[str, list[int]] = {}
         for name, recorded in artifact.facts["files"].items():
             fresh[name] = self._verify_file(artifact.path, name, recorded, seen.get(name))
         if fresh != seen:
-            write_json(seen_path, fresh)
+            remember(seen_path, fresh)
 
     def _verify_file(self, folder: Path, name: str, recorded: dict[str, Any], seen: object) -> list[int]:
         path = folder / name
         try:
             stat = path.stat()
-        except FileNotFoundError:
-            raise StoreError(f"{path}: a file of this artifact is missing. {_mend(folder)}") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError(f"{path}: a file of this artifact is missing. {self._mend(folder)}") from None
         mark = [stat.st_size, stat.st_mtime_ns]
         if stat.st_size != recorded["size"] or (mark != seen and sha256(path) != recorded["sha256"]):
-            raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {_mend(folder)}")
+            raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {self._mend(folder)}")
         return mark
+
+    def _mend(self, folder: Path) -> str:
+        store = shlex.quote(str(self.root))
+        return f"To compute it anew: python -m mt.store --store {store} rm {folder.name}, then the same command again"
 
     def scratch(self, key: str) -> Path:
         """Return the folder of what a stage in the making leaves for its next attempt, with its workers' logs."""
@@ -184,12 +214,15 @@ def write_text(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        found = json.loads(path.read_text())
+def recall(path: Path) -> dict[str, Any]:
+    """Return what `remember` wrote; nothing where anything else lies there: it can be found out again."""
+    with contextlib.suppress(OSError, ValueError):
+        found = parse_json(path.read_bytes())
         return found if isinstance(found, dict) else {}
     return {}
 
 
-def _mend(folder: Path) -> str:
-    return f"To compute it anew: python -m mt.store rm {folder.name}, then the same command again"
+def remember(path: Path, value: dict[str, Any]) -> None:
+    """Write what saves work later, where the disk takes it: a store may be read-only, or full."""
+    with contextlib.suppress(OSError):
+        write_json(path, value)

@@ -15,6 +15,7 @@ from mt.engines.judging.budget import estimate, input_tokens, price
 from mt.engines.judging.cache import Answer, content_key
 from mt.engines.judging.endpoint import Endpoint, Refused, Stopped, Unanswered
 from mt.engines.judging.ledger import Ledger
+from mt.engines.judging.openai import OpenAIJudge
 from mt.engines.judging.patience import Kind, Outcome, Patience
 from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style, load_template
