@@ -147,11 +147,14 @@ def _inspect(model: Stage, training: TrainingConfig) -> None:
 
 def _train(work: Work, **task: Any) -> None:
     """Run one training into the work's folder; its counts go beside the artifact."""
+    from mt.engines.training.checkpoints import drop_damaged
 
     def observe(step: int, steps: int, metrics: dict[str, float]) -> None:
         work.curve(step, **metrics)
         work.progress(step, steps, "steps", **metrics)
 
+    if damaged := drop_damaged(work.scratch):
+        work.note(f"{', '.join(damaged)}: damaged and removed; the training goes on from an earlier step")
     asked = TrainingTask(**task, output=str(work.folder), scratch=str(work.scratch))
     outcome = asked.trainer.train(asked, observe)
     work.count(**outcome.counts())

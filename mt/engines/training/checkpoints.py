@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import transformers
 
 from mt.errors import EngineError, describe
-from mt.workflow.store import write_json
+from mt.workflow.store import recall, sha256, write_json
 
 CHECKPOINTS, LAYOUT, WHOLE = "checkpoints", "layout.json", "whole"
 KEPT = 2
@@ -27,7 +28,7 @@ def checkpoint_folder(scratch: Path, layout: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LAYOUT
     layout = {**layout, "torch": torch.__version__, "transformers": transformers.__version__}
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else layout
+    found = recall(path) or layout
     different = sorted(name for name in layout if found.get(name) != layout[name])
     if different and newest(folder):
         name = different[0]
@@ -42,6 +43,31 @@ def newest(folder: Path) -> Path | None:
     """Return the newest checkpoint that was written to its end."""
     whole = [path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")]
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def seal(checkpoint: Path) -> None:
+    """Mark a checkpoint that is written to its end, by the checksums of its files."""
+    write_json(checkpoint / WHOLE, _checksums(checkpoint))
+
+
+def drop_damaged(scratch: Path) -> list[str]:
+    """Remove the newest checkpoints until one is as it was sealed, and return the names of those removed.
+
+    All go where it cannot be read any more how they were written.
+    """
+    folder, dropped = scratch / CHECKPOINTS, list[str]()
+    known = recall(folder / LAYOUT)
+    while (checkpoint := newest(folder)) and not (known and recall(checkpoint / WHOLE) == _checksums(checkpoint)):
+        shutil.rmtree(checkpoint)
+        dropped.append(checkpoint.name)
+    return dropped
+
+
+def _checksums(checkpoint: Path) -> dict[str, str]:
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != WHOLE)
+    with ThreadPoolExecutor() as pool:  # hashing holds no other thread up, and checkpoints are large
+        found = list(pool.map(sha256, files))
+    return dict(zip((str(path.relative_to(checkpoint)) for path in files), found, strict=True))
 
 
 class Clock:

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from mt.engines.training.batches import MicroBatch, Step, Steps
-from mt.engines.training.checkpoints import WHOLE, Clock
+from mt.engines.training.checkpoints import Clock, seal
 from mt.engines.training.losses import Loss
 from mt.engines.training.models import load_start, start_is_rounded
 from mt.engines.training.settings import TrainingConfig
@@ -255,5 +255,5 @@ class Reports(TrainerCallback):
         """Mark the checkpoint as whole once every process has written its part."""
         self.trainer.accelerator.wait_for_everyone()
         if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self.clock.taken()

@@ -25,7 +25,7 @@ from transformers import (
 
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.training import TrainingTask
-from mt.engines.training.inline import InlineTrainer
+from mt.engines.training.checkpoints import drop_damaged
 from mt.errors import ConfigError, DataError, EngineError, ModelError
 from mt.objectives.kto import Kto
 from mt.objectives.sppo import Sppo
@@ -129,6 +129,28 @@ def test_a_checkpoint_cut_short_is_passed_over(lab: Lab) -> None:
     (newest / "model.safetensors").write_bytes(b"cut")
     lab.train(replace(task, output=task.output + "again"))
     assert_close(task, replace(task, output=task.output + "again"), 0.0)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "seal", "layout"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(lab: Lab, damage: str) -> None:
+    task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
+    lab.train(task)
+    folder = Path(task.scratch, "checkpoints")
+    assert drop_damaged(Path(task.scratch)) == []
+    older, newer = sorted(path.name for path in folder.glob("checkpoint-*"))
+    file = folder / newer / {"flipped": "model.safetensors", "cut": "optimizer.pt", "seal": "whole"}.get(damage, "x")
+    if damage == "layout":
+        file = folder / "layout.json"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
+    assert drop_damaged(Path(task.scratch)) == ([newer, older] if damage == "layout" else [newer])
+    assert drop_damaged(Path(task.scratch)) == []
+    steps: list[int] = []
+    again = replace(task, output=task.output + "again")
+    lab.train(again, lambda step, total, metrics: steps.append(step))
+    assert steps == ([1, 2, 3] if damage == "layout" else [2, 3])
+    assert_close(task, again, 0.0)
 
 
 @pytest.mark.parametrize(("name", "was"), [("torch", "1.0"), ("processes", 8), ("zero_stage", 3), ("lora", True)])
