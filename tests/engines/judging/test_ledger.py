@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mt.engines.judging import open_judge
+from mt.engines.judging import Asked, open_judge
 from mt.engines.judging.ledger import Ledger
 from mt.errors import JudgeError
 from tests.engines.judging.settings import comparisons, openai_config
@@ -22,7 +22,7 @@ EACH = (500 * 10 + 64 * 30) / 1e6
 SCRIPT = """
 import sys
 from pathlib import Path
-from mt.engines.judging import open_judge
+from mt.engines.judging import Asked, open_judge
 from mt.errors import JudgeError
 from tests.engines.judging.settings import comparisons, openai_config
 cache, prefix, limit = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
@@ -30,7 +30,7 @@ items = [type(one)(f"{prefix}{one.prompt_id}", [{"role": "user", "content": pref
                    one.order) for one in comparisons(60)]
 config = openai_config(concurrency=4, limit_usd=limit)
 try:
-    with open_judge(config, "verdict", cache=cache, command="sweep") as judge:
+    with open_judge(config, Asked("verdict", command="sweep"), cache=cache) as judge:
         for row in judge.judge(items):
             print(row.prompt_id, flush=True)
 except JudgeError as error:
@@ -46,7 +46,7 @@ def start(cache: Path, prefix: str, limit: float) -> subprocess.Popen[str]:
 
 def ask(cache: Path, number: int, command: str = "run", **changes: object) -> dict[str, float]:
     changes = {"concurrency": 4, **changes}
-    with open_judge(openai_config(**changes), "verdict", cache=cache, command=command) as judge:
+    with open_judge(openai_config(**changes), Asked("verdict", command=command), cache=cache) as judge:
         list(judge.judge(comparisons(number)))
         return judge.counts
 

@@ -26,6 +26,7 @@ from transformers import (
 from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.training import TrainingTask
 from mt.engines.training.checkpoints import drop_damaged
+from mt.engines.training.inline import InlineTrainer
 from mt.errors import ConfigError, DataError, EngineError, ModelError
 from mt.objectives.kto import Kto
 from mt.objectives.sppo import Sppo
