@@ -64,7 +64,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
         {
             "key": stage.key,
             "address": stage.address,
-            "label": merged.label(stage),
+            "label": str(merged.position(stage)),
             "memory_gb": memory.get(stage.key),
         }
         for stage in merged.order

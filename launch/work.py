@@ -117,7 +117,7 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     own = plan(stages)
     for stage in own.missing(store):  # before hours are spent on those that come first
         stage.check()
-    execute(own, store, Chorus([*watching, Logger(dict(whole.labels))]), str(sweep.place.resolve()))
+    execute(own, store, Chorus([*watching, Logger(whole.positions)]), str(sweep.place.resolve()))
 
 
 def reach(sweep: Sweep, job: JobEntry, whole: Plan, store: Store) -> None:

@@ -24,6 +24,7 @@ from mt.running.duplicate_runs import duplicate_runs
 from mt.running.exit_codes import ended
 from mt.running.naming import run_name
 from mt.workflow.plan import merge
+from mt.workflow.position import Position
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 
@@ -74,7 +75,7 @@ def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
         {
             "key": stage.key,
             "stage": stage.name,
-            "label": merged.label(stage),
+            "position": merged.position(stage).data(),
             "state": "missing" if stage.key in missing else "done" if store.has(stage) else "not needed",
             "runs": needed[stage.key],
             "inputs": [upstream.key for upstream in stage.inputs()],
@@ -103,7 +104,7 @@ def _print(found: dict[str, Any], console: Console) -> None:
     colours = {"done": "green", "missing": "yellow", "not needed": "dim"}
     for stage in found["stages"]:
         state = f"[{colours[stage['state']]}]{stage['state']}[/]"
-        row = [stage["label"], stage["stage"], stage["key"][:12], state]
+        row = [str(Position.of(stage)), stage["stage"], stage["key"][:12], state]
         table.add_row(*row, *([str(stage["runs"])] if several else []))
     console.print(table)
     sharing = f" ({found['without_sharing']} without sharing)" if several else ""

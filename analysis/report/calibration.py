@@ -10,11 +10,11 @@ import numpy as np
 
 from analysis.report import tables
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.roles import Place
 from analysis.report.sets import SampleSet, Scores, beside_gold
 from mt.evaluation.calibration import Calibration
 from mt.evaluation.calibration import calibration as measure
 from mt.evaluation.statistics import wilson_interval
+from mt.workflow.position import Position
 
 GOLD_MARGIN = 0.05
 """Two responses count as a pair where their gold differs by more than this, unless the run's data say otherwise."""
@@ -25,7 +25,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 def charts(sets: Sequence[SampleSet], benchmarks: Sequence[SampleSet], gold_margin: float = GOLD_MARGIN) -> list[Chart]:
     """Return a chart of held-out pairs and one per policy whose samples gold judged; a series per reward model."""
-    found: dict[tuple[Place, str], dict[str, list[Pairs]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[Position, str], dict[str, list[Pairs]]] = defaultdict(lambda: defaultdict(list))
     for one, scores, gold in beside_gold(sets):
         found[one.policy_place, one.name][scores.name].append(_judged_pairs(scores, gold, gold_margin))
     held_out: dict[str, list[Pairs]] = defaultdict(list)

@@ -52,7 +52,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart; `better` is "up", "down" or "" and `group` the heading that it stands under."""
+    """A chart; `better` is "higher", "lower" or "" and `group` the heading that it stands under."""
 
     title: str
     kind: Kind

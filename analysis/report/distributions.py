@@ -9,16 +9,15 @@ import numpy as np
 
 from analysis.report import tables
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.facts import signed
-from analysis.report.roles import Place
 from analysis.report.sets import SampleSet
+from mt.workflow.position import Position
 
 BINS = range(8, 41)
 """The fewest bins of a histogram, up to the most."""
 _TAIL = 0.002
 """Share at each end that goes into the outermost bins, so that one outlier does not flatten the rest."""
 
-Policy = tuple[Place, str]
+Policy = tuple[Position, str]
 """(where the policy was trained, its name): sorts by age."""
 
 
@@ -76,7 +75,7 @@ def _series(by_policy: Mapping[Policy, list[np.ndarray]], whole: bool = False) -
             x=middles,
             y=rounded(list(shares(values, edges)), 4),
             n=[len(values)],
-            labels=[signed(f"mean {values.mean():.4g}")],
+            labels=[f"mean {values.mean():.4g}".replace("-", "−")],
             role="after" if index == last else "before" if index == 0 else "between",
         )
         for index, ((_, name), values) in enumerate(pooled.items())

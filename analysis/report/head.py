@@ -8,9 +8,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from analysis.report.facts import Fact, fact, heading, line, title
 from analysis.report.metrics import Cell, Key, Measured, average, cell, key_of, order
 from analysis.report.record import Run, StageRow
+from mt.evaluation.catalogue import Quantity, heading, quantity, title
 
 _HIGHLIGHTS = (
     ("method", "method.name"),
@@ -116,20 +116,18 @@ def comparison(runs: Sequence[Run], variants: Sequence[str]) -> Comparison:
 
 
 def _column(model: str, benchmark: str, metric: str) -> Column:
-    known = fact(benchmark, metric)
-    named = line(known, metric)
-    return Column(title(known, metric) + (f": {named}" if named else ""), heading(model, benchmark), known.better)
+    return Column(title(benchmark, metric), heading(model, benchmark), quantity(benchmark, metric).better)
 
 
 def _headlines(measured: Iterable[Key]) -> list[Key]:
     """Return what is compared: the first metrics of either model that have a better side; sections by their average."""
-    keys = [key for key in sorted(measured, key=order) if _is_headline(fact(*key[1:]))]
+    keys = [key for key in sorted(measured, key=order) if _is_headline(quantity(*key[1:]))]
     averaged = {key[:2] for key in keys if key[2] == "average"}
     whole = [key for key in keys if key[2] == "average" or key[:2] not in averaged]
     return [key for model, most in _MOST.items() for key in [one for one in whole if one[0] == model][:most]]
 
 
-def _is_headline(known: Fact) -> bool:
+def _is_headline(known: Quantity) -> bool:
     return bool(known.better) and not known.minor
 
 
@@ -147,7 +145,7 @@ def _value(rows: Sequence[Measured]) -> Cell | None:
     if not rows:
         return None
     value, low, high, n = average(rows)
-    return cell({**rows[0], "value": value, "low": low, "high": high, "n": n}, fact(*key_of(rows[0])[1:]))
+    return cell({**rows[0], "value": value, "low": low, "high": high, "n": n}, quantity(*key_of(rows[0])[1:]))
 
 
 def _unfinished(run: Run, named: bool) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.facts import ONE_DIGIT, SHARE, Fact, fact, heading, line, rank, said, signed, title
 from analysis.report.record import Run
+from mt.evaluation.catalogue import Quantity, heading, quantity, rank, title
 from mt.evaluation.statistics import t_interval
 
 Measured = Mapping[str, Any]
@@ -72,7 +71,7 @@ def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
 
 
 def order(key: Key) -> tuple[str, int]:
-    """Sort key: the policy first, then as the facts are declared."""
+    """Sort key: the policy first, then as the catalogue has it."""
     return key[0], rank(*key[1:])
 
 
@@ -81,27 +80,11 @@ def key_of(row: Measured) -> Key:
     return str(row["model"]), str(row["benchmark"]), str(row["metric"])
 
 
-def number(value: float, known: Fact) -> str:
-    """Return a measured number with the digits that can be read."""
-    if known.format == SHARE:
-        return signed(f"{value:.1%}")
-    if known.format == ONE_DIGIT:
-        return signed(f"{value:,.1f}")
-    if math.isfinite(value) and value == int(value) and abs(value) >= 10:
-        return signed(f"{value:,.0f}")
-    return signed(f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}")
-
-
-def interval(row: Measured, known: Fact) -> str:
-    """Return the 95% interval as text, or ""."""
-    low, high = row.get("low"), row.get("high")
-    return "" if low is None or high is None else f"{number(low, known)} – {number(high, known)}"
-
-
-def cell(row: Measured, known: Fact) -> Cell:
+def cell(row: Measured, known: Quantity) -> Cell:
     """Return a measured number as text."""
     n = row.get("n")
-    return Cell(number(row["value"], known), interval(row, known), "" if n is None else f"{n:,}")
+    low, high = row.get("low"), row.get("high")
+    return Cell(known.format.text(row["value"]), known.format.interval(low, high), "" if n is None else f"{n:,}")
 
 
 def average(rows: Sequence[Measured]) -> tuple[float, float | None, float | None, int | None]:
@@ -122,39 +105,38 @@ def _families(values: Mapping[Key, Mapping[str, Mapping[int, list[Measured]]]]) 
     """Return one chart per family of metrics, a line per metric."""
     members: dict[Key, list[Key]] = defaultdict(list)
     for key in sorted(values, key=order):
-        known = fact(*key[1:])
-        members[key[0], key[1], known.metric if known.title else key[2]].append(key)
+        members[key[0], key[1], quantity(*key[1:]).family].append(key)
     return [_family(keys, {key: next(iter(values[key].values())) for key in keys}) for keys in members.values()]
 
 
 def _family(keys: Sequence[Key], values: Mapping[Key, Mapping[int, list[Measured]]]) -> Chart:
-    lines = {line(fact(*key[1:]), key[2]): values[key] for key in keys}
+    lines = {quantity(*key[1:]).line: values[key] for key in keys}
     chart = _chart(keys[0], [_series(name, by_iteration) for name, by_iteration in lines.items()])
-    return replace(chart, alert=_harm(lines))
+    return replace(chart, alert=_harm({key[2]: values[key] for key in keys}))
 
 
 def _harm(lines: Mapping[str, Mapping[int, list[Measured]]]) -> str:
     """Say where the best of K by the reward model is worse than any of the K: its choice then does harm."""
-    best, mean = lines.get("best", {}), lines.get("mean", {})
+    best, mean = lines.get("best_of_k", {}), lines.get("mean_of_k", {})
     worse = [t for t in sorted(best) if t in mean and best[t][0]["value"] < mean[t][0]["value"]]
     return f"The reward model's choice is worse than chance at iteration {', '.join(map(str, worse))}." if worse else ""
 
 
 def _compared(key: Key, by_variant: Mapping[str, Mapping[int, list[Measured]]]) -> Chart:
     """Return the chart of one metric, a line per variant."""
-    chart = _chart(key, [_series(variant, found) for variant, found in by_variant.items()])
-    named = line(fact(*key[1:]), key[2])
-    return replace(chart, title=f"{chart.title}: {named}" if named else chart.title)
+    return replace(
+        _chart(key, [_series(variant, found) for variant, found in by_variant.items()]), title=title(*key[1:])
+    )
 
 
 def _chart(key: Key, series: list[Series]) -> Chart:
     model, benchmark, metric = key
-    known = fact(benchmark, metric)
+    known = quantity(benchmark, metric)
     return Chart(
-        title=title(known, metric),
+        title=known.family,
         kind=Kind.ITERATIONS,
         x=Axis("iteration", "d"),
-        y=Axis(known.unit or said(metric), known.format),
+        y=Axis(known.unit or known.title, known.format.d3),
         series=series,
         better=known.better,
         group=heading(model, benchmark),
@@ -175,11 +157,10 @@ def _series(name: str, by_iteration: Mapping[int, list[Measured]]) -> Series:
 
 
 def _row(benchmark: str, metric: str, found: Mapping[int, Measured], iterations: Sequence[int]) -> Row:
-    known = fact(benchmark, metric)
+    known = quantity(benchmark, metric)
     ordered = [found.get(iteration) for iteration in iterations]
     measured = [one for one in ordered if one]
-    named = line(known, metric)
-    called = f"{title(known, metric)}: {named}" if named else title(known, metric)
+    called = title(benchmark, metric)
     return Row(
         title=called,
         unit="" if known.unit in called.lower() else known.unit,
@@ -191,12 +172,8 @@ def _row(benchmark: str, metric: str, found: Mapping[int, Measured], iterations:
     )
 
 
-def _change(measured: Sequence[Measured], known: Fact) -> str:
-    if len(measured) < 2:
-        return ""
-    difference = measured[-1]["value"] - measured[0]["value"]
-    text = f"{100 * difference:+.1f} pt" if known.format == SHARE else f"{difference:+.3g}"
-    return signed(text if difference else text.lstrip("+"))
+def _change(measured: Sequence[Measured], known: Quantity) -> str:
+    return known.format.difference(measured[-1]["value"] - measured[0]["value"]) if len(measured) > 1 else ""
 
 
 def _verdict(measured: Sequence[Measured], better: str) -> str:
@@ -207,7 +184,7 @@ def _verdict(measured: Sequence[Measured], better: str) -> str:
     if any(row.get("low") is None or row.get("high") is None for row in (first, last)):
         return ""
     if last["low"] > first["high"]:
-        return "better" if better == "up" else "worse"
+        return "better" if better == "higher" else "worse"
     if last["high"] < first["low"]:
-        return "better" if better == "down" else "worse"
+        return "better" if better == "lower" else "worse"
     return ""

@@ -11,8 +11,8 @@ import numpy as np
 
 from analysis.report import tables
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.facts import said
 from analysis.report.sets import SampleSet, Scores, beside_gold
+from mt.evaluation.catalogue import said
 from mt.evaluation.statistics import t_interval
 
 
@@ -87,7 +87,7 @@ def _path_chart(quality: str, series: list[Series], where: str) -> Chart:
         x=Axis("mean proxy reward", "~g"),
         y=Axis(quality, "~g"),
         series=series,
-        better="up",
+        better="higher",
         note="Over-optimisation shows as a path that goes right (proxy up) and down (gold down).",
         alert="; ".join(fallen),
     )

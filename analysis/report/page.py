@@ -181,7 +181,7 @@ def _stage_details(stages: Mapping[str, StageRow], heads: Sequence[Head]) -> dic
     return {
         key: {
             "name": row.name,
-            "label": row.label,
+            "label": str(row.position),
             "state": row.state,
             "seconds": row.seconds,
             "counts": {str(name): _plain(value) for name, value in row.counts.items()},

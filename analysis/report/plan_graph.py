@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.report.record import StageRow, counted_seconds
-from analysis.report.roles import caption, place
+from analysis.report.roles import caption
+from mt.workflow.position import EVALUATION, Position
 
 WIDTH, HEIGHT = 182, 44
 """Size of a node, in CSS pixels."""
 GAP_X, GAP_Y, LANE_GAP, LANE_TOP, PADDING = 30, 10, 12, 32, 12
-EVALUATION = "evaluation"
-"""The step, at the end of a label, that measures and teaches nothing."""
 _UNNAMED = "other"
 _COLUMNS = 5
 """Columns of a row of lanes: short lanes of one iteration stand beside each other."""
@@ -79,7 +78,7 @@ class Sharing:
 class _Layers:
     """A lane before it has a place: its columns of keys."""
 
-    title: str
+    place: Position
     columns: list[list[str]]
 
     @property
@@ -105,7 +104,7 @@ def sharing(stages: Mapping[str, StageRow]) -> Sharing:
 
 def drawings(stages: Mapping[str, StageRow], n_runs: int) -> dict[str, Graph]:
     """Return the graph of the algorithm alone and, where anything is measured, the graph with the evaluation."""
-    algorithm = {key: row for key, row in stages.items() if place(row.label).step != EVALUATION}
+    algorithm = {key: row for key, row in stages.items() if row.position.step != EVALUATION}
     both = {"the algorithm": algorithm, "with evaluation": stages}
     shown = both if 0 < len(algorithm) < len(stages) else {"all stages": stages}
     return {name: draw(part, n_runs) for name, part in shown.items()}
@@ -119,7 +118,7 @@ def draw(stages: Mapping[str, StageRow], n_runs: int) -> Graph:
     for row in _rows(stages):
         x, height = 0, max(layers.height for layers in row)
         for layers in row:
-            lanes.append(Lane(layers.title, x, y, layers.width, height))
+            lanes.append(Lane(str(layers.place) or _UNNAMED, x, y, layers.width, height))
             nodes.update((node.key, node) for node in _nodes(layers, stages, n_runs, x + PADDING, y + LANE_TOP))
             x += layers.width + LANE_GAP
         y += height + LANE_GAP
@@ -130,10 +129,10 @@ def draw(stages: Mapping[str, StageRow], n_runs: int) -> Graph:
 def _rows(stages: Mapping[str, StageRow]) -> Iterator[list[_Layers]]:
     """Yield rows of lanes: those of one iteration that follow each other and together fit the width."""
     row: list[_Layers] = []
-    for title, keys in _lanes(stages):
-        layers = _Layers(title, _columns(keys, stages))
+    for place, keys in _lanes(stages):
+        layers = _Layers(place, _columns(keys, stages))
         used = sum(len(one.columns) for one in row)
-        if row and (_time(row[0].title) != _time(title) or used + len(layers.columns) > _COLUMNS):
+        if row and (_time(row[0].place) != _time(place) or used + len(layers.columns) > _COLUMNS):
             yield row
             row = []
         row.append(layers)
@@ -141,17 +140,16 @@ def _rows(stages: Mapping[str, StageRow]) -> Iterator[list[_Layers]]:
         yield row
 
 
-def _time(label: str) -> tuple[int, int]:
-    where = place(label)
-    return where.round, where.iteration
+def _time(place: Position) -> tuple[int, int]:
+    return place.round, place.iteration
 
 
-def _lanes(stages: Mapping[str, StageRow]) -> list[tuple[str, list[str]]]:
-    """Return (title, keys) by lane, in the order of the algorithm: round, iteration, first appearance."""
-    members: dict[str, list[str]] = defaultdict(list)
+def _lanes(stages: Mapping[str, StageRow]) -> list[tuple[Position, list[str]]]:
+    """Return (place, keys) by lane, in the order of the algorithm: round, iteration, first appearance."""
+    members: dict[Position, list[str]] = defaultdict(list)
     for key, row in stages.items():
-        members[row.label or _UNNAMED].append(key)
-    first = {title: number for number, title in enumerate(members)}
+        members[replace(row.position, model="")].append(key)
+    first = {place: number for number, place in enumerate(members)}
     return sorted(members.items(), key=lambda item: (*_time(item[0]), first[item[0]]))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mt.errors import DataError, describe
 from mt.runtime.jsonl import parse_json
+from mt.workflow.position import Position
 from mt.workflow.run_record import RECORD, find_records, read_record
 
 STATES = ("computed", "reused", "running", "failed", "missing")
@@ -21,7 +22,7 @@ class StageRow:
 
     key: str
     name: str
-    label: str
+    position: Position
     folder: Path | None
     state: str
     seconds: float | None
@@ -112,7 +113,8 @@ def _join(known: StageRow, row: StageRow, run: str) -> StageRow:
     """Merge what two runs say of one stage: computed by either is computed, its seconds are the longer."""
     first = min((known, row), key=lambda one: STATES.index(one.state) if one.state in STATES else len(STATES))
     seconds = max((one.seconds for one in (known, row) if one.seconds is not None), default=None)
-    return replace(first, label=known.label or row.label, seconds=seconds, runs=(*known.runs, run))
+    place = row.position if known.position == Position() else known.position
+    return replace(first, position=place, seconds=seconds, runs=(*known.runs, run))
 
 
 def _stage_row(row: Mapping[str, Any], run_folder: Path) -> StageRow:
@@ -125,7 +127,7 @@ def _stage_row(row: Mapping[str, Any], run_folder: Path) -> StageRow:
     return StageRow(
         key=str(row["key"]),
         name=str(row.get("stage") or "stage"),
-        label=str(row.get("label") or ""),
+        position=Position.of(row),
         folder=folder,
         state=str(row.get("state") or "missing"),
         seconds=None if seconds is None else float(seconds),

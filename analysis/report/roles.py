@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from analysis.report.facts import said
 from analysis.report.record import StageRow
-
-_ITERATION = re.compile(r"iteration (\d+)")
-_ROUND = re.compile(r"round (\d+)")
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """Where in the algorithm a stage belongs, parsed from its label ("round 1 · iteration 2 · M-step")."""
-
-    round: int
-    iteration: int
-    step: str
-
-
-def place(label: str) -> Place:
-    """Parse a label, the step last; what names no iteration belongs to iteration 0."""
-    round_, iteration = _ROUND.search(label), _ITERATION.search(label)
-    step = label.split("·")[-1].strip()
-    return Place(int(round_[1]) if round_ else 1, int(iteration[1]) if iteration else 0, step)
+from mt.evaluation.catalogue import said
 
 
 def model_name(key: str, stages: Mapping[str, StageRow], letter: str) -> str:
-    """Return the paper's name of a model: π₀ or r₀ for one that no iteration trained, π₁ … for the others."""
-    row = stages.get(key)
-    if row is None:
-        return f"{letter}?"
-    where = place(row.label)
-    name = f"{letter}{where.iteration}".translate(_SUBSCRIPTS)
-    return f"{name} (round {where.round})" if where.round > 1 else name
+    """Return the paper's name of a model, π₀ or r₀ for the base models; its letter and "?" where nobody knows."""
+    return (stages[key].position.model_name if key in stages else "") or f"{letter}?"
 
 
 def caption(row: StageRow, stages: Mapping[str, StageRow]) -> str:

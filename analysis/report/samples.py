@@ -104,7 +104,7 @@ def _describe(one: SampleSet, runs: Sequence[str], age: int) -> dict[str, Any]:
         "key": one.key[:12],
         "policy": one.name,
         "age": age,
-        "where": one.table.stage.label,
+        "where": str(one.table.stage.position),
         "round": one.place.round,
         "iteration": one.place.iteration,
         "step": one.place.step or one.table.stage.name,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.report.record import StageRow
-from analysis.report.roles import Place, model_name, place
+from analysis.report.roles import model_name
 from analysis.report.tables import Kind, Table, responses_per_prompt
+from mt.workflow.position import Position
 
 GOLD = "gold"
 """What the gold judge is called among the scorers."""
@@ -29,8 +30,8 @@ class SampleSet:
     table: Table
     policy: str
     name: str
-    place: Place
-    policy_place: Place
+    place: Position
+    policy_place: Position
     scores: list[Scores] = field(default_factory=list)
 
     @property
@@ -69,18 +70,18 @@ def _scored_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> 
         if len(scored) == 1:
             by_key[scored[0]].scores.append(_scores(table, judges, stages))
     for one in sets:
-        one.scores.sort(key=lambda scores: (scores.name == GOLD, place(_label(scores.model, stages))))
+        one.scores.sort(key=lambda scores: (scores.name == GOLD, _place(scores.model, stages)))
     return sorted(sets, key=lambda one: one.place)
 
 
 def _sample_set(table: Table, stages: Mapping[str, StageRow]) -> SampleSet:
     policy = next(iter(table.stage.inputs.get("policy", [])), "")
     name = model_name(policy, stages, "π") if policy else "held-out pairs"
-    return SampleSet(table, policy, name, place(table.stage.label), place(_label(policy, stages)))
+    return SampleSet(table, policy, name, table.stage.position, _place(policy, stages))
 
 
-def _label(key: str, stages: Mapping[str, StageRow]) -> str:
-    return stages[key].label if key in stages else ""
+def _place(key: str, stages: Mapping[str, StageRow]) -> Position:
+    return stages[key].position if key in stages else Position()
 
 
 def _scores(table: Table, judges: Sequence[str], stages: Mapping[str, StageRow]) -> Scores:

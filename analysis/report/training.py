@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.facts import capitalised, said
 from analysis.report.record import StageRow
+from mt.evaluation.catalogue import capitalised, said
 from mt.runtime.jsonl import JsonLines
 
 CURVES = "curves.jsonl"
@@ -30,12 +30,12 @@ class Curve:
 
 
 CURVE_FACTS = (
-    Curve("loss", "Loss", "loss", "down"),
-    Curve("accuracy", "Accuracy: chosen above rejected", "share of pairs", "up"),
-    Curve("margin", "Margin of chosen over rejected", "difference of rewards", "up"),
+    Curve("loss", "Loss", "loss", "lower"),
+    Curve("accuracy", "Accuracy: chosen above rejected", "share of pairs", "higher"),
+    Curve("margin", "Margin of chosen over rejected", "difference of rewards", "higher"),
     Curve("reward_(chosen|rejected)", "Rewards of chosen and rejected", "reward"),
     Curve("log_prob_(chosen|rejected)", "Log-probability of responses", "nats per response"),
-    Curve("nll", "Negative log-likelihood of chosen", "nats per token", "down", True),
+    Curve("nll", "Negative log-likelihood of chosen", "nats per token", "lower", True),
     Curve("learning_rate", "Learning rate", "learning rate", minor=True),
     Curve("gradient_norm", "Gradient norm before clipping", "norm", minor=True),
     Curve("tokens_per_second", "Speed", "tokens per second", minor=True),
@@ -54,7 +54,7 @@ def charts(stages: Mapping[str, StageRow]) -> list[Chart]:
     for row in stages.values():
         for metric, (steps, values) in _metrics(row.folder):
             known, side = _known(metric)
-            name = row.label or said(row.name)
+            name = str(row.position) or said(row.name)
             named = f"{name}: {side}" if side else name
             hue, dashed = times[row.name], side == "rejected"
             lines[row.name, known].append(Series(named, steps, rounded(values), hue=hue, dashed=dashed))

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from mt.running.estimates import Estimates
+from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Silent
 
@@ -34,7 +35,7 @@ class Display(Silent):
         )
         self._bar: Any = None
         self._missing: list[Stage] = []
-        self._labels: Mapping[str, str] = {}
+        self._positions: Mapping[str, Position] = {}
         self._total = self._reused = 0
         self._began = self._said = 0.0
         self._fraction = 0.0
@@ -57,9 +58,9 @@ class Display(Silent):
         """Print a line above the live display."""
         self.console.print(text, highlight=False)
 
-    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+    def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
         """Show how much there is to do."""
-        self._missing, self._labels = list(missing), labels
+        self._missing, self._positions = list(missing), positions
         self._total, self._reused = len(order), len(order) - len(missing)
         self._began = time.monotonic()
         if missing:
@@ -120,8 +121,8 @@ class Display(Silent):
         self.say(f"[red]✗ {self._title(stage)}[/red]")
 
     def _title(self, stage: Stage) -> str:
-        label = self._labels.get(stage.key, "")
-        return f"{label} · {stage.name.replace('_', ' ')}" if label else stage.name.replace("_", " ")
+        place = str(self._positions.get(stage.key, ""))
+        return " · ".join(filter(None, (place, stage.name.replace("_", " "))))
 
     def _render(self) -> Group:
         done = self._total - len(self._missing)

@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mt.engines.judging.base import judged_by
+from mt.workflow.position import Position
 from mt.workflow.run_record import RECORD
 
 
@@ -148,7 +149,8 @@ def _warn(console: Console, cells: Cells, iterations: Sequence[int]) -> None:
 
 def _print_update_kept(console: Console, record: Mapping[str, Any]) -> None:
     """Print the share of the update that published models keep, and name the trainings that keep little of it."""
-    counted = [(stage["label"], stage["counts"]["update_kept"]) for stage in record["stages"] if _trained(stage)]
+    trained = [stage for stage in record["stages"] if _trained(stage)]
+    counted = [(Position.of(stage).model_name, stage["counts"]["update_kept"]) for stage in trained]
     if counted:
         shares = sorted({f"{share:.1%}": share for _, share in counted}.items(), key=lambda item: item[1])
         span = " to ".join(dict.fromkeys((shares[0][0], shares[-1][0])))

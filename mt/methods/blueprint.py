@@ -36,4 +36,4 @@ def blueprint(config: RunConfig) -> Blueprint:
     for one in outcome.iterations:  # each iteration is measured before the next begins
         targets += [one.policy, one.reward]
         targets += [evaluation.stage for evaluation in measured if evaluation.iteration == one.index]
-    return Blueprint(config, outcome, measured, plan(targets, steps.labels))
+    return Blueprint(config, outcome, measured, plan(targets, steps.positions))

@@ -10,6 +10,7 @@ from mt.methods.benchmarks import alpaca_eval, arena_hard, in_distribution, pair
 from mt.methods.held_out import held_out
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
+from mt.workflow.position import EVALUATION
 from mt.workflow.stage import Stage
 
 Model = Literal["policy", "reward"]
@@ -40,7 +41,8 @@ def evaluations(steps: Steps, outcome: Outcome) -> list[Evaluation]:
     """Return everything that the run's `eval` asks for, iteration by iteration."""
     found = []
     for iteration in outcome.iterations:
-        steps.at(f"iteration {iteration.index} · evaluation" if iteration.index else "base · evaluation")
+        made = steps.positions[iteration.policy.key]
+        steps.at(EVALUATION, made.iteration, made.round)
         for name, benchmark in BENCHMARKS.items():
             if getattr(steps.config.eval, name) is not None:
                 for model, stage in benchmark(steps, outcome, iteration):

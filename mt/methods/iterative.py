@@ -16,7 +16,7 @@ class Iterative(Method):
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         done = [base]
         for t, prompts in enumerate(steps.partition(config.iterations), start=1):
-            steps.at(f"iteration {t} · E-step")
+            steps.at("E-step", t)
             policy = done[-1].policy
             samples = steps.sample(policy, prompts)
             rewards = steps.score(base.reward, samples)

@@ -61,7 +61,7 @@ class MetaRewarding(Method):
         policy: Stage = steps.add(SupervisedFinetune(base.policy, self._eft_data(steps), *how))
         done = [base]
         for t, prompts in enumerate(steps.partition(config.iterations), start=1):
-            steps.at(f"iteration {t} · actor")
+            steps.at("actor", t)
             samples = steps.sample(policy, prompts)
             judgments = self._judge(steps, policy, samples)
             judged = steps.add(ParseJudgments(samples, judgments, steps.source.rubric, "samples"))
@@ -69,10 +69,10 @@ class MetaRewarding(Method):
             tiers = Tiers(rho=self.rho[min(t, len(self.rho)) - 1], score_scale=self.score_scale)
             selected: Stage = steps.add(SelectPairs(judged, scores, tiers, "actor", steps.seed("select")))
             if t <= self.judge_iterations:
-                steps.at(f"iteration {t} · judge")
+                steps.at("judge", t)
                 pairs = self._judge_pairs(steps, policy, judgments)
                 selected = steps.add(MixPairs(selected, pairs, self.judge_share, steps.seed("mix")))
-            steps.at(f"iteration {t} · training")
+            steps.at("training", t)
             policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, policy, base.reward, judged, scores, selected))
         return Outcome(tuple(done))

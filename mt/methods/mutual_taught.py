@@ -27,14 +27,13 @@ class MutualTaught(Method):
         for round_ in range(1, config.rounds + 1):
             policy, teacher = base.policy, done[-1]
             for t, prompts in enumerate(policy_parts, start=1):
-                where = f"iteration {t}" if config.rounds == 1 else f"round {round_} · iteration {t}"
-                steps.at(f"{where} · E-step")
+                steps.at("E-step", t, round_)
                 samples = steps.sample(teacher.policy, prompts)
                 by_gold = config.rm_data.e_step == "gold" and len(done) > 1
                 rewards = steps.gold(samples) if by_gold else steps.score(teacher.reward, samples)
                 selected = steps.select(samples, rewards)
                 new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
-                steps.at(f"{where} · M-step")
+                steps.at("M-step", t, round_)
                 labeler = teacher.reward if config.reward.labeler == "current" else base.reward
                 self_training, contrast = config.rm_data.tables(steps, new_policy, policy, labeler, reward_part)
                 rows = config.rm_data.rows(steps, self_training, contrast)

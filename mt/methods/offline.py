@@ -29,7 +29,7 @@ def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> Outc
 
     The prompts are worked on in the same parts as by the iterative methods, so that a sweep samples them once.
     """
-    steps.at("iteration 1 · E-step")
+    steps.at("E-step", 1)
     tables = []
     for prompts in steps.partition(parts):
         samples = steps.sample(base.policy, prompts)

@@ -29,11 +29,11 @@ class Sail(Method):
         config = steps.config
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         offline = steps.add(steps.source.preferences())
-        steps.at("iteration 1 · E-step")
+        steps.at("E-step", 1)
         policy = steps.train_policy(base.policy, offline, reference=base.policy)
         done = [base, Iteration(1, policy, base.reward, selected=offline)]
         for t, prompts in enumerate(steps.partition(config.iterations)[1:], start=2):
-            steps.at(f"iteration {t} · E-step")
+            steps.at("E-step", t)
             samples = steps.sample(policy, prompts)
             length = config.sampling.max_length
             how = (self.beta, config.logprobs, length, steps.policy_template)

@@ -25,7 +25,7 @@ class Spin(Method):
         prompts = steps.add(DemonstrationPrompts(demonstrations, steps.source.size()))
         done = [base]
         for t, part in enumerate(steps.parts_of(prompts, steps.config.iterations), start=1):
-            steps.at(f"iteration {t} · E-step")
+            steps.at("E-step", t)
             policy = done[-1].policy
             samples = steps.sample(policy, part)
             pairs = steps.add(SpinPairs(samples, demonstrations, steps.seed("spin")))

@@ -5,6 +5,7 @@ Nothing here computes: each step returns a stage, and the caller decides what be
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from mt.config.data import Source
@@ -20,43 +21,46 @@ from mt.stages.select import ConcatenateRows, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.stages.world import GoldRewards
 from mt.workflow.keys import derive_seed
+from mt.workflow.position import BASE, Position
 from mt.workflow.stage import Stage
 
 S = TypeVar("S", bound=Stage)
 
 
 class Steps:
-    """The steps of one run; `labels` remembers where in the method each stage was first needed."""
+    """The steps of one run; `positions` remember where in the method each stage was first needed."""
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.labels: dict[str, str] = {}
+        self.positions: dict[str, Position] = {}
         self.source: Source = config.data.source(config)
         self.policy_template = template_of(config, "policy")
         self.reward_template = template_of(config, "reward")
-        self._label = "base"
+        self._position = Position(step=BASE)
 
-    def at(self, label: str) -> None:
-        """Say where the method is; the steps that follow carry this label."""
-        self._label = label
+    def at(self, step: str, iteration: int = 0, round_: int = 1) -> None:
+        """Say where the method is; the steps that follow belong there."""
+        self._position = Position(round_, iteration, step, rounds=self.config.rounds)
 
-    def add(self, stage: S) -> S:
-        """Label a stage, and what it needs that has no label yet."""
-        waiting: list[Stage] = [stage]
-        while waiting:
-            one = waiting.pop()
-            if one.key not in self.labels:
-                self.labels[one.key] = self._label
-                waiting.extend(one.inputs())
+    def add(self, stage: S, model: str = "") -> S:
+        """Place a stage, which may make the "policy" or the "reward" model, and what it needs that has no place yet."""
+        if stage.key not in self.positions:
+            self.positions[stage.key] = replace(self._position, model=model)
+            waiting = stage.inputs()
+            while waiting:
+                one = waiting.pop()
+                if one.key not in self.positions:
+                    self.positions[one.key] = self._position
+                    waiting.extend(one.inputs())
         return stage
 
     def base_policy(self) -> Stage:
         """π_0."""
-        return self.add(self.source.policy())
+        return self.add(self.source.policy(), "policy")
 
     def base_reward(self) -> Stage:
         """r_0."""
-        return self.add(self.source.reward())
+        return self.add(self.source.reward(), "reward")
 
     def partition(self, parts: int) -> list[Stage]:
         """D split into equal disjoint parts (Algorithm 1, line 2)."""
@@ -102,15 +106,16 @@ class Steps:
         if config.objective.needs_reference:
             length, truncation = training.max_length, training.truncation
             logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation, template))
-        return self.add(TrainPolicy(policy, selected, logps, config.objective, training, trainer, seed, template))
+        how = (config.objective, training, trainer, seed, template)
+        return self.add(TrainPolicy(policy, selected, logps, *how), "policy")
 
     def train_reward(self, initial: Stage, pairs: Stage) -> Stage:
         """r_t from `initial` by the run's loss."""
         config, seed = self.config, self.seed("train_reward")
         training, strip_bos = config.reward.training, config.reward.strip_bos
-        template = self.reward_template
         loss = None if isinstance(config.reward_loss, BradleyTerry) else config.reward_loss
-        return self.add(TrainReward(initial, pairs, training, config.trainer, strip_bos, seed, template, loss))
+        how = (training, config.trainer, strip_bos, seed, self.reward_template, loss)
+        return self.add(TrainReward(initial, pairs, *how), "reward")
 
     def gold(self, samples: Stage) -> Stage:
         """The gold reward of every response."""

@@ -17,6 +17,7 @@ from mt.methods.offline import train_once
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.sources.references import named_model, without_file
+from mt.workflow.position import BASE
 from mt.workflow.stage import Stage
 
 
@@ -50,7 +51,7 @@ class Transfer(Method):
             problem = f"the Mutual-Taught run has reward models 0 to {len(rewards) - 1}"
             raise ConfigError(describe("method.reward_iteration", self.reward_iteration, problem))
         reward = steps.add(rewards[self.reward_iteration])
-        steps.at("base")
+        steps.at(BASE)
         steps.policy_template = without_file(steps.policy_template)  # policy.chat_template is the taught policy's
         base = Iteration(0, other_policy(steps, self), rewards[0])
         if base.policy.key == taught.base.policy.key:
@@ -65,8 +66,8 @@ class Transfer(Method):
 def other_policy(steps: Steps, settings: Transfer) -> Stage:
     """The policy that is trained: the one that `method.policy` names, or the world's second one."""
     if settings.policy is None:
-        return steps.add(steps.source.transfer_policy())
-    return steps.add(named_model(steps.config, "policy", settings.policy, settings.revision))
+        return steps.add(steps.source.transfer_policy(), "policy")
+    return steps.add(named_model(steps.config, "policy", settings.policy, settings.revision), "policy")
 
 
 def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ from mt.methods.blueprint import Blueprint
 from mt.running.record import Record, State
 from mt.running.tracker_callbacks import mirrored
 from mt.workflow.execute import execute
+from mt.workflow.position import Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
 from mt.workflow.work import Observer, Silent
@@ -57,8 +58,8 @@ class Recorder(Silent):
 class Logger(Silent):
     """Writes what happens into the log."""
 
-    def __init__(self, labels: dict[str, str]) -> None:
-        self.labels = labels
+    def __init__(self, positions: Mapping[str, Position]) -> None:
+        self.positions = positions
 
     def inspecting(self, stage: Stage) -> None:
         """Log what takes seconds before the first stage."""
@@ -66,7 +67,7 @@ class Logger(Silent):
 
     def started(self, stage: Stage) -> None:
         """Log the beginning."""
-        log.info("computing %s (%s)", stage.address, self.labels.get(stage.key, ""))
+        log.info("computing %s (%s)", stage.address, self.positions.get(stage.key, ""))
 
     def waiting(self, stage: Stage, owner: str) -> None:
         """Log whom we wait for."""
@@ -89,7 +90,7 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
     """
     store = Store(Path(blueprint.config.store))
     record = Record(folder, blueprint, store, sweep)
-    watching = Chorus([Recorder(record), Logger(dict(blueprint.plan.labels)), *observers])
+    watching = Chorus([Recorder(record), Logger(blueprint.plan.positions), *observers])
     say = lambda text: watching.note(None, text)  # noqa: E731
     with logged(folder), mirrored(record, say) as mirrors, _interruptible():
         try:

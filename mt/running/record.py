@@ -108,7 +108,7 @@ class Record:
         return {
             "key": stage.key,
             "stage": stage.name,
-            "label": self.blueprint.plan.label(stage),
+            "position": self.blueprint.plan.position(stage).data(),
             "path": os.path.relpath(self.store.path(stage), self.folder),
             "inputs": [upstream.key for upstream in stage.inputs()],
             "state": state if found else "missing",

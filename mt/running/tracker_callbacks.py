@@ -34,7 +34,7 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
     """
     facts, config, plan = record.facts, record.blueprint.config, record.blueprint.plan
     computed = [stage for stage in plan.order if not isinstance(stage, External)]
-    names = slugs((stage.key, stage.name, plan.label(stage)) for stage in computed)
+    names = slugs((stage.key, stage.name, plan.position(stage)) for stage in computed)
     stages = {slug: key for key, slug in names.items()}
     run = RunInfo(facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name, stages)
     tracker = open_tracker(config.tracking, run, say)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from mt.types import Metric
+from mt.workflow.position import Position
 
 
 def metric_values(model: str, metrics: Iterable[Metric]) -> dict[str, float]:
@@ -17,11 +17,11 @@ def metric_values(model: str, metrics: Iterable[Metric]) -> dict[str, float]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def slugs(stages: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """Return names by key for stages (key, name, label): unique within the run, and sorted by iteration."""
+def slugs(stages: Iterable[tuple[str, str, Position]]) -> dict[str, str]:
+    """Return names by key for stages (key, name, position): unique within the run, and sorted by iteration."""
     found: dict[str, str] = {}
-    for key, name, label in stages:
-        slug = f"{_slug(label)}/{name}" if label else name
+    for key, name, position in stages:
+        slug = "/".join(filter(None, (position.slug, name)))
         found[key] = slug if slug not in found.values() else f"{slug}-{key[:6]}"
     return found
 
@@ -39,9 +39,3 @@ def curve_axis(slug: str) -> str:
 def _flat(name: str) -> str:
     """Return a name without dots: W&B takes "a.b" for b inside of a, and then repeats stale steps."""
     return name.replace(".", "_")
-
-
-def _slug(label: str) -> str:
-    """Return "iteration 1 · E-step" as "iteration-01-e-step"."""
-    words = re.findall(r"[a-z0-9]+", label.lower())
-    return "-".join(word.zfill(2) if word.isdigit() else word for word in words)

@@ -23,7 +23,7 @@ def execute(plan: Plan, store: Store, observer: Observer, command: str = "") -> 
     Raises whatever a stage raises, after telling the observer; everything published until then stays.
     """
     missing = plan.missing(store)
-    observer.planned(plan.order, missing, dict(plan.labels))
+    observer.planned(plan.order, missing, plan.positions)
     _verify_reused(plan, missing, store, observer)
     _inspect(plan, missing, observer)
     for stage in missing:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 
 
@@ -19,15 +20,15 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """Stages in topological order; `labels` say where in the algorithm a stage belongs (by key)."""
+    """Stages in topological order; `positions` say where in the method a stage belongs (by key)."""
 
     order: list[Stage]
     targets: list[Stage]
-    labels: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict)
 
-    def label(self, stage: Stage) -> str:
-        """Return where in the algorithm the stage belongs, such as "iteration 1 · E-step"."""
-        return self.labels.get(stage.key, "")
+    def position(self, stage: Stage) -> Position:
+        """Return where in the method the stage belongs."""
+        return self.positions.get(stage.key, Position())
 
     def missing(self, shelf: Shelf) -> list[Stage]:
         """Return the stages that have to run, in order: absent targets and what they need that is absent."""
@@ -51,22 +52,22 @@ class Plan:
         return [stage for stage in self.order if stage.key in asked and stage.outside() is not None]
 
 
-def plan(targets: Iterable[Stage], labels: Mapping[str, str] | None = None) -> Plan:
+def plan(targets: Iterable[Stage], positions: Mapping[str, Position] | None = None) -> Plan:
     """Return the plan of everything that the targets reach, each key once, inputs before their users."""
     targets = list(targets)
     order: dict[str, Stage] = {}
     for target in targets:
         _visit(target, order)
-    return Plan(list(order.values()), targets, dict(labels or {}))
+    return Plan(list(order.values()), targets, dict(positions or {}))
 
 
 def merge(plans: Iterable[Plan]) -> Plan:
-    """Return the union of plans by key: what several runs share appears once (its first label stays)."""
+    """Return the union of plans by key: what several runs share appears once (its first position stays)."""
     plans = list(plans)
-    labels: dict[str, str] = {}
+    positions: dict[str, Position] = {}
     for one in plans:
-        labels = {**one.labels, **labels}
-    return plan([target for one in plans for target in one.targets], labels)
+        positions.update((key, place) for key, place in one.positions.items() if key not in positions)
+    return plan([target for one in plans for target in one.targets], positions)
 
 
 def _visit(stage: Stage, order: dict[str, Stage]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mt.runtime.jsonl import JsonLines
 from mt.types import Metric
+from mt.workflow.position import Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store, write_json
 
@@ -22,7 +23,7 @@ CURVES = "curves.jsonl"
 class Observer(Protocol):
     """Who wants to know how an execution goes (display, record, tracker)."""
 
-    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+    def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
         """Execution is about to begin."""
 
     def inspecting(self, stage: Stage) -> None:
@@ -53,7 +54,7 @@ class Observer(Protocol):
 class Silent:
     """An observer that does nothing; others override what they care about."""
 
-    def planned(self, order: list[Stage], missing: list[Stage], labels: dict[str, str]) -> None:
+    def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
         """Ignore."""
 
     def inspecting(self, stage: Stage) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from mt.cli.display import Display
 from mt.cli.summary import print_summary
 from mt.running.estimates import Estimates
+from mt.workflow.position import Position
 from tests.workflow.fakes import Number, Sum
 
 
@@ -27,7 +28,7 @@ def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> N
     console, file = printed()
     numbers, total = [Number(1), Number(2), Number(3)], Sum((Number(1), Number(2), Number(3)))
     with Display(console, Estimates([("number", 0.1)])) as display:
-        display.planned([*numbers, total], [numbers[2], total], {total.key: "iteration 1 · E-step"})
+        display.planned([*numbers, total], [numbers[2], total], {total.key: Position(iteration=1, step="E-step")})
         for stage, seconds in ((numbers[2], 0.1), (total, 7.0)):
             display.started(stage)
             display.finished(stage, facts(seconds))
@@ -86,14 +87,14 @@ def test_folders_are_printed_as_they_are_named() -> None:
 
 
 def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy() -> None:
-    trained = [("iteration 1 · E-step · train_policy", 0.036), ("iteration 1 · M-step · train_reward", 0.97)]
+    trained = [(Position(iteration=1, model="policy"), 0.036), (Position(iteration=1, model="reward"), 0.97)]
     stages = [
-        {"state": "computed", "seconds": 1.0, "label": label, "counts": {"update_kept": kept}}
-        for label, kept in trained
+        {"state": "computed", "seconds": 1.0, "position": place.data(), "counts": {"update_kept": kept}}
+        for place, kept in trained
     ]
     console, file = printed(120)
     print_summary(console, {"metrics": [], "stages": stages}, Path("runs/name"))
     (line,) = [line for line in file.getvalue().splitlines() if line.startswith("warning")]
-    assert "train_policy 3.6%:" in line and "train_reward" not in line
+    assert "π₁ 3.6%:" in line and "r₁" not in line
     assert line.endswith("set trainer.publish_dtype=float32")
     assert "Share of the weight changes that the published models keep: 3.6% to 97.0%." in file.getvalue()

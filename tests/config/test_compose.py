@@ -208,7 +208,7 @@ def test_shared_stages_of_the_papers_sweep() -> None:
     plans = [blueprint(run.config).plan for run in runs]
     keys = {stage.key: stage for plan in plans for stage in plan.order}
     first = [
-        {s.key for s in plan.order if s.name == "train_policy" and "iteration 1" in plan.label(s)} for plan in plans
+        {s.key for s in plan.order if s.name == "train_policy" and plan.position(s).iteration == 1} for plan in plans
     ]
     assert len(set.union(*first)) == 3
     assert len(keys) < 0.65 * sum(len(plan.order) for plan in plans)

@@ -51,7 +51,7 @@ def at_scale(*overrides: str):
 def test_sampling_a_third_of_ultrafeedback_by_hand(tmp_path: Path) -> None:
     (run,) = at_scale(f"store={tmp_path}")
     found = [c for c in costs(run.plan, run.config, Store(tmp_path)) if c.stage.name == "sample"]
-    first = next(c for c in found if run.plan.label(c.stage) == "iteration 1 · E-step")
+    first = next(c for c in found if str(run.plan.position(c.stage)) == "iteration 1 · E-step")
     assumed = run.config.assumptions
     prompts = (assumed.prompts - 200) / 3
     tokens = prompts * (assumed.prompt_tokens + 5 * assumed.response_tokens)

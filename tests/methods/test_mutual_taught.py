@@ -178,10 +178,10 @@ def test_a_second_round_restarts_from_base_and_learns_from_the_models_of_the_fir
 
 def test_labels_say_where_in_the_algorithm_a_stage_belongs() -> None:
     one = drawn("rounds=2")
-    labels = [one.plan.label(iteration.policy) for iteration in one.outcome.iterations]
+    labels = [str(one.plan.position(iteration.policy)) for iteration in one.outcome.iterations]
     assert labels == ["base", *(f"round {r} · iteration {t} · E-step" for r in (1, 2) for t in (1, 2))]
-    assert one.plan.label(one.outcome.final.reward) == "round 2 · iteration 2 · M-step"
-    assert all(one.plan.label(stage) for stage in one.plan.order)
+    assert str(one.plan.position(one.outcome.final.reward)) == "round 2 · iteration 2 · M-step"
+    assert all(str(one.plan.position(stage)) for stage in one.plan.order)
 
 
 def test_seeds_change_the_run_and_never_its_base_models() -> None:

@@ -12,6 +12,7 @@ from mt.tracking.base import RunInfo
 from mt.tracking.naming import curve_values, metric_values, slugs
 from mt.tracking.wandb import run_id, run_tags
 from mt.types import Metric
+from mt.workflow.position import Position
 from tests.tracking.example import CONFIG, STAGE
 
 DEMO = RunInfo("demo", Path("runs/demo"), CONFIG)
@@ -40,8 +41,14 @@ def test_choices_are_tags() -> None:
 
 
 def test_slugs_sort_as_the_iterations_happened() -> None:
-    labels = ["base", "iteration 2 · E-step", "round 1 · iteration 10 · M-step", "iteration 10 · E-step", ""]
-    found = list(slugs((label, "sample", label) for label in labels).values())
+    places = [
+        Position(step="base"),
+        Position(iteration=2, step="E-step"),
+        Position(iteration=10, step="M-step", rounds=2),
+        Position(iteration=10, step="E-step"),
+        Position(),
+    ]
+    found = list(slugs((str(place), "sample", place) for place in places).values())
     assert found == [
         "base/sample",
         "iteration-02-e-step/sample",
@@ -53,7 +60,7 @@ def test_slugs_sort_as_the_iterations_happened() -> None:
 
 
 def test_stages_of_one_name_and_label_are_told_apart() -> None:
-    found = slugs([("abcdef12", "sample", "base"), ("123456ff", "sample", "base")])
+    found = slugs([(key, "sample", Position(step="base")) for key in ("abcdef12", "123456ff")])
     assert found == {"abcdef12": "base/sample", "123456ff": "base/sample-123456"}
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mt.types import Metric, Pair, Prompt, Response, Rewards, Samples
 from mt.workflow.execute import compute
 from mt.workflow.plan import Plan, plan
+from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_json
 from mt.workflow.work import Silent, Work
@@ -186,15 +187,20 @@ class TrainReward(_Train):
     pairs: Stage
 
 
+_MODELS = {"SupervisedFinetune": "policy", "TrainPolicy": "policy", "TrainReward": "reward"}
+
+
 @dataclass
 class Outline:
     """Collects targets and labels while an algorithm is written down."""
 
     targets: list[Stage] = field(default_factory=list)
-    labels: dict[str, str] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
 
-    def put(self, label: str, stage: Stage) -> Stage:
-        self.labels.setdefault(stage.key, label)
+    def put(self, place: Position, stage: Stage) -> Stage:
+        model = _MODELS.get(type(stage).__name__, "")
+        model = stage.fingerprint if isinstance(stage, External) else model
+        self.positions.setdefault(stage.key, replace(place, model=model))
         self.targets.append(stage)
         return stage
 
@@ -205,50 +211,52 @@ def mutual_taught(size: int, rm_data: str = "both", objective: str = "dpo", word
     `words` are in every response; `extra` ends every prompt and every response.
     """
     put = (outline := Outline()).put
-    base = "base"
+    base, evaluation = Position(step="base"), Position(step="evaluation")
     policy, reward = (
         put(base, SupervisedFinetune(0)),
         put(base, TrainReward(SupervisedFinetune(0), Prompts("human", 4))),
     )
-    r0, held_out = reward, put("base · evaluation", Prompts("eval", size, extra))
+    r0, held_out = reward, put(evaluation, Prompts("eval", size, extra))
     parts = {name: put(base, Prompts(name, size, extra)) for name in ("D1", "D2", "DR")}
-    held_out_pairs = put("base · evaluation", WorldBenchmark(4))
-    old = put("iteration 1 · M-step", Sample(policy, parts["DR"], 0, words, extra))
+    held_out_pairs = put(evaluation, WorldBenchmark(4))
+    old = put(Position(iteration=1, step="M-step"), Sample(policy, parts["DR"], 0, words, extra))
     _evaluate(put, 0, policy, [reward], held_out, words, extra)
-    put("base · evaluation", Score(r0, held_out_pairs, 0))
+    put(evaluation, Score(r0, held_out_pairs, 0))
     for t in (1, 2):
-        step = f"iteration {t} · E-step"
+        step = Position(iteration=t, step="E-step")
         samples = put(step, Sample(policy, parts[f"D{t}"], t - 1, words, extra))
         pairs = put(step, SelectPairs(samples, put(step, Score(reward, samples, t - 1))))
         policy = put(step, TrainPolicy(policy, pairs, objective))
-        step = f"iteration {t} · M-step"
+        step = Position(iteration=t, step="M-step")
         new = put(step, Sample(policy, parts["DR"], t, words, extra))
         pm = SelectPairs(new, Score(reward, new, t))
         contrast = ContrastPairs(new, old)
         data = {"both": UnionPairs((pm, contrast)), "pm": pm, "contrast": contrast}[rm_data]
         reward = put(step, TrainReward(r0, data))
         for stage in plan([data]).order:
-            outline.labels.setdefault(stage.key, step)
+            outline.positions.setdefault(stage.key, step)
         _evaluate(put, t, policy, [r0, reward], held_out, words, extra)
         old = new
-    return plan(outline.targets, outline.labels)
+    return plan(outline.targets, outline.positions)
 
 
 def own_models(size: int, folder: Path) -> Plan:
     """Return the plan of one E-step on models and prompts of the user's: no gold, no sections, no benchmark."""
     put = (outline := Outline()).put
-    policy, reward = (put("base", External(fingerprint=name, location=folder)) for name in ("policy", "reward"))
-    prompts = put("base", Prompts("own", size, sections=False))
+    base, models = Position(step="base"), ("policy", "reward")
+    policy, reward = (put(base, External(fingerprint=name, location=folder)) for name in models)
+    prompts = put(base, Prompts("own", size, sections=False))
+    step = Position(iteration=1, step="E-step")
     for t in (0, 1):
-        samples = put("iteration 1 · E-step", Sample(policy, prompts, t))
-        rewards = put("iteration 1 · E-step", Score(reward, samples, t))
+        samples = put(step, Sample(policy, prompts, t))
+        rewards = put(step, Score(reward, samples, t))
         pairs = SelectPairs(samples, rewards)
-        policy = put("iteration 1 · E-step", TrainPolicy(policy, pairs))
-    return plan(outline.targets, outline.labels)
+        policy = put(step, TrainPolicy(policy, pairs))
+    return plan(outline.targets, outline.positions)
 
 
 def _evaluate(put: Any, t: int, policy: Stage, rewards: list[Stage], held_out: Stage, words: int, extra: str) -> None:
-    step = f"iteration {t} · evaluation" if t else "base · evaluation"
+    step = Position(iteration=t, step="evaluation")
     samples = put(step, Sample(policy, held_out, t, words, extra))
     put(step, GoldRewards(samples, t))
     for number, reward in enumerate(rewards):
@@ -299,7 +307,7 @@ def _row(planned: Plan, stage: Stage, store: Store, missing: set[str]) -> dict[s
     return {
         "key": stage.key,
         "stage": stage.name,
-        "label": planned.label(stage),
+        "position": planned.position(stage).data(),
         "path": str(store.path(stage)),
         "state": "computed" if stage.key in missing else "reused",
         "seconds": facts.get("seconds"),

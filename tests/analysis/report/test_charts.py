@@ -110,15 +110,15 @@ def test_over_optimisation_is_said() -> None:
 
 
 def test_families_of_metrics_share_a_chart(run: Run) -> None:
-    chart = by_title(metrics.charts([run], [""]))["Accuracy on the policy's own responses, by section"]
+    chart = by_title(metrics.charts([run], [""]))["Accuracy of rₜ on πₜ's responses, by section"]
     assert [one.name for one in chart.series] == ["chat", "chat hard", "safety", "reasoning"]
-    assert (chart.group, chart.better, chart.minor) == ("Reward model: judged by gold", "up", True)
+    assert (chart.group, chart.better, chart.minor) == ("Reward model: judged by gold", "higher", True)
 
 
 def test_metrics_that_nobody_declared_have_charts_of_their_own(run: Run) -> None:
     rows = [{**run.metrics[1], "benchmark": "new", "metric": name} for name in ("this", "that", "odd_win_rate")]
     charts = metrics.charts([Run(**{**vars(run), "metrics": rows})], [""])
-    assert [(chart.title, chart.better) for chart in charts] == [("Odd win rate", "up"), ("This", ""), ("That", "")]
+    assert [(chart.title, chart.better) for chart in charts] == [("Odd win rate", "higher"), ("This", ""), ("That", "")]
 
 
 def test_a_choice_worse_than_chance_is_said(run: Run) -> None:
@@ -128,19 +128,19 @@ def test_a_choice_worse_than_chance_is_said(run: Run) -> None:
         for t, value in enumerate(values)
     ]
     (chart,) = metrics.charts([Run(**{**vars(run), "metrics": rows})], [""])
-    assert [one.name for one in chart.series] == ["best", "mean", "oracle"]
+    assert [one.name for one in chart.series] == ["chosen by rₜ", "average of the K", "best of the K"]
     assert chart.alert == "The reward model's choice is worse than chance at iteration 1."
 
 
 def test_a_single_run_keeps_its_own_intervals(run: Run) -> None:
-    (series,) = by_title(metrics.charts([run], [""]))["Win rate against the base policy"].series
+    (series,) = by_title(metrics.charts([run], [""]))["Win rate against π₀, by gold"].series
     assert (series.x, series.y, series.n) == ([0, 1, 2], [0.5, 0.61, 0.68], [500] * 3)
     assert (series.low[2], series.high[2]) == (0.66, 0.70)
 
 
 def test_seeds_are_averaged_with_students_interval(run: Run) -> None:
     runs = [Run(**{**vars(run), "metrics": fixture.metrics(offset)}) for offset in (0.0, 0.04)]
-    chart = by_title(metrics.charts(runs, ["x", "x"]))["Win rate against the base policy"]
+    chart = by_title(metrics.charts(runs, ["x", "x"]))["Win rate against π₀, by gold"]
     (series,) = chart.series
     assert series.y == pytest.approx([0.52, 0.63, 0.70])
     assert series.n == [2, 2, 2]
@@ -150,20 +150,20 @@ def test_seeds_are_averaged_with_students_interval(run: Run) -> None:
 
 def test_variants_are_never_averaged(run: Run) -> None:
     runs = [Run(**{**vars(run), "metrics": fixture.metrics(offset)}) for offset in (0.0, 0.04)]
-    chart = by_title(metrics.charts(runs, ["a", "b"]))["Win rate against the base policy"]
+    chart = by_title(metrics.charts(runs, ["a", "b"]))["Win rate against π₀, by gold"]
     assert [(one.name, one.y[0]) for one in chart.series] == [("a", 0.5), ("b", 0.54)]
 
 
 def test_the_results_table_says_only_what_intervals_allow(run: Run) -> None:
     rows = {row.title: row for _, rows in metrics.results(run).groups for row in rows}
-    rate, accuracy = rows["Win rate against the base policy"], rows["Accuracy on the policy's own responses"]
+    rate, accuracy = rows["Win rate against π₀, by gold"], rows["Accuracy of rₜ on πₜ's responses"]
     assert [(cell.value, cell.interval, cell.n) for cell in rate.cells if cell][-1] == (
         "68.0%",
-        "66.0% – 70.0%",
+        "[66.0, 70.0]",
         "500",
     )
-    assert (rate.change, rate.verdict) == ("+18.0 pt", "better")
-    assert (accuracy.change, accuracy.verdict) == ("+2.0 pt", "")  # the intervals overlap
+    assert (rate.change, rate.verdict) == ("+18.0 points", "better")
+    assert (accuracy.change, accuracy.verdict) == ("+2.0 points", "")  # the intervals overlap
 
 
 def test_training_curves_are_those_of_the_stages(stages: Stages) -> None:

@@ -124,7 +124,7 @@ def hostile_run(root: Path) -> Path:
     record["name"] = HOSTILE
     record["config"]["objective"]["name"] = HOSTILE
     record["metrics"].append({**record["metrics"][1], "metric": HOSTILE, "benchmark": HOSTILE})
-    record["stages"][-1]["label"] = HOSTILE
+    record["stages"][-1]["position"]["step"] = HOSTILE
     (folder / "record.json").write_text(json.dumps(record))
     return folder
 
@@ -162,8 +162,8 @@ def test_what_is_missing_is_said(tmp_path: Path, run_folder: Path, changes: dict
 def test_a_planned_run_shows_its_plan_alone(tmp_path: Path) -> None:
     planned = fixture.mutual_taught(2)
     rows = [
-        {"key": s.key, "stage": s.name, "label": planned.label(s), "path": f"gone/{s.key}", "state": "missing",
-         "inputs": [one.key for one in s.inputs()], "seconds": None, "counts": {}}
+        {"key": s.key, "stage": s.name, "position": planned.position(s).data(), "path": f"gone/{s.key}",
+         "state": "missing", "inputs": [one.key for one in s.inputs()], "seconds": None, "counts": {}}
         for s in planned.order
     ]  # fmt: skip
     (tmp_path / "record.json").write_text(json.dumps({"schema": 1, "state": "planned", "stages": rows}))
@@ -194,7 +194,7 @@ def test_numbers_that_are_none_do_not_stop_the_page(tmp_path: Path, run_folder: 
     (tmp_path / "record.json").write_text(json.dumps(record))
     page = page_of(tmp_path, to=tmp_path)
     assert page.data("stages")[record["stages"][0]["key"]]["counts"] == {"loss": "nan"}
-    rate = next(chart for chart in page.data("charts") if chart["title"] == "Win rate against the base policy")
+    rate = next(chart for chart in page.data("charts") if chart["title"] == "Win rate against π₀, by gold")
     assert rate["series"][0]["high"][0] is None
 
 

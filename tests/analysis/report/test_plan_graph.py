@@ -7,12 +7,13 @@ from pathlib import Path
 
 from analysis.report.plan_graph import HEIGHT, WIDTH, draw, drawings, sharing, shorten
 from analysis.report.record import StageRow, find_runs, load_run, union
+from mt.workflow.position import Position
 
 Stages = dict[str, StageRow]
 
 
-def stage(key: str, label: str, *inputs: str, runs: tuple[str, ...] = ("a",), seconds: float = 1.0) -> StageRow:
-    return StageRow(key, "score", label, None, "computed", seconds, {}, {"input": inputs}, {}, runs)
+def stage(key: str, step: str, *inputs: str, runs: tuple[str, ...] = ("a",), seconds: float = 1.0) -> StageRow:
+    return StageRow(key, "score", Position(step=step), None, "computed", seconds, {}, {"input": inputs}, {}, runs)
 
 
 def test_lanes_follow_the_algorithm(stages: Stages) -> None:
@@ -28,7 +29,7 @@ def test_a_stage_stands_right_of_its_inputs_in_its_lane(stages: Stages) -> None:
     nodes = {node.key: node for node in draw(stages, 1).nodes}
     for key, row in stages.items():
         for one in row.upstream:
-            if stages[one].label == row.label:
+            if stages[one].position == row.position:
                 assert nodes[one].x + WIDTH < nodes[key].x
 
 
@@ -59,7 +60,7 @@ def test_nodes_say_which_models_they_use(stages: Stages) -> None:
 
 
 def test_short_lanes_of_an_iteration_stand_beside_each_other() -> None:
-    graph = draw({"a": stage("a", "base"), "b": stage("b", "base · evaluation", "a")}, 1)
+    graph = draw({"a": stage("a", "base"), "b": stage("b", "evaluation", "a")}, 1)
     assert graph.lanes[0].y == graph.lanes[1].y and graph.lanes[0].x < graph.lanes[1].x
 
 

@@ -59,7 +59,7 @@ def test_inputs_in_lists_are_found(run: Run) -> None:
 
 
 def test_a_stage_without_artifact_keeps_the_edges_of_its_record(tmp_path: Path) -> None:
-    stage = {"key": "a", "stage": "score", "label": "", "path": "gone", "inputs": ["b"], "state": "missing"}
+    stage = {"key": "a", "stage": "score", "path": "gone", "inputs": ["b"], "state": "missing"}
     (tmp_path / "record.json").write_text(json.dumps({"schema": 1, "name": "x", "stages": [stage]}))
     (row,) = load_run(tmp_path).stages
     assert (row.folder, row.upstream, row.seconds) == (None, ["b"], None)

@@ -12,6 +12,7 @@ from analysis.report.record import StageRow, find_runs, load_run, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import Table
 from mt.workflow.plan import plan
+from mt.workflow.position import Position
 from tests.analysis.report import fixture
 from tests.analysis.report.fixture import gold_of, reward_of
 
@@ -100,8 +101,8 @@ def test_a_text_that_both_policies_gave_is_marked_once(tmp_path: Path) -> None:
     old, new = fixture.SampleSame(base), fixture.SampleSame(tuned := fixture.SupervisedFinetune(1))
     pm = fixture.SelectPairs(new, fixture.Score(base, new, 0))
     both = fixture.UnionPairs((pm, fixture.ContrastPairs(new, old)))
-    labels = {base.key: "base", tuned.key: "iteration 1 · E-step"}
-    run = load_run(fixture.make_run(tmp_path, plan([both], labels)))
+    places = {base.key: Position(model="policy"), tuned.key: Position(iteration=1, model="policy")}
+    run = load_run(fixture.make_run(tmp_path, plan([both], places)))
     data = samples.browser(union([run]), tables.find(union([run]))[0], ["demo"])
     found = {data["sets"][number]["policy"]: marks for number, _, marks in data["prompts"][0]["in"]}
     assert {policy: sorted(mark[:3] for mark in marks) for policy, marks in found.items()} == {

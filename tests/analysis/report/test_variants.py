@@ -48,7 +48,7 @@ def test_the_comparison_averages_seeds_and_says_iterations() -> None:
     second.metrics[:] = fixture.metrics(0.04)
     found = comparison([first, second], ["", ""])
     (name, n_runs, iterations, cells) = found.rows[0]
-    rate = cells[[column.title for column in found.columns].index("Win rate against the base policy")]
+    rate = cells[[column.title for column in found.columns].index("Win rate against π₀, by gold")]
     assert (name, n_runs, iterations, rate.value) == ("", 2, [2], "70.0%")
     assert not found.uneven
 
@@ -73,6 +73,6 @@ def test_policy_and_reward_model_are_both_compared() -> None:
     titles = [(column.where.partition(":")[0], column.title) for column in comparison([one, one], ["a", "b"]).columns]
     assert titles == [
         *[("Policy", "Win rate")] * 4,
-        ("Reward model", "Accuracy on the policy's own responses"),
-        ("Reward model", "Accuracy: average"),
+        ("Reward model", "Accuracy of rₜ on πₜ's responses"),
+        ("Reward model", "RewardBench average"),
     ]

@@ -1,0 +1,65 @@
+"""Metrics are known by their names, kinds name their members, numbers are written one way, and nothing is left out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mt.evaluation.catalogue import CATALOGUE, COUNT, NUMBER, PERCENT, SHARE, Format, heading, quantity, rank, title
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "metric", "called", "named", "better"),
+    [
+        ("gold", "win_rate", "Win rate against π₀, by gold", "", "higher"),
+        ("gold", "mean_reward_chat_hard", "Average gold reward, by section: chat hard", "chat hard", "higher"),
+        ("gold", "mean_of_k", "Average gold reward of the K responses", "average of the K", ""),
+        ("proxy", "mean_reward", "Average reward by rₜ", "", ""),
+        ("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", "self-training",
+         "higher"),
+        ("alpaca_eval", "lc_win_rate", "AlpacaEval length-controlled win rate", "", "higher"),
+        ("pairwise", "win_rate_vs_0", "Win rate against an earlier iteration, by r₀: vs 0", "vs 0", "higher"),
+        ("diagnostics", "duplicate_rate", "Responses that repeat another", "", "lower"),
+        ("reward_bench_2", "focus", "RewardBench 2 accuracy, by subset: focus", "focus", "higher"),
+        ("reward_bench_2", "ties", "Ties", "", "lower"),
+        ("somebody_elses", "new_thing", "New thing", "", ""),
+        ("somebody_elses", "odd_accuracy", "Odd accuracy", "", "higher"),
+    ],
+)  # fmt: skip
+def test_a_metric_is_known_by_its_name(benchmark: str, metric: str, called: str, named: str, better: str) -> None:
+    known = quantity(benchmark, metric)
+    assert (title(benchmark, metric), known.line, known.better) == (called, named, better)
+
+
+def test_every_entry_is_complete_and_the_first_of_its_name() -> None:
+    for number, one in enumerate(CATALOGUE):
+        assert one.title and one.unit and one.meaning.endswith(".") and re.compile(one.metric).groups <= 1
+        assert one.key not in {other.key for other in CATALOGUE[:number]}
+
+
+def test_headlines_come_before_breakdowns() -> None:
+    assert rank("gold", "win_rate") < rank("gold", "mean_reward_chat") < rank("nobody", "knows")
+    assert rank("nobody", "odd_accuracy") == len(CATALOGUE)
+    assert heading("policy", "alpaca_eval") == "Policy: AlpacaEval 2" and heading("x", "new_one") == "x: new one"
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text", "difference"),
+    [
+        (SHARE, 0.684, "68.4%", "+68.4 points"),
+        (SHARE, -0.018, "−1.8%", "−1.8 points"),
+        (SHARE, -0.0001, "0.0%", "0.0 points"),
+        (PERCENT, 58.55, "58.5%", "+58.5 points"),
+        (NUMBER, -0.1234, "−0.123", "−0.123"),
+        (NUMBER, 1234.567, "1,234.6", "+1,234.6"),
+        (COUNT, 1500.0, "1,500", "+1,500"),
+        (NUMBER, float("nan"), "nan", "nan"),
+    ],
+)
+def test_a_number_is_written_in_its_unit(form: Format, value: float, text: str, difference: str) -> None:
+    assert (form.text(value), form.difference(value)) == (text, difference)
+
+
+def test_an_interval_is_written_without_its_unit() -> None:
+    assert SHARE.interval(-0.030, 0.012) == "[−3.0, 1.2]" and SHARE.interval(None, None) == ""
