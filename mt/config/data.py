@@ -42,6 +42,15 @@ class Source(Protocol):
         """The gold judge that compares two responses."""
         ...
 
+    def gold(self, samples: Stage) -> Stage:
+        """The gold reward of every response."""
+        ...
+
+    @property
+    def gold_margin(self) -> float:
+        """Gold rewards that differ by at most this are equal."""
+        ...
+
     def world(self) -> tuple[int, LanguageConfig]:
         """The gold judge's world: seed and language."""
         ...

@@ -113,8 +113,6 @@ CATALOGUE: tuple[Quantity, ...] = (
     _policy("proxy", "mean_reward_base", "Average reward by r₀", "reward of r₀", NUMBER, "",
             "Reward by r₀ of the responses to held-out prompts: averaged over a prompt's responses, then over "
             "prompts; a proxy, which over-optimisation raises, too."),
-    _policy("proxy", "mean_reward", "Average reward by rₜ", "reward of rₜ", NUMBER, "",
-            "Reward by the iteration's own reward model; every model has its own scale, so iterations do not compare."),
     _policy("gold", "length", "Length in tokens", "tokens", ONE_DIGIT, "",
             "Tokens of the responses to held-out prompts: averaged over a prompt's responses, then over prompts."),
     _policy("proxy", "length", "Length in characters", "characters", ONE_DIGIT, "",
@@ -169,6 +167,14 @@ CATALOGUE: tuple[Quantity, ...] = (
             "What a choice at random among the K responses would give.", _OF_K, "average of the K"),
     _reward("gold", "oracle_of_k", "Gold reward of the best of the K responses", "gold reward", NUMBER, "",
             "What a choice by gold itself would give.", _OF_K, "best of the K"),
+    _reward("gold", "choice_gain", "Gold reward gained by rₜ's choice", "gold reward", NUMBER, "higher",
+            "Gold reward of rₜ's choice among the K responses of πₜ minus their average; below 0, a random choice is "
+            "better; the interval is paired by prompt."),
+    _reward("same_responses", "choice_gain_(base|previous)", "Gold reward gained by an earlier model's choice",
+            "gold reward", NUMBER, "higher", "The same gain by r₀ (base) or rₜ₋₁ (previous) among the same responses.",
+            minor=True),
+    _reward("gold_base", "choice_gain", "Gold reward gained by rₜ's choice among π₀'s responses", "gold reward", NUMBER,
+            "higher", "The same gain among π₀'s responses.", minor=True),
     _reward("gold_base", "(best|mean|oracle)_of_k", "Gold reward of one response of π₀ among K", "gold reward", NUMBER,
             "", "The same for π₀'s responses: chosen by rₜ (best), on average (mean), chosen by gold (oracle).",
             minor=True),

@@ -1,4 +1,4 @@
-"""Numbers beside the benchmarks: length bias, agreement of reward models, best of K, distance from the base."""
+"""Numbers beside the benchmarks: length bias, distance from the base."""
 
 from __future__ import annotations
 
@@ -9,29 +9,6 @@ import numpy as np
 
 from mt.errors import DataError
 from mt.evaluation.statistics import Array, Interval, t_interval
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far two reward models agree on the same samples, over pairs of responses within a prompt.
-
-    `pairs` are those in which both models prefer a side; `order` is the share of them with the same order, `best`
-    the share of prompts with the same best response. None where nothing can be compared.
-    """
-
-    pairs: int
-    order: float | None
-    best: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class BestOfK:
-    """Mean gold score of a reward model's favourite among K, beside the plain mean and the best there is."""
-
-    n: int
-    selected: float
-    mean: float
-    oracle: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +41,6 @@ def within_prompt_correlation(
     values = [np.asarray(row, dtype=float) - np.mean(row) for row in values_NK if len(row)]
     lengths = [np.asarray(row, dtype=float) - np.mean(row) for row in lengths_NK if len(row)]
     return correlation(np.concatenate(values), np.concatenate(lengths)) if values else None
-
-
-def agreement(first_NK: Sequence[Sequence[float]], second_NK: Sequence[Sequence[float]]) -> Agreement:
-    """Compare two reward models' rewards of the same responses, prompt by prompt; equal rewards prefer no side."""
-    same = compared = same_best = 0
-    for first, second in zip(first_NK, second_NK, strict=True):
-        a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-        upper = np.triu_indices(len(a), k=1)
-        signs = np.sign(a[:, None] - a[None, :])[upper] * np.sign(b[:, None] - b[None, :])[upper]
-        same, compared = same + int((signs > 0).sum()), compared + int((signs != 0).sum())
-        same_best += int(a.argmax() == b.argmax()) if len(a) else 0
-    prompts = len(first_NK)
-    return Agreement(compared, same / compared if compared else None, same_best / prompts if prompts else None)
-
-
-def best_of_k(rewards_NK: Sequence[Sequence[float]], gold_NK: Sequence[Sequence[float]]) -> BestOfK:
-    """Return the gold score of each prompt's highest-rewarded response, averaged; the first among equal rewards."""
-    rows = [(np.asarray(r, dtype=float), np.asarray(g, dtype=float)) for r, g in zip(rewards_NK, gold_NK, strict=True)]
-    if not rows:
-        raise DataError("n=0: best-of-K needs at least one prompt.")
-    return BestOfK(
-        n=len(rows),
-        selected=float(np.mean([gold[reward.argmax()] for reward, gold in rows])),
-        mean=float(np.mean([gold.mean() for _, gold in rows])),
-        oracle=float(np.mean([gold.max() for _, gold in rows])),
-    )
 
 
 def kl_from_samples(policy_N: Sequence[float] | Array, base_N: Sequence[float] | Array) -> Divergence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -139,6 +140,33 @@ def score_pairs(
     )
 
 
+def pair_scores(
+    pairs: Sequence[ScoredPair], sections: Mapping[str, Mapping[str, float]] = SECTIONS
+) -> dict[str, list[float | None]]:
+    """Return what each pair adds to the sections and to their average (convention `current`), None where nothing.
+
+    The mean of a section's values is the section, that of all pairs' values the average, both in percent.
+    """
+    count = Counter(pair.subset for pair in pairs)
+    found: dict[str, list[float | None]] = {}
+    share: dict[str, float] = {}
+    for name, subsets in sections.items():
+        at_hand = {subset: weight for subset, weight in subsets.items() if subset in count}
+        total, n = sum(at_hand.values()), sum(count[subset] for subset in at_hand)
+        part = {subset: 100 * n * weight / total / count[subset] for subset, weight in at_hand.items()}
+        share |= {subset: value / n / len(sections) for subset, value in part.items()}
+        found[name] = [_won(pair) * part[pair.subset] if pair.subset in part else None for pair in pairs]
+    if len(share) and all(any(subset in count for subset in subsets) for subsets in sections.values()):
+        found["average"] = [_won(pair) * share[pair.subset] * len(pairs) for pair in pairs]
+    return found
+
+
+def _won(pair: ScoredPair, tie: float = 0.0) -> float:
+    if pair.result is not None:
+        return pair.result
+    return tie if pair.tied else float(pair.score_chosen > pair.score_rejected)
+
+
 def _weights(subsets: Mapping[str, float], convention: Convention) -> dict[str, float]:
     override = _RLHFLOW_WEIGHTS if convention == "rlhflow" else {}
     return {name: override.get(name, weight) for name, weight in subsets.items()}
@@ -156,9 +184,7 @@ def _outcomes(pairs: Sequence[ScoredPair], tie: float) -> dict[str, Array]:
     """Return each subset's outcomes: 1 won, 0 lost, `tie` for equal rewards; a result that a file gives is kept."""
     by_subset: dict[str, list[float]] = {}
     for pair in pairs:
-        won = tie if pair.tied else float(pair.score_chosen > pair.score_rejected)
-        won = won if pair.result is None else pair.result
-        by_subset.setdefault(pair.subset, []).append(won)
+        by_subset.setdefault(pair.subset, []).append(_won(pair, tie))
     return {name: np.array(values) for name, values in by_subset.items()}
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.stages.evaluate_diagnostics import PolicyDiagnostics, RewardCalibration, RewardDiagnostics
-from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy
+from mt.stages.evaluate_diagnostics import PolicyDiagnostics, RewardCalibration
+from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
 from mt.stages.evaluate_proxy import ProxyReward
 from mt.stages.select import SelectDemonstrations
 from mt.workflow.stage import Stage
@@ -24,6 +24,7 @@ def held_out(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
         yield "policy", ProxyReward(samples, steps.score(reward, samples), steps.score(reward, base_samples), judge)
     if steps.config.data.has_gold:
         yield from _gold(steps, outcome, iteration)
+    yield from _same_responses(steps, outcome, iteration)
     settings = steps.config.eval.held_out
     if settings is not None and settings.diagnostics:
         yield from _diagnostics(steps, outcome, iteration)
@@ -40,15 +41,26 @@ def answers(steps: Steps, iteration: Iteration) -> Stage:
 def _gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     samples, base_samples = answers(steps, iteration), answers(steps, outcome.base)
     gold, base_gold = steps.gold(samples), steps.gold(base_samples)
-    _, language = world = steps.source.world()
+    margin = steps.source.gold_margin
     rewards, fixed = steps.score(iteration.reward, samples), steps.score(iteration.reward, base_samples)
     yield "policy", GoldPolicyMetrics(samples, gold, base_gold)
-    yield "reward", GoldRewardMetrics(samples, gold, rewards, language, "gold")
-    yield "reward", GoldRewardMetrics(base_samples, base_gold, fixed, language, "gold_base")
+    yield "reward", GoldRewardMetrics(samples, gold, rewards, margin, "gold")
+    yield "reward", GoldRewardMetrics(base_samples, base_gold, fixed, margin, "gold_base")
     for kind in ("selected", "self_training", "contrast"):
         table = getattr(iteration, kind)
         if table is not None and not isinstance(table, SelectDemonstrations):
-            yield "policy", LabelAccuracy(table, *world, kind)
+            yield "policy", LabelAccuracy(table, *steps.source.world(), kind)
+
+
+def _same_responses(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """Compare a retrained reward model with r_0 and with the one before it, on the responses of the same policy."""
+    samples = answers(steps, iteration)
+    gold, margin = (steps.gold(samples), steps.source.gold_margin) if steps.config.data.has_gold else (None, None)
+    previous = outcome.iterations[max(iteration.index - 1, 0)]
+    if iteration.reward.key != outcome.base.reward.key:
+        for which, other in (("base", outcome.base), ("previous", previous)):
+            rewards, earlier = steps.score(iteration.reward, samples), steps.score(other.reward, samples)
+            yield "reward", RewardComparison(rewards, earlier, which, gold, margin)
 
 
 def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
@@ -56,8 +68,5 @@ def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     rewards, length = steps.score(iteration.reward, samples), config.sampling.max_length
     base, how = outcome.base.policy, (config.logprobs, length, steps.policy_template)
     yield "policy", PolicyDiagnostics(iteration.policy, base, samples, rewards, *how)
-    previous = outcome.iterations[max(iteration.index - 1, 0)].reward
-    if previous.key != iteration.reward.key:
-        yield "reward", RewardDiagnostics(rewards, steps.score(previous, samples))
     if steps.config.data.has_gold:
         yield "reward", RewardCalibration(steps.gold(samples), rewards, steps.source.world()[1])

@@ -19,7 +19,6 @@ from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
-from mt.stages.world import GoldRewards
 from mt.workflow.keys import derive_seed
 from mt.workflow.position import BASE, Position
 from mt.workflow.stage import Stage
@@ -119,7 +118,7 @@ class Steps:
 
     def gold(self, samples: Stage) -> Stage:
         """The gold reward of every response."""
-        return self.add(GoldRewards(samples, *self.source.world()))
+        return self.add(self.source.gold(samples))
 
     def seed(self, name: str) -> int:
         """A seed derived from the run's and the step's name, so that equal steps of different runs agree."""

@@ -117,8 +117,11 @@ class Record:
         }
 
     def _metrics(self) -> list[dict[str, Any]]:
-        found = ((one, self._measurements(one.stage)) for one in self.blueprint.evaluations)
-        return [{"iteration": one.iteration, "model": one.model, **row} for one, rows in found for row in rows]
+        return [
+            {"iteration": one.iteration, "model": one.model, **row, "stage": one.stage.key}
+            for one in self.blueprint.evaluations
+            for row in self._measurements(one.stage)
+        ]
 
     def _measurements(self, stage: Stage) -> list[dict[str, Any]]:
         if stage.key not in self._measured:
@@ -155,7 +158,7 @@ def _laid_out(facts: Mapping[str, Any]) -> str:
 
 def _as_csv(metrics: list[dict[str, Any]]) -> str:
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, COLUMNS)
+    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(metrics)
     return file.getvalue()

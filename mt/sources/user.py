@@ -104,6 +104,15 @@ class UserSource:
         """Raise ConfigError: there is no gold judge."""
         self._lacks("a gold judge")
 
+    def gold(self, samples: Stage) -> Stage:
+        """Raise ConfigError: there is no gold judge."""
+        self._lacks("a gold judge")
+
+    @property
+    def gold_margin(self) -> float:
+        """Raise ConfigError: there is no gold judge."""
+        self._lacks("a gold judge")
+
     def world(self) -> tuple[int, LanguageConfig]:
         """Raise ConfigError: there is no gold judge."""
         self._lacks("a gold judge")

@@ -16,6 +16,7 @@ from mt.sources.references import given_model, template_of, without_file
 from mt.stages.judge import Oracle
 from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (
+    GoldRewards,
     WorldBaseline,
     WorldBenchmark,
     WorldDemonstrations,
@@ -142,6 +143,15 @@ class WorldSource:
     def oracle(self) -> Oracle:
         """The gold judge with the data's noise."""
         return Oracle(*self.world(), self.data.judge)
+
+    def gold(self, samples: Stage) -> Stage:
+        """Rewards by the world's gold judge."""
+        return GoldRewards(samples, *self.world())
+
+    @property
+    def gold_margin(self) -> float:
+        """The language's own."""
+        return self.data.language.gold_margin
 
     def world(self) -> tuple[int, LanguageConfig]:
         """Seed and language of the world."""

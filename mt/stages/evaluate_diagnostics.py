@@ -74,26 +74,6 @@ class PolicyDiagnostics(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class RewardDiagnostics(Stage):
-    """Agreement of a reward model with the one before it on the same responses."""
-
-    VERSION: ClassVar[int] = 1
-    rewards: Stage
-    previous: Stage
-
-    def run(self, work: Work) -> None:
-        """Compare pairs of responses within prompts."""
-        from mt.evaluation.diagnostics import agreement
-
-        rows = [row.rewards for row in work.rows(Rewards, self.rewards)]
-        found = agreement(rows, [row.rewards for row in work.rows(Rewards, self.previous)])
-        values = {"agreement_order": found.order, "agreement_best": found.best}
-        work.write_metrics(
-            [Metric("diagnostics", name, value, n=found.pairs) for name, value in values.items() if value is not None]
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class RewardCalibration(Stage):
     """Whether a reward model's win probabilities σ(r − r′) come true by gold; bins in `reliability.json`."""
 

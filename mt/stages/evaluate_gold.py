@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mt.stages.metrics import mean, mean_metrics, win_rate
+from mt.stages.metrics import best, known, mean, mean_metric, ordered_alike, win_rate, write_means
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -17,7 +17,7 @@ from mt.world.settings import LanguageConfig
 class GoldPolicyMetrics(Stage):
     """A policy against the base policy by gold reward on held-out prompts: win rate, mean reward, length."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     samples: Stage
     gold: Stage
     base_gold: Stage
@@ -25,45 +25,82 @@ class GoldPolicyMetrics(Stage):
     def run(self, work: Work) -> None:
         """Compare every response with every response of the base policy to the same prompt; a tie counts half."""
         samples, gold = work.rows(Samples, self.samples), work.rows(Rewards, self.gold)
-        base = {row.prompt_id: row.rewards for row in work.rows(Rewards, self.base_gold)}
-        wins = [win_rate(row.rewards, base[row.prompt_id]) for row in gold]
-        quality = [mean(row.rewards) for row in gold]
+        base = _by_prompt(work, self.base_gold)
+        quality = {row.prompt_id: mean(row.rewards) for row in gold}
+        lengths = {row.prompt_id: mean([response.n_tokens for response in row.responses]) for row in samples}
         values = {
-            "win_rate": wins,
+            "win_rate": {row.prompt_id: win_rate(row.rewards, base[row.prompt_id]) for row in gold},
             "mean_reward": quality,
-            "length": [mean([response.n_tokens for response in row.responses]) for row in samples],
+            "length": lengths,
             **_by_section("mean_reward", samples, quality),
         }
-        work.write_metrics(mean_metrics("gold", values))
+        write_means(work, "gold", values)
 
 
 @dataclass(frozen=True, eq=False)
 class GoldRewardMetrics(Stage):
-    """A reward model's agreement with gold on a policy's own responses, and its best of K."""
+    """A reward model's agreement with gold on the responses of a policy, and what its choice among K is worth."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     samples: Stage
     gold: Stage
     rewards: Stage
-    language: LanguageConfig
+    margin: float
+    """Gold rewards that differ by at most this are equal."""
     benchmark: str
     """What the metrics are called, by what was scored: "gold" or "gold_base"."""
 
     def run(self, work: Work) -> None:
         """Count pairs that gold tells apart and the reward model orders like gold; a tie counts half."""
         samples = work.rows(Samples, self.samples)
-        gold, rewards = work.rows(Rewards, self.gold), work.rows(Rewards, self.rewards)
-        margin = self.language.gold_margin
-        accuracy = [_agreement(g.rewards, r.rewards, margin) for g, r in zip(gold, rewards, strict=True)]
-        best = [g.rewards[_argmax(r.rewards)] for g, r in zip(gold, rewards, strict=True)]
+        gold = _by_prompt(work, self.gold)
+        rewards = _by_prompt(work, self.rewards)
+        accuracy = known({one: ordered_alike(gold[one], given, self.margin) for one, given in rewards.items()})
+        chosen = {one: gold[one][best(given)] for one, given in rewards.items()}
+        average = {one: mean(values) for one, values in gold.items()}
         values = {
-            "accuracy": _known(accuracy),
+            "accuracy": accuracy,
             **_by_section("accuracy", samples, accuracy),
-            "best_of_k": best,
-            "mean_of_k": [mean(row.rewards) for row in gold],
-            "oracle_of_k": [max(row.rewards) for row in gold],
+            "best_of_k": chosen,
+            "mean_of_k": average,
+            "oracle_of_k": {one: max(values) for one, values in gold.items()},
+            "choice_gain": {one: chosen[one] - average[one] for one in chosen},
         }
-        work.write_metrics(mean_metrics(self.benchmark, values))
+        write_means(work, self.benchmark, values, differences=["choice_gain"])
+
+
+@dataclass(frozen=True, eq=False)
+class RewardComparison(Stage):
+    """A reward model beside an earlier one on the same responses: their agreement and, by gold, who is right."""
+
+    VERSION: ClassVar[int] = 1
+    rewards: Stage
+    earlier: Stage
+    """The earlier model's rewards of the same responses."""
+    which: str
+    """Which model the earlier one is: "base" (r_0) or "previous" (r_{t-1})."""
+    gold: Stage | None
+    """Gold rewards of the responses, where there is a gold judge."""
+    margin: float | None
+    """Gold rewards that differ by at most this are equal."""
+
+    def run(self, work: Work) -> None:
+        """Compare prompt by prompt, so that differences are paired."""
+        rewards, earlier = _by_prompt(work, self.rewards), _by_prompt(work, self.earlier)
+        alike = known({one: ordered_alike(earlier[one], given) for one, given in rewards.items()})
+        same_best = {one: float(best(given) == best(earlier[one])) for one, given in rewards.items()}
+        values: dict[str, Mapping[str, float]] = {"agreement": alike, "same_best": same_best}
+        if self.gold is not None and self.margin is not None:
+            gold = _by_prompt(work, self.gold)
+            before = known({one: ordered_alike(gold[one], given, self.margin) for one, given in earlier.items()})
+            after = known({one: ordered_alike(gold[one], given, self.margin) for one, given in rewards.items()})
+            values |= {
+                "accuracy": before,
+                "gain_over": {one: after[one] - before[one] for one in before},
+                "choice_gain": {one: gold[one][best(given)] - mean(gold[one]) for one, given in earlier.items()},
+            }
+        named = {f"{name}_{self.which}": by_prompt for name, by_prompt in values.items()}
+        write_means(work, "same_responses", named, differences=[f"gain_over_{self.which}", f"choice_gain_{self.which}"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,32 +127,19 @@ class LabelAccuracy(Stage):
         verdicts = [gold_prefers(world, pair.messages, pair.chosen.text, pair.rejected.text) for pair in pairs]
         right = [float(verdict) for verdict in verdicts if verdict is not None]
         count = Metric("labels", f"{self.kind}_pairs", float(len(pairs)), n=len(pairs))
-        work.write_metrics([*mean_metrics("labels", {f"{self.kind}_accuracy": right}), count])
+        accuracy = [mean_metric("labels", f"{self.kind}_accuracy", right)] if right else []
+        work.write_metrics([*accuracy, count])
 
 
-def _agreement(gold: Sequence[float], rewards: Sequence[float], margin: float) -> float | None:
-    """Return the share of response pairs ordered like gold, or None where gold tells none apart."""
-    scores = [
-        float((gold[i] > gold[j]) == (rewards[i] > rewards[j])) if rewards[i] != rewards[j] else 0.5
-        for i in range(len(gold))
-        for j in range(i)
-        if abs(gold[i] - gold[j]) > margin
-    ]
-    return mean(scores) if scores else None
+def _by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:
+    return {row.prompt_id: row.rewards for row in work.rows(Rewards, rewards)}
 
 
-def _by_section(metric: str, samples: Sequence[Samples], values: Sequence[float | None]) -> dict[str, list[float]]:
-    """Return the known values of every section under "<metric>_<section>"."""
-    found: dict[str, list[float]] = {}
-    for row, value in zip(samples, values, strict=True):
-        if row.section is not None and value is not None:
-            found.setdefault(f"{metric}_{row.section.lower().replace(' ', '_')}", []).append(value)
+def _by_section(metric: str, samples: Sequence[Samples], values: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the values of every section under "<metric>_<section>"."""
+    found: dict[str, dict[str, float]] = {}
+    for row in samples:
+        if row.section is not None and row.prompt_id in values:
+            section = f"{metric}_{row.section.lower().replace(' ', '_')}"
+            found.setdefault(section, {})[row.prompt_id] = values[row.prompt_id]
     return dict(sorted(found.items()))
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _argmax(values: Sequence[float]) -> int:
-    return max(range(len(values)), key=values.__getitem__)

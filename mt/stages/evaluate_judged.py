@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class AlpacaEval(Stage):
     """AlpacaEval 2: win rate and length-controlled win rate against the baseline, length in characters."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     baseline: Stage
     model: Stage
     judgments: Stage
@@ -57,6 +57,8 @@ class AlpacaEval(Stage):
             controlled = length_controlled(annotations, gamed, rounds=self.resamples)
         write_json(work.folder / "annotations.json", annotation_records(annotations))
         work.write_metrics(alpaca_eval_metrics(win_rate(annotations), controlled))
+        judged = {str(row.index): 100 * (row.preference - 1) for row in annotations if row.preference is not None}
+        work.write_items({"win_rate": judged})
 
 
 GAMED = "df_gamed.csv"
@@ -89,7 +91,7 @@ class GamedBaseline(Stage):
 class ArenaHard(Stage):
     """Arena-Hard: score against the baseline over two games a question, length in tokens."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     model: Stage
     judgments: Stage
     rule: Literal["2024", "head"]
@@ -97,7 +99,7 @@ class ArenaHard(Stage):
 
     def run(self, work: Work) -> None:
         """Compute the score, and write the judgments as arena-hard-auto does."""
-        from mt.evaluation.arena_hard import arena_hard
+        from mt.evaluation.arena_hard import arena_hard, question_rows
         from mt.evaluation.judged import arena_records, games_of
         from mt.evaluation.metrics import arena_hard_metrics
 
@@ -108,7 +110,11 @@ class ArenaHard(Stage):
         with (work.folder / "judgments.jsonl").open("w") as file:
             for record in arena_records(ids, judgments, "model", "baseline"):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        work.write_metrics([*arena_hard_metrics(arena_hard(games_of(ids, judgments), rule=self.rule)), length])
+        games = games_of(ids, judgments)
+        work.write_metrics([*arena_hard_metrics(arena_hard(games, rule=self.rule)), length])
+        rows = [one for question in games if (one := question_rows(question, self.rule)).rows]
+        scale = 100 * len(rows) / sum(one.rows for one in rows)
+        work.write_items({"score": {one.question_id: scale * one.points for one in rows}})
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mt.stages.metrics import mean, mean_metrics, win_rate
+from mt.stages.metrics import mean, win_rate, write_means
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -13,9 +13,12 @@ from mt.workflow.work import Work
 
 @dataclass(frozen=True, eq=False)
 class ProxyReward(Stage):
-    """Mean reward, win rate against the base policy, and length, as one reward model sees them."""
+    """Win rate against the base policy as one reward model sees it; by r_0 the mean reward and the length, too.
 
-    VERSION: ClassVar[int] = 1
+    Only r_0's mean reward is a metric: every other reward model has a scale of its own in every iteration.
+    """
+
+    VERSION: ClassVar[int] = 2
     samples: Stage
     rewards: Stage
     base_rewards: Stage
@@ -27,11 +30,13 @@ class ProxyReward(Stage):
         """Average over the responses of a prompt, then over prompts."""
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
         base = {row.prompt_id: row.rewards for row in work.rows(Rewards, self.base_rewards)}
-        suffix = "_base" if self.judge == "base" else ""
+        wins = {row.prompt_id: win_rate(row.rewards, base[row.prompt_id]) for row in rewards}
+        if self.judge != "base":
+            write_means(work, "proxy", {"win_rate": wins})
+            return
         values = {
-            f"mean_reward{suffix}": [mean(row.rewards) for row in rewards],
-            f"win_rate{suffix}": [win_rate(row.rewards, base[row.prompt_id]) for row in rewards],
+            "mean_reward_base": {row.prompt_id: mean(row.rewards) for row in rewards},
+            "win_rate_base": wins,
+            "length": {row.prompt_id: mean([len(response.text) for response in row.responses]) for row in samples},
         }
-        if self.judge == "base":
-            values["length"] = [mean([len(r.text) for r in row.responses]) for row in samples]
-        work.write_metrics(mean_metrics("proxy", values))
+        write_means(work, "proxy", values)

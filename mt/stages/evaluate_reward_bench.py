@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mt.stages.metrics import known
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -20,21 +21,27 @@ class RewardBench(Stage):
     leaderboard.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     pairs: Stage
     """Samples with the chosen response first; `prompt_id` is "<subset>/<pair>"."""
     rewards: Stage
 
     def run(self, work: Work) -> None:
         """Score every pair, then sections."""
-        from mt.evaluation.metrics import reward_bench_metrics
-        from mt.evaluation.reward_bench import SECTIONS, ScoredPair, score_pairs
+        from mt.evaluation.metrics import reward_bench_metrics, slug
+        from mt.evaluation.reward_bench import SECTIONS, ScoredPair, pair_scores, score_pairs
 
         samples, rewards = work.rows(Samples, self.pairs), work.rows(Rewards, self.rewards)
         names = [row.prompt_id.partition("/")[0] for row in samples]
         pairs = [ScoredPair(name, *row.rewards) for name, row in zip(names, rewards, strict=True)]
         sections = _own_sections(samples, names) or SECTIONS
         work.write_metrics(reward_bench_metrics(score_pairs(pairs, sections=sections)))
+        ids = [row.prompt_id for row in samples]
+        scores = {
+            slug(name): known(dict(zip(ids, found, strict=True)))
+            for name, found in pair_scores(pairs, sections).items()
+        }
+        work.write_items({name: found for name, found in scores.items() if found})
 
 
 @dataclass(frozen=True, eq=False)

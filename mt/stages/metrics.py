@@ -1,24 +1,44 @@
-"""From one value per prompt to metrics with their intervals."""
+"""From one value per prompt to metrics with intervals; the values stay beside them, so that runs can be paired."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mt.types import Metric
+from mt.workflow.work import Work
+
+if TYPE_CHECKING:
+    from mt.evaluation.statistics import Interval
 
 
-def mean_metrics(benchmark: str, values: Mapping[str, Sequence[float]]) -> list[Metric]:
-    """Return each metric's mean with its 95% interval: Wilson's for a share, else Student's; nothing for no values."""
+def write_means(
+    work: Work,
+    benchmark: str,
+    values: Mapping[str, Mapping[str, float]],
+    *others: Metric,
+    differences: Collection[str] = (),
+) -> None:
+    """Write the mean of each metric's values by prompt, the values themselves, and the `others` as they are."""
+    found = {name: by_prompt for name, by_prompt in values.items() if by_prompt}
+    metrics = [
+        mean_metric(benchmark, name, list(by_prompt.values()), difference=name in differences)
+        for name, by_prompt in found.items()
+    ]
+    work.write_metrics([*metrics, *others])
+    work.write_items(found)
+
+
+def mean_metric(benchmark: str, name: str, values: Sequence[float], *, difference: bool = False) -> Metric:
+    """Return a mean with its 95% interval: Wilson's for a share (values of 0 and 1 that are no difference), or
+    Student's.
+    """
     from mt.evaluation.statistics import t_interval, wilson_interval
 
-    metrics = []
-    for name, found in values.items():
-        if found:
-            share = all(value in (0.0, 1.0) for value in found)
-            interval = wilson_interval(sum(found), len(found)) if share else t_interval(found)
-            low, high = (interval.low, interval.high) if interval else (None, None)
-            metrics.append(Metric(benchmark, name, mean(found), low, high, len(found)))
-    return metrics
+    share = not difference and all(value in (0.0, 1.0) for value in values)
+    interval: Interval | None = wilson_interval(sum(values), len(values)) if share else t_interval(values)
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return Metric(benchmark, name, mean(values), low, high, len(values))
 
 
 def mean(values: Sequence[float]) -> float:
@@ -29,3 +49,27 @@ def mean(values: Sequence[float]) -> float:
 def win_rate(values: Sequence[float], base: Sequence[float]) -> float:
     """Return how often one of `values` is above one of `base`; a tie counts half."""
     return mean([(a > b) + 0.5 * (a == b) for a in values for b in base])
+
+
+def ordered_alike(reference: Sequence[float], values: Sequence[float], margin: float = 0.0) -> float | None:
+    """Return the share of pairs that `values` order like `reference`, a tie counting half.
+
+    Pairs count where the reference differs by more than `margin`; None where it tells none apart.
+    """
+    scores = [
+        float((reference[i] > reference[j]) == (values[i] > values[j])) if values[i] != values[j] else 0.5
+        for i in range(len(reference))
+        for j in range(i)
+        if abs(reference[i] - reference[j]) > margin
+    ]
+    return mean(scores) if scores else None
+
+
+def known(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def best(values: Sequence[float]) -> int:
+    """Return the position of the largest value, the first of equal ones."""
+    return max(range(len(values)), key=values.__getitem__)

@@ -16,7 +16,7 @@ from mt.workflow.store import Store, write_json
 
 Row = TypeVar("Row")
 TABLE = "table.parquet"
-METRICS = "metrics.json"
+METRICS, ITEMS = "metrics.json", "items.json"
 CURVES = "curves.jsonl"
 
 
@@ -115,6 +115,10 @@ class Work:
         """Write the output's metrics."""
         write_json(self.folder / METRICS, [asdict(metric) for metric in metrics])
 
+    def write_items(self, items: Mapping[str, Mapping[str, float]]) -> None:
+        """Write the values that metrics are the means of: item by item (prompts, pairs), for each metric's name."""
+        write_json(self.folder / ITEMS, {name: dict(values) for name, values in items.items()})
+
     def progress(self, done: float, total: float, unit: str = "", **numbers: float) -> None:
         """Say how far the stage is."""
         self.observer.progress(self.stage, done, total, unit, numbers)
@@ -139,6 +143,13 @@ class Work:
     def note(self, text: str) -> None:
         """Tell the user something."""
         self.observer.note(self.stage, text)
+
+
+def read_items(folder: Path) -> dict[str, dict[str, float]]:
+    """Return the values behind an artifact's metrics, none where it keeps none."""
+    path = folder / ITEMS
+    found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
 
 
 def read_metrics(folder: Path) -> list[Metric]:

@@ -15,7 +15,7 @@ from mt.evaluation.catalogue import CATALOGUE, COUNT, NUMBER, PERCENT, SHARE, Fo
         ("gold", "win_rate", "Win rate against π₀, by gold", "", "higher"),
         ("gold", "mean_reward_chat_hard", "Average gold reward, by section: chat hard", "chat hard", "higher"),
         ("gold", "mean_of_k", "Average gold reward of the K responses", "average of the K", ""),
-        ("proxy", "mean_reward", "Average reward by rₜ", "", ""),
+        ("proxy", "mean_reward_base", "Average reward by r₀", "", ""),
         ("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", "self-training",
          "higher"),
         ("alpaca_eval", "lc_win_rate", "AlpacaEval length-controlled win rate", "", "higher"),

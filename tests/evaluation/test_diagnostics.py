@@ -11,8 +11,6 @@ from scipy import stats
 from mt.errors import DataError
 from mt.evaluation.calibration import calibration
 from mt.evaluation.diagnostics import (
-    agreement,
-    best_of_k,
     correlation,
     distinct_n,
     duplicate_rate,
@@ -78,18 +76,6 @@ def test_centring_takes_the_prompts_out():
     assert correlation(np.ravel(rewards), np.ravel(lengths)) > 0.99
     assert within_prompt_correlation(rewards, lengths) == pytest.approx(-1)
     assert within_prompt_correlation([], []) is None
-
-
-def test_agreement_by_hand():
-    result = agreement([[1, 2, 3], [1, 1, 0]], [[1, 3, 2], [5, 4, 0]])
-    # Prompt 1: two of three pairs agree. Prompt 2: one pair is tied by the first model, two agree.
-    assert (result.pairs, result.order, result.best) == (5, pytest.approx(4 / 5), 0.5)
-    assert agreement([], []).order is None
-
-
-def test_best_of_k_by_hand():
-    result = best_of_k([[0.1, 0.9], [0.5, 0.2]], [[1.0, 3.0], [2.0, 6.0]])
-    assert (result.n, result.selected, result.mean, result.oracle) == (2, 2.5, 3.0, 4.5)
 
 
 def test_kl_of_known_distributions():

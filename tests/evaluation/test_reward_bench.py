@@ -10,6 +10,7 @@ from mt.errors import DataError
 from mt.evaluation.reward_bench import (
     SECTIONS,
     ScoredPair,
+    pair_scores,
     score_accuracies,
     score_pairs,
 )
@@ -35,6 +36,17 @@ def test_sections_by_hand():
     older = score_accuracies(accuracies, "rlhflow")
     assert older.sections["Safety"] == round(100 * (740 - 250) / 740, 2)
     assert older.average == round(sum(older.sections.values()) / 4, 2)
+
+
+def test_the_mean_of_the_pairs_values_is_the_section_and_the_average():
+    sections = {"A": {"x": 3.0, "y": 1.0, "absent": 9.0}, "B": {"z": 1.0}}
+    pairs = [ScoredPair("x", 1, 0), ScoredPair("x", 0, 1), ScoredPair("y", 1, 0), ScoredPair("z", 0, 1)]
+    found = pair_scores(pairs, sections)
+    values = {name: [value for value in row if value is not None] for name, row in found.items()}
+    means = {name: sum(row) / len(row) for name, row in values.items()}
+    # Section A: (3·½ + 1·1)/4 of 100; section B: 0.
+    assert means == {"A": pytest.approx(62.5), "B": 0.0, "average": pytest.approx(31.25)}
+    assert found["A"][3] is None and "average" not in pair_scores(pairs[:3], sections)
 
 
 def test_the_published_chat_hard_needs_half_credit_for_ties():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from mt.stages.evaluate_diagnostics import RELIABILITY, RewardCalibration, RewardDiagnostics
-from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy
+from mt.stages.evaluate_diagnostics import RELIABILITY, RewardCalibration
+from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
 from mt.stages.evaluate_proxy import ProxyReward
 from mt.stages.world import GoldLabels
 from mt.types import Pair, Rewards
+from mt.workflow.work import read_metrics
 from mt.world.gold import gold
 from mt.world.prompts import prompts
 from mt.world.world import build_world
@@ -44,13 +47,13 @@ def test_every_response_meets_every_response_of_the_base_policy(bench: Bench) ->
 def test_a_reward_models_order_is_compared_with_golds_where_gold_tells_apart(bench: Bench) -> None:
     margin = LANGUAGE.gold_margin
     gold_rewards = rewards((0.9, 0.1), (0.5, 0.5 + margin / 2))
-    right = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((3.0, -3.0), (9.0, 1.0)), LANGUAGE, "gold"))
+    right = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((3.0, -3.0), (9.0, 1.0)), margin, "gold"))
     assert right["gold/accuracy"] == 1.0, "the second prompt's responses are equal by gold"
     assert right["gold/best_of_k"] == pytest.approx((0.9 + 0.5) / 2)
     assert right["gold/oracle_of_k"] == pytest.approx((0.9 + 0.5 + margin / 2) / 2)
-    wrong = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((0.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
+    wrong = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((0.0, 1.0), (0.0, 1.0)), margin, "gold"))
     assert wrong["gold/accuracy"] == 0.0
-    tied = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((1.0, 1.0), (0.0, 1.0)), LANGUAGE, "gold"))
+    tied = bench.metrics(GoldRewardMetrics(table(), gold_rewards, rewards((1.0, 1.0), (0.0, 1.0)), margin, "gold"))
     assert tied["gold/accuracy"] == 0.5
 
 
@@ -92,16 +95,42 @@ def test_gold_labels_turn_wrong_pairs_round_and_drop_equal_ones(bench: Bench) ->
 def test_proxy_rewards_are_named_after_their_reward_model(bench: Bench) -> None:
     scores = (table(), rewards((3.0, 1.0), (0.0, 0.0)), rewards((0.0, 2.0), (0.0, 0.0)))
     base, current = bench.metrics(ProxyReward(*scores, "base")), bench.metrics(ProxyReward(*scores, "current"))
-    assert base["proxy/mean_reward_base"] == current["proxy/mean_reward"] == 1.0
+    assert base["proxy/mean_reward_base"] == 1.0 and base["proxy/win_rate_base"] == current["proxy/win_rate"]
     assert base["proxy/win_rate_base"] == pytest.approx((3 / 4 + 1 / 2) / 2)
     assert base["proxy/length"] == pytest.approx((5 + 3) / 2), "in characters, each prompt's mean: (7 + 3)/2 and 3"
-    assert "proxy/length" not in current
+    assert set(current) == {"proxy/win_rate"}, "rewards of another model have another scale"
 
 
-def test_a_reward_model_agrees_with_itself(bench: Bench) -> None:
+def test_two_reward_models_meet_on_the_same_responses(bench: Bench) -> None:
+    margin = LANGUAGE.gold_margin
+    by_gold = rewards((0.9, 0.5, 0.1), (0.2, 0.6), (0.5, 0.5))
+    now, before = rewards((3.0, 2.0, 1.0), (5.0, 1.0), (1.0, 0.0)), rewards((1.0, 2.0, 3.0), (0.0, 1.0), (0.0, 1.0))
+    stage = RewardComparison(now, before, "base", by_gold, margin)
+    found = {metric.metric: metric for metric in read_metrics(bench.run(stage))}
+    # By prompt, r_t is right in 3/3 and 0/1 pairs, r_0 in 0/3 and 1/1; the third prompt's responses are equal by gold.
+    assert found["accuracy_base"].value == 0.5 and found["gain_over_base"].value == 0.0
+    # Differences +1 and -1: their standard error is 1, Student's 97.5% point with one degree of freedom is 12.706.
+    assert (found["gain_over_base"].low, found["gain_over_base"].n) == (pytest.approx(-12.706, abs=1e-3), 2)
+    assert found["agreement_base"].value == 0.0 and found["same_best_base"].value == 0.0
+    # r_0 chooses .1 of (.9, .5, .1), .6 of (.2, .6) and .5 of (.5, .5).
+    assert found["choice_gain_base"].value == pytest.approx(((0.1 - 0.5) + (0.6 - 0.4) + 0.0) / 3)
+    items = json.loads((bench.run(stage) / "items.json").read_text())
+    assert items["gain_over_base"] == {"a": 1.0, "b": -1.0}
+
+
+def test_without_gold_two_reward_models_are_compared_by_their_agreement(bench: Bench) -> None:
     own, turned = rewards((1.0, 2.0), (3.0, 1.0)), rewards((2.0, 1.0), (3.0, 1.0))
-    assert bench.metrics(RewardDiagnostics(own, own))["diagnostics/agreement_order"] == 1.0
-    assert bench.metrics(RewardDiagnostics(own, turned))["diagnostics/agreement_order"] == 0.5
+    same = bench.metrics(RewardComparison(own, own, "previous", None, None))
+    assert same == {"same_responses/agreement_previous": 1.0, "same_responses/same_best_previous": 1.0}
+    other = bench.metrics(RewardComparison(own, turned, "previous", None, None))
+    assert other["same_responses/agreement_previous"] == 0.5
+
+
+def test_a_metric_is_the_mean_of_its_items(bench: Bench) -> None:
+    stage = GoldPolicyMetrics(table(), rewards((0.9, 0.2), (0.5, 0.5)), rewards((0.2, 0.1), (0.5, 0.6)))
+    metrics, items = bench.metrics(stage), json.loads((bench.run(stage) / "items.json").read_text())
+    assert items["win_rate"] == {"a": 3.5 / 4, "b": 1 / 4}
+    assert {f"gold/{name}": sum(by.values()) / len(by) for name, by in items.items()} == pytest.approx(metrics)
 
 
 def test_calibration_needs_pairs_that_gold_tells_apart(bench: Bench) -> None:
