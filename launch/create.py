@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "place": folder.absolute(),
             "name": folder.name,
             "tag": f"mt-{uuid.uuid4().hex[:12]}",
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "command": ["python", "-m", "mt.run", *sys.argv[1:]],
             "cwd": str(Path.cwd()),
             "planner": planner,

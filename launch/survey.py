@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -288,5 +288,5 @@ def _in_words(reason: str) -> str:
 def _seconds(attempt: Attempt, running: bool) -> float:
     if attempt.ended is None and not running:
         return 0.0
-    ended = datetime.fromisoformat(attempt.ended) if attempt.ended else datetime.now(UTC)
+    ended = datetime.fromisoformat(attempt.ended) if attempt.ended else datetime.now().astimezone()
     return max(0.0, (ended - datetime.fromisoformat(attempt.started)).total_seconds())  # clocks of two machines

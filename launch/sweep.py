@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -71,7 +71,7 @@ class Submission(Config):
     @classmethod
     def now(cls, job_id: str) -> Submission:
         """Return a submission made here and now."""
-        return cls(id=job_id, host=socket.gethostname(), time=datetime.now(UTC).isoformat(timespec="seconds"))
+        return cls(id=job_id, host=socket.gethostname(), time=datetime.now().astimezone().isoformat(timespec="seconds"))
 
 
 class Event(Config):

@@ -47,16 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = _Console(width=120)
 
     def command() -> int:
-        parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run")
+        parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run", ["--details"])
         if parsed is None:
             return 0
         runs = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
-        return _launch(runs, parsed.multirun, console)
+        return _launch(runs, parsed.multirun, console, details="--details" in parsed.flags)
 
     return ended(command)
 
 
-def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
+def _launch(runs: list[Composed], multirun: bool, console: Console, *, details: bool) -> int:
     sweep = sweep_name(runs) if multirun else None
     name = runs[0].config.launch.name
     if name != "inline":
@@ -74,7 +74,7 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
         folder = run_folder(one.config, sweep)
         console.print(f"[bold]{folder.name}[/bold]" + (f"  run {number}/{len(runs)}" if multirun else ""))
         try:
-            execute_run(one, folder, console, sweep)
+            execute_run(one, folder, console, sweep, details=details)
         except MutualTaughtError as error:
             if not multirun:
                 raise
@@ -88,7 +88,9 @@ def _launch(runs: list[Composed], multirun: bool, console: Console) -> int:
     return exit_code(failed[0]) if failed else 0
 
 
-def execute_run(one: Blueprint, folder: Path, console: Console, sweep: str | None = None) -> dict[str, Any]:
+def execute_run(
+    one: Blueprint, folder: Path, console: Console, sweep: str | None = None, *, details: bool = False
+) -> dict[str, Any]:
     """Execute one run with its display, tracker and report, which it ends with however it ends."""
     quiet_libraries()
     try:
@@ -97,7 +99,8 @@ def execute_run(one: Blueprint, folder: Path, console: Console, sweep: str | Non
     except MutualTaughtError:
         write_report([folder], folder / "report.html", console)
         raise
-    print_summary(console, record.facts, folder)
+    if sweep is None:
+        print_summary(console, record.facts, folder, record.facts["answers"], details=details)
     write_report([folder], folder / "report.html", console)
     return record.facts
 

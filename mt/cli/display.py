@@ -36,7 +36,7 @@ class Display(Silent):
         self._bar: Any = None
         self._missing: list[Stage] = []
         self._positions: Mapping[str, Position] = {}
-        self._total = self._reused = 0
+        self._total = self._reused = self._computed = 0
         self._began = self._said = 0.0
         self._fraction = 0.0
         self._stage_began = 0.0
@@ -53,6 +53,9 @@ class Display(Silent):
     ) -> None:
         if self.live:
             self.live.stop()
+        if self._computed and error is None:
+            spent = _duration(time.monotonic() - self._began)
+            self.say(f"{self._computed} stages computed in {spent}, {self._total - self._computed} reused\n")
 
     def say(self, text: str) -> None:
         """Print a line above the live display."""
@@ -64,9 +67,9 @@ class Display(Silent):
         self._total, self._reused = len(order), len(order) - len(missing)
         self._began = time.monotonic()
         if missing:
-            self.say(f"{len(missing)} stages to compute, {self._reused} reused{self._remaining_text()}")
+            self.say(f"{len(missing)} of {self._total} stages to compute{self._remaining_text()}")
         else:
-            self.say(f"everything is there already: {self._reused} stages reused")
+            self.say(f"everything is there already: {self._reused} stages reused\n")
 
     def inspecting(self, stage: Stage) -> None:
         """Say once that models are being checked."""
@@ -108,6 +111,7 @@ class Display(Silent):
         """Print one line for what was computed; what was reused is only counted."""
         self._missing = [one for one in self._missing if one.key != stage.key]
         if facts is not None:
+            self._computed += 1
             self.estimates.learn(stage.name, float(facts["seconds"]))
             place = "" if self.live else f"{self._total - len(self._missing)}/{self._total} "
             shown = f"{facts['seconds']:.1f} s{_shown(facts['counts'])}"

@@ -1,9 +1,8 @@
-"""The table at the end of a run: columns declared as data, cells from the record's metrics."""
+"""The end of a run on the screen: three sentences, one compact table, what went wrong, where everything lies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,169 +12,135 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mt.engines.judging.base import judged_by
+from mt.evaluation.catalogue import MODELS, NUMBER, quantity, rank, title
+from mt.running.results import Key, Results
+from mt.types import Metric
 from mt.workflow.position import Position
-from mt.workflow.run_record import RECORD
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a table: which metric it shows, and how."""
-
-    title: str
-    benchmark: str
-    metric: str
-    format: str = "{:.3f}"
-    model: str = "policy"
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What names the metric within an iteration."""
-        return self.model, self.benchmark, self.metric
-
 
 _LITTLE_KEPT = 0.5
 """A published model that keeps a smaller share of a training's changes is worth a warning."""
-
-Cells = Mapping[Any, Mapping[str, Any]]
-"""Metrics by iteration, model, benchmark and metric."""
-
-POLICY = (
-    Line("win rate against base, by gold", "gold", "win_rate", "{:.1%}"),
-    Line("mean gold reward", "gold", "mean_reward"),
-    Line("mean proxy reward, by r₀", "proxy", "mean_reward_base"),
-    Line("mean proxy reward, by rₜ", "proxy", "mean_reward"),
-    Line("win rate against base, by r₀", "proxy", "win_rate_base", "{:.1%}"),
-    Line("AlpacaEval LC win rate", "alpaca_eval", "lc_win_rate", "{:.1f}%"),
-    Line("AlpacaEval win rate", "alpaca_eval", "win_rate", "{:.1f}%"),
-    Line("Arena-Hard score", "arena_hard", "score", "{:.1f}%"),
-    Line("length in tokens", "gold", "length", "{:.2f}"),
-    Line("length in characters", "proxy", "length", "{:.1f}"),
-    Line("KL from base, nats", "diagnostics", "kl", "{:.2f}"),
-    Line("selected pairs right, by gold", "labels", "selected_accuracy", "{:.1%}"),
+COMPACT: tuple[Key, ...] = (
+    ("policy", "gold", "win_rate"),
+    ("policy", "gold", "mean_reward"),
+    ("policy", "alpaca_eval", "lc_win_rate"),
+    ("policy", "arena_hard", "score"),
+    ("policy", "proxy", "win_rate_base"),
+    ("policy", "gold", "length"),
+    ("reward", "same_responses", "accuracy_base"),
+    ("reward", "same_responses", "accuracy_previous"),
+    ("reward", "gold", "accuracy"),
+    ("reward", "gold_base", "accuracy"),
+    ("reward", "reward_bench", "average"),
+    ("reward", "reward_bench_2", "average"),
 )
-REWARD = (
-    Line("gold accuracy, policy's responses", "gold", "accuracy", "{:.1%}", "reward"),
-    Line("gold accuracy, base's responses", "gold_base", "accuracy", "{:.1%}", "reward"),
-    Line("best of K by gold", "gold", "best_of_k", model="reward"),
-    Line("mean of K by gold", "gold", "mean_of_k", model="reward"),
-    Line("Chat", "reward_bench", "chat", "{:.1f}%", "reward"),
-    Line("Chat Hard", "reward_bench", "chat_hard", "{:.1f}%", "reward"),
-    Line("Safety", "reward_bench", "safety", "{:.1f}%", "reward"),
-    Line("Reasoning", "reward_bench", "reasoning", "{:.1f}%", "reward"),
-    Line("average of the four sections", "reward_bench", "average", "{:.1f}%", "reward"),
-    Line("average of RewardBench 2's six subsets", "reward_bench_2", "average", "{:.1f}%", "reward"),
-    Line("D(PM) pairs right, by gold", "labels", "self_training_accuracy", "{:.1%}"),
-    Line("contrast pairs right, by gold", "labels", "contrast_accuracy", "{:.1%}"),
+"""What the table shows where it was measured; --details shows more, the report all."""
+WITHOUT_GOLD: tuple[Key, ...] = (
+    ("policy", "proxy", "length"),
+    ("reward", "same_responses", "agreement_base"),
+    ("reward", "same_responses", "agreement_previous"),
 )
+"""What joins it where there is no gold judge."""
 
 
-def print_summary(console: Console, record: Mapping[str, Any], folder: Path) -> None:
-    """Print the policy's and the reward model's table, what was computed, and where everything lies."""
-    cells = {(m["iteration"], m["model"], m["benchmark"], m["metric"]): m for m in record["metrics"]}
-    iterations = sorted({key[0] for key in cells})
-    for title, lines in (("Policy", POLICY), ("Reward model", REWARD)):
-        shown = [line for line in lines if any((i, *line.key) in cells for i in iterations)]
-        if shown:
-            console.print(_fitting(title, shown, cells, iterations, console))
-            console.print()
-    if iterations and not any(key[2] == "gold" for key in cells):
-        console.print("No gold metrics: this data has no gold judge (only data=world has one).", style="yellow")
-    judge = record.get("config", {}).get("judge")
-    if judge and any(key[2] in ("alpaca_eval", "arena_hard") for key in cells):
-        console.print(f"AlpacaEval and Arena-Hard: {judged_by(judge)}.")
-    _warn(console, cells, iterations)
-    _print_update_kept(console, record)
-    _print_places(console, record, folder)
+def print_summary(
+    console: Console, record: Mapping[str, Any], folder: Path, sentences: Sequence[str], *, details: bool = False
+) -> None:
+    """Print what the run tells, its numbers, its warnings and its folder."""
+    results = Results.of_record(record, folder)
+    measured = {key for cells in results.found.values() for key in cells}
+    for sentence in sentences:
+        console.print(f"• {sentence}", highlight=False, markup=False)
+    has_gold = any(benchmark == "gold" for _, benchmark, _ in measured)
+    chosen = [*COMPACT, *(() if has_gold else WITHOUT_GOLD)]
+    detailed = (key for key in measured if not quantity(*key[1:]).minor)
+    shown = sorted(detailed if details else measured.intersection(chosen), key=_order)
+    if shown:
+        console.print()
+        table, intervals = _fitting(shown, results, console)
+        console.print(table)
+        notes = "; ".join([intervals, *_notes(record, shown, details=details)])
+        console.print(f"{notes}.", style="dim", highlight=False, markup=False)
+    _warn(console, record, results, details=details)
+    console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _fitting(title: str, lines: Sequence[Line], cells: Cells, iterations: Sequence[int], console: Console) -> Table:
-    """Return the table with all its intervals, with the first line's only, or with none: the first that fits."""
-    whole = _table(f"{title} (mean [95% interval])", lines, cells, iterations, [" "] * len(lines))
-    needed = _width(whole, console)
-    if needed <= console.width:
-        return whole
-    rest: list[str | None] = [None] * (len(lines) - 1)
-    narrow = f"{title} (mean; intervals show at {needed} columns)"
-    table = _table(narrow, lines, cells, iterations, ["\n", *rest])
-    if _width(table, console) <= console.width:
-        return table
-    return _table(narrow, lines, cells, iterations, [None, *rest], prefix="")
+def _order(key: Key) -> tuple[str, int, str]:
+    return key[0], rank(*key[1:]), key[2]
 
 
-def _width(table: Table, console: Console) -> int:
-    return Measurement.get(console, console.options.update(max_width=1000), table).maximum
+def _fitting(keys: Sequence[Key], results: Results, console: Console) -> tuple[Table, str]:
+    """Return the table with its intervals beside the values, below them, or without them: the first that fits.
+
+    The text says what the intervals are, or how wide a console shows them.
+    """
+    unlimited, needed = console.options.update(max_width=1000), 0
+    for between in (" ", "\n"):
+        table = _table(keys, results, between)
+        if (needed := Measurement.get(console, unlimited, table).maximum) <= console.width:
+            return table, "95% intervals over prompts, of one seed"
+    return _table(keys, results, None), f"95% intervals show at {needed} columns"
 
 
-def _table(
-    title: str,
-    lines: Sequence[Line],
-    cells: Cells,
-    iterations: Sequence[int],
-    between: Sequence[str | None],
-    prefix: str = "iteration ",
-) -> Table:
-    """Return a table; `between` separates each line's values from their intervals, None leaves those out."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold")
+def _table(keys: Iterable[Key], results: Results, between: str | None) -> Table:
+    """Return a table; `between` separates values from their intervals, None leaves those out."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("")
-    for i in iterations:
-        table.add_column("base" if i == 0 else f"{prefix}{i}", justify="right")
-    for line, gap in zip(lines, between, strict=True):
-        table.add_row(line.title, *(_cell(line, cells.get((i, *line.key)), gap) for i in iterations))
+    for i in sorted(results.found):
+        table.add_column("base" if i == 0 else f"iteration {i}", justify="right")
+    model = ""
+    for key in keys:
+        if key[0] != model:
+            model = key[0]
+            table.add_row(f"[bold]{MODELS[model]}[/bold]")
+        table.add_row(title(*key[1:]), *(_cell(results.metric(i, *key), between) for i in sorted(results.found)))
     return table
 
 
-def _cell(line: Line, metric: Mapping[str, Any] | None, between: str | None) -> str:
-    """Return a value and, unless `between` is None, its interval behind that."""
+def _cell(metric: Metric | None, between: str | None) -> str:
     if metric is None:
         return "–"
-    text = line.format.format(metric["value"])
-    if between is None or metric["low"] is None:
-        return text
-    low, high = (line.format.format(metric[side]).removesuffix("%") for side in ("low", "high"))
-    return f"{text}{between}\\[{low}, {high}]"
+    form = quantity(metric.benchmark, metric.metric).format
+    interval = form.interval(metric.low, metric.high) if between is not None else ""
+    return form.text(metric.value) + (f"{between}\\{interval}" if interval else "")
 
 
-def _warn(console: Console, cells: Cells, iterations: Sequence[int]) -> None:
-    """Warn of a reward model whose best response of K is worse by gold than a response at random."""
-    worse = []
-    for i in iterations:
-        best, mean = (cells.get((i, "reward", "gold", name)) for name in ("best_of_k", "mean_of_k"))
-        if best and mean and best["value"] < mean["value"]:
-            worse.append("base" if i == 0 else f"iteration {i}")
-    if worse:
-        text = "the reward model's best of K is worse by gold than the mean of K"
-        console.print(f"warning  {', '.join(worse)}: {text}", style="yellow", highlight=False, soft_wrap=True)
+def _notes(record: Mapping[str, Any], shown: Sequence[Key], *, details: bool) -> list[str]:
+    """Return what the reader of the table has to know."""
+    names = {"alpaca_eval": "AlpacaEval", "arena_hard": "Arena-Hard"}
+    judged = [name for benchmark, name in names.items() if any(key[1] == benchmark for key in shown)]
+    notes = [f"{' and '.join(judged)}: {judged_by(record['config']['judge'])}"] if judged else []
+    if not any(key[1] == "gold" for key in shown):
+        notes.append("no gold: this data has no gold judge (data=world has)")
+    return notes if details else [*notes, "more: --details; all: the report"]
 
 
-def _print_update_kept(console: Console, record: Mapping[str, Any]) -> None:
-    """Print the share of the update that published models keep, and name the trainings that keep little of it."""
-    trained = [stage for stage in record["stages"] if _trained(stage)]
-    counted = [(Position.of(stage).model_name, stage["counts"]["update_kept"]) for stage in trained]
-    if counted:
-        shares = sorted({f"{share:.1%}": share for _, share in counted}.items(), key=lambda item: item[1])
-        span = " to ".join(dict.fromkeys((shares[0][0], shares[-1][0])))
-        console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)
-    lost = [f"{label} {share:.1%}" for label, share in counted if share < _LITTLE_KEPT]
-    if lost:
+def _warn(console: Console, record: Mapping[str, Any], results: Results, *, details: bool) -> None:
+    """Warn where a reward model's choice is worse than chance, the interval says so, and of updates that are lost."""
+    lines = []
+    if harm := [told for i in sorted(results.found) if (told := _choice_does_harm(results, i))]:
+        text = "the reward model's choice among K responses is worse by gold than a random one"
+        lines.append(f"{text}: {'; '.join(harm)}")
+    trained = [stage for stage in record["stages"] if "update_kept" in stage.get("counts", {})]
+    kept = [(Position.of(stage).model_name or stage["stage"], stage["counts"]["update_kept"]) for stage in trained]
+    if lost := [f"{model} {share:.1%}" for model, share in kept if share < _LITTLE_KEPT]:
         text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
-        console.print(f"warning  {', '.join(lost)}: {text}", style="yellow", highlight=False, soft_wrap=True)
+        lines.append(f"{', '.join(lost)}: {text}")
+    for line in lines:
+        console.print(f"warning  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if kept and details:
+        shares = [share for _, share in kept]
+        span = " to ".join(dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))))
+        console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)
 
 
-def _trained(stage: Mapping[str, Any]) -> bool:
-    return "update_kept" in stage.get("counts", {})
+def _choice_does_harm(results: Results, iteration: int) -> str:
+    gain = results.metric(iteration, "reward", "gold", "choice_gain")
+    if gain is None or gain.high is None or gain.high >= 0:
+        return ""
+    base = results.metric(iteration, "reward", "same_responses", "choice_gain_base")
+    other = f" (r₀ {_gain(base)})" if base else ""
+    return f"{f'iteration {iteration}' if iteration else 'base'} {_gain(gain)}{other}"
 
 
-def _print_places(console: Console, record: Mapping[str, Any], folder: Path) -> None:
-    computed = [stage for stage in record["stages"] if stage["state"] == "computed"]
-    seconds = sum(stage["seconds"] or 0 for stage in computed)
-    total = len(record["stages"])
-    others = f", {total - len(computed)} taken from other runs" if len(computed) < total else ""
-    console.print(f"{total} stages: {len(computed)} computed for this run, in {seconds:.0f} s{others}.")
-    places = {
-        "record": folder / RECORD,
-        "metrics": folder / "metrics.csv",
-        "models": folder / "store" / "iteration_*-{policy,reward}",
-        "log": folder / "run.log",
-    }
-    for name, place in places.items():
-        console.print(f"{name:<8} {place}", markup=False, soft_wrap=True)
+def _gain(metric: Metric) -> str:
+    return f"{NUMBER.difference(metric.value)} {NUMBER.interval(metric.low, metric.high)}".strip()

@@ -46,6 +46,8 @@ class Format:
 
 SHARE = Format(".1~%", 1, 100.0, "%", "points")
 """A share from 0 to 1, written in percent."""
+GAIN = Format(".1~%", 1, 100.0, " points", "points")
+"""A difference of two shares."""
 PERCENT = Format(".1~f", 1, 1.0, "%", "points")
 """A number from 0 to 100, as the benchmarks' own tools record it."""
 NUMBER, ONE_DIGIT, COUNT = Format(".3~f", 3), Format(".1~f", 1), Format(",d", 0)
@@ -99,7 +101,7 @@ CATALOGUE: tuple[Quantity, ...] = (
             "Gold reward of the responses to held-out prompts: averaged over a prompt's responses, then over prompts."),
     _policy("gold", "mean_reward_(.+)", "Average gold reward, by section", "gold reward", NUMBER, "higher",
             "Average gold reward of the responses to the prompts of one section.", minor=True),
-    _policy("alpaca_eval", "lc_win_rate", "AlpacaEval length-controlled win rate", _PERCENT, PERCENT, "higher",
+    _policy("alpaca_eval", "lc_win_rate", "AlpacaEval LC win rate", _PERCENT, PERCENT, "higher",
             "AlpacaEval 2's win rate against its baseline, with the effect of length taken out by regression."),
     _policy("alpaca_eval", "win_rate", "AlpacaEval win rate", _PERCENT, PERCENT, "higher",
             "AlpacaEval 2's win rate against its baseline: the judge's average preference."),
@@ -142,11 +144,11 @@ CATALOGUE: tuple[Quantity, ...] = (
     _reward("gold", "accuracy", "Accuracy of rₜ on πₜ's responses", _PAIRS, SHARE, "higher",
             f"What the iteration's reward model makes of the same responses: {_ORDERED}. Iterations do not compare, "
             "because their responses differ.", _SAME, "rₜ"),
-    _reward("same_responses", "gain_over_base", "Accuracy on πₜ's responses, rₜ − r₀", "difference of shares", SHARE,
+    _reward("same_responses", "gain_over_base", "Accuracy on πₜ's responses, rₜ − r₀", "difference of shares", GAIN,
             "higher", "Accuracy of rₜ minus that of r₀ on the same responses of πₜ; the interval is paired by prompt.",
             "Change of accuracy on the same responses", "rₜ − r₀"),
     _reward("same_responses", "gain_over_previous", "Accuracy on πₜ's responses, rₜ − rₜ₋₁", "difference of shares",
-            SHARE, "higher", "Accuracy of rₜ minus that of rₜ₋₁ on the same responses of πₜ; the interval is paired "
+            GAIN, "higher", "Accuracy of rₜ minus that of rₜ₋₁ on the same responses of πₜ; the interval is paired "
             "by prompt.", "Change of accuracy on the same responses", "rₜ − rₜ₋₁"),
     _reward("same_responses", "agreement_(base|previous)", "Agreement of rₜ with an earlier reward model", _PAIRS,
             SHARE, "", "Share of pairs of πₜ's responses that both reward models order the same way, averaged over "

@@ -10,13 +10,14 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from mt.errors import StoreError
 from mt.methods.blueprint import Blueprint
-from mt.runtime.redact import redact
+from mt.running.answers import answers
+from mt.tracking.redact import redact
 from mt.workflow import provenance
 from mt.workflow.run_record import RECORD, SCHEMA, read_record
 from mt.workflow.stage import External, Stage
@@ -55,6 +56,7 @@ class Record:
             "error": None,
             "stages": [],
             "metrics": [],
+            "answers": [],
         }
         self._computed = _computed_before(folder) | set(computed)
         # Published artifacts never change: what is said of them is made once, not at every writing.
@@ -78,6 +80,8 @@ class Record:
         """Say how the run ended; links to the artifacts appear beside the record."""
         self.facts["finished"] = _now()
         self.facts["error"] = f"{type(error).__name__}: {error}" if error is not None else None
+        if state == "finished":
+            self.facts["answers"] = answers(self.blueprint, self.store, self.facts["command"])
         self.write(state)
         self._link()
 
@@ -186,4 +190,4 @@ def _write_yaml(path: Path, values: dict[str, Any]) -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")

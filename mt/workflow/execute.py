@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from mt.errors import StoreError
@@ -54,7 +54,7 @@ def lock_of(store: Store, key: str) -> Lock:
 def _run(stage: Stage, store: Store, observer: Observer, command: str) -> Artifact:
     output, scratch = store.workspace(stage)
     work = Work(stage, store, output, scratch, observer, command)
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started, clock = datetime.now().astimezone(), time.perf_counter()
     with logging_into(scratch):
         stage.run(work)
     seconds = time.perf_counter() - clock

@@ -33,67 +33,80 @@ def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> N
             display.started(stage)
             display.finished(stage, facts(seconds))
     assert file.getvalue().splitlines() == [
-        "2 stages to compute, 2 reused",
+        "2 of 4 stages to compute",
         "✓ 3/4 number  0.1 s, 1,234 pairs, 2 prompts dropped",
         "· iteration 1 · E-step · sum …",
         "✓ 4/4 iteration 1 · E-step · sum  7.0 s, 1,234 pairs, 2 prompts dropped",
+        "2 stages computed in 0 s, 2 reused",
+        "",
     ]
 
 
 def record(iterations: int) -> dict[str, Any]:
-    def metric(i: int, model: str, name: str, value: float) -> dict[str, Any]:
-        row = {"iteration": i, "model": model, "benchmark": "gold", "metric": name, "value": value}
+    def metric(i: int, model: str, benchmark: str, name: str, value: float) -> dict[str, Any]:
+        row = {"iteration": i, "model": model, "benchmark": benchmark, "metric": name, "value": value}
         return {**row, "low": value - 0.02, "high": value + 0.02, "n": 9}
 
-    rows = [("policy", "win_rate", 0.5), ("policy", "mean_reward", -0.25)]
-    rows += [("reward", "best_of_k", 0.1), ("reward", "mean_of_k", 0.2)]
+    rows = [("policy", "gold", "win_rate", 0.5), ("policy", "gold", "mean_reward", -0.25)]
+    rows += [("reward", "gold", "choice_gain", -0.1), ("reward", "same_responses", "choice_gain_base", 0.1)]
     metrics = [metric(i, *row) for i in range(iterations + 1) for row in rows]
-    return {"metrics": metrics, "stages": [{"state": "computed", "seconds": 3.0}, {"state": "reused", "seconds": 1.0}]}
+    return {"metrics": metrics, "stages": []}
 
 
-def summary(width: int, iterations: int = 2) -> str:
+def summary(width: int, iterations: int = 2, *, details: bool = False) -> str:
     console, file = printed(width)
-    print_summary(console, record(iterations), Path("runs/[b]odd[/b] name"))
+    print_summary(console, record(iterations), Path("runs/[b]odd[/b] name"), ["It [improved]."], details=details)
     return file.getvalue()
 
 
-def test_tables_show_intervals_where_they_fit() -> None:
-    text = summary(120)
-    assert "50.0% [48.0, 52.0]" in text
-    assert "-0.250 [-0.270, -0.230]" in text
-    assert "1 computed for this run, in 3 s, 1 taken from other runs" in text
-    assert "base, iteration 1, iteration 2: the reward model's best of K is worse" in text
+def test_a_run_ends_with_its_sentences_and_one_table() -> None:
+    lines = summary(120).splitlines()
+    assert lines[0] == "• It [improved]."
+    assert next(line for line in lines if line.startswith("Win rate")).count("50.0% [48.0, 52.0]") == 3
+    assert any(line.count("−0.250 [−0.270, −0.230]") == 3 for line in lines)
+    assert not any("choice" in line for line in lines if not line.startswith("warning"))
+    assert any("gained by rₜ's choice" in line for line in summary(120, details=True).splitlines())
 
 
-def test_narrow_tables_keep_their_lines_and_say_where_the_intervals_are() -> None:
-    text = summary(80)
-    needed = max(int(line.split()[-2]) for line in text.splitlines() if "intervals show at" in line)
-    rows = [line for line in text.splitlines() if "mean gold reward" in line]
-    assert rows and rows[0].count("-0.250") == 3
-    assert "[48.0, 52.0]" in text and "[-0.270, -0.230]" not in text
-    assert max(len(line) for line in text.splitlines() if not line.startswith(("warning", "models"))) <= 80
-    assert "[-0.270, -0.230]" in summary(needed)
+def test_an_alarm_compares_with_the_interval_and_with_the_base_model() -> None:
+    (line,) = [line for line in summary(120, iterations=1).splitlines() if line.startswith("warning")]
+    assert "base −0.100 [−0.120, −0.080] (r₀ +0.100 [0.080, 0.120]); iteration 1 −0.100" in line
+    doubtful = record(1)
+    for row in doubtful["metrics"]:
+        row["high"] = row["value"] + 0.2
+    console, file = printed()
+    print_summary(console, doubtful, Path("runs/x"), [])
+    assert "warning" not in file.getvalue()
+
+
+def test_narrow_tables_keep_their_intervals_below_the_values_or_say_where_they_are() -> None:
+    narrow = summary(60)
+    (needed,) = (int(line.split()[4]) for line in narrow.splitlines() if "intervals show at" in line)
+    assert "[−0.270" not in narrow.partition("warning")[0]
+    lines = summary(needed).splitlines()
+    at = next(number for number, line in enumerate(lines) if "Average gold reward" in line)
+    assert lines[at].count("−0.250") == 3 and lines[at + 1].count("[−0.270, −0.230]") == 3
+    assert max(len(line) for line in lines if not line.startswith(("warning", "folder"))) <= needed
 
 
 def test_many_iterations_are_columns_all_the_same() -> None:
     text = summary(80, iterations=4)
-    (row,) = [line for line in text.splitlines() if "win rate against base" in line]
-    assert row.count("50.0%") == 5
-    assert max(len(line) for line in text.splitlines() if not line.startswith(("warning", "models"))) <= 80
+    (row,) = [line for line in text.splitlines() if "Win rate" in line]
+    assert row.count("50.0%") == 5 and "[48.0" not in text
 
 
 def test_folders_are_printed_as_they_are_named() -> None:
-    assert "record   runs/[b]odd[/b] name/record.json" in summary(120)
+    assert "folder   runs/[b]odd[/b] name" in summary(120)
 
 
 def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy() -> None:
     trained = [(Position(iteration=1, model="policy"), 0.036), (Position(iteration=1, model="reward"), 0.97)]
     stages = [
-        {"state": "computed", "seconds": 1.0, "position": place.data(), "counts": {"update_kept": kept}}
+        {"key": "a", "path": "x", "stage": "train", "position": place.data(), "counts": {"update_kept": kept}}
         for place, kept in trained
     ]
     console, file = printed(120)
-    print_summary(console, {"metrics": [], "stages": stages}, Path("runs/name"))
+    print_summary(console, {"metrics": [], "stages": stages}, Path("runs/name"), [], details=True)
     (line,) = [line for line in file.getvalue().splitlines() if line.startswith("warning")]
     assert "π₁ 3.6%:" in line and "r₁" not in line
     assert line.endswith("set trainer.publish_dtype=float32")

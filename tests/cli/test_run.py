@@ -39,7 +39,7 @@ def test_a_run_leaves_a_complete_record(finished: Path) -> None:
         assert (iteration, "reward", "reward_bench", "chat_hard") in metrics
         assert (iteration, "policy", "alpaca_eval", "lc_win_rate") in metrics
         assert (iteration, "policy", "diagnostics", "kl") in metrics
-        assert (iteration, "policy", "proxy", "mean_reward") in metrics
+        assert (iteration, "policy", "proxy", "mean_reward_base") in metrics
     assert metrics[0, "policy", "gold", "win_rate"]["value"] == 0.5
     assert metrics[2, "policy", "labels", "contrast_pairs"]["value"] > 0  # untrained responses may all be equal by gold
 

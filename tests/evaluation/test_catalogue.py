@@ -18,7 +18,7 @@ from mt.evaluation.catalogue import CATALOGUE, COUNT, NUMBER, PERCENT, SHARE, Fo
         ("proxy", "mean_reward_base", "Average reward by r₀", "", ""),
         ("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", "self-training",
          "higher"),
-        ("alpaca_eval", "lc_win_rate", "AlpacaEval length-controlled win rate", "", "higher"),
+        ("alpaca_eval", "lc_win_rate", "AlpacaEval LC win rate", "", "higher"),
         ("pairwise", "win_rate_vs_0", "Win rate against an earlier iteration, by r₀: vs 0", "vs 0", "higher"),
         ("diagnostics", "duplicate_rate", "Responses that repeat another", "", "lower"),
         ("reward_bench_2", "focus", "RewardBench 2 accuracy, by subset: focus", "focus", "higher"),

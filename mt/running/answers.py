@@ -1,0 +1,221 @@
+"""What a run tells, in three sentences: did the policy improve, did the reward model, did updating it help?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mt.config.run import RunConfig
+from mt.engines.judging.base import judged_by
+from mt.errors import MutualTaughtError
+from mt.evaluation.catalogue import NUMBER, SHARE, quantity
+from mt.evaluation.pairing import Difference
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.mutual_taught import MutualTaught
+from mt.methods.reward_data.pairs import Pairs
+from mt.running.results import Key, Results, difference
+from mt.types import Metric
+from mt.workflow.store import Store
+
+_WIN_RATE, _QUALITY = ("policy", "gold", "win_rate"), ("policy", "gold", "mean_reward")
+_PROXY = "policy", "proxy", "win_rate_base"
+_JUDGED: tuple[Key, ...] = (
+    _WIN_RATE,
+    ("policy", "alpaca_eval", "lc_win_rate"),
+    ("policy", "alpaca_eval", "win_rate"),
+    ("policy", "arena_hard", "score"),
+    _PROXY,
+)
+"""What a policy is judged by, the best judge first: gold, the judge of the benchmarks, and r_0 as a proxy."""
+_BENCHMARKS: tuple[Key, ...] = (("reward", "reward_bench", "average"), ("reward", "reward_bench_2", "average"))
+_CHANGED = {1: "improved", 0: "did not change measurably", -1: "got worse"}
+_HELPED = {1: "helped", 0: "made no measurable difference", -1: "did harm"}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A finished run: what it is, and what was measured of it."""
+
+    drawn: Blueprint
+    store: Store
+    command: str
+    results: Results
+    judge: Key
+    """What its policies are judged by."""
+
+    @property
+    def last(self) -> int:
+        return self.drawn.outcome.final.index
+
+    @property
+    def retrained(self) -> bool:
+        return self.drawn.outcome.final.reward.key != self.drawn.outcome.base.reward.key
+
+    def policy(self) -> str:
+        return self.drawn.plan.position(self.drawn.outcome.final.policy).model_name
+
+    def reward(self, iteration: int) -> str:
+        return self.drawn.plan.position(self.drawn.outcome.iterations[iteration].reward).model_name
+
+
+def answers(drawn: Blueprint, store: Store, command: str) -> list[str]:
+    """Return the three sentences of a finished run; none where nothing was measured of its last iteration.
+
+    The run of the same settings and seed with a frozen reward model is looked for in the store; where it is missing,
+    the last sentence names the command that makes it.
+    """
+    results = Results.of_evaluations(drawn.evaluations, store)
+    judge = next((key for key in _JUDGED if results.metric(drawn.outcome.final.index, *key)), None)
+    if judge is None:
+        return []
+    run = _Run(drawn, store, command, results, judge)
+    return [_policy(run), _reward(run), _update(run)]
+
+
+def answers_of_record(record: Mapping[str, Any]) -> list[str]:
+    """Return the sentences as the store has it now, or as they were recorded where the run cannot be drawn again."""
+    try:
+        config = RunConfig.model_validate(record["config"])
+        found = answers(blueprint(config), Store(Path(config.store)), record["command"])
+    except (MutualTaughtError, ValidationError):
+        found = []
+    return found or list(record.get("answers") or [])
+
+
+def frozen(config: RunConfig) -> RunConfig:
+    """Return the run's settings with a reward model that is never updated."""
+    nothing = {"self_training": False, "contrast": False, "labels": "reward", "label_filter": None, "replay": 0.0}
+    no_pairs = Pairs.model_validate({"name": "frozen", "class": "pairs", **nothing})
+    return config.model_copy(update={"rm_data": no_pairs})
+
+
+def _policy(run: _Run) -> str:
+    """Compare the last policy with π_0 by the best judge there is."""
+    metric = run.results.metric(run.last, *run.judge)
+    assert metric is not None
+    if run.judge not in (_WIN_RATE, _PROXY):
+        change = difference(run.results, run.last, run.results, 0, *run.judge)
+        judge = judged_by(run.drawn.config.judge.model_dump())
+        text = f"{run.policy()} against π₀, {_change(run, run.judge)}"
+        return f"The policy {_verdict(_CHANGED, change, 0)}: {text} (judge: {judge})."
+    judge = "gold" if run.judge == _WIN_RATE else "r₀"
+    wins = f"{run.policy()} wins {_value(metric)} of its comparisons with π₀ by {judge}, where 50% is no change"
+    more = "r₀ is a proxy, which over-optimisation raises, too" if run.judge == _PROXY else _change(run, _QUALITY)
+    return f"The policy {_verdict(_CHANGED, metric, 0.5)}: {wins}; {more}."
+
+
+def _reward(run: _Run) -> str:
+    """Compare r_t with r_0 and r_{t-1} on the same responses of the last policy."""
+    own = run.results.metric(run.last, "reward", "gold", "accuracy")
+    name, responses = run.reward(run.last), f"responses of {run.policy()}"
+    if not run.retrained:
+        base = run.results.metric(0, "reward", "gold", "accuracy")
+        known = f": like gold it orders {_value(own)} of the pairs of {responses}, {_value(base)} of those of π₀"
+        return f"The reward model is r₀ throughout{known if own and base else ''}."
+    gain = _same(run, "gain_over_base")
+    if own is None or gain is None:
+        return _reward_without_gold(run)
+    text = f"on the same {responses}, {name} orders {SHARE.text(own.value)} of the pairs like gold"
+    for which, other in _earlier(run):
+        before, change = _same(run, f"accuracy_{which}"), _same(run, f"gain_over_{which}")
+        if before and change:
+            text += f", {other} {SHARE.text(before.value)} ({SHARE.difference(change.value)} {_interval(change)})"
+    return f"The reward model {_verdict(_CHANGED, gain, 0)}: {text}."
+
+
+def _reward_without_gold(run: _Run) -> str:
+    """Say what a benchmark says; agreement with earlier models tells that they differ, not which one is right."""
+    alike = [
+        f"{_value(found)} of the pairs like {other}"
+        for which, other in _earlier(run)
+        if (found := _same(run, f"agreement_{which}"))
+    ]
+    agreed = f"on the responses of {run.policy()}, {run.reward(run.last)} orders {', '.join(alike)}" if alike else ""
+    key = next((key for key in _BENCHMARKS if run.results.metric(run.last, *key)), None)
+    if key is None:
+        text = "Whether the reward model improved cannot be told without gold or a benchmark (eval=[…,reward_bench])"
+    else:
+        change = difference(run.results, run.last, run.results, 0, *key)
+        text = f"The reward model {_verdict(_CHANGED, change, 0)}: {_change(run, key)}"
+    return f"{text}; {agreed}." if agreed else f"{text}."
+
+
+def _update(run: _Run) -> str:
+    """Compare the last policy with the one that a frozen reward model teaches."""
+    if not run.retrained:
+        if not isinstance(run.drawn.config.method, MutualTaught):
+            return f"The reward model was not updated: method={run.drawn.config.method.name} keeps it as it is."
+        return f"The reward model was not updated; what updating it does: {_with(run.command, 'rm_data=both')}"
+    other = blueprint(frozen(run.drawn.config))
+    results, at = Results.of_evaluations(other.evaluations, run.store), other.outcome.final.index
+    change = difference(run.results, run.last, results, at, *run.judge)
+    if change is None:
+        text = "Nobody knows yet whether updating the reward model helped; the same run with a frozen one tells"
+        return f"{text}: {_with(run.command, 'rm_data=frozen')}"
+    keys = (_WIN_RATE, _QUALITY) if run.judge == _WIN_RATE else (run.judge,)
+    changes = [
+        f"{_title(key)} {_signed(key, found)}"
+        for key in keys
+        if (found := difference(run.results, run.last, results, at, *key))
+    ]
+    text = f"{run.policy()} minus the policy that a frozen reward model teaches, {', '.join(changes)}"
+    return f"Updating the reward model {_verdict(_HELPED, change, 0)}: {text}."
+
+
+def _earlier(run: _Run) -> list[tuple[str, str]]:
+    """Return the earlier reward models that r_t is compared with; r_0 once where it is the one before, too."""
+    previous = run.reward(run.last - 1)
+    return [("base", "r₀"), *([("previous", previous)] if previous != run.reward(0) else [])]
+
+
+def _same(run: _Run, metric: str) -> Metric | None:
+    return run.results.metric(run.last, "reward", "same_responses", metric)
+
+
+def _verdict(words: Mapping[int, str], found: Metric | Difference | None, neutral: float) -> str:
+    """Choose the word for an interval above, around or below the neutral value."""
+    if found is None or found.low is None or found.high is None:
+        return words[0]
+    return words[int(found.low > neutral) - int(found.high < neutral)]
+
+
+def _change(run: _Run, key: Key) -> str:
+    """Return how a metric went from iteration 0 to the last."""
+    known, found = quantity(*key[1:]), difference(run.results, run.last, run.results, 0, *key)
+    first, last = run.results.metric(0, *key), run.results.metric(run.last, *key)
+    if found is None or first is None or last is None:
+        return f"{_title(key)} is not known of π₀"
+    return f"{_title(key)} {known.format.text(first.value)} → {known.format.text(last.value)}, {_signed(key, found)}"
+
+
+def _title(key: Key) -> str:
+    """Return a metric's title inside a sentence; benchmarks keep their capitals."""
+    text = quantity(*key[1:]).title
+    return text if text.startswith(("AlpacaEval", "Arena", "RewardBench")) else f"{text[0].lower()}{text[1:]}"
+
+
+def _signed(key: Key, found: Difference) -> str:
+    form = quantity(*key[1:]).format
+    return f"{form.difference(found.value)} {form.interval(found.low, found.high)}".strip()
+
+
+def _interval(metric: Metric) -> str:
+    return SHARE.interval(metric.low, metric.high)
+
+
+def _value(metric: Metric | None) -> str:
+    form = quantity(metric.benchmark, metric.metric).format if metric else NUMBER
+    return f"{form.text(metric.value)} {form.interval(metric.low, metric.high)}".strip() if metric else "–"
+
+
+def _with(command: str, choice: str) -> str:
+    """Return a command with one choice made otherwise."""
+    name = choice.partition("=")[0]
+    words = [word for word in shlex.split(command) if not re.match(rf"\+*{name}(\.\w+)?=", word)]
+    return shlex.join([*words, choice])

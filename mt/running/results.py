@@ -1,0 +1,80 @@
+"""What was measured of a run, and the values behind it, by iteration, model, benchmark and metric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mt.evaluation.pairing import Difference, paired, unpaired
+from mt.methods.evaluations import Evaluation
+from mt.types import Metric
+from mt.workflow.store import Store
+from mt.workflow.work import read_items, read_metrics
+
+Key = tuple[str, str, str]
+"""(model, benchmark, metric)."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The metrics of one run, each with the folder of the artifact that holds its items."""
+
+    found: Mapping[int, Mapping[Key, tuple[Metric, Path]]]
+    _read: dict[Path, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    @classmethod
+    def of_evaluations(cls, evaluations: Iterable[Evaluation], store: Store) -> Results:
+        """Return what a store holds of a run's evaluations."""
+        found: dict[int, dict[Key, tuple[Metric, Path]]] = {}
+        for one in evaluations:
+            if store.has(one.stage):
+                path = store.path(one.stage)
+                for metric in read_metrics(path):
+                    key = one.model, metric.benchmark, metric.metric
+                    found.setdefault(one.iteration, {})[key] = metric, path
+        return cls(found)
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], folder: Path) -> Results:
+        """Return what the record in a run's folder holds."""
+        paths = {stage["key"]: folder / stage["path"] for stage in record["stages"]}
+        names = [one.name for one in fields(Metric)]
+        found: dict[int, dict[Key, tuple[Metric, Path]]] = {}
+        for row in record["metrics"]:
+            key = row["model"], row["benchmark"], row["metric"]
+            metric, path = Metric(*(row[name] for name in names)), paths.get(row.get("stage"), folder)
+            found.setdefault(row["iteration"], {})[key] = metric, path
+        return cls(found)
+
+    @property
+    def last(self) -> int:
+        """The last iteration that was measured, 0 where nothing was."""
+        return max(self.found, default=0)
+
+    def metric(self, iteration: int, *key: str) -> Metric | None:
+        """Return a metric, or None where it was not measured."""
+        found = self.found.get(iteration, {}).get((key[0], key[1], key[2]))
+        return found[0] if found else None
+
+    def items(self, iteration: int, *key: str) -> dict[str, float]:
+        """Return the values that a metric is the mean of; none where they are unknown."""
+        metric, path = self.found.get(iteration, {}).get((key[0], key[1], key[2]), (None, Path()))
+        if metric is None:
+            return {}
+        if path not in self._read:
+            try:
+                self._read[path] = read_items(path)
+            except (OSError, json.JSONDecodeError):  # the store was cleaned, or damaged: the recorded number stays
+                self._read[path] = {}
+        return self._read[path].get(metric.metric, {})
+
+
+def difference(first: Results, at: int, second: Results, other: int, *key: str) -> Difference | None:
+    """Return a metric of one run at an iteration minus that of another (or the same) run; None where one lacks it."""
+    one, two = first.metric(at, *key), second.metric(other, *key)
+    if one is None or two is None:
+        return None
+    return paired(first.items(at, *key), second.items(other, *key)) or unpaired(one, two)

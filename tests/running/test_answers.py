@@ -1,0 +1,154 @@
+"""The three sentences, from metrics that are written by hand into the store of a run that is never computed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mt.config.compose import compose_runs
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.answers import answers, answers_of_record
+from mt.workflow.store import Store
+
+COMMAND = "python -m mt.run seed=3 rm_data=both"
+Numbers = Mapping[tuple[int, str], tuple[float, ...]]
+"""Values by prompt of a metric ("benchmark/metric") at an iteration."""
+
+
+def drawn(store: Path, *overrides: str) -> Blueprint:
+    return blueprint(compose_runs([f"store={store}", *overrides])[0].config)
+
+
+def measured(run: Blueprint, store: Store, numbers: Numbers) -> None:
+    """Publish evaluations that hold these numbers, and no others: an interval is two standard errors wide."""
+    for one in run.evaluations:
+        found = {name.split("/")[1]: values for (t, name), values in numbers.items() if _holds(one, t, name)}
+        if not found or store.has(one.stage):
+            continue
+        output, _ = store.workspace(one.stage)
+        benchmark = next(name for (t, name) in numbers if _holds(one, t, name)).split("/")[0]
+        rows = [
+            {"benchmark": benchmark, "metric": name, "value": sum(values) / len(values), "n": len(values),
+             "low": sum(values) / len(values) - 0.02, "high": sum(values) / len(values) + 0.02}
+            for name, values in found.items()
+        ]  # fmt: skip
+        (output / "metrics.json").write_text(json.dumps(rows))
+        items = {name: {str(i): value for i, value in enumerate(values)} for name, values in found.items()}
+        (output / "items.json").write_text(json.dumps(items))
+        store.publish(one.stage, output, {"started": "", "seconds": 1.0, "counts": {}})
+
+
+STAGES = {
+    "gold/win_rate": "gold_policy_metrics",
+    "gold/mean_reward": "gold_policy_metrics",
+    "gold/accuracy": "gold_reward_metrics",
+    "alpaca_eval/win_rate": "alpaca_eval",
+    "proxy/win_rate_base": "proxy_reward",
+}
+
+
+def _holds(one: object, iteration: int, name: str) -> bool:
+    stage = one.stage  # type: ignore[attr-defined]
+    if one.iteration != iteration:  # type: ignore[attr-defined]
+        return False
+    if name.startswith("same_responses"):
+        return stage.name == "reward_comparison" and name.endswith(stage.which)
+    if stage.name == "gold_reward_metrics" and stage.benchmark != "gold":
+        return False
+    return stage.name == STAGES[name] and (stage.name != "proxy_reward" or stage.judge == "base")
+
+
+BETTER: Numbers = {
+    (0, "gold/win_rate"): (0.5, 0.5, 0.5),
+    (0, "gold/mean_reward"): (0.2, 0.3, 0.4),
+    (0, "gold/accuracy"): (0.8, 0.8, 0.8),
+    (2, "gold/win_rate"): (0.6, 0.7, 0.8),
+    (2, "gold/mean_reward"): (0.4, 0.5, 0.6),
+    (2, "gold/accuracy"): (0.5, 0.5, 0.5),
+    (2, "same_responses/accuracy_base"): (0.6, 0.6, 0.6),
+    (2, "same_responses/gain_over_base"): (-0.1, -0.1, -0.1),
+    (2, "same_responses/accuracy_previous"): (0.51, 0.51, 0.51),
+    (2, "same_responses/gain_over_previous"): (-0.01, -0.01, -0.01),
+}
+
+
+def test_a_run_with_gold_says_three_things(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = drawn(tmp_path, "seed=3")
+    measured(run, store, BETTER)
+    policy, reward, update = answers(run, store, COMMAND)
+    # Every prompt gained 0.2, so that the paired interval has no width.
+    assert policy == (
+        "The policy improved: π₂ wins 70.0% [68.0, 72.0] of its comparisons with π₀ by gold, where 50% is no change; "
+        "average gold reward 0.300 → 0.500, +0.200 [0.200, 0.200]."
+    )
+    assert reward == (
+        "The reward model got worse: on the same responses of π₂, r₂ orders 50.0% of the pairs like gold, "
+        "r₀ 60.0% (−10.0 points [−12.0, −8.0]), r₁ 51.0% (−1.0 points [−3.0, 1.0])."
+    )
+    assert update.endswith("with a frozen one tells: python -m mt.run seed=3 rm_data=frozen")
+
+
+def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = drawn(tmp_path, "seed=3")
+    measured(run, store, BETTER)
+    other = {(2, "gold/win_rate"): (0.5, 0.7, 0.6), (2, "gold/mean_reward"): (0.3, 0.4, 0.5)}
+    measured(drawn(tmp_path, "seed=4", "rm_data=frozen"), store, other)
+    assert "rm_data=frozen" in answers(run, store, COMMAND)[2], "another seed is no counterpart"
+    measured(drawn(tmp_path, "seed=3", "rm_data=frozen"), store, other)
+    # Win rates differ by .1, 0 and .2: their mean is .1 ± 4.303·.1/√3; gold rewards all differ by .1.
+    assert answers(run, store, COMMAND)[2] == (
+        "Updating the reward model made no measurable difference: π₂ minus the policy that a frozen reward model "
+        "teaches, win rate against π₀, by gold +10.0 points [−14.8, 34.8], average gold reward +0.100 [0.100, 0.100]."
+    )
+
+
+def test_a_frozen_run_says_so(tmp_path: Path) -> None:
+    run, store = drawn(tmp_path, "rm_data=frozen"), Store(tmp_path)
+    measured(run, store, {key: values for key, values in BETTER.items() if "same" not in key[1]})
+    _, reward, update = answers(run, store, "python -m mt.run rm_data=frozen")
+    assert reward == (
+        "The reward model is r₀ throughout: like gold it orders 50.0% [48.0, 52.0] of the pairs of responses of π₂, "
+        "80.0% [78.0, 82.0] of those of π₀."
+    )
+    assert update.endswith("what updating it does: python -m mt.run rm_data=both")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "policy", "reward"),
+    [
+        (
+            {(0, "alpaca_eval/win_rate"): (40.0, 42.0), (2, "alpaca_eval/win_rate"): (50.0, 52.0)},
+            "The policy improved: π₂ against π₀, AlpacaEval win rate 41.0% → 51.0%, +10.0 points [10.0, 10.0] "
+            "(judge: gold).",
+            "cannot be told without gold or a benchmark (eval=[…,reward_bench]).",
+        ),
+        (
+            {(2, "proxy/win_rate_base"): (0.7, 0.7), (2, "same_responses/agreement_base"): (0.9, 0.7)},
+            "The policy improved: π₂ wins 70.0% [68.0, 72.0] of its comparisons with π₀ by r₀, where 50% is no change; "
+            "r₀ is a proxy, which over-optimisation raises, too.",
+            "; on the responses of π₂, r₂ orders 80.0% [78.0, 82.0] of the pairs like r₀.",
+        ),
+    ],
+)
+def test_without_gold_the_next_best_judge_is_asked(tmp_path: Path, numbers: Numbers, policy: str, reward: str) -> None:
+    run, store = drawn(tmp_path), Store(tmp_path)
+    measured(run, store, numbers)
+    found = answers(run, store, COMMAND)
+    assert found[0] == policy and found[1].endswith(reward)
+
+
+def test_nothing_measured_is_no_answer_and_a_record_keeps_what_it_said(tmp_path: Path) -> None:
+    run, store = drawn(tmp_path), Store(tmp_path)
+    assert answers(run, store, COMMAND) == []
+    record = {"config": run.config.model_dump(mode="json"), "command": COMMAND, "answers": ["As it was."]}
+    assert answers_of_record(record) == ["As it was."]
+    measured(run, store, BETTER)
+    assert len(answers_of_record(record)) == 3
+    shutil.rmtree(tmp_path)
+    assert answers_of_record({**record, "config": {"written": "by another version"}}) == ["As it was."]
