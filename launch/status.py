@@ -12,6 +12,7 @@ from launch.survey import survey
 from launch.sweep import load
 from launch.tails import show, tails
 from launch.view import as_data, render
+from mt.running.comparison_table import print_findings
 
 _LINES = 5
 """Last lines of each worker's log of a failed job; launch.logs prints more."""
@@ -34,6 +35,8 @@ def _show(arguments: argparse.Namespace, console: Console) -> int:
         cli.print_json({**as_data(status), "last_words": words})
     else:
         console.print(render(status))
+        if status.finished:
+            print_findings(console, list(sweep.folder.values()))
         console.print(show(last), markup=False, highlight=False, soft_wrap=True, end="\n" if last else "")
     return 0
 

@@ -27,6 +27,7 @@ from mt.costing.estimate import costs
 from mt.errors import ConfigError, LaunchError, NotHereError, describe
 from mt.methods.blueprint import blueprint
 from mt.running.checks import check, check_folders
+from mt.running.comparison_table import print_findings
 from mt.running.duplicate_runs import duplicate_runs
 from mt.running.execution import Interrupted
 from mt.running.naming import run_folder, run_name
@@ -82,6 +83,8 @@ def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
         local.run(folder, [job.name for job in jobs], width, lambda: show(survey(folder, load(folder))))
     ended = survey(folder, load(folder))
     console.print(render(ended))
+    if ended.finished:
+        print_findings(console, list(sweep.folder.values()))
     return 0 if ended.finished else 1
 
 

@@ -21,6 +21,7 @@ from mt.config.compose import Composed, compose_runs
 from mt.errors import MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.checks import check, check_folders
+from mt.running.comparison_table import print_findings
 from mt.running.duplicate_runs import duplicate_runs
 from mt.running.estimates import Estimates
 from mt.running.execution import logged, quiet_libraries, run
@@ -69,12 +70,14 @@ def _launch(runs: list[Composed], multirun: bool, console: Console, *, details: 
     check_folders([(one.config, run_folder(one.config, sweep)) for one in blueprints])
     for line in duplicate_runs((one.config, one.plan) for one in blueprints):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    finished: list[Path] = []
     failed: list[MutualTaughtError] = []
     for number, one in enumerate(blueprints, start=1):
         folder = run_folder(one.config, sweep)
         console.print(f"[bold]{folder.name}[/bold]" + (f"  run {number}/{len(runs)}" if multirun else ""))
         try:
             execute_run(one, folder, console, sweep, details=details)
+            finished.append(folder)
         except MutualTaughtError as error:
             if not multirun:
                 raise
@@ -82,9 +85,12 @@ def _launch(runs: list[Composed], multirun: bool, console: Console, *, details: 
             console.print(f"{folder.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     if multirun:
         folder = run_folder(runs[0].config, sweep).parent
+        if finished:
+            print_findings(console, finished)
         write_report([folder], folder / "report.html", console)
-        done = len(runs) - len(failed)
-        console.print(f"sweep    {folder}: {done} finished, {len(failed)} failed", markup=False, soft_wrap=True)
+        console.print(
+            f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True
+        )
     return exit_code(failed[0]) if failed else 0
 
 

@@ -25,7 +25,6 @@ from analysis.report import (
     samples,
     tables,
     training,
-    variants,
 )
 from analysis.report.charts import Chart
 from analysis.report.head import Head, common_facts, comparison, head, lookup, notes
@@ -33,6 +32,7 @@ from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import Table
+from mt.running import variants
 
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")

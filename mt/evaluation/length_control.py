@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ class LengthControlled:
     length_weight: float
     difficulty_weight: float
     model_weight: float
+    draws_R: Array = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+    """Bootstrap draws behind the interval, in percent; two models on the same N rows resample the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ def length_controlled(
         None if error is None else 100 * error,
         percentile_interval(draws).scaled(100),
         C,
-        *(float(value) for value in w),
+        float(w[0]),
+        float(w[1]),
+        float(w[2]),
+        100 * draws,
     )
 
 

@@ -12,13 +12,13 @@ from mt.types import Metric
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One value minus another; `n` counts what it was repeated over (items or seeds)."""
+    """One value minus another; `n` counts what it was repeated over (items, resamples or seeds)."""
 
     value: float
     low: float | None
     high: float | None
     n: int | None
-    over: Literal["items", "seeds", "unpaired"]
+    over: Literal["items", "resamples", "seeds", "unpaired"]
 
     @property
     def sign(self) -> int:
@@ -31,6 +31,21 @@ class Difference:
 def paired(first: Mapping[str, float], second: Mapping[str, float]) -> Difference | None:
     """Return mean(first − second) over the items that both have, with Student's interval; None without common items."""
     return _mean([first[item] - second[item] for item in first if item in second], "items")
+
+
+def resampled(first: Metric, second: Metric, first_R: Sequence[float], second_R: Sequence[float]) -> Difference | None:
+    """Return first − second with the percentile interval of R bootstrap draws that resampled the same items.
+
+    None where the draws, or the numbers of items behind them, are not the same in number.
+    """
+    import numpy as np
+
+    from mt.evaluation.statistics import percentile_interval
+
+    if not first_R or len(first_R) != len(second_R) or first.n != second.n:
+        return None
+    interval = percentile_interval(np.asarray(first_R) - np.asarray(second_R))
+    return Difference(first.value - second.value, interval.low, interval.high, len(first_R), "resamples")
 
 
 def over_seeds(differences: Sequence[float]) -> Difference | None:

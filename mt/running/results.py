@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mt.evaluation.pairing import Difference, paired, unpaired
+from mt.evaluation.pairing import Difference, paired, resampled, unpaired
 from mt.methods.evaluations import Evaluation
 from mt.types import Metric
 from mt.workflow.store import Store
-from mt.workflow.work import read_items, read_metrics
+from mt.workflow.work import read_draws, read_items, read_metrics
 
 Key = tuple[str, str, str]
 """(model, benchmark, metric)."""
@@ -23,7 +23,7 @@ class Results:
     """The metrics of one run, each with the folder of the artifact that holds its items."""
 
     found: Mapping[int, Mapping[Key, tuple[Metric, Path]]]
-    _read: dict[Path, dict[str, dict[str, float]]] = field(default_factory=dict)
+    _read: dict[tuple[Path, Callable[[Path], dict[str, Any]]], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of_evaluations(cls, evaluations: Iterable[Evaluation], store: Store) -> Results:
@@ -61,15 +61,22 @@ class Results:
 
     def items(self, iteration: int, *key: str) -> dict[str, float]:
         """Return the values that a metric is the mean of; none where they are unknown."""
+        return self._behind(read_items, iteration, *key) or {}
+
+    def draws(self, iteration: int, *key: str) -> list[float]:
+        """Return a metric's bootstrap draws; none where it is a mean, or they are unknown."""
+        return self._behind(read_draws, iteration, *key) or []
+
+    def _behind(self, read: Callable[[Path], dict[str, Any]], iteration: int, *key: str) -> Any:
         metric, path = self.found.get(iteration, {}).get((key[0], key[1], key[2]), (None, Path()))
         if metric is None:
-            return {}
-        if path not in self._read:
+            return None
+        if (path, read) not in self._read:
             try:
-                self._read[path] = read_items(path)
+                self._read[path, read] = read(path)
             except (OSError, json.JSONDecodeError):  # the store was cleaned, or damaged: the recorded number stays
-                self._read[path] = {}
-        return self._read[path].get(metric.metric, {})
+                self._read[path, read] = {}
+        return self._read[path, read].get(metric.metric)
 
 
 def difference(first: Results, at: int, second: Results, other: int, *key: str) -> Difference | None:
@@ -77,4 +84,8 @@ def difference(first: Results, at: int, second: Results, other: int, *key: str) 
     one, two = first.metric(at, *key), second.metric(other, *key)
     if one is None or two is None:
         return None
-    return paired(first.items(at, *key), second.items(other, *key)) or unpaired(one, two)
+    return (
+        paired(first.items(at, *key), second.items(other, *key))
+        or resampled(one, two, first.draws(at, *key), second.draws(other, *key))
+        or unpaired(one, two)
+    )

@@ -59,6 +59,7 @@ class AlpacaEval(Stage):
         work.write_metrics(alpaca_eval_metrics(win_rate(annotations), controlled))
         judged = {str(row.index): 100 * (row.preference - 1) for row in annotations if row.preference is not None}
         work.write_items({"win_rate": judged})
+        work.write_draws({"lc_win_rate": controlled.draws_R.tolist()} if controlled else {})
 
 
 GAMED = "df_gamed.csv"

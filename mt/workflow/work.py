@@ -16,7 +16,7 @@ from mt.workflow.store import Store, write_json
 
 Row = TypeVar("Row")
 TABLE = "table.parquet"
-METRICS, ITEMS = "metrics.json", "items.json"
+METRICS, ITEMS, DRAWS = "metrics.json", "items.json", "draws.json"
 CURVES = "curves.jsonl"
 
 
@@ -119,6 +119,10 @@ class Work:
         """Write the values that metrics are the means of: item by item (prompts, pairs), for each metric's name."""
         write_json(self.folder / ITEMS, {name: dict(values) for name, values in items.items()})
 
+    def write_draws(self, draws: Mapping[str, Sequence[float]]) -> None:
+        """Write bootstrap draws of metrics that are no means; equal positions resample the same items."""
+        write_json(self.folder / DRAWS, {name: [round(one, 6) for one in values] for name, values in draws.items()})
+
     def progress(self, done: float, total: float, unit: str = "", **numbers: float) -> None:
         """Say how far the stage is."""
         self.observer.progress(self.stage, done, total, unit, numbers)
@@ -146,9 +150,16 @@ class Work:
 
 
 def read_items(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the values behind an artifact's metrics, none where it keeps none."""
+    """Return the values that an artifact's metrics are the means of, by metric and item; none where it keeps none."""
     path = folder / ITEMS
     found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
+def read_draws(folder: Path) -> dict[str, list[float]]:
+    """Return the bootstrap draws of an artifact's metrics; none where it keeps none."""
+    path = folder / DRAWS
+    found: dict[str, list[float]] = json.loads(path.read_text()) if path.is_file() else {}
     return found
 
 

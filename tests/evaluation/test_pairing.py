@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from mt.evaluation.pairing import over_seeds, paired, unpaired
+from mt.evaluation.pairing import over_seeds, paired, resampled, unpaired
 from mt.types import Metric
 
 
@@ -31,3 +31,11 @@ def test_unknown_items_leave_the_two_intervals() -> None:
     assert (found.value, found.low, found.high) == (4.0, -1.0, 9.0), "half-widths 3 and 4 add to 5"
     bare = unpaired(Metric("b", "m", 5.0), Metric("b", "m", 1.0, 0.0, 2.0))
     assert (bare.value, bare.low, bare.sign) == (4.0, None, 0)
+
+
+def test_draws_of_the_same_resamples_pair() -> None:
+    first, second = Metric("b", "m", 6.0, n=3), Metric("b", "m", 4.0, n=3)
+    found = resampled(first, second, [7.0, 6.0, 5.0], [5.0, 4.0, 3.0])
+    assert found is not None and (found.value, found.low, found.high) == (2.0, 2.0, 2.0), "they vary together"
+    assert resampled(first, Metric("b", "m", 4.0, n=4), [7.0], [5.0]) is None, "other items"
+    assert resampled(first, second, [], []) is None

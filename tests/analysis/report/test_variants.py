@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.report.head import comparison
 from analysis.report.record import Run
-from analysis.report.variants import incomparable, run_labels, variant_names
+from mt.running.variants import incomparable, run_labels, variant_names
 from tests.analysis.report import fixture
 
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from analysis.report.record import Run
+
+class Run(Protocol):
+    """What is asked of a run: its name and its resolved configuration."""
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        ...
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its settings."""
+        ...
+
 
 _SEEDS = frozenset({"seed", "world_seed"})
 _BOOKKEEPING = frozenset({"name", "sweep", "runs", "store", "tracking", "launch", "experiment"})
@@ -47,6 +60,11 @@ def incomparable(runs: Sequence[Run]) -> list[str]:
         for group in _MEASURES
         if len({_text(run.config.get(group)) for run in runs}) > 1
     ]
+
+
+def seeds(run: Run) -> tuple[Any, ...]:
+    """Return what tells a run apart from the others of its variant."""
+    return tuple(run.config.get(name) for name in sorted(_SEEDS))
 
 
 def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:

@@ -1,0 +1,60 @@
+"""Compare finished runs: paired differences, by iteration, for the policy and for the reward model.
+
+python -m mt.compare RUN RUN…       against the first; runs that differ by seed alone count as one variant
+python -m mt.compare SWEEP          against the variant whose reward model is frozen, or the first
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mt.errors import DataError, describe, nearest
+from mt.running.comparison import compare
+from mt.running.comparison_table import print_comparison
+from mt.running.exit_codes import ended
+from mt.workflow.run_record import find_records
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        "python -m mt.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", nargs="+", help="a run or a sweep: its folder, or its name in the folder of runs")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
+    parser.add_argument("--json", action="store_true", help="print the differences as JSON")
+    given = parser.parse_args(arguments)
+    return ended(lambda: _compare(given))
+
+
+def _compare(given: argparse.Namespace) -> int:
+    found = compare([_folder(name, given.runs) for name in given.run], named=len(given.run) > 1)
+    if given.json:
+        print(json.dumps(found.data(), indent=1))
+    else:
+        console = Console()
+        print_comparison(console if console.is_terminal else Console(width=120), found)
+    return 0
+
+
+def _folder(name: str, runs: Path) -> Path:
+    """Return the folder that a name stands for; raises DataError where no run lies there."""
+    for folder in (Path(name), runs / name):
+        if find_records(folder):
+            return folder
+    known = sorted(
+        {str(path.relative_to(runs)) for path in find_records(runs)} | {p.parent.name for p in find_records(runs)}
+    )
+    problem = f"no run lies there, nor in {runs}"
+    mend = "Name a run's or a sweep's folder, or set --runs DIR"
+    raise DataError(describe("run", name, problem, mend=mend) + nearest(name, known))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Runs against each other: differences in pairs, by iteration, for the policy and for the reward model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mt.errors import DataError, StoreError, describe
+from mt.evaluation.pairing import Difference, over_seeds, unpaired
+from mt.running.results import Key, Results, difference
+from mt.running.variants import incomparable, seeds, variant_names
+from mt.types import Metric
+from mt.workflow.run_record import find_records, read_record
+
+_GAIN: Key = ("reward", "same_responses", "gain_over_base")
+_ACCURACY: Key = ("reward", "gold", "accuracy")
+COMPARED: tuple[Key, ...] = (
+    ("policy", "gold", "win_rate"),
+    ("policy", "gold", "mean_reward"),
+    ("policy", "alpaca_eval", "lc_win_rate"),
+    ("policy", "arena_hard", "score"),
+    ("policy", "proxy", "win_rate_base"),
+    _GAIN,
+    ("reward", "gold_base", "accuracy"),
+    ("reward", "reward_bench", "average"),
+    ("reward", "reward_bench_2", "average"),
+)
+"""What is compared where runs measured it; each run's reward model is judged on responses that are not its own doing,
+or by what it gained over r_0 on the same ones.
+"""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A finished run, from its record."""
+
+    name: str
+    config: Mapping[str, Any]
+    results: Results
+
+    @property
+    def retrains(self) -> bool:
+        """Whether its reward model was updated."""
+        return any(key[1] == "same_responses" for cells in self.results.found.values() for key in cells)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Runs that differ by seed alone."""
+
+    name: str
+    runs: Mapping[tuple[Any, ...], RecordedRun]
+    """The runs by their seeds."""
+
+    @property
+    def last(self) -> int:
+        """The last iteration that all of its runs measured."""
+        return min(run.results.last for run in self.runs.values())
+
+    def value(self, iteration: int, key: Key) -> Metric | None:
+        """Return a metric: the run's own, or the mean over seeds with its interval."""
+        found = [metric for run in self.runs.values() if (metric := _metric(run, iteration, key))]
+        if len(found) < 2:
+            return found[0] if found else None
+        mean = over_seeds([metric.value for metric in found])
+        assert mean is not None
+        return Metric(key[1], key[2], mean.value, mean.low, mean.high, mean.n)
+
+    def minus(self, other: Variant, iteration: int, key: Key) -> Difference | None:
+        """Return the difference to another variant: over the seeds that both have, or over items for one seed."""
+        common = [seed for seed in self.runs if seed in other.runs]
+        found = [_difference(self.runs[seed], other.runs[seed], iteration, key) for seed in common]
+        differences = [one for one in found if one is not None]
+        if len(differences) > 1:
+            return over_seeds([one.value for one in differences])
+        return differences[0] if differences else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants of runs, the first of which the others are compared with, and what was left out."""
+
+    variants: Sequence[Variant]
+    notes: Sequence[str]
+
+    @property
+    def reference(self) -> Variant:
+        """What the others are compared with."""
+        return self.variants[0]
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """What some run of the reference measured after its first training."""
+        gold = any(self.reference.value(t, key) for t in self.iterations for key in COMPARED[:2])
+        return [
+            key
+            for key in COMPARED
+            if any(one.value(t, key) for one in self.variants for t in self.iterations)
+            and not (gold and key[1] == "proxy")
+        ]
+
+    @property
+    def iterations(self) -> range:
+        """The iterations after the base models that at least one variant has."""
+        return range(1, max(one.last for one in self.variants) + 1)
+
+    def data(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return {
+            "reference": self.reference.name,
+            "notes": list(self.notes),
+            "variants": [{"name": one.name, "runs": [run.name for run in one.runs.values()]} for one in self.variants],
+            "differences": list(self._rows()),
+        }
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for one in self.variants[1:]:
+            for iteration in self.iterations:
+                for model, benchmark, metric in self.keys:
+                    found = one.minus(self.reference, iteration, (model, benchmark, metric))
+                    if found is not None:
+                        yield {
+                            "variant": one.name, "iteration": iteration, "model": model, "benchmark": benchmark,
+                            "metric": metric, "difference": found.value, "low": found.low, "high": found.high,
+                            "n": found.n, "over": found.over,
+                        }  # fmt: skip
+
+
+def compare(folders: Iterable[Path], *, named: bool = True) -> Comparison:
+    """Return the comparison of the finished runs in folders, each a run's or a sweep's.
+
+    The first run's variant is the reference where runs are named; of a sweep it is the one whose reward model is
+    frozen, where there is exactly one. Raises DataError where no run is finished.
+    """
+    runs: list[RecordedRun] = []
+    notes: list[str] = []
+    for path in dict.fromkeys(path for folder in folders for path in find_records(folder)):
+        try:
+            record = read_record(path)
+        except StoreError as error:
+            notes.append(f"left out: {error}")
+            continue
+        if record["state"] == "finished":
+            runs.append(RecordedRun(record["name"], record["config"], Results.of_record(record, path)))
+        else:
+            notes.append(f"left out: {path.name} is {record['state']}")
+    if not runs:
+        problem = "no finished run among them" + (f" ({'; '.join(notes[:3])})" if notes else "")
+        raise DataError(describe("runs", "none", problem, mend="Name finished runs, or a sweep that has some"))
+    names = variant_names(runs)
+    grouped: dict[str, dict[tuple[Any, ...], RecordedRun]] = {}
+    for name, run in zip(names, runs, strict=True):
+        grouped.setdefault(name or run.name, {})[seeds(run)] = run
+    variants = [Variant(name, members) for name, members in grouped.items()]
+    frozen = [one for one in variants if not any(run.retrains for run in one.runs.values())]
+    if not named and len(frozen) == 1:
+        variants = [*frozen, *(one for one in variants if one is not frozen[0])]
+    return Comparison(variants, [*incomparable(runs), *notes])
+
+
+def _metric(run: RecordedRun, iteration: int, key: Key) -> Metric | None:
+    """Return a run's metric; a reward model that is never updated has gained nothing over itself."""
+    found = run.results.metric(iteration, *key)
+    if found is None and key == _GAIN and iteration and not run.retrains and run.results.metric(iteration, *_ACCURACY):
+        return Metric(key[1], key[2], 0.0, 0.0, 0.0)
+    return found
+
+
+def _difference(first: RecordedRun, second: RecordedRun, iteration: int, key: Key) -> Difference | None:
+    one, two = _metric(first, iteration, key), _metric(second, iteration, key)
+    if one is None or two is None:
+        return None
+    if key == _GAIN and not (first.retrains and second.retrains):  # the gain of the other is paired with r_0 already
+        return replace(unpaired(one, two), over="items", n=one.n or two.n)
+    return difference(first.results, iteration, second.results, iteration, *key)

@@ -1,0 +1,129 @@
+"""A comparison of runs on the screen: what the reference measured, and what the others differ by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from mt.evaluation.catalogue import MODELS, quantity, title
+from mt.evaluation.pairing import Difference
+from mt.running.answers import answers_of_record
+from mt.running.comparison import Comparison, compare
+from mt.running.results import Key
+from mt.types import Metric
+from mt.workflow.run_record import read_record
+
+_UNPAIRED = "~"
+_NONE = Text("–")
+_COLOURS = {1: "green", 0: "", -1: "red"}
+
+
+def print_findings(console: Console, folders: Sequence[Path]) -> None:
+    """Print what the finished runs of a sweep tell: their comparison, or the sentences of the only one."""
+    if len(folders) > 1:
+        print_comparison(console, compare(folders, named=False))
+        return
+    for sentence in answers_of_record(read_record(folders[0])):
+        console.print(f"• {sentence}", highlight=False, markup=False)
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """Print a table for each model, in parts that fit the console, and what the reader has to know."""
+    keys = found.keys
+    for model, heading in MODELS.items():
+        rest = [key for key in keys if key[0] == model]
+        while rest:
+            shown = _fitting(found, rest, heading, console)
+            console.print(_table(found, rest[:shown], heading))
+            console.print()
+            rest = rest[shown:]
+    for line in _notes(found):
+        console.print(line, style="dim", highlight=False, markup=False)
+
+
+def _fitting(found: Comparison, keys: Sequence[Key], heading: str, console: Console) -> int:
+    """Return how many of the metrics fit the console's width beside each other, at least one."""
+    unlimited = console.options.update(max_width=1000)
+    return next(
+        (
+            count
+            for count in range(len(keys), 1, -1)
+            if Measurement.get(console, unlimited, _table(found, keys[:count], heading)).minimum <= console.width
+        ),
+        1,
+    )
+
+
+def _table(found: Comparison, keys: Sequence[Key], heading: str) -> Table:
+    """Return the reference's values and the others' differences; cells do not wrap, headings do."""
+    names = [variant.name for variant in found.variants]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
+    table.add_column(heading, vertical="bottom", overflow="fold", min_width=min(24, max(map(len, names))))
+    table.add_column("t", justify="right", vertical="bottom")
+    rows = list(_rows(found, keys))
+    for at, key in enumerate(keys):
+        table.add_column(title(*key[1:]), justify="right", min_width=max(len(cells[at]) for _, _, cells in rows))
+    shown = ""
+    for name, t, cells in rows:
+        if name != shown and shown:
+            table.add_section()
+        table.add_row(Text(name if name != shown else ""), str(t), *cells)
+        shown = name
+    return table
+
+
+def _rows(found: Comparison, keys: Sequence[Key]) -> Iterator[tuple[str, int, list[Text]]]:
+    """Yield (variant, iteration, cells): the reference's values, then the differences of every other variant."""
+    for t in (0, *found.iterations):
+        values = [_value(found.reference.value(t, key), key) for key in keys]
+        if any(values):
+            yield found.reference.name, t, [one or _NONE for one in values]
+    for variant in found.variants[1:]:
+        for t in found.iterations:
+            cells = [_difference(variant.minus(found.reference, t, key), key) for key in keys]
+            if any(cells):
+                yield variant.name, t, [one or _NONE for one in cells]
+
+
+def _value(metric: Metric | None, key: Key) -> Text | None:
+    if metric is None:
+        return None
+    form = quantity(*key[1:]).format
+    return Text(f"{form.text(metric.value).split(' ')[0]} {form.interval(metric.low, metric.high)}".strip())
+
+
+def _difference(found: Difference | None, key: Key) -> Text | None:
+    if found is None:
+        return None
+    known = quantity(*key[1:])
+    text = known.format.difference(found.value).removesuffix(known.format.change).strip()
+    better = {"higher": 1, "lower": -1, "": 0}[known.better]
+    mark = _UNPAIRED if _is_unpaired(found) else ""
+    interval = known.format.interval(found.low, found.high)
+    return Text(f"{text} {interval}{mark}".strip(), style=_COLOURS[found.sign * better])
+
+
+def _is_unpaired(found: Difference) -> bool:
+    return found.over == "unpaired" and found.low is not None
+
+
+def _notes(found: Comparison) -> list[str]:
+    """Return what the numbers are."""
+    several = max(len(variant.runs) for variant in found.variants) > 1
+    over = "over seeds where there are several" if several else "over the prompts of one seed, in pairs"
+    notes = [f"{found.reference.name}: the values; the others: their differences to it, of shares in points."]
+    notes.append(f"95% intervals {over}; t is the iteration.")
+    differences = (
+        one.minus(found.reference, t, k) for one in found.variants[1:] for t in found.iterations for k in found.keys
+    )
+    if any(one is not None and _is_unpaired(one) for one in differences):
+        notes.append(f"{_UNPAIRED} not in pairs, so that the interval is too wide: the metric is no mean over prompts.")
+    if len(found.variants) == 1:
+        notes = ["The runs differ by seed alone: there is nothing to compare them with. 95% intervals over seeds."]
+    return [*notes, *found.notes]

@@ -1,0 +1,112 @@
+"""Runs compared by hand-written records: pairs by item, by resample, by seed; what is left out is said."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from mt.compare import main
+from mt.running.comparison import Comparison, compare
+from mt.running.comparison_table import print_comparison
+
+WIN_RATE = ("policy", "gold", "win_rate")
+GAIN = ("reward", "same_responses", "gain_over_base")
+Values = Mapping[tuple[int, tuple[str, str, str]], Sequence[float]]
+
+
+def run(folder: Path, rm_data: str, values: Values, *, seed: int = 0, state: str = "finished") -> Path:
+    """Write a record whose metrics are the means of `values`, with their items beside them."""
+    folder = folder / f"{rm_data}-{seed}"
+    stages, metrics = [], []
+    for (t, (model, benchmark, metric)), found in values.items():
+        key = f"{t}-{benchmark}-{metric}"
+        artifact = folder / "store" / key
+        artifact.mkdir(parents=True)
+        (artifact / "items.json").write_text(json.dumps({metric: {str(i): one for i, one in enumerate(found)}}))
+        stages.append({"key": key, "path": f"store/{key}"})
+        mean = sum(found) / len(found)
+        row = {"iteration": t, "model": model, "benchmark": benchmark, "metric": metric, "stage": key}
+        metrics.append({**row, "value": mean, "low": mean - 0.03, "high": mean + 0.03, "n": len(found)})
+    config = {"rm_data": {"name": rm_data}, "seed": seed, "world_seed": 0, "name": None}
+    record = {"schema": 1, "name": folder.name, "state": state, "config": config, "stages": stages, "metrics": metrics}
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+FROZEN: Values = {(0, WIN_RATE): [0.5, 0.5], (1, WIN_RATE): [0.6, 0.8], (1, ("reward", "gold", "accuracy")): [0.7, 0.7]}
+BOTH: Values = {(0, WIN_RATE): [0.5, 0.5], (1, WIN_RATE): [0.7, 0.9], (1, GAIN): [0.02, 0.04]}
+
+
+def table(found: Comparison, width: int = 100) -> str:
+    file = io.StringIO()
+    print_comparison(Console(file=file, width=width), found)
+    return file.getvalue()
+
+
+def test_runs_of_one_seed_are_paired_by_item(tmp_path: Path) -> None:
+    found = compare([run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)])
+    assert [one.name for one in found.variants] == ["rm_data=frozen", "rm_data=both"]
+    difference = found.variants[1].minus(found.reference, 1, WIN_RATE)
+    assert difference is not None and difference.over == "items"
+    assert (difference.value, difference.low, difference.high) == pytest.approx((0.1, 0.1, 0.1))
+    text = table(found)
+    assert "+10.0 [10.0, 10.0]" in text and "70.0% [67.0, 73.0]" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_reward_model_that_is_never_updated_gains_nothing(tmp_path: Path) -> None:
+    found = compare([run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)])
+    difference = found.variants[1].minus(found.reference, 1, GAIN)
+    assert difference is not None
+    assert (difference.value, difference.low, difference.high) == pytest.approx((0.03, 0.0, 0.06)), "the gain itself"
+    assert "+3.0 [0.0, 6.0]" in table(found) and "~" not in table(found)
+
+
+def test_several_seeds_are_paired_by_seed(tmp_path: Path) -> None:
+    shifted = {key: [one + 0.1 * (key[0] > 0) for one in values] for key, values in BOTH.items()}
+    for seed, both in ((0, BOTH), (1, shifted)):
+        run(tmp_path, "frozen", FROZEN, seed=seed)
+        run(tmp_path, "both", both, seed=seed)
+    run(tmp_path, "both", BOTH, seed=7)
+    found = compare([tmp_path], named=False)
+    assert found.reference.name == "rm_data=frozen", "a sweep is compared with its frozen variant"
+    difference = found.variants[1].minus(found.reference, 1, WIN_RATE)
+    assert difference is not None and (difference.over, difference.n) == ("seeds", 2), "seed 7 has no counterpart"
+    # Differences .1 and .2: mean .15, standard error .05, Student's 97.5% point with one degree of freedom 12.706.
+    assert (difference.value, difference.high) == pytest.approx((0.15, 0.15 + 12.7062 * 0.05), abs=1e-4)
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH, state="failed")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "record.json").write_text("{")
+    found = compare([tmp_path])
+    assert len(found.variants) == 1 and len(found.notes) == 2
+    assert "both-0 is failed" in table(found) and "nothing to compare" in table(found)
+    assert main([str(second)]) != 0 and "no finished run" in capsys.readouterr().err
+    assert main(["--runs", str(tmp_path), "frozn-0"]) != 0
+    assert "Did you mean 'frozen-0'?" in capsys.readouterr().err
+    assert main(["--runs", str(tmp_path), "--json", first.name]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"] == []
+
+
+def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> None:
+    first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)
+    (second / "store" / "1-gold-win_rate" / "items.json").write_text("{ damaged")
+    found = compare([first, second])
+    difference = found.variants[1].minus(found.reference, 1, WIN_RATE)
+    assert difference is not None and difference.over == "unpaired"
+    assert difference.high == pytest.approx(0.1 + (2 * 0.03**2) ** 0.5)
+    assert "~" in table(found)
+
+
+def test_data_holds_every_difference(tmp_path: Path) -> None:
+    data: dict[str, Any] = compare([run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)]).data()
+    rows = [(row["variant"], row["iteration"], row["metric"], row["over"]) for row in data["differences"]]
+    assert rows == [("rm_data=both", 1, "win_rate", "items"), ("rm_data=both", 1, "gain_over_base", "items")]
