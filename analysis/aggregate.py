@@ -5,111 +5,100 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis.cells import Cell, Comparison, Difference, Measured, Report, estimate, paired
 from analysis.frame import NOTES
+from analysis.groups import Groups, fits
 from analysis.paper import SOURCES
-from analysis.settings import first_difference, identity, matches, setting
+from analysis.settings import setting, world_weights
 from analysis.specs import Column, Row, TableSpec
 from mt.engines.judging.base import judged_by
-from mt.errors import DataError
 
 Repetition = tuple[int, int]
 """(world seed, seed)."""
-Place = tuple[int, str, str, str]
-"""(iteration, model, benchmark, metric)."""
 _ROW = frozenset(
     {"experiment", "seed", "world_seed", "name", "sweep", "method", "objective", "rm_data", "iterations", "rounds"}
 )
 """Settings that an experiment makes for each of its runs."""
+_SHOWN = 5
+"""Names in a list of what is left out."""
 
 
 def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
-    """Return the report of a table.
+    """Return the report of a table, from the newest of the most complete groups of runs that agree.
 
-    Raises DataError where runs that differ in more than their seeds would share a cell, or runs of different data
-    or judges the table.
+    Runs that fit no row, or have other settings than the group, are left out and named.
     """
-    seen = _Seen(spec, frame)
-    seen.refuse_mixtures()
-    columns = tuple(column for column in spec.columns if not column.optional or seen.is_measured(column))
-    cells = {(row.title, column.name): seen.cell(row, column) for row in spec.rows for column in columns}
-    used = frame[frame["run"].isin(seen.used)]
+    table = _Table(spec, frame)
+    columns = tuple(column for column in spec.columns if not column.optional or table.is_measured(column))
+    cells = {(row.title, column.name): table.cell(row, column) for row in spec.rows for column in columns}
+    used = frame[frame["run"].isin(table.used)]
+    configs = [table.configs[run] for run in table.used]
     return Report(
         spec,
         columns,
         cells,
-        list(seen.comparisons(columns)),
-        judges=[spec.judge] if spec.judge is not None else _judges(seen.configs[run] for run in seen.used),
+        list(table.comparisons(columns)),
+        label=label(configs),
+        judges=[spec.judge] if spec.judge is not None else _judges(configs),
         data=_distinct(used["data"] + " at scale " + used["scale"]),
         versions=_distinct(used["versions"]),
         missing=_missing(spec, columns, cells),
         unmeasured=_unmeasured(columns, cells),
         short=_short(cells),
-        command=_command(spec, [seen.configs[run] for run in seen.used], used["command"]),
-        left_out=list(frame.attrs.get(NOTES, [])),
+        command=_command(spec, configs, used["command"]),
+        others=table.others(),
+        left_out=[*table.left_out(), *frame.attrs.get(NOTES, [])],
     )
 
 
-class _Seen:
+def label(configs: Sequence[Mapping[str, Any]]) -> str:
+    """Return what our rows are called: "ours", or for the world's tiny models what they are."""
+    if not configs or setting(configs[0], "data.name") != "world":
+        return "ours"
+    sizes = sorted({world_weights(config) for config in configs if not setting(config, "policy.path")})
+    return ", ".join(["world", *(f"{size / 1e6:.2f}M weights" for size in sizes)])
+
+
+class _Table:
     """The frame as one table looks at it."""
 
     def __init__(self, spec: TableSpec, frame: pd.DataFrame) -> None:
-        self.spec, self.frame = spec, frame
-        texts = dict(zip(frame["run"], frame["config"], strict=True))
-        self.configs: dict[str, dict[str, Any]] = {run: json.loads(text) for run, text in texts.items()}
+        self.spec = spec
+        runs = frame.drop_duplicates("run").sort_values(["ended", "run"], ascending=[False, True])
+        self.configs: dict[str, dict[str, Any]] = {
+            run: json.loads(text) for run, text in zip(runs["run"], runs["config"], strict=True)
+        }
+        self.found = _measured(frame)
+        names = {run: [column.name for column in spec.columns if self._has(run, column)] for run in self.configs}
+        self.groups = Groups(spec, self.configs, names)
+        self.used = list(self.groups.ranked[0].runs) if self.groups.ranked else []
         self._values: dict[tuple[str, str], dict[Repetition, Measured]] = {}
+        self._differing: dict[str, str] = {}
 
-    @cached_property
-    def used(self) -> list[str]:
-        """The runs of any row."""
-        return list(dict.fromkeys(run for row in self.spec.rows for run in self.runs(row)))
-
-    @cached_property
-    def measured(self) -> dict[Place, list[Measured]]:
-        """What was measured, by place."""
-        names = ("iteration", "model", "benchmark", "metric", "value", "low", "high", "run")
-        found: dict[Place, list[Measured]] = {}
-        for *place, value, low, high, run in zip(*(self.frame[name] for name in names), strict=True):
-            measured = Measured(float(value), _known(low), _known(high), run)
-            found.setdefault((int(place[0]), place[1], place[2], place[3]), []).append(measured)
-        return found
-
-    def runs(self, row: Row) -> list[str]:
-        """Return the runs of a row."""
-        if row.select is None:
-            return []
-        wanted = row.select.items()
-        return [
-            run
-            for run, config in self.configs.items()
-            if all(matches(setting(config, path), value) for path, value in wanted)
-        ]
+    def _has(self, run: str, column: Column) -> bool:
+        return any(column.place == place for place, _ in self.found.get(run, ()))
 
     def values(self, row: Row, column: Column) -> dict[Repetition, Measured]:
-        """Return a row's values by repetition."""
+        """Return a row's values by repetition; of two runs of one seed the newer one counts."""
         key = (row.title, column.name)
         if key not in self._values:
-            self._values[key] = self._read(row, column)
+            iteration = row.iteration if column.iteration is None else column.iteration
+            found = self._values[key] = {}
+            for run in self.used:
+                config = self.configs[run]
+                one = self.found[run].get((column.place, iteration))
+                if one is None or not fits(config, row.select):
+                    continue
+                printed = _scaled(one, column.scale)
+                known = found.setdefault((config["world_seed"], config["seed"]), printed)
+                if not math.isclose(known.value, printed.value, rel_tol=1e-9, abs_tol=1e-12):
+                    self._differing[run] = known.run
         return self._values[key]
-
-    def _read(self, row: Row, column: Column) -> dict[Repetition, Measured]:
-        iteration = row.iteration if column.iteration is None else column.iteration
-        runs = set(self.runs(row))
-        found: dict[Repetition, Measured] = {}
-        for one in self.measured.get((iteration, column.model, *column.key), []):
-            if one.run not in runs:
-                continue
-            config, printed = self.configs[one.run], _scaled(one, column.scale)
-            known = found.setdefault((config["world_seed"], config["seed"]), printed)
-            if not math.isclose(known.value, printed.value, rel_tol=1e-9, abs_tol=1e-12):
-                raise _disagreement(row, column, known, printed)
-        return found
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return one cell."""
@@ -158,22 +147,32 @@ class _Seen:
         """Say whether any row has a number of ours in this column."""
         return any(self.values(row, column) for row in self.spec.rows)
 
-    def refuse_mixtures(self) -> None:
-        """Raise DataError where runs of one row are no repetitions, or runs of one table no peers."""
-        for row in self.spec.rows:
-            if row.iteration > 0:
-                self._refuse(f"row '{row.title}'", self.runs(row), lambda path: True)
-        self._refuse(self.spec.name, self.used, lambda path: path.split(".")[0] in self.spec.same)
+    def others(self) -> list[str]:
+        """Return the groups that are not shown, each with the flag that selects it."""
+        rows = sum(row.select is not None for row in self.spec.rows)
+        found = self.groups.ranked[1:]
+        named = [
+            f"{self.groups.flag(one)} ({_counted(one.runs, 'run')}, {one.rows} of {rows} rows)"
+            for one in found[:_SHOWN]
+        ]
+        return [*named, *([f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else [])]
 
-    def _refuse(self, where: str, runs: Sequence[str], counts: Callable[[str], bool]) -> None:
-        kept = [{path: value for path, value in identity(self.configs[run]).items() if counts(path)} for run in runs]
-        for run, settings in zip(runs, kept, strict=True):
-            if found := first_difference(kept[0], settings):
-                path, one, other = found
-                raise DataError(
-                    f"{where}: {runs[0]} and {run} differ in {path} ({_brief(one)} and {_brief(other)}), "
-                    f"and are never averaged. Choose with --where {path}=… or --where sweep=…"
-                )
+    def left_out(self) -> list[str]:
+        """Return what no row reads, and which runs contradict a newer one of the same settings and seed."""
+        foreign = [run for run in self.configs if run not in self.groups.configs]
+        said = [f"{_counted(foreign, 'run')} that no row declares ({_names(foreign)})"] if foreign else []
+        return said + [f"{run}: other numbers than {newer}, a newer run of its settings and seed" for run, newer in
+                       self._differing.items()]  # fmt: skip
+
+
+def _measured(frame: pd.DataFrame) -> dict[str, dict[tuple[tuple[str, str, str], int], Measured]]:
+    """Return what was measured by run, and there by ((model, benchmark, metric), iteration)."""
+    names = ("run", "model", "benchmark", "metric", "iteration", "value", "low", "high")
+    found: dict[str, dict[tuple[tuple[str, str, str], int], Measured]] = {}
+    for run, *place, iteration, value, low, high in zip(*(frame[name] for name in names), strict=True):
+        one = Measured(float(value), _known(low), _known(high), run)
+        found.setdefault(run, {})[(place[0], place[1], place[2]), int(iteration)] = one
+    return found
 
 
 def _missing(spec: TableSpec, columns: Sequence[Column], cells: Mapping[tuple[str, str], Cell]) -> list[str]:
@@ -227,14 +226,6 @@ def _shared_settings(commands: Iterable[str]) -> list[str]:
     return [word for word in settings if all(word in other for other in others)]
 
 
-def _disagreement(row: Row, column: Column, one: Measured, other: Measured) -> DataError:
-    what = f"{'/'.join(column.key)} ({one.value:g} and {other.value:g})"
-    return DataError(
-        f"row '{row.title}': {one.run} and {other.run} have the same settings and seed, but differ in {what}. "
-        "Choose with --where run=… or --where sweep=…"
-    )
-
-
 def _scaled(one: Measured, factor: float) -> Measured:
     low, high = (None if side is None else side * factor for side in (one.low, one.high))
     return Measured(one.value * factor, low, high, one.run)
@@ -253,6 +244,9 @@ def _distinct(values: pd.Series) -> list[str]:
     return sorted({str(value) for value in values if value})
 
 
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
+def _counted(things: Sequence[str], name: str) -> str:
+    return f"{len(things)} {name}{'s' if len(things) != 1 else ''}"
+
+
+def _names(runs: Sequence[str]) -> str:
+    return ", ".join(runs[:_SHOWN]) + (f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -86,6 +86,8 @@ class Report:
     cells: Mapping[tuple[str, str], Cell]
     """By row and column name."""
     comparisons: Sequence[Comparison]
+    label: str
+    """What our rows are called: "ours", or "world, 0.11M weights"."""
     judges: Sequence[str]
     data: Sequence[str]
     versions: Sequence[str]
@@ -97,8 +99,15 @@ class Report:
     """Rows with fewer repetitions than others."""
     command: str
     """The command that produces what is missing."""
-    left_out: Sequence[str] = field(default=())
+    others: Sequence[str]
+    """Groups of runs with other settings, each with the flag that selects it."""
+    left_out: Sequence[str]
     """Runs that could not be used, and why."""
+
+    @property
+    def of_world(self) -> bool:
+        """Whether the models are the world's tiny ones, whose levels say nothing beside the paper's."""
+        return self.label != "ours"
 
 
 def estimate(values: Sequence[Measured]) -> Estimate:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from analysis.cells import Cell, Report
 from analysis.specs import Column, Row
@@ -14,73 +18,110 @@ from analysis.tables import table
 from mt.errors import DataError, describe
 
 _COLORS = {"win": "#2f7ebc", "tie": "#c9ced6", "lose": "#d1603d"}
-_LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "margin": {"t": 70, "r": 20}}
+_HASH_SALT = {"svg.hashsalt": "mt", "svg.fonttype": "none"}
 
 
-def figure(name: str, frame: pd.DataFrame) -> go.Figure:
+class Drawing:
+    """A figure, and how notebooks and pages show it."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def svg(self) -> str:
+        """Return the figure as SVG, the same text for the same numbers."""
+        from matplotlib import rc_context
+
+        out = io.StringIO()
+        with rc_context(_HASH_SALT):
+            self.figure.savefig(out, format="svg", metadata={"Date": None})
+        return out.getvalue()[out.getvalue().index("<svg") :]
+
+
+def figure(name: str, frame: pd.DataFrame) -> Drawing:
     """Return figure3, figure4, figure5 or study from a frame (`analysis.load`)."""
     return draw(table(name, frame))
 
 
-def draw(report: Report) -> go.Figure:
+def draw(report: Report) -> Drawing:
     """Return the figure of a report; raises DataError for a table that the paper does not draw."""
     name = report.spec.name
     if name not in _DRAWN:
         raise DataError(describe("figure", name, "not a figure", allowed=", ".join(_DRAWN)))
-    drawn = _DRAWN[name](report)
-    return drawn.update_layout(title=report.spec.title, **_LAYOUT)
+    drawn = Figure(layout="constrained")
+    _DRAWN[name](report, drawn)
+    drawn.suptitle(f"{report.spec.title}\n({report.label})", fontsize=11)
+    return Drawing(drawn)
 
 
-def _shares(report: Report) -> go.Figure:
-    """Return wins, ties and losses as stacked bars, one per reward model (Figure 3)."""
-    drawn = go.Figure()
+def is_drawn(report: Report) -> bool:
+    """Say whether a report has a figure."""
+    return report.spec.name in _DRAWN
+
+
+def _shares(report: Report, drawn: Figure) -> None:
+    """Draw wins, ties and losses as stacked bars, one per reward model (Figure 3)."""
+    drawn.set_size_inches(7, 2.4)
+    axes = drawn.add_subplot()
     rows = [row.title for row in report.spec.rows]
+    left = [0.0] * len(rows)
     for column in report.columns[:3]:
         means = [_mean(report.cells[row, column.name]) for row in rows]
-        labels = ["" if mean is None else column.format.format(mean) for mean in means]
-        bar = go.Bar(y=rows, x=means, name=column.title, orientation="h", marker_color=_COLORS[column.title])
-        drawn.add_trace(bar.update(text=labels, textposition="inside"))
-    drawn.update_layout(barmode="stack", xaxis={"title": "% of prompts", "range": [0, 100]})
-    return drawn.update_yaxes(autorange="reversed")
+        bars = axes.barh(rows, means, left=left, color=_COLORS[column.title], label=column.title)
+        axes.bar_label(bars, fmt=lambda value: "" if math.isnan(value) else f"{value:.1f}", label_type="center")
+        left = [start + (0.0 if math.isnan(mean) else mean) for start, mean in zip(left, means, strict=True)]
+    axes.set(xlim=(0, 100), xlabel="% of prompts")
+    axes.invert_yaxis()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=3, frameon=False)
 
 
-def _scores(report: Report) -> go.Figure:
-    """Return policy and reward model scores side by side, the paper's numbers marked (Figure 4)."""
-    from plotly.subplots import make_subplots
-
+def _scores(report: Report, drawn: Figure) -> None:
+    """Draw policy and reward model side by side, the paper's numbers marked beside models of their size (Figure 4)."""
     columns = [column for column in report.columns if _any(report, column)] or list(report.columns[:2])
-    drawn = make_subplots(rows=1, cols=len(columns), subplot_titles=[column.title for column in columns])
+    drawn.set_size_inches(3.2 * len(columns), 3.2)
     rows = [row.title for row in report.spec.rows]
-    for index, column in enumerate(columns, start=1):
-        drawn.add_trace(_bars(report, rows, column).update(showlegend=False), row=1, col=index)
-        drawn.add_trace(_paper(report, rows, column, legend=index == 1), row=1, col=index)
-    return drawn
+    for axes, column in zip(_panels(drawn, len(columns)), columns, strict=True):
+        cells = [report.cells[row, column.name] for row in rows]
+        axes.errorbar(rows, [_mean(cell) for cell in cells], yerr=_errors(cells), fmt="o", capsize=4, label="ours")
+        if not report.of_world:
+            paper = [cell.paper.get("preprint", math.nan) for cell in cells]
+            axes.plot(rows, paper, "D", fillstyle="none", color="#333", label="preprint")
+        axes.set_title(column.title, fontsize=10)
+        axes.margins(x=0.15)
 
 
-def _pairwise(report: Report) -> go.Figure:
-    """Return win rates between iterations as grouped bars, with the line of no difference (Figure 5)."""
+def _pairwise(report: Report, drawn: Figure) -> None:
+    """Draw win rates between iterations as grouped bars, with the line of no difference (Figure 5)."""
+    drawn.set_size_inches(7, 3.2)
+    axes = drawn.add_subplot()
     rows = [row.title for row in report.spec.rows]
-    drawn = go.Figure([_bars(report, rows, column) for column in report.columns])
-    drawn.add_hline(y=50, line={"dash": "dash", "color": "#666"})
-    return drawn.update_layout(barmode="group", yaxis={"title": "win rate (%)", "range": [0, 100]})
+    width = 0.8 / len(report.columns)
+    for number, column in enumerate(report.columns):
+        cells = [report.cells[row, column.name] for row in rows]
+        x = [place + width * (number - (len(report.columns) - 1) / 2) for place in range(len(rows))]
+        axes.bar(x, [_mean(cell) for cell in cells], width, yerr=_errors(cells), capsize=3, label=column.title)
+    axes.axhline(50, linestyle="--", color="#666")
+    axes.set(ylim=(0, 100), ylabel="win rate (%)", xticks=range(len(rows)), xticklabels=rows)
+    axes.legend(frameon=False, ncols=3)
 
 
-def _over_optimization(report: Report) -> go.Figure:
-    """Return gold beside what the base reward model believes, by iteration; single iterations stand side by side."""
-    from plotly.colors import qualitative
-    from plotly.subplots import make_subplots
-
+def _over_optimization(report: Report, drawn: Figure) -> None:
+    """Draw gold beside what the base reward model believes, by iteration; single iterations stand side by side."""
     shown = (("gold", "mean_reward"), ("proxy", "mean_reward_base"))
     columns = [column for column in report.columns if column.key in shown]
-    drawn = make_subplots(rows=1, cols=len(columns), subplot_titles=[column.full_title for column in columns])
-    for place, column in enumerate(columns, start=1):
+    drawn.set_size_inches(5 * len(columns), 4)
+    colors = colormaps["tab10"].colors
+    for axes, column in zip(_panels(drawn, len(columns)), columns, strict=True):
         for number, (title, rows) in enumerate(_curves(report).items()):
             cells = [report.cells[row.title, column.name] for row in rows]
             x = [row.iteration + (0.06 * number if len(rows) == 1 else 0) for row in rows]
-            curve = go.Scatter(x=x, y=[_mean(cell) for cell in cells], name=title, error_y=_errors(cells))
-            curve.update(mode="lines+markers", legendgroup=title, showlegend=place == 1)
-            drawn.add_trace(curve.update(marker_color=qualitative.D3[number % 10]), row=1, col=place)
-    return drawn.update_xaxes(title="iteration", dtick=1)
+            means, color = [_mean(cell) for cell in cells], colors[number % 10]
+            axes.errorbar(x, means, yerr=_errors(cells), fmt="o-", capsize=3, color=color, label=title)
+        axes.set_title(column.full_title, fontsize=10)
+        axes.set(xlabel="iteration", xticks=range(1 + max(row.iteration for row in report.spec.rows)))
+    drawn.legend(*drawn.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
 
 
 def _curves(report: Report) -> dict[str, list[Row]]:
@@ -91,7 +132,7 @@ def _curves(report: Report) -> dict[str, list[Row]]:
     return {"frozen reward model": [base, *frozen], **{row.title: [row] for row in rows if row not in frozen}}
 
 
-_DRAWN: dict[str, Callable[[Report], go.Figure]] = {
+_DRAWN: dict[str, Callable[[Report, Figure], None]] = {
     "figure3": _shares,
     "figure4": _scores,
     "figure5": _pairwise,
@@ -99,31 +140,22 @@ _DRAWN: dict[str, Callable[[Report], go.Figure]] = {
 }
 
 
-def _bars(report: Report, rows: Sequence[str], column: Column) -> go.Bar:
-    """Return a column's means as bars with their 95% intervals."""
-    cells = [report.cells[row, column.name] for row in rows]
-    return go.Bar(x=list(rows), y=[_mean(cell) for cell in cells], name=column.title, error_y=_errors(cells))
+def _panels(drawn: Figure, count: int) -> list[Axes]:
+    return list(drawn.subplots(1, count, squeeze=False)[0])
 
 
-def _errors(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the 95% intervals of cells as error bars."""
-    up, down = ([_side(cell, high=high) for cell in cells] for high in (True, False))
-    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
+def _errors(cells: Sequence[Cell]) -> Any:
+    """Return the 95% intervals of cells as error bars: below, then above; no bar where one has none."""
+    return [[_side(cell, high=high) for cell in cells] for high in (False, True)]
 
 
-def _paper(report: Report, rows: Sequence[str], column: Column, *, legend: bool) -> go.Scatter:
-    values = [report.cells[row, column.name].paper.get("preprint") for row in rows]
-    marker = {"symbol": "diamond-open", "size": 12, "color": "#333"}
-    return go.Scatter(x=list(rows), y=values, mode="markers", name="preprint", marker=marker, showlegend=legend)
+def _mean(cell: Cell) -> float:
+    return cell.ours.mean if cell.ours else math.nan
 
 
-def _mean(cell: Cell) -> float | None:
-    return cell.ours.mean if cell.ours else None
-
-
-def _side(cell: Cell, *, high: bool) -> float | None:
+def _side(cell: Cell, *, high: bool) -> float:
     side = (cell.ours.high if high else cell.ours.low) if cell.ours else None
-    return None if side is None or cell.ours is None else abs(side - cell.ours.mean)
+    return math.nan if side is None or cell.ours is None else abs(side - cell.ours.mean)
 
 
 def _any(report: Report, column: Column) -> bool:

@@ -24,10 +24,10 @@ _OF_RUN: dict[str, str] = {
     "data": "data.name",
 }
 COLUMNS = (
-    "run", "sweep", "state", *_OF_RUN, "judge", "iteration", "model", "benchmark", "metric",
+    "run", "sweep", "state", "ended", *_OF_RUN, "judge", "iteration", "model", "benchmark", "metric",
     "value", "low", "high", "n", "versions", "command", "config",
 )  # fmt: skip
-"""The columns of the frame; `config` holds the run's configuration as JSON."""
+"""The columns of the frame; `ended` is a time in UTC as text, `config` the run's configuration as JSON."""
 NOTES = "notes"
 """Where a frame keeps what was left out (`frame.attrs`)."""
 _VERSIONS = ("torch", "transformers", "trl", "vllm")
@@ -90,6 +90,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         "run": run_name(record),
         "sweep": record.get("sweep"),
         "state": record.get("state"),
+        "ended": record.get("finished") or record.get("started") or "",
         **{column: setting(config, path) for column, path in _OF_RUN.items()},
         "judge": judge_of(config),
         "versions": _versions(record),

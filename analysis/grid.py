@@ -1,50 +1,42 @@
-"""A report as lines of texts, the same for every format: ours, the difference, and the paper below each other."""
+"""A report as a frame of texts, the same for every format: ours, the difference, and the paper below each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import pandas as pd
 
 from analysis.cells import Cell, Comparison, Difference, Estimate, Report
 from analysis.paper import SOURCES
-from analysis.specs import Column, Row, TableSpec
+from analysis.specs import Column, Row
 
 NONE = "–"
 SIGNIFICANT = "*"
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a table: what it shows ("ours", "Δ", a source of the paper) and a text per column."""
-
-    group: str
-    row: str
-    kind: str
-    cells: tuple[str, ...]
+def grid(report: Report) -> pd.DataFrame:
+    """Return a table's texts: lines by (group, row, kind), columns by (group, title with the better direction)."""
+    lines = [line for row in report.spec.rows for line in _lines(report, row)]
+    index = pd.MultiIndex.from_tuples([(row.group, row.title, kind) for row, kind, _ in lines])
+    titles = [(column.group, column.title + _ARROWS[column.better]) for column in report.columns]
+    return pd.DataFrame([cells for _, _, cells in lines], index, pd.MultiIndex.from_tuples(titles))
 
 
-def header(column: Column) -> str:
-    """Return a column's title with the direction that is better."""
-    return column.title + _ARROWS[column.better]
-
-
-def lines(report: Report) -> Iterator[Line]:
-    """Yield the lines of a table, row by row."""
-    for row in report.spec.rows:
-        cells = [report.cells[row.title, column.name] for column in report.columns]
-        yield from _row_lines(report.spec, row, cells)
-
-
-def _row_lines(spec: TableSpec, row: Row, cells: list[Cell]) -> Iterator[Line]:
+def _lines(report: Report, row: Row) -> Iterator[tuple[Row, str, list[str]]]:
+    """Yield (row, kind, texts) for ours, the difference, and each source of the paper."""
+    cells = [report.cells[row.title, column.name] for column in report.columns]
+    if row.select is None and report.of_world:
+        return
     if row.select is not None:
-        yield Line(row.group, row.title, "ours", tuple(ours(cell.column, cell.ours) for cell in cells))
+        yield row, report.label, [ours(cell.column, cell.ours) for cell in cells]
     if any(cell.difference for cell in cells):
-        texts = tuple(difference(cell.column, cell.difference) for cell in cells)
-        yield Line(row.group, row.title, f"Δ {spec.short(_against(cells))}", texts)
+        against = next(cell.difference.against for cell in cells if cell.difference)
+        yield row, f"Δ {report.spec.short(against)}", [difference(cell.column, cell.difference) for cell in cells]
     for source in SOURCES:
-        if any(source.name in cell.paper for cell in cells):
-            yield Line(row.group, row.title, source.name, tuple(_reported(cell, source.name) for cell in cells))
+        texts = [_reported(cell, source.name, gains_only=report.of_world) for cell in cells]
+        if any(texts):
+            yield row, f"{source.name} Δ" if report.of_world else source.name, texts
 
 
 def ours(column: Column, estimate: Estimate | None) -> str:
@@ -100,36 +92,38 @@ def notes(report: Report) -> list[str]:
         said.append(f"measured by no run here: {', '.join(report.unmeasured)}")
     if report.missing or report.short or report.unmeasured:
         said.append(f"to make it: {report.command}")
-    return said + [f"left out: {text}" for text in report.left_out]
+    if report.others:
+        said.append(f"runs of other settings: {'; '.join(report.others)}")
+    return said + ([f"left out: {'; '.join(report.left_out)}"] if report.left_out else [])
 
 
 def _reading(report: Report) -> Iterator[str]:
     found = [cell for cell in report.cells.values() if cell.ours is not None]
     if any(cell.ours.over == "seeds" for cell in found if cell.ours):
-        yield "ours: mean over seeds ± 95% t-interval (seeds)"
+        yield f"{report.label}: mean over seeds ± 95% t-interval (seeds)"
     if any(cell.ours.over == "prompts" for cell in found if cell.ours):
-        yield "ours, one seed: value [95% interval over prompts] (1); one seed says nothing about training noise"
+        yield f"{report.label}: one seed, value [95% interval over prompts] (1); it says nothing about training noise"
     tested = [cell.difference for cell in found if cell.difference]
     if any(one.significant is not None for one in tested):
-        yield f"Δ X: ours minus X, paired over seeds ± 95% t-interval; {SIGNIFICANT} where it excludes zero"
+        yield f"Δ X: the difference to X, paired over seeds ± 95% t-interval; {SIGNIFICANT} where it excludes zero"
     elif tested:
-        yield "Δ X: ours minus X, of one seed, not tested"
-    if any(cell.paper_gain for cell in report.cells.values()):
+        yield "Δ X: the difference to X, of one seed, not tested"
+    if report.of_world:
+        yield "preprint Δ, published Δ: the paper's differences to its own base, between models 70,000 times as large"
+    elif any(cell.paper_gain for cell in report.cells.values()):
         yield "(+) behind the paper's numbers: the same difference between its own"
 
 
-def _reported(cell: Cell, source: str) -> str:
-    value = cell.paper.get(source)
+def _reported(cell: Cell, source: str, *, gains_only: bool) -> str:
+    value, gain = cell.paper.get(source), cell.paper_gain.get(source)
+    if gains_only:
+        return "" if gain is None else signed(cell.column, gain)
     if value is None:
         return ""
     text = cell.column.format.format(value)
-    gain = cell.paper_gain.get(source)
     return text if gain is None else f"{text} ({signed(cell.column, gain)})"
 
 
-def _against(cells: list[Cell]) -> str:
-    return next(cell.difference.against for cell in cells if cell.difference)
-
-
 def _is_shown(report: Report, source: str) -> bool:
-    return any(source in cell.paper for cell in report.cells.values())
+    shown = [cell.paper_gain if report.of_world else cell.paper for cell in report.cells.values()]
+    return any(source in found for found in shown)

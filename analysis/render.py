@@ -1,138 +1,112 @@
-"""Tables as text, Markdown, LaTeX, CSV, HTML and JSON."""
+"""Tables as text, Markdown, LaTeX, CSV, HTML and JSON; pandas writes what it can write."""
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import json
 import math
+import re
 import textwrap
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pandas as pd
+
 from analysis.cells import Cell, Report
-from analysis.grid import Line, comparison, header, lines, notes
-from analysis.specs import Column
+from analysis.grid import comparison, grid, notes
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$", "−": "--", "–": "--", "·": r"$\cdot$", "…": r"\dots{}", "*": r"$^{*}$",
+    "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "--", "–": "--", "·": r"$\cdot$",
+    "…": r"\dots{}", "π": r"$\pi$", "σ": r"$\sigma$", "β": r"$\beta$", "ρ": r"$\rho$", "×": r"$\times$",
 }  # fmt: skip
+
+_STYLE = "body{font:14px sans-serif} td{padding:2px 10px;white-space:nowrap} td:nth-child(n+3){text-align:right}"
 
 
 def text(report: Report, width: int | None = None) -> str:
     """Return a table for the terminal; where it is wider than `width` characters, it goes on below in panels."""
-    extra = [comparison(one) for one in report.comparisons]
-    said = [_wrapped(item, width) for item in [*extra, *([""] if extra else []), *notes(report)]]
-    return "\n".join([report.spec.title, *_panels(report, width), "", *said])
+    said = [*map(comparison, report.comparisons), *notes(report)]
+    return "\n\n".join(
+        [report.spec.title, *_panels(grid(report), width), "\n".join(_wrapped(one, width) for one in said)]
+    )
 
 
-def _panels(report: Report, width: int | None) -> Iterator[str]:
-    """Yield the lines of as many panels as the columns need."""
-    body = list(lines(report))
-    columns = [_column(column, [line.cells[index] for line in body]) for index, column in enumerate(report.columns)]
-    label = len(_labels(body)[0])
-    start = 0
-    while start < len(columns):
+def _panels(whole: pd.DataFrame, width: int | None) -> Iterator[str]:
+    """Yield as many panels as the columns need, each without the lines that say nothing there."""
+    start, count = 0, whole.shape[1]
+    aligned = whole.apply(_aligned)
+    while start < count:
         end = start + 1
-        while end < len(columns) and _width(label, columns[start : end + 1]) <= (width or math.inf):
+        while end < count and _width(aligned.iloc[:, start : end + 1]) <= (width or math.inf):
             end += 1
-        yield ""
-        yield from _panel(body, _spans([one.group for one in report.columns[start:end]]), columns[start:end])
+        yield _panel(aligned.iloc[:, start:end])
         start = end
 
 
-def _panel(body: Sequence[Line], groups: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a panel of the lines that say something; a column holds its title, then a text for each line."""
-    kept = [index for index in range(len(body)) if any(column[index + 1].strip() for column in columns)]
-    head, *labels = _labels([body[index] for index in kept])
-    if any(groups):
-        over = [name.rjust(len(column[0])) for name, column in zip(groups, columns, strict=True)]
-        yield "  ".join([head, *over]).rstrip()
-    yield "  ".join([head, *(column[0] for column in columns)]).rstrip()
-    group = ""
-    for label, index in zip(labels, kept, strict=True):
-        if body[index].group != group:
-            group = body[index].group
-            yield from ("", group)
-        yield "  ".join([label, *(column[index + 1] for column in columns)]).rstrip()
+def _panel(part: pd.DataFrame) -> str:
+    kept = part[part.apply(lambda line: any(cell.strip() for cell in line), axis=1)]
+    if not any(kept.columns.get_level_values(0)):
+        kept = kept.droplevel(0, axis=1)
+    if not any(kept.index.get_level_values(0)):
+        kept = kept.droplevel(0)
+    return "\n".join(line.rstrip() for line in kept.to_string().splitlines())
 
 
-def _labels(body: Sequence[Line]) -> list[str]:
-    """Return what stands before the titles and before each line, equally wide: a new row's name, and the kind."""
-    rows = [f"  {line.row}" if line.group else line.row for line in body]
-    wide, kind = max(map(len, rows), default=0), max((len(line.kind) for line in body), default=0)
-    shown = [row if i == 0 or row != rows[i - 1] else "" for i, row in enumerate(rows)]
-    texts = [f"{row:<{wide}}  {line.kind:<{kind}}" for row, line in zip(shown, body, strict=True)]
-    return [" " * (wide + 2 + kind), *texts]
+def _width(part: pd.DataFrame) -> int:
+    return max(map(len, _panel(part).splitlines()))
 
 
-def _column(column: Column, cells: Sequence[str]) -> list[str]:
-    """Return a column's title and texts, equally wide, their numbers below each other."""
+def _aligned(cells: pd.Series) -> pd.Series:
+    """Return a column's texts, equally wide, their numbers below each other."""
     parts = [cell.partition(" ") for cell in cells]
     left, right = (max((len(part[side]) for part in parts), default=0) for side in (0, 2))
-    texts = [f"{value:>{left}} {rest:<{right}}" if right else value.rjust(left) for value, _, rest in parts]
-    wide = max(map(len, [header(column), column.group, *texts]))
-    return [one.rjust(wide) for one in (header(column), *texts)]
-
-
-def _width(label: int, columns: Sequence[Sequence[str]]) -> int:
-    return label + sum(2 + len(column[0]) for column in columns)
-
-
-def _spans(groups: Sequence[str]) -> list[str]:
-    """Return each group's name over its first column only."""
-    return [name if i == 0 or groups[i - 1] != name else "" for i, name in enumerate(groups)]
+    return pd.Series([f"{value:>{left}} {rest:<{right}}" for value, _, rest in parts], index=cells.index)
 
 
 def _wrapped(item: str, width: int | None) -> str:
     """Return a note on lines of at most `width` characters; one with a command stays whole, to be copied."""
-    if width is None or "python -m" in item:
+    if width is None or "python -m" in item or "--where" in item:
         return item
     return textwrap.fill(item, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def markdown(report: Report) -> str:
     """Return a table for Markdown."""
-    titles = ["", "", *(f"{column.group} {header(column)}".strip() for column in report.columns)]
-    out = [f"**{report.spec.title}**", "", _piped(titles), _piped(["---", "---", *["---:"] * len(report.columns)])]
-    out += [_piped([line.row, line.kind, *line.cells]) for line in lines(report)]
-    return "\n".join([*out, "", *(f"- {item}" for item in [*map(comparison, report.comparisons), *notes(report)])])
+    whole = _flat(report)
+    rule = ["---", "---", *["---:"] * (whole.shape[1] - 2)]
+    lines = [list(whole.columns), rule, *whole.to_numpy().tolist()]
+    out = [f"**{report.spec.title}**", "", *map(_piped, lines), ""]
+    return "\n".join([*out, *(f"- {item}" for item in [*map(comparison, report.comparisons), *notes(report)])])
 
 
 def latex(report: Report) -> str:
-    """Return a table for LaTeX (packages booktabs and, for the arrows, nothing more)."""
-    titles = ["", "", *(f"{column.group} {header(column)}".strip() for column in report.columns)]
-    out = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(report.spec.title)}}}"]
-    out += [rf"\begin{{tabular}}{{ll{'r' * len(report.columns)}}}", r"\toprule", _texed(titles), r"\midrule"]
-    out += [_texed([line.row, line.kind, *line.cells]) for line in lines(report)]
-    said = [*map(comparison, report.comparisons), *notes(report)]
-    return "\n".join([*out, r"\bottomrule", r"\end{tabular}", *(f"% {item}" for item in said), r"\end{table}"])
-
-
-def html_table(report: Report) -> str:
-    """Return a table for a web page."""
-    titles = "".join(f"<th>{_esc(f'{column.group} {header(column)}'.strip())}</th>" for column in report.columns)
-    rows = "\n".join(
-        f"<tr><th>{_esc(line.row)}</th><td>{_esc(line.kind)}</td>"
-        f"{''.join(f'<td>{_esc(cell)}</td>' for cell in line.cells)}</tr>"
-        for line in lines(report)
+    """Return a table for LaTeX (package booktabs), in ASCII."""
+    whole = _flat(report)
+    form = f"ll{'r' * (whole.shape[1] - 2)}"
+    table = whole.to_latex(
+        index=False, escape=True, column_format=form, caption=_escaped(report.spec.title), position="t"
     )
-    said = "".join(f"<li>{_esc(item)}</li>" for item in [*map(comparison, report.comparisons), *notes(report)])
-    head = f"<caption>{_esc(report.spec.title)}</caption>\n<thead><tr><th></th><th></th>{titles}</tr></thead>"
-    return f"<table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table>\n<ul>{said}</ul>"
+    said = [f"% {item}" for item in [*map(comparison, report.comparisons), *notes(report)]]
+    named = re.sub(r"(π|r)\\_(\d)", lambda found: f"${found[1].replace('π', chr(92) + 'pi')}_{found[2]}$", table)
+    return _ascii(named) + "\n".join(map(_ascii, said))
+
+
+def page(drawn: Sequence[tuple[Report, str]]) -> str:
+    """Return reports as a web page, each below its drawing (SVG, or "")."""
+    parts = []
+    for report, drawing in drawn:
+        said = [*map(comparison, report.comparisons), *notes(report)]
+        below = "".join(f"<li>{html.escape(item)}</li>" for item in said)
+        table = _flat(report).to_html(index=False, border=0, escape=True)
+        parts.append(f"<h2>{html.escape(report.spec.title)}</h2>\n{drawing}\n{table}\n<ul>{below}</ul>")
+    return f"<!doctype html>\n<meta charset=utf-8>\n<style>{_STYLE}</style>\n" + "\n".join(parts)
 
 
 def csv_table(report: Report) -> str:
     """Return one line per cell, with full precision; what is said below the other formats follows as comments."""
-    records = list(cell_records(report))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return out.getvalue() + "\n".join(f"# {item}" for item in notes(report))
+    cells = pd.DataFrame(list(cell_records(report)))
+    return cells.to_csv(index=False, lineterminator="\n") + "\n".join(f"# {item}" for item in notes(report))
 
 
 def as_json(reports: Sequence[Report]) -> str:
@@ -145,7 +119,6 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "markdown": markdown,
     "latex": latex,
     "csv": csv_table,
-    "html": html_table,
 }
 
 
@@ -153,7 +126,8 @@ def cell_records(report: Report) -> Iterator[dict[str, Any]]:
     """Yield every cell as a flat record with full precision."""
     for cell in report.cells.values():
         yield {"table": report.spec.name, "row": cell.row, "column": cell.column.name, **_numbers(cell)} | {
-            "judge": "; ".join(report.judges)
+            "label": report.label,
+            "judge": "; ".join(report.judges),
         }
 
 
@@ -183,25 +157,32 @@ def _plain(report: Report) -> dict[str, Any]:
          "n": one.difference.n, "p_value": one.difference.p_value}
         for one in report.comparisons
     ]  # fmt: skip
+    named = ("label", "judges", "data", "versions", "missing", "unmeasured", "short", "command", "others", "left_out")
     return {
         "table": report.spec.name, "title": report.spec.title, "cells": list(cell_records(report)),
-        "comparisons": compared, "judges": report.judges, "data": report.data, "versions": report.versions,
-        "missing": report.missing, "unmeasured": report.unmeasured, "short": report.short,
-        "command": report.command, "left_out": report.left_out,
+        "comparisons": compared, **{name: getattr(report, name) for name in named},
     }  # fmt: skip
+
+
+def _flat(report: Report) -> pd.DataFrame:
+    """Return the table's texts under one line of titles, the rows' names in columns of their own."""
+    whole = grid(report)
+    whole.columns = pd.Index([" ".join(filter(None, title)) for title in whole.columns])
+    named = whole.droplevel(0).rename_axis(["", " "])
+    return named.reset_index()
 
 
 def _piped(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("*", "\\*") for cell in cells) + " |"
 
 
-def _texed(cells: Sequence[str]) -> str:
-    return " & ".join(_tex(cell) for cell in cells) + r" \\"
+def _escaped(value: str) -> str:
+    """Return a caption whose underscores LaTeX reads as text; pandas escapes cells alone."""
+    return value.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")
 
 
-def _tex(value: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in value)
-
-
-def _esc(value: str) -> str:
-    return html.escape(value)
+def _ascii(value: str) -> str:
+    """Return a text in ASCII: signs as LaTeX commands, letters without their accents, others by their number."""
+    named = "".join(_LATEX.get(character, character) for character in value)
+    plain = "".join(one for one in unicodedata.normalize("NFKD", named) if not unicodedata.combining(one))
+    return "".join(one if one.isascii() else f"[U+{ord(one):04X}]" for one in plain)

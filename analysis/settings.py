@@ -10,6 +10,9 @@ from typing import Any
 
 from mt.choice import NOT_KEYED, Config
 from mt.config.run import RunConfig
+from mt.costing.shapes import Shape
+from mt.world.language import VOCABULARY
+from mt.world.models import SPECIAL
 
 SEEDS = frozenset({"seed", "world_seed"})
 """What tells repetitions of one experiment apart."""
@@ -37,16 +40,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         path: value
         for path, value in flat(config)
-        if value is not None and not _is_seed(path) and not any(_within(path, skip) for skip in unkeyed())
+        if value is not None and not _is_seed(path) and not any(is_within(path, skip) for skip in unkeyed())
     }
-
-
-def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
-    """Return (path, value, value) of the first setting in which two identities differ, or None."""
-    for path in [*one, *other]:
-        if one.get(path) != other.get(path):
-            return path, one.get(path), other.get(path)
-    return None
 
 
 def matches(value: Any, wanted: Any) -> bool:
@@ -54,6 +49,14 @@ def matches(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, list | tuple | set | frozenset):
         return any(matches(value, one) for one in wanted)
     return bool(value == wanted) or (isinstance(wanted, str) and value == _parsed(wanted))
+
+
+def world_weights(config: Mapping[str, Any]) -> int:
+    """Return the number of weights of a world's policy, its norms aside."""
+    model = config["data"]["policy"]
+    hidden, heads = model["hidden_size"], model["heads"]
+    sizes = (hidden, model["layers"], model["feed_forward"], heads, model["key_value_heads"], hidden // heads)
+    return Shape(*sizes, vocabulary=len(SPECIAL) + len(VOCABULARY), tied=True).parameters
 
 
 @cache
@@ -83,7 +86,8 @@ def _is_seed(path: str) -> bool:
     return path.rpartition(".")[2] in SEEDS
 
 
-def _within(path: str, parent: str) -> bool:
+def is_within(path: str, parent: str) -> bool:
+    """Say whether a dotted path lies at or below another one."""
     return path == parent or path.startswith(f"{parent}.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from analysis.paper import ARENA, ARENA_LENGTH, LC, LENGTH, REWARD, SECTIONS, WR, Key
@@ -33,6 +33,11 @@ class Column:
         """The column's name in machine-readable output."""
         suffix = f"@{self.iteration}" if self.iteration is not None else ""
         return f"{self.model}.{self.key[0]}.{self.key[1]}{suffix}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What is measured: (model, benchmark, metric)."""
+        return self.model, *self.key
 
     @property
     def full_title(self) -> str:
@@ -68,8 +73,6 @@ class TableSpec:
     """Further comparisons worth printing: (row, row, what is equal between them)."""
     judge: str | None = None
     """Who judges, where it is not the runs' own judge."""
-    same: tuple[str, ...] = field(default=("data", "eval", "judge", "scale"))
-    """Parts of the configuration in which all runs of a table agree."""
 
     def row(self, title: str) -> Row:
         """Return a row by its title."""
@@ -126,7 +129,7 @@ TABLE1 = TableSpec(
     "table1",
     "Table 1: the policy model against the baselines",
     (
-        Row("π_0 (LLaMA-3-8B-Instruct)", _ANY, 0, "Base policy", short="π_0"),
+        Row("π_0", _ANY, 0, "Base policy"),
         *(Row(title, _offline(title.lower()), 1, "Offline") for title in ("SimPO", "IPO", "DPO")),
         *_iterations("Meta-rewarding", {"method.name": "meta_rewarding", "iterations": 3}, 3, "Iterative"),
         *_iterations("SPPO", {**_ITERATIVE, "objective.name": "sppo"}, 3, "Iterative"),
@@ -134,7 +137,7 @@ TABLE1 = TableSpec(
         *_iterations("Mutual-Taught", _MT_DPO, 2, "Mutual-Taught"),
     ),
     (*_ALPACA, *_ARENA, *_GOLD),
-    against="π_0 (LLaMA-3-8B-Instruct)",
+    against="π_0",
     comparisons=(
         ("Mutual-Taught 2", "DPO 2", "equal iterations"),
         ("Mutual-Taught 2", "DPO 3", "equal data"),
@@ -146,18 +149,18 @@ TABLE2 = TableSpec(
     "Table 2: the reward model on RewardBench",
     (
         Row("GPT-4o-2024-08-06", None, group="Reference"),
-        Row("r_0 (FsfairX-LLaMA3-RM-v0.1)", _MT_DPO, 0, "Base reward model", short="r_0"),
+        Row("r_0", _MT_DPO, 0, "Base reward model"),
         *_iterations("Mutual-Taught", _MT_DPO, 2, "Mutual-Taught"),
     ),
     (*_BENCH, _GOLD_REWARD),
-    against="r_0 (FsfairX-LLaMA3-RM-v0.1)",
+    against="r_0",
     judge="none (chosen and rejected are given)",
 )
 TABLE3 = TableSpec(
     "table3",
     "Table 3: another policy, guided by the reward models of Mutual-Taught",
     (
-        Row("π_0 (Mistral-7B-Instruct-v0.2)", {"method.name": "transfer"}, 0, "Base policy"),
+        Row("π_0", {"method.name": "transfer"}, 0, "Base policy"),
         *(
             Row(
                 f"with r_{t}",
@@ -278,6 +281,5 @@ STUDY = TableSpec(
         ("both, with replay", "iteration 2, r_0 trained 3 times as long", "r_0's own preferences alone"),
     ),
     judge="the world's gold judge, without noise",
-    same=("eval", "judge", "scale"),
 )
 SPECS = {spec.name: spec for spec in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, FIGURE3, FIGURE4, FIGURE5, STUDY)}

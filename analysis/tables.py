@@ -10,6 +10,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +19,10 @@ from analysis.aggregate import aggregate
 from analysis.cells import Report
 from analysis.frame import LeftOut, load
 from analysis.records import WANDB
-from analysis.render import FORMATS, as_json, text
-from analysis.report.library import library
+from analysis.render import FORMATS, as_json, page, text
 from analysis.specs import SPECS
-from mt.errors import DataError, MutualTaughtError, describe, nearest
+from mt.errors import DataError, describe, nearest
+from mt.running.exit_codes import ended
 
 
 def table(name: str, frame: pd.DataFrame) -> Report:
@@ -39,15 +40,25 @@ def show(name: str, frame: pd.DataFrame, form: str = "text") -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the command line; the exit status is 2 where the runs cannot be used."""
     given = _parser().parse_args(arguments)
-    try:
-        reports = _reports(given)
-    except MutualTaughtError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return ended(lambda: _serve(given))
+
+
+def _serve(given: argparse.Namespace) -> int:
+    reports = _reports(given)
     if given.json:
-        print(as_json(reports))
-        return 0
-    print("\n\n".join([*_library(reports, given.format), *(_rendered(report, given.format) for report in reports)]))
+        shown = as_json(reports)
+    elif given.format == "html":
+        from analysis.figures import draw, is_drawn  # late: matplotlib takes a second
+
+        shown = page([(report, draw(report).svg() if is_drawn(report) else "") for report in reports])
+    else:
+        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() and not given.output else None
+        write = partial(text, width=wide) if given.format == "text" else FORMATS[given.format]
+        shown = "\n\n".join(map(write, reports))
+    if given.output is None:
+        print(shown)
+    else:
+        given.output.write_text(f"{shown}\n", encoding="utf-8")
     return 0
 
 
@@ -62,25 +73,6 @@ def _reports(given: argparse.Namespace) -> list[Report]:
         warnings.simplefilter("ignore", LeftOut)  # the tables say it themselves
         frame = load(source, _filters(given.where))
     return [table(name, frame) for name in names]
-
-
-def _is_drawn(report: Report, form: str) -> bool:
-    return form == "html" and not report.spec.name.startswith("table")
-
-
-def _library(reports: Sequence[Report], form: str) -> list[str]:
-    """Return the script that all drawings of a page share."""
-    return [f"<script>{library()}</script>"] if any(_is_drawn(report, form) for report in reports) else []
-
-
-def _rendered(report: Report, form: str) -> str:
-    if form == "text" and sys.stdout.isatty():
-        return text(report, shutil.get_terminal_size().columns)
-    if not _is_drawn(report, form):
-        return FORMATS[form](report)
-    from analysis.figures import draw
-
-    return f"{draw(report).to_html(full_html=False, include_plotlyjs=False)}\n{FORMATS[form](report)}"
 
 
 def _filters(where: Sequence[str]) -> dict[str, list[str]]:
@@ -103,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs lie (default: runs)")
     place.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read the runs from W&B")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="use some runs only")
-    parser.add_argument("--format", choices=list(FORMATS), default="text")
+    parser.add_argument("--format", choices=[*FORMATS, "html"], default="text")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
     parser.add_argument("--json", action="store_true", help="for machines, with full precision")
     return parser
 

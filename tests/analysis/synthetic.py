@@ -90,13 +90,13 @@ def measured_by_gold(iterations: int, gain: float, seed: int) -> Iterator[dict[s
         yield row(t, "reward", "gold", "accuracy", 0.8 - 0.05 * t, 0.02)
 
 
-def runs_of(spec: TableSpec, seeds: range = range(3)) -> Iterator[dict[str, Any]]:
+def runs_of(spec: TableSpec, seeds: range = range(3), **changes: Any) -> Iterator[dict[str, Any]]:
     """Yield a record for every run that a table needs; each experiment gains differently."""
     rows = [one for one in spec.rows if one.select and one.iteration]
     selected = {json.dumps(one.select, sort_keys=True): dict(one.select or {}) for one in rows}
     for number, select in enumerate(selected.values()):
         for seed in seeds:
-            settings = config(select, seed)
+            settings = config(select, seed, **changes)
             iterations = max(one.iteration for one in spec.rows if one.select == select)
             name = f"{spec.name}-{number}-s{seed}"
             metrics = list(measured(max(iterations, 1), 50, 1 + number, seed))
@@ -105,8 +105,8 @@ def runs_of(spec: TableSpec, seeds: range = range(3)) -> Iterator[dict[str, Any]
             yield record(name, settings, metrics)
 
 
-def write_runs(runs: Path, name: str, seeds: range = range(3)) -> Path:
+def write_runs(runs: Path, name: str, seeds: range = range(3), **changes: Any) -> Path:
     """Write the runs of a table; returns the folder."""
-    for one in runs_of(SPECS[name], seeds):
+    for one in runs_of(SPECS[name], seeds, **changes):
         write(runs, one)
     return runs

@@ -14,25 +14,32 @@ from tests.analysis.synthetic import write_runs
 
 
 def test_figure3_stacks_wins_ties_and_losses(tmp_path: Path) -> None:
-    drawn = figure("figure3", load(write_runs(tmp_path, "figure3")))
-    found = {trace.name: list(trace.x) for trace in drawn.data}
-    assert found == {"win": [41, 42], "tie": [30, 30], "lose": [29, 28]}
-    assert drawn.layout.barmode == "stack"
+    (axes,) = figure("figure3", load(write_runs(tmp_path, "figure3"))).figure.axes
+    found = {bars.get_label(): [(bar.get_x(), bar.get_width()) for bar in bars] for bars in axes.containers}
+    assert found == {"win": [(0, 41), (0, 42)], "tie": [(41, 30), (42, 30)], "lose": [(71, 29), (72, 28)]}
 
 
-def test_figure4_shows_policy_and_reward_model_beside_the_paper(tmp_path: Path) -> None:
-    drawn = figure("figure4", load(write_runs(tmp_path, "figure4", range(1))))
-    policy, paper, reward, paper_reward = drawn.data
-    assert list(policy.x) == ["both", "pm", "contrast", "frozen"]
-    assert list(policy.y) == [52, 54, 56, 58] and list(policy.error_y.array) == [2, 2, 2, 2]
-    assert list(paper.y) == [52.0, pytest.approx(46.68), None, None]
-    assert list(reward.y) == [86, 86, 86, 86] and paper_reward.y[0] == 86.8
+@pytest.mark.parametrize(("data", "marked"), [("world", False), ("ultrafeedback", True)])
+def test_figure4_shows_policy_and_reward_model(tmp_path: Path, data: str, marked: bool) -> None:
+    runs = write_runs(tmp_path, "figure4", range(1), **{"data.name": data})
+    policy, reward = figure("figure4", load(runs)).figure.axes
+    (shown,) = policy.containers
+    assert [text.get_text() for text in policy.get_xticklabels()] == ["both", "pm", "contrast", "frozen"]
+    assert list(shown[0].get_ydata()) == [52, 54, 56, 58]
+    assert [list(bar[:, 1]) for bar in shown[2][0].get_segments()] == [[50, 54], [52, 56], [54, 58], [56, 60]]
+    assert list(reward.containers[0][0].get_ydata()) == [86, 86, 86, 86]
+    paper = [line for line in policy.lines if line.get_label() == "preprint"]
+    assert bool(paper) == marked, "the paper's levels say nothing beside those of the world's tiny models"
+    if paper:
+        assert list(paper[0].get_ydata()[:2]) == [52.0, pytest.approx(46.68)]
 
 
 def test_figure5_compares_iterations(tmp_path: Path) -> None:
-    drawn = figure("figure5", load(write_runs(tmp_path, "figure5", range(1))))
-    assert [trace.name for trace in drawn.data] == ["1 against base", "2 against base", "2 against 1"]
-    assert list(drawn.data[1].y) == [60, 60, 60]
+    (axes,) = figure("figure5", load(write_runs(tmp_path, "figure5", range(1)))).figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "1 against base", "2 against base", "2 against 1",
+    ]  # fmt: skip
+    assert [bar.get_height() for bar in axes.patches[3:6]] == [60, 60, 60]
 
 
 def test_a_table_is_no_figure(tmp_path: Path) -> None:
@@ -40,9 +47,10 @@ def test_a_table_is_no_figure(tmp_path: Path) -> None:
         figure("table2", load(write_runs(tmp_path, "table2")))
 
 
-def test_a_figure_as_a_page_needs_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_figure_as_a_page_is_small_and_needs_no_network(tmp_path: Path) -> None:
     write_runs(tmp_path, "figure4", range(1))
-    assert main(["figure4", "--runs", str(tmp_path), "--format", "html"]) == 0
-    page = capsys.readouterr().out
-    assert "Plotly.newPlot" in page and "<caption>Figure 4" in page
-    assert '<script src="http' not in page
+    written = tmp_path / "page.html"
+    assert main(["figure4", "--runs", str(tmp_path), "--format", "html", "-o", str(written)]) == 0
+    page = written.read_text()
+    assert "<svg" in page and "<h2>Figure 4" in page and "contrast" in page
+    assert "<script" not in page and len(page) < 200_000
