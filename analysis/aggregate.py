@@ -94,7 +94,7 @@ class _Table:
                 one = self.found[run].get((column.place, iteration))
                 if one is None or not fits(config, row.select):
                     continue
-                printed = _scaled(one, column.scale)
+                printed = _scaled(one, column.quantity.format.scale)
                 known = found.setdefault((config["world_seed"], config["seed"]), printed)
                 if not math.isclose(known.value, printed.value, rel_tol=1e-9, abs_tol=1e-12):
                     self._differing[run] = known.run

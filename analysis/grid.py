@@ -43,36 +43,31 @@ def ours(column: Column, estimate: Estimate | None) -> str:
     """Return "52.0 ±1.3 (3)", or for one seed "52.0 [50.1, 53.9] (1)"."""
     if estimate is None:
         return NONE
-    mean = column.format.format(estimate.mean)
+    mean = column.text(estimate.mean)
     if estimate.low is None or estimate.high is None:
         return f"{mean} ({estimate.n})"
     if estimate.over == "prompts":
-        low, high = (column.format.format(side) for side in (estimate.low, estimate.high))
+        low, high = (column.text(side) for side in (estimate.low, estimate.high))
         return f"{mean} [{low}, {high}] (1)"
-    return f"{mean} ±{column.format.format((estimate.high - estimate.low) / 2)} ({estimate.n})"
+    return f"{mean} ±{column.text((estimate.high - estimate.low) / 2)} ({estimate.n})"
 
 
 def difference(column: Column, found: Difference | None) -> str:
     """Return "+3.1 ±1.2*", the star where the paired interval excludes zero; without interval for one seed."""
     if found is None:
         return ""
-    mean = signed(column, found.mean)
+    mean = column.text(found.mean, "+")
     if found.low is None or found.high is None:
         return mean
-    half = column.format.format((found.high - found.low) / 2)
+    half = column.text((found.high - found.low) / 2)
     return f"{mean} ±{half}{SIGNIFICANT if found.significant else ''}"
-
-
-def signed(column: Column, value: float) -> str:
-    """Return a number with its sign in the column's format."""
-    return column.format.replace("{:", "{:+").format(value)
 
 
 def comparison(found: Comparison) -> str:
     """Return a further comparison in one line."""
     text = difference(found.column, found.difference)
     what = f"{found.row} − {found.difference.against} ({found.equal})"
-    paper = [f"{name} {signed(found.column, value)}" for name, value in found.paper_gain.items()]
+    paper = [f"{name} {found.column.text(value, '+')}" for name, value in found.paper_gain.items()]
     seeds = f"{found.difference.n} seed{'s' if found.difference.n > 1 else ''}"
     return f"{what}, {found.column.full_title}: {text} ({'; '.join([seeds, *paper])})"
 
@@ -117,11 +112,11 @@ def _reading(report: Report) -> Iterator[str]:
 def _reported(cell: Cell, source: str, *, gains_only: bool) -> str:
     value, gain = cell.paper.get(source), cell.paper_gain.get(source)
     if gains_only:
-        return "" if gain is None else signed(cell.column, gain)
+        return "" if gain is None else cell.column.text(gain, "+")
     if value is None:
         return ""
-    text = cell.column.format.format(value)
-    return text if gain is None else f"{text} ({signed(cell.column, gain)})"
+    text = cell.column.text(value)
+    return text if gain is None else f"{text} ({cell.column.text(gain, '+')})"
 
 
 def _is_shown(report: Report, source: str) -> bool:

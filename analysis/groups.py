@@ -23,7 +23,7 @@ _CHOICES = {
     "rm_data": ("rm_data",),
 }
 """Choices that tell the rows of a table apart, each with the settings that come with it."""
-_HELD_OUT = frozenset({"gold", "gold_base", "proxy", "labels", "diagnostics"})
+_HELD_OUT = frozenset({"gold", "gold_base", "proxy", "same_responses", "labels", "diagnostics"})
 """Benchmarks that the held-out prompts measure."""
 _JUDGED = frozenset({"alpaca_eval", "arena_hard", "in_distribution"})
 """Benchmarks that the run's judge decides."""

@@ -48,9 +48,14 @@ def _panel(part: pd.DataFrame) -> str:
     kept = part[part.apply(lambda line: any(cell.strip() for cell in line), axis=1)]
     if not any(kept.columns.get_level_values(0)):
         kept = kept.droplevel(0, axis=1)
-    if not any(kept.index.get_level_values(0)):
-        kept = kept.droplevel(0)
-    return "\n".join(line.rstrip() for line in kept.to_string().splitlines())
+    lines = kept.droplevel(0).to_string().splitlines()
+    titles = len(lines) - len(kept)
+    groups = ["", *kept.index.get_level_values(0)]
+    shown = lines[:titles]
+    for before, group, line in zip(groups, groups[1:], lines[titles:], strict=False):
+        shown += ["", group] if group != before else []
+        shown.append(line)
+    return "\n".join(line.rstrip() for line in shown)
 
 
 def _width(part: pd.DataFrame) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from analysis.paper import ARENA, ARENA_LENGTH, LC, LENGTH, REWARD, SECTIONS, WR, Key
+from mt.evaluation.catalogue import Quantity, quantity
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,29 @@ class Column:
     key: Key
     group: str = ""
     model: Literal["policy", "reward"] = "policy"
-    format: str = "{:.1f}"
-    better: Literal["higher", "lower", ""] = "higher"
+    digits: int | None = None
+    """Decimals; None takes the catalogue's."""
     iteration: int | None = None
     """The iteration that is read; None leaves it to the row."""
     chance: float | None = None
     """The value of no difference, for metrics that are comparisons themselves (50% wins)."""
     optional: bool = False
     """Shown only where some run measured it."""
-    scale: float = 1.0
-    """Factor from the recorded unit to the printed one."""
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the catalogue says of the metric; numbers are printed in its unit."""
+        return quantity(*self.key)
+
+    @property
+    def better(self) -> str:
+        """The better direction: "higher", "lower" or ""."""
+        return self.quantity.better
+
+    def text(self, value: float, sign: str = "") -> str:
+        """Return a number in the printed unit as text; `sign` is "+" for differences."""
+        digits = self.quantity.format.digits if self.digits is None else self.digits
+        return f"{value:{sign}.{digits}f}"
 
     @property
     def name(self) -> str:
@@ -103,22 +117,23 @@ def _offline(objective: str) -> dict[str, Any]:
 _ALPACA = (
     Column("LC win rate", LC, "AlpacaEval 2"),
     Column("win rate", WR, "AlpacaEval 2"),
-    Column("length", LENGTH, "AlpacaEval 2", format="{:.0f}", better=""),
+    Column("length", LENGTH, "AlpacaEval 2"),
 )
-_TWO_DECIMALS = (*(replace(column, format="{:.2f}") for column in _ALPACA[:2]), _ALPACA[2])
+_TWO_DECIMALS = (*(replace(column, digits=2) for column in _ALPACA[:2]), _ALPACA[2])
 _ARENA = (
     Column("score", ARENA, "Arena-Hard"),
-    Column("length", ARENA_LENGTH, "Arena-Hard", format="{:.0f}", better=""),
+    Column("length", ARENA_LENGTH, "Arena-Hard"),
 )
 _GOLD = (
-    Column("win rate", ("gold", "win_rate"), "gold", scale=100, optional=True),
-    Column("reward", ("gold", "mean_reward"), "gold", format="{:.3f}", optional=True),
+    Column("win rate", ("gold", "win_rate"), "gold", optional=True),
+    Column("reward", ("gold", "mean_reward"), "gold", optional=True),
 )
 _BENCH = tuple(
-    Column(title, key, "RewardBench", model="reward", format="{:.2f}")
+    Column(title, key, "RewardBench", model="reward", digits=2)
     for title, key in zip(("Chat", "Chat Hard", "Safety", "Reasoning", "average"), SECTIONS, strict=True)
 )
-_GOLD_REWARD = Column("accuracy", ("gold", "accuracy"), "gold", "reward", scale=100, optional=True)
+# On the same responses: accuracies on each policy's own fall as policies improve, whatever the reward model.
+_GOLD_REWARD = Column("r_t − r_0", ("same_responses", "gain_over_base"), "gold accuracy", "reward", optional=True)
 
 
 def _iterations(title: str, select: Mapping[str, Any], count: int, group: str) -> tuple[Row, ...]:
@@ -207,8 +222,8 @@ FIGURE3 = TableSpec(
     ),
     (
         Column("win", ("in_distribution", "win"), model="reward"),
-        Column("tie", ("in_distribution", "tie"), model="reward", better=""),
-        Column("lose", ("in_distribution", "lose"), model="reward", better="lower"),
+        Column("tie", ("in_distribution", "tie"), model="reward"),
+        Column("lose", ("in_distribution", "lose"), model="reward"),
         Column("win rate", ("in_distribution", "win_rate"), model="reward", chance=50),
     ),
 )
@@ -223,7 +238,7 @@ FIGURE4 = TableSpec(
         Column("policy (LC win rate)", LC),
         Column("reward model (average)", REWARD, model="reward"),
         *(replace(column, title=f"policy (gold {column.title})", group="") for column in _GOLD),
-        replace(_GOLD_REWARD, title="reward model (gold accuracy)", group=""),
+        replace(_GOLD_REWARD, title="reward model (gold accuracy, r_t − r_0)", group=""),
     ),
 )  # fmt: skip
 FIGURE5 = TableSpec(
@@ -263,12 +278,12 @@ STUDY = TableSpec(
     ),
     (
         *_GOLD,
-        Column("length", ("gold", "length"), "tokens", format="{:.2f}", better=""),
-        Column("reward", ("proxy", "mean_reward_base"), "r_0", format="{:.3f}", better=""),
-        Column("right", ("labels", "selected_accuracy"), "E-step pairs", scale=100, better="", optional=True),
-        Column("right", ("labels", "contrast_accuracy"), "contrast pairs", scale=100, better="", optional=True),
-        Column("own responses", ("gold", "accuracy"), "reward model", "reward", scale=100, optional=True),
-        Column("sections", REWARD, "reward model", "reward"),
+        Column("length", ("gold", "length"), "tokens"),
+        Column("reward", ("proxy", "mean_reward_base"), "r_0"),
+        Column("right", ("labels", "selected_accuracy"), "E-step pairs", optional=True),
+        Column("right", ("labels", "contrast_accuracy"), "contrast pairs", optional=True),
+        _GOLD_REWARD,
+        Column("sections", REWARD, "RewardBench", "reward"),
     ),
     against="iteration 2",
     comparisons=(

@@ -161,12 +161,13 @@ def test_a_column_that_was_not_measured_is_named(tmp_path: Path) -> None:
 
 def test_optional_columns_show_only_where_measured(tmp_path: Path) -> None:
     settings = config(SPECS["table2"].rows[1].select or {})
-    gold = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "accuracy", "value": 0.8,
-            "low": None, "high": None, "n": 5}  # fmt: skip
-    write(tmp_path, record("a", settings, [*measured(2, 50, 1, 0), gold]))
+    gain = {"iteration": 2, "model": "reward", "benchmark": "same_responses", "metric": "gain_over_base",
+            "value": 0.018, "low": None, "high": None, "n": 5}  # fmt: skip
+    write(tmp_path, record("a", settings, [*measured(2, 50, 1, 0), gain]))
     report = table("table2", load(tmp_path))
-    cell = report.cells["Mutual-Taught 2", "reward.gold.accuracy"]
-    assert cell.ours is not None and cell.ours.mean == 80.0
+    cell = report.cells["Mutual-Taught 2", "reward.same_responses.gain_over_base"]
+    assert cell.ours is not None and cell.ours.mean == pytest.approx(1.8)
+    assert "1.8 (1)" in text(report)
     assert not report.missing
 
 
