@@ -128,7 +128,8 @@ def _unfinished(records: Mapping[str, Record]) -> list[str]:
     for name, record in records.items():
         if record.get("state") != "finished":
             error = f", {record['error']}" if record.get("error") else ""
-            found.append(f"{name}: unfinished ({record.get('state')}{error}); go on: {record.get('command')}")
+            again = f"; go on: {record['command']}" if record.get("command") else ""
+            found.append(f"{name}: unfinished ({record.get('state')}{error}){again}")
     return found
 
 

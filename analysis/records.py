@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, StoreError, describe, no_folder
-from mt.workflow.run_record import RECORD, find_records, parse_record
+from mt.workflow.run_record import RECORD, SCHEMA, find_records, parse_record
 
 WANDB = "wandb:"
 """How a source names a W&B project: "wandb:entity/project"."""
 
 Record = Mapping[str, Any]
+_SIDES = ("low", "high", "n")
+"""What W&B has of a metric beside its value, as metrics of their own."""
 
 
 @dataclass
@@ -63,35 +66,44 @@ def _of_folder(folder: Path) -> Records:
 
 
 def _of_wandb(place: str, sweep: str | None) -> Records:
-    """Read the records that runs left with W&B; a run without one never came to its end."""
+    """Read the records that runs left with W&B; of a run without one, what it logged there."""
     if place.count("/") != 1:
         raise DataError(describe("wandb", place, "not a project", allowed="ENTITY/PROJECT"))
-    records = Records()
-    with tempfile.TemporaryDirectory() as folder:
-        for name, state, text in _downloads(place, sweep, Path(folder)):
-            if text is None:
-                records.problems.append(f"{name}: unfinished ({state} at W&B, no record)")
-            else:
-                records.add(name, text)
-    return records
-
-
-def _downloads(place: str, sweep: str | None, folder: Path) -> Iterable[tuple[str, str, str | None]]:
-    """Yield (name, state, record) of a project's runs; whatever the client raises becomes one line."""
     import wandb
 
+    records = Records()
     try:
-        filters = {"group": sweep} if sweep else {}
-        for run in wandb.Api(timeout=60).runs(place, filters=filters):
-            files = list(run.files([RECORD]))
-            text = None
-            if files:
-                with files[0].download(str(folder), replace=True) as file:
-                    text = file.read()
-            yield run.name, run.state, text
+        with tempfile.TemporaryDirectory() as folder:
+            for run in wandb.Api(timeout=60).runs(place, filters={"group": sweep} if sweep else {}):
+                files = list(run.files([RECORD]))
+                records.add(run.name, _text(files[0], folder) if files else json.dumps(_logged(run)))
     except Exception as error:  # the boundary to somebody else's client, whose errors have no common root
         mend = "Look at the name and the network, and at the key: WANDB_API_KEY or wandb login"
         raise DataError(describe("wandb", place, _first_line(error), mend=mend)) from error
+    return records
+
+
+def _text(file: Any, folder: str) -> str:
+    with file.download(folder, replace=True) as opened:
+        return str(opened.read())
+
+
+def _logged(run: Any) -> dict[str, Any]:
+    """Return a run's record as far as W&B's config, summary and history tell it: neither command nor packages."""
+    metrics = []
+    for row in run.scan_history():
+        for name, value in row.items():
+            model, *rest = name.split("/", 2)
+            is_side = name.rpartition("_")[2] in _SIDES and name.rpartition("_")[0] in row
+            if model in ("policy", "reward") and len(rest) == 2 and not is_side:
+                sides = {side: row.get(f"{name}_{side}") for side in _SIDES}
+                measured = {"model": model, "benchmark": rest[0], "metric": rest[1], "value": value, **sides}
+                metrics.append({"iteration": row["iteration"], **measured})
+    return {
+        "schema": SCHEMA, "name": run.name, "sweep": run.group or None, "metrics": metrics,
+        "state": run.summary.get("state") or run.state, "finished": f"{run.heartbeat_at}+00:00",
+        "config": {name: value for name, value in run.config.items() if name != "stages"},
+    }  # fmt: skip
 
 
 def _first_line(error: BaseException) -> str:

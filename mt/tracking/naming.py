@@ -9,11 +9,11 @@ from mt.workflow.position import Position
 
 
 def metric_values(model: str, metrics: Iterable[Metric]) -> dict[str, float]:
-    """Return metrics under names like "policy/alpaca_eval/lc_win_rate", their intervals sorted beside them."""
+    """Return metrics under names like "policy/alpaca_eval/lc_win_rate", their intervals and counts sorted beside them."""
     found: dict[str, float | None] = {}
     for metric in metrics:
         name = _flat(f"{model}/{metric.benchmark}/{metric.metric}")
-        found |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
+        found |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high, f"{name}_n": metric.n}
     return {key: value for key, value in found.items() if value is not None}
 
 

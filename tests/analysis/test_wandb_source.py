@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from analysis.frame import LeftOut, load
+from analysis.settings import identity
 from analysis.tables import main
 from mt.errors import DataError
 from mt.tracking import open_tracker
 from mt.tracking.base import RunInfo
+from mt.tracking.naming import metric_values
+from mt.types import Metric
 from tests.analysis.synthetic import config, measured, record, write
 from tests.tracking.example import settings
 from tests.tracking.fake_wandb import FakeRun, FakeWandb
@@ -28,6 +33,10 @@ def server() -> Iterator[FakeWandb]:
         yield server
 
 
+def metric_of(row: dict[str, Any]) -> Metric:
+    return Metric(**{name: row[name] for name in row if name not in ("iteration", "model", "stage")})
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
     """Two finished runs and one that failed, tracked online."""
@@ -38,6 +47,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
         run = RunInfo(name, path.parent, one["config"], "s", "mutual_taught")
         tracker = open_tracker(settings(mode="online"), run, print)
         assert tracker is not None
+        for row in one["metrics"]:
+            tracker.log(metric_values(row["model"], [metric_of(row)]), "iteration", row["iteration"])
         tracker.finish(state, path)
     return runs
 
@@ -69,10 +80,29 @@ def test_tables_read_it(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::analysis.frame.LeftOut")
-def test_a_run_without_a_record_is_said(runs: Path, server: FakeWandb) -> None:
+def test_runs_whose_record_was_not_uploaded_are_read_from_what_was_logged(runs: Path, server: FakeWandb) -> None:
+    kept = {name: run.files for name, run in server.runs.items()}
+    before = load(SOURCE)
+    try:
+        for run in server.runs.values():
+            run.files = {name: data for name, data in run.files.items() if name != "record.json"}
+        logged = load(SOURCE)
+    finally:
+        for name, files in kept.items():
+            server.runs[name].files = files
+    untold = ["ended", "versions", "command", "config"]
+    pd.testing.assert_frame_equal(logged.drop(columns=untold), before.drop(columns=untold))
+    assert set(logged["command"]) == {""}
+    # W&B writes 1.0 as 1, and keeps no empty settings
+    kept_settings, told = ([identity(json.loads(one)) for one in frame["config"]] for frame in (before, logged))
+    assert told == kept_settings
+
+
+@pytest.mark.filterwarnings("ignore::analysis.frame.LeftOut")
+def test_a_run_that_was_killed_is_said(runs: Path, server: FakeWandb) -> None:
     server.runs["killed"] = FakeRun("killed", "paper", display_name="killed", state="crashed")
     try:
-        assert "killed: unfinished (crashed at W&B, no record)" in load(SOURCE).attrs["notes"]
+        assert "killed: unfinished (crashed)" in load(SOURCE).attrs["notes"]
     finally:
         del server.runs["killed"]
 

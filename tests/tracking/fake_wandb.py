@@ -182,6 +182,21 @@ def _one(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
     return {"project": {"internalId": "1", "run": _node(run) if run else None}}
 
 
+def _history_keys(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    return {"project": {"run": {"historyKeys": {"lastStep": len(server.runs[sent["name"]].history()) - 1}}}}
+
+
+def _parquet(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    """Nothing was exported yet: history is read page by page."""
+    return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": []}}}}
+
+
+def _history_page(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
+    rows = enumerate(server.runs[sent["run"]].history())
+    shown = [json.dumps({**row, "_step": i}) for i, row in rows if sent["minStep"] <= i < sent["maxStep"]]
+    return {"project": {"run": {"history": shown}}}
+
+
 def _files(server: FakeWandb, sent: dict[str, Any]) -> dict[str, Any]:
     run = server.runs[sent["name"]]
     names = [name for name in run.files if not sent["fileNames"] or name in sent["fileNames"]]
@@ -225,6 +240,9 @@ OPERATIONS: dict[str, Callable[[FakeWandb, dict[str, Any]], dict[str, Any]]] = {
     "Runs": _listed,
     "Run": _one,
     "RunFiles": _files,
+    "RunHistoryKeys": _history_keys,
+    "RunParquetHistory": _parquet,
+    "HistoryPage": _history_page,
     "ArtifactType": lambda server, sent: {"project": {"artifact": None}},
     "CreateArtifact": lambda server, sent: {"createArtifact": {"artifact": ARTIFACT}},
     "CreateArtifactManifest": lambda server, sent: {"createArtifactManifest": _manifest(server, sent)},
