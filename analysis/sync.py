@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mt.errors import DataError, MutualTaughtError, describe
+from mt.errors import DataError, describe
+from mt.running.exit_codes import ended
 from mt.tracking.upload import attempts, is_open, marker, waiting
+from mt.workflow.run_record import RECORD
 
 UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uploaded", "failed"
 LIMIT_S = 1800.0
@@ -59,12 +61,22 @@ def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: boo
         return Upload(name, RUNNING, len(files))
     if dry_run:
         return Upload(name, WAITING, len(files))
+    _refuse_without_login(folder)
     paths = [str(file.resolve()) for file in files]
     command = [sys.executable, "-m", "wandb", "sync", *options, *paths]
     words = _listen(command, folder)
     if all(marker(file).exists() for file in files):
         return Upload(name, UPLOADED, len(files), _url(words))
     return Upload(name, FAILED, len(files), reason=_reason(words))
+
+
+def _refuse_without_login(folder: Path) -> None:
+    import wandb  # late: a second
+
+    host = _server(folder) or os.environ.get("WANDB_BASE_URL")
+    if not wandb.login(prompt=False, verify=False, host=host):
+        mend = "Log in once with wandb login, or set WANDB_API_KEY"
+        raise DataError(describe("W&B", host or "https://api.wandb.ai", "nobody is logged in there", mend=mend))
 
 
 def _listen(command: list[str], folder: Path) -> list[str]:
@@ -103,11 +115,16 @@ def _title(folder: Path, runs: Path) -> str:
 def _environment(folder: Path) -> dict[str, str]:
     """Return W&B's environment: its own files inside the run's folder, and the server that the run names."""
     ours = {"WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false", **_RETRIES}
-    record = folder / "record.json"
-    config = json.loads(record.read_text()).get("config", {}) if record.is_file() else {}
-    server = (config.get("tracking") or {}).get("base_url")
+    server = _server(folder)
     kept = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it would be offline again
     return {**kept, **ours, **({"WANDB_BASE_URL": server} if server else {})}
+
+
+def _server(folder: Path) -> str | None:
+    """Return the server that a run's settings name."""
+    record = folder / RECORD
+    config = json.loads(record.read_text()).get("config", {}) if record.is_file() else {}
+    return (config.get("tracking") or {}).get("base_url")
 
 
 def _url(words: list[str]) -> str:
@@ -138,18 +155,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="upload what a running run has written so far")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON")
     given = parser.parse_args(arguments)
+    return ended(lambda: _serve(given))
+
+
+def _serve(given: argparse.Namespace) -> int:
     uploads: list[Upload] = []
-    try:
-        for upload in sync(
-            given.runs, given.names, project=given.project, entity=given.entity, dry_run=given.dry_run,
-            force=given.force,
-        ):  # fmt: skip
-            uploads.append(upload)
-            if not given.json:
-                print(_line(upload), flush=True)
-    except MutualTaughtError as error:
-        print(error, file=sys.stderr)
-        return 2
+    for upload in sync(
+        given.runs, given.names, project=given.project, entity=given.entity, dry_run=given.dry_run, force=given.force
+    ):
+        uploads.append(upload)
+        if not given.json:
+            print(_line(upload), flush=True)
     if given.json:
         print(json.dumps([asdict(upload) for upload in uploads], indent=1))
     return int(any(upload.state == FAILED for upload in uploads))

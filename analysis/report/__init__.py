@@ -1,4 +1,4 @@
-"""The report: a run, or several compared, as one self-contained page (`python -m analysis.report RUN…`)."""
+"""The report: a run, or several compared, as one self-contained page (`python -m analysis.report RUN… -o FILE`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mt.workflow.store import write_text
-
-REPORT = "report.html"
-"""The name of a run's own report inside its folder."""
 
 
 def write(run_folders: Sequence[Path], output: Path) -> Path:

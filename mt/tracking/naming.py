@@ -9,7 +9,7 @@ from mt.workflow.position import Position
 
 
 def metric_values(model: str, metrics: Iterable[Metric]) -> dict[str, float]:
-    """Return metrics under names like "policy/alpaca_eval/lc_win_rate", their intervals and counts sorted beside them."""
+    """Return metrics under names like "policy/alpaca_eval/lc_win_rate", interval and count sorted beside each."""
     found: dict[str, float | None] = {}
     for metric in metrics:
         name = _flat(f"{model}/{metric.benchmark}/{metric.metric}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +55,24 @@ def test_runs_are_uploaded_once_and_in_order(runs: Path, server: FakeWandb, caps
 
     assert main(["--runs", str(runs)]) == 0
     assert capsys.readouterr().out == "sweep/demo  already uploaded\n"
+
+
+def test_without_a_login_nothing_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "demo" / "wandb" / "offline-run-1-abc" / "run-abc.wandb"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "NETRC", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    code = "import sys; from analysis.sync import main; sys.exit(main(sys.argv[1:]))"  # W&B remembers a login
+    done = subprocess.run([sys.executable, "-c", code, "--runs", tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "W&B=https://api.wandb.ai: nobody is logged in there. Log in once with wandb login, or set WANDB_API_KEY.\n"
+    )
 
 
 def test_a_run_is_named_by_its_folder_too(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

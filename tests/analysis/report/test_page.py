@@ -218,14 +218,21 @@ def test_a_damaged_table_is_named_and_the_rest_shown(tmp_path: Path) -> None:
     assert page.data("samples")["prompts"]
 
 
-def test_the_command_writes_beside_the_run(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run_folder)]) == 0
-    assert capsys.readouterr().out.strip() == str(run_folder / "report.html")
-    assert 1_000_000 < (run_folder / "report.html").stat().st_size < 3_000_000, "the library, once"
+def test_the_command_writes_where_it_is_told_and_nowhere_else(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in run_folder.parent.rglob("*") if path.is_file()}
+
+    before, written = files(), tmp_path / "pages" / "page.html"
+    assert main([str(run_folder), "-o", str(written)]) == 0
+    assert capsys.readouterr().out.strip() == str(written)
+    assert 1_000_000 < written.stat().st_size < 3_000_000, "the library, once"
+    assert files() == before and [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["page.html"]
 
 
 def test_the_command_says_errors_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "nothing")]) == 2
+    assert main([str(tmp_path / "nothing"), "-o", str(tmp_path / "page.html")]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
