@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -31,6 +31,8 @@ class Axis:
 
     title: str
     format: str = "~g"
+    range: tuple[float, float] | None = None
+    """What is shown; None takes what the chart holds."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,37 @@ class Chart:
     note: str = ""
     group: str = ""
     alert: str = ""
+    neutral: float | None = None
+    """The value of no difference, or of chance, marked by a line."""
+    joined: bool = True
+    """Whether a line joins the points."""
     minor: bool = False
     """A breakdown, folded away where several runs are compared."""
 
     def data(self) -> dict[str, Any]:
         """Return the chart as JSON data."""
         return asdict(self)
+
+
+def agreeing(charts: Sequence[Chart]) -> list[Chart]:
+    """Return the charts with one range for all axes of a kind and a title, so that they compare by eye."""
+    values: dict[tuple[Kind, str], list[float]] = {}
+    for chart in charts:
+        sides = (side for one in chart.series for side in (one.y, one.low or [], one.high or []))
+        known = [float(value) for side in sides for value in side if value is not None]
+        known += [] if chart.neutral is None else [chart.neutral]
+        values.setdefault((chart.kind, chart.y.title), []).extend(known)
+    return [_ranged(chart, values[chart.kind, chart.y.title]) for chart in charts]
+
+
+def _ranged(chart: Chart, values: Sequence[float]) -> Chart:
+    """Return a chart of points with the range of its values: never so narrow that noise looks like news."""
+    if chart.kind not in (Kind.ITERATIONS, Kind.PATH) or not values:
+        return chart
+    low, high = min(values), max(values)
+    least = 0.04 if chart.y.format.endswith("%") else max(abs(low), abs(high)) * 0.05 or 1.0
+    missing, pad = max(0.0, least - (high - low)) / 2, max(high - low, least) * 0.08
+    return replace(chart, y=replace(chart.y, range=(low - missing - pad, high + missing + pad)))
 
 
 def rounded(values: Sequence[Number], digits: int = 6) -> list[Number]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from analysis.report.metrics import Cell, Key, Measured, average, cell, key_of, order
+from analysis.report.metrics import Cell, Key, Measured, average, cell, key_of, moves, order
 from analysis.report.record import Run, StageRow
 from mt.evaluation.catalogue import Quantity, heading, quantity, title
 
@@ -128,7 +128,7 @@ def _headlines(measured: Iterable[Key]) -> list[Key]:
 
 
 def _is_headline(known: Quantity) -> bool:
-    return bool(known.better) and not known.minor
+    return bool(known.better) and not known.minor and (not moves(known.key) or "gain" in known.metric)
 
 
 def _last_values(run: Run) -> dict[Key, Measured]:

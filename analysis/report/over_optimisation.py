@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from analysis.report import tables
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
 from analysis.report.sets import SampleSet, Scores, beside_gold
-from mt.evaluation.catalogue import said
 from mt.evaluation.statistics import t_interval
 
 
@@ -34,32 +32,6 @@ def charts(sets: Sequence[SampleSet]) -> list[Chart]:
     return [chart for group in groups.values() if (chart := _path(group)) is not None]
 
 
-def from_metrics(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """Return the chart from recorded metrics, where no gold rewards of single responses are at hand."""
-    policy = [row for row in rows if row["model"] == "policy"]
-    measured = {(row["benchmark"], row["metric"], int(row["iteration"])): row for row in policy}
-    for benchmark, metric in _QUALITY:
-        both = [i for b, m, i in measured if (b, m) == (benchmark, metric) and (*_PROXY, i) in measured]
-        if len(both) > 1:
-            pairs = [(measured[(*_PROXY, i)], measured[benchmark, metric, i]) for i in sorted(both)]
-            along = [(f"iteration {good['iteration']}", _mean_in(proxy), _mean_in(good)) for proxy, good in pairs]
-            return [_path_chart(f"{said(metric)} ({said(benchmark)})", [_path_series("r₀", along)], "")]
-    return []
-
-
-_PROXY = ("proxy", "mean_reward_base")
-_QUALITY = (
-    ("gold", "mean_reward"),
-    ("alpaca_eval", "lc_win_rate"),
-    ("alpaca_eval", "win_rate"),
-    ("arena_hard", "score"),
-)
-
-
-def _mean_in(row: Mapping[str, Any]) -> Mean:
-    return Mean(float(row["value"]), row.get("low"), row.get("high"), row.get("n") or 0)
-
-
 def mean_of(scores: Scores) -> Mean:
     """Return the mean reward; a prompt counts once, whatever its number of responses."""
     per_prompt = [float(np.mean(values)) for values in tables.rewards_by_prompt(scores.table).values() if values]
@@ -76,20 +48,15 @@ def _path(group: Sequence[SampleSet]) -> Chart | None:
     series = [_path_series(name, along) for name, along in points.items() if len(along) > 1]
     if not series:
         return None
-    return _path_chart("mean gold reward", series, f" ({group[0].place.step})")
-
-
-def _path_chart(quality: str, series: list[Series], where: str) -> Chart:
-    fallen = [f"{one.name}: {fall}" for one in series if (fall := _fall(one))]
     return Chart(
-        title=f"{quality[:1].upper()}{quality[1:]} against mean proxy reward{where}",
+        title=f"Average gold reward against average proxy reward ({group[0].place.step})",
         kind=Kind.PATH,
-        x=Axis("mean proxy reward", "~g"),
-        y=Axis(quality, "~g"),
+        x=Axis("average proxy reward", "~g"),
+        y=Axis("average gold reward", "~g"),
         series=series,
         better="higher",
         note="Over-optimisation shows as a path that goes right (proxy up) and down (gold down).",
-        alert="; ".join(fallen),
+        alert="; ".join(f"{one.name}: {said}" for one in series if (said := fall(one))),
     )
 
 
@@ -105,7 +72,7 @@ def _path_series(name: str, along: Sequence[tuple[str, Mean, Mean]]) -> Series:
     )
 
 
-def _fall(series: Series) -> str:
+def fall(series: Series) -> str:
     """Say where gold fell while the proxy rose, and where that may be chance."""
     x, y, labels = series.x, series.y, series.labels or []
     low, high = series.low or [None] * len(y), series.high or [None] * len(y)

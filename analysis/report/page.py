@@ -22,17 +22,19 @@ from analysis.report import (
     metrics,
     over_optimisation,
     plan_graph,
+    questions,
     samples,
     tables,
     training,
 )
-from analysis.report.charts import Chart
+from analysis.report.charts import Chart, agreeing
 from analysis.report.head import Head, common_facts, comparison, head, lookup, notes
 from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import Table
 from mt.running import variants
+from mt.running.answers import answers_of_record
 
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")
@@ -66,6 +68,10 @@ class Gallery:
         self.charts += charts
         return Section(list(enumerate(charts, first)), run)
 
+    def data(self) -> list[dict[str, Any]]:
+        """Return the charts as JSON data."""
+        return [chart.data() for chart in agreeing(self.charts)]
+
 
 def render(runs: Sequence[Run]) -> str:
     """Return the page (HTML) of one run, or of several compared."""
@@ -82,6 +88,8 @@ def render(runs: Sequence[Run]) -> str:
         facts=common_facts(heads),
         sweep=len(runs) > 1,
         notes=notes(runs, stages, browser) + variants.incomparable(runs) + unreadable,
+        answers=[answers_of_record(run.record) if run.state == "finished" else [] for run in runs],
+        remarks=[questions.remarks(run) for run in runs],
         results=[metrics.results(run) for run in runs],
         labels=variants.run_labels(runs, names),
         comparison=comparison(runs, names) if len(runs) > 1 else None,
@@ -95,7 +103,7 @@ def render(runs: Sequence[Run]) -> str:
         configs=[_yaml(run.config) for run in runs],
         styles=Markup("\n".join(asset(name) for name in STYLES)),
         scripts=[Script(asset(name)) for name in SCRIPTS],
-        charts_data=packed([chart.data() for chart in gallery.charts]),
+        charts_data=packed(gallery.data()),
         samples_data=packed(browser),
         stages_data=packed(_stage_details(stages, heads)),
         plotly_data=_base64(packed_library()),
@@ -145,18 +153,17 @@ def _sections(
     found: Mapping[str, Table],
 ) -> dict[str, Any]:
     """Return the chart sections by their name in the template."""
-    curves = gallery.hang(metrics.charts(runs, names))
+    asked = gallery.hang(questions.charts(runs, names))
     per_run: dict[str, list[Section]] = {"proxy": [], "distributions": [], "calibration": [], "training": []}
     for number, run in enumerate(runs):
         own = {key: row for key, row in stages.items() if run.name in row.runs}
         own_tables = {key: table for key, table in found.items() if key in own}
         sets, held_out = sample_sets(own, own_tables), benchmark_sets(own, own_tables)
-        proxy = over_optimisation.charts(sets) or over_optimisation.from_metrics(run.metrics)
-        per_run["proxy"].append(gallery.hang(proxy, number))
+        per_run["proxy"].append(gallery.hang(over_optimisation.charts(sets), number))
         per_run["distributions"].append(gallery.hang(distributions.charts(sets), number))
         per_run["calibration"].append(gallery.hang(calibration.charts(sets, held_out, _gold_margin(run)), number))
         per_run["training"].append(gallery.hang(training.charts(own), number))
-    return {"curves": curves, **per_run}
+    return {"asked": asked, **per_run}
 
 
 def _gold_margin(run: Run) -> float:

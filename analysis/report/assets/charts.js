@@ -70,7 +70,7 @@
       // Lines stand a little beside each other, so that no interval hides another.
       const aside = Math.min(0.06, 0.3 / chart.series.length) * (index - (chart.series.length - 1) / 2);
       const x = series.x.map((iteration) => iteration + aside);
-      return { ...trace, x, mode: "lines+markers", error_y: whiskers(series, trace.line.color) };
+      return { ...trace, x, mode: chart.joined ? "lines+markers" : "markers", error_y: whiskers(series, trace.line.color) };
     },
     path: (chart, series, index) => {
       const trace = base(chart, series, index);
@@ -107,16 +107,9 @@
     type: "line", x0: 0.5, y0: 0.5, x1: 1, y1: 1, line: { color: Report.color("strong-line"), width: 1, dash: "dot" },
   });
 
-  /** The range of an axis: all points and intervals, and never so narrow that noise looks like news. */
-  const rangeOf = (chart) => {
-    const values = chart.series.flatMap((series) => [...series.y, ...(series.low ?? []), ...(series.high ?? [])]);
-    const known = values.filter((value) => value !== null);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    const least = chart.y.format.endsWith("%") ? 0.04 : Math.max(Math.abs(low), Math.abs(high)) * 0.05 || 1;
-    const missing = Math.max(0, least - (high - low)) / 2;
-    const pad = Math.max(high - low, least) * 0.08;
-    return [low - missing - pad, high + missing + pad];
-  };
+  const level = (y) => ({
+    type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: Report.color("strong-line"), width: 1.2, dash: "dot" },
+  });
 
   const layout = (chart, narrow) => {
     const ink = Report.color("ink");
@@ -140,8 +133,9 @@
     if (chart.kind === "iterations") {
       const xs = chart.series.flatMap((series) => series.x);
       Object.assign(figure.xaxis, { dtick: 1, range: [Math.min(...xs) - 0.25, Math.max(...xs) + 0.25] });
-      figure.yaxis.range = rangeOf(chart);
     }
+    if (chart.y.range) figure.yaxis.range = chart.y.range;
+    if (chart.neutral !== null) figure.shapes = [level(chart.neutral)];
     if (chart.kind === "path") {
       const xs = chart.series.flatMap((series) => series.x);
       const width = Math.max(...xs) - Math.min(...xs) || 1;

@@ -276,12 +276,23 @@ def _measured(t: int, rate: float) -> list[dict[str, Any]]:
     sections = [section.lower().replace(" ", "_") for section in SECTIONS]
     found = [
         ("policy", Metric("proxy", "mean_reward_base", 2.0 + t, 1.9 + t, 2.1 + t, 500)),
+        ("policy", Metric("proxy", "win_rate_base", rate + 0.1, rate + 0.08, rate + 0.12, 500)),
+        ("policy", Metric("proxy", "length", 20.0 + t, 19.0 + t, 21.0 + t, 500)),
+        ("policy", Metric("diagnostics", "length_correlation", 0.05 + 0.2 * t, None, None, 500)),
         ("policy", Metric("gold", "win_rate", rate, rate - 0.02, rate + 0.02, 500)),
         ("policy", Metric("gold", "mean_reward", 0.2 + t / 10, 0.19 + t / 10, 0.21 + t / 10, 500)),
         ("policy", Metric("gold", "length", 5.0 + t, 4.9 + t, 5.1 + t, 500)),
         ("reward", Metric("gold", "accuracy", 0.8 + t / 100, 0.78 + t / 100, 0.82 + t / 100, 500)),
         *(("reward", Metric("gold", f"accuracy_{name}", 0.8, None, None, 100)) for name in sections),
     ]
+    if t:
+        found += [
+            ("reward", Metric("same_responses", "accuracy_base", 0.79, 0.77, 0.81, 500)),
+            ("reward", Metric("same_responses", "accuracy_previous", 0.795, 0.775, 0.815, 500)),
+            ("reward", Metric("same_responses", "gain_over_base", 0.01 * (t + 1), 0.002, 0.04, 500)),
+            ("policy", Metric("labels", "selected_accuracy", 0.9 - t / 10, 0.85 - t / 10, 0.95 - t / 10, 500)),
+            ("policy", Metric("labels", "contrast_accuracy", 0.7 - t / 10, 0.65 - t / 10, 0.75 - t / 10, 500)),
+        ]
     return [{"iteration": t, "model": model, **asdict(metric)} for model, metric in found]
 
 
@@ -342,5 +353,6 @@ def _record(name: str) -> dict[str, Any]:
         "finished": "2026-01-02T03:05:00+00:00",
         "error": None,
         "metrics": metrics(),
+        "answers": ["The policy improved: as recorded.", "The reward model improved.", "Updating it helped."],
         "command": "python -m mt.run",
     }  # fmt: skip

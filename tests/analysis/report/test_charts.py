@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis.report import calibration, distributions, metrics, over_optimisation, training
-from analysis.report.charts import Chart
+from analysis.report import calibration, distributions, metrics, over_optimisation, questions, training
+from analysis.report.charts import Chart, Series, agreeing
 from analysis.report.record import Run, StageRow
 from analysis.report.sets import SampleSet, benchmark_sets, sample_sets
 from analysis.report.tables import Table
@@ -91,57 +92,44 @@ def test_gold_against_proxy_by_hand(sets: list[SampleSet]) -> None:
 
 
 def test_over_optimisation_is_said() -> None:
-    rows = [
-        {"iteration": t, "model": "policy", "benchmark": benchmark, "metric": metric, "value": value}
-        for benchmark, metric, values in [
-            ("proxy", "mean_reward_base", (1.0, 2.0, 3.0)),
-            ("alpaca_eval", "lc_win_rate", (40, 50, 45)),
-        ]
-        for t, value in enumerate(values)
+    three = ["π₀", "π₁", "π₂"]
+    falls = Series("proxy r₀", [1.0, 2.0, 3.0], [0.4, 0.5, 0.45], [0.39, 0.49, 0.44], [0.41, 0.51, 0.46], labels=three)
+    assert over_optimisation.fall(falls) == "gold fell while the proxy rose at π₂"
+    wide = replace(falls, low=[0.3, 0.4, 0.35], high=[0.5, 0.6, 0.55])
+    assert over_optimisation.fall(wide) == "gold fell while the proxy rose at π₂ (within the intervals)"
+    assert over_optimisation.fall(replace(falls, x=[1.0, 2.0, 1.5])) == ""
+
+
+def asked(runs: list[Run], variants: list[str]) -> list[Chart]:
+    policy, reward, labels = questions.charts(runs, variants)
+    return [policy, reward, labels]
+
+
+def test_there_is_one_chart_a_question(run: Run) -> None:
+    policy, reward, labels = asked([run], [""])
+    assert [(one.name, one.x, one.y) for one in policy.series] == [
+        ("against π₀, by gold", [0, 1, 2], [0.5, 0.61, 0.68]),
+        ("against π₀, by r₀ (a proxy)", [0, 1, 2], pytest.approx([0.6, 0.71, 0.78])),
     ]
-    (chart,) = over_optimisation.from_metrics(rows)
-    assert chart.series[0].y == [40, 50, 45]
-    assert chart.alert == "proxy r₀: gold fell while the proxy rose at iteration 2"
-    assert over_optimisation.from_metrics(rows[:3]) == []
-    for row in rows:
-        row |= {"low": row["value"] - 3, "high": row["value"] + 3}
-    (chart,) = over_optimisation.from_metrics(rows)
-    assert chart.alert.endswith("iteration 2 (within the intervals)"), "the fall is 5, the intervals reach 3 either way"
+    assert [(one.name, one.x, one.y) for one in reward.series] == [
+        ("r₀", [1, 2], [0.79, 0.79]), ("rₜ₋₁", [1, 2], [0.795, 0.795]), ("rₜ", [0, 1, 2], [0.8, 0.81, 0.82]),
+    ]  # fmt: skip
+    assert not reward.joined, "responses change with the iteration: a line would compare them"
+    assert [one.name for one in labels.series] == ["selected for the policy", "contrast"]
+    assert (policy.neutral, reward.neutral, labels.neutral) == (0.5, 0.5, 0.5)
 
 
-def test_families_of_metrics_share_a_chart(run: Run) -> None:
-    chart = by_title(metrics.charts([run], [""]))["Accuracy of rₜ on πₜ's responses, by section"]
-    assert [one.name for one in chart.series] == ["chat", "chat hard", "safety", "reasoning"]
-    assert (chart.group, chart.better, chart.minor) == ("Reward model: judged by gold", "higher", True)
-
-
-def test_metrics_that_nobody_declared_have_charts_of_their_own(run: Run) -> None:
-    rows = [{**run.metrics[1], "benchmark": "new", "metric": name} for name in ("this", "that", "odd_win_rate")]
-    charts = metrics.charts([Run(**{**vars(run), "metrics": rows})], [""])
-    assert [(chart.title, chart.better) for chart in charts] == [("Odd win rate", "higher"), ("This", ""), ("That", "")]
-
-
-def test_a_choice_worse_than_chance_is_said(run: Run) -> None:
-    rows = [
-        {"iteration": t, "model": "reward", "benchmark": "gold", "metric": f"{what}_of_k", "value": value}
-        for what, values in [("best", (0.5, 0.3)), ("mean", (0.4, 0.4)), ("oracle", (0.9, 0.9))]
-        for t, value in enumerate(values)
-    ]
-    (chart,) = metrics.charts([Run(**{**vars(run), "metrics": rows})], [""])
-    assert [one.name for one in chart.series] == ["chosen by rₜ", "average of the K", "best of the K"]
-    assert chart.alert == "The reward model's choice is worse than chance at iteration 1."
-
-
-def test_a_single_run_keeps_its_own_intervals(run: Run) -> None:
-    (series,) = by_title(metrics.charts([run], [""]))["Win rate against π₀, by gold"].series
-    assert (series.x, series.y, series.n) == ([0, 1, 2], [0.5, 0.61, 0.68], [500] * 3)
-    assert (series.low[2], series.high[2]) == (0.66, 0.70)
+def test_win_rates_in_percent_stand_on_the_same_axis(run: Run) -> None:
+    row = {"iteration": 1, "model": "policy", "benchmark": "alpaca_eval", "metric": "lc_win_rate"}
+    rows = [*run.metrics, {**row, "value": 52.0, "low": 50.0, "high": 54.0, "n": 9}]
+    policy, *_ = asked([replace(run, metrics=rows)], [""])
+    (line,) = [one for one in policy.series if one.name == "against AlpacaEval's baseline"]
+    assert (line.y, line.low, line.high, line.n) == ([0.52], [0.5], [0.54], [9])
 
 
 def test_seeds_are_averaged_with_students_interval(run: Run) -> None:
-    runs = [Run(**{**vars(run), "metrics": fixture.metrics(offset)}) for offset in (0.0, 0.04)]
-    chart = by_title(metrics.charts(runs, ["x", "x"]))["Win rate against π₀, by gold"]
-    (series,) = chart.series
+    runs = [replace(run, metrics=fixture.metrics(offset)) for offset in (0.0, 0.04)]
+    series, _ = asked(runs, ["x", "x"])[0].series
     assert series.y == pytest.approx([0.52, 0.63, 0.70])
     assert series.n == [2, 2, 2]
     half = 12.7062047 * (0.04 / math.sqrt(2)) / math.sqrt(2)
@@ -149,21 +137,60 @@ def test_seeds_are_averaged_with_students_interval(run: Run) -> None:
 
 
 def test_variants_are_never_averaged(run: Run) -> None:
-    runs = [Run(**{**vars(run), "metrics": fixture.metrics(offset)}) for offset in (0.0, 0.04)]
-    chart = by_title(metrics.charts(runs, ["a", "b"]))["Win rate against π₀, by gold"]
-    assert [(one.name, one.y[0]) for one in chart.series] == [("a", 0.5), ("b", 0.54)]
+    runs = [replace(run, metrics=fixture.metrics(offset)) for offset in (0.0, 0.04)]
+    policy, reward, _ = asked(runs, ["a", "b"])
+    assert [(one.name, one.y[0], one.hue, one.dashed) for one in policy.series] == [
+        ("a", 0.5, 0, False), ("a: against π₀, by r₀ (a proxy)", 0.6, 0, True),
+        ("b", 0.54, 1, False), ("b: against π₀, by r₀ (a proxy)", 0.64, 1, True),
+    ]  # fmt: skip
+    assert [(one.name, one.y) for one in reward.series] == [("a", [0.02, 0.03]), ("b", [0.02, 0.03])]
+    assert (reward.y.title, reward.neutral) == ("accuracy, rₜ − r₀", 0.0)
 
 
-def test_the_results_table_says_only_what_intervals_allow(run: Run) -> None:
+def test_axes_of_one_metric_agree(run: Run) -> None:
+    one, other = asked([run], [""])[0], asked([replace(run, metrics=fixture.metrics(0.2))], [""])[0]
+    first, second = agreeing([one, other])
+    # From 50% (neutral) less 2 points to 98% plus 2 points, and 8% of that width on either side.
+    assert first.y.range == second.y.range == pytest.approx((0.48 - 0.0416, 1.0 + 0.0416))
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "warns"),
+    [
+        (0.05, "0.050: length hardly matters to it.", False),
+        (0.25, "0.250: it somewhat prefers longer responses, which teaches the policy to write longer ones.", False),
+        (-0.4, "−0.400: it strongly prefers shorter responses, which teaches the policy to write shorter ones.", True),
+    ],
+)
+def test_the_correlation_of_reward_with_length_is_commented(run: Run, value: float, said: str, warns: bool) -> None:
+    row = {"iteration": 2, "model": "policy", "benchmark": "diagnostics", "metric": "length_correlation"}
+    ((text, warning),) = questions.remarks(replace(run, metrics=[{**row, "value": value}]))
+    assert text.endswith(f"correlate by {said}") and warning == warns
+
+
+@pytest.mark.parametrize(("high", "warns"), [(-0.01, True), (0.02, False)])
+def test_a_choice_worse_than_chance_is_said_where_its_interval_tells(run: Run, high: float, warns: bool) -> None:
+    row = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "choice_gain"}
+    base = {**row, "benchmark": "same_responses", "metric": "choice_gain_base", "value": 0.02}
+    found = questions.remarks(replace(run, metrics=[{**row, "value": -0.05, "low": -0.09, "high": high}, base]))
+    expected = (
+        "The last reward model chooses worse than at random among the K responses, by gold: −0.050 [−0.090, −0.010]; "
+        "r₀'s choice among the same responses: +0.020."
+    )
+    assert found == ([(expected, True)] if warns else [])
+
+
+def test_changes_in_the_results_table_have_intervals(run: Run) -> None:
     rows = {row.title: row for _, rows in metrics.results(run).groups for row in rows}
     rate, accuracy = rows["Win rate against π₀, by gold"], rows["Accuracy of rₜ on πₜ's responses"]
-    assert [(cell.value, cell.interval, cell.n) for cell in rate.cells if cell][-1] == (
-        "68.0%",
-        "[66.0, 70.0]",
-        "500",
-    )
-    assert (rate.change, rate.verdict) == ("+18.0 points", "better")
-    assert (accuracy.change, accuracy.verdict) == ("+2.0 points", "")  # the intervals overlap
+    last = rate.cells[-1]
+    assert last is not None and (last.value, last.interval, last.n) == ("68.0%", "[66.0, 70.0]", "500")
+    # Without the values of single prompts the half-widths of 2 points add as squares: 2·√2.
+    assert (rate.change, rate.change_interval, rate.verdict) == ("+18.0 points", "[15.2, 20.8]", "better")
+    assert (accuracy.change, accuracy.verdict) == ("", ""), "the responses are others at every iteration"
+    length = rows["Length in tokens"]
+    assert (length.change, length.verdict) == ("+2.0", ""), "no better side"
+    assert "Length in characters" not in rows, "one length, not two units of it"
 
 
 def test_training_curves_are_those_of_the_stages(stages: Stages) -> None:

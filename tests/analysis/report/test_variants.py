@@ -68,11 +68,12 @@ def test_policy_and_reward_model_are_both_compared() -> None:
             *(("policy", f"alpaca_eval_{i}", "win_rate") for i in range(6)),
             *(("reward", "reward_bench", section) for section in sections),
             ("reward", "gold", "accuracy"),
+            ("reward", "same_responses", "gain_over_base"),
         ]
     ]
     titles = [(column.where.partition(":")[0], column.title) for column in comparison([one, one], ["a", "b"]).columns]
     assert titles == [
         *[("Policy", "Win rate")] * 4,
-        ("Reward model", "Accuracy of rₜ on πₜ's responses"),
+        ("Reward model", "Accuracy on πₜ's responses, rₜ − r₀"),
         ("Reward model", "RewardBench average"),
     ]

@@ -1,0 +1,157 @@
+"""One chart for each question: did policy and reward model improve, are the pairs right that they learn from?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from analysis.report.charts import Axis, Chart, Kind, Series, rounded
+from analysis.report.metrics import Key, Measured, average, key_of
+from analysis.report.record import Run
+from mt.evaluation.catalogue import quantity
+
+Values = Mapping[tuple[str, Key], Mapping[int, Sequence[Measured]]]
+"""What runs measured by (variant, metric) and iteration."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A chart: the metrics that answer the question, each with the name of its line, and where no answer would lie."""
+
+    title: str
+    unit: str
+    lines: Mapping[Key, str]
+    compared: tuple[Key, ...]
+    """The metrics that stand for the others where several variants share the chart; the second one is dashed."""
+    neutral: float | None = None
+    note: str = ""
+    joined: bool = True
+    """Whether one iteration compares with the next."""
+
+
+_RATE, _BY_BASE = ("policy", "gold", "win_rate"), ("policy", "proxy", "win_rate_base")
+_LC = ("policy", "alpaca_eval", "lc_win_rate")
+_OWN, _GAIN = ("reward", "gold", "accuracy"), ("reward", "same_responses", "gain_over_base")
+_SELECTED, _CONTRAST = ("policy", "labels", "selected_accuracy"), ("policy", "labels", "contrast_accuracy")
+QUESTIONS = (
+    Question(
+        "Did the policy improve?",
+        "share of comparisons won",
+        {_RATE: "against π₀, by gold", _LC: "against AlpacaEval's baseline", _BY_BASE: "against π₀, by r₀ (a proxy)"},
+        (_RATE, _BY_BASE),
+        0.5,
+        "At the dotted line neither side is better. r₀ is a proxy: over-optimisation raises it, too.",
+    ),
+    Question(
+        "Did the reward model improve?",
+        "pairs ordered like gold",
+        {
+            ("reward", "same_responses", "accuracy_base"): "r₀",
+            ("reward", "same_responses", "accuracy_previous"): "rₜ₋₁",
+            _OWN: "rₜ",
+        },
+        (_GAIN,),
+        0.5,
+        "All models of one iteration judge the same responses, those of πₜ. Compare them within an iteration only: "
+        "from one to the next the responses change, and with them how hard they are to tell apart.",
+        joined=False,
+    ),
+    Question(
+        "Are the pairs right that the models learn from?",
+        "pairs right by gold",
+        {
+            _SELECTED: "selected for the policy",
+            ("policy", "labels", "self_training_accuracy"): "self-training",
+            _CONTRAST: "contrast",
+        },
+        (_SELECTED, _CONTRAST),
+        0.5,
+        "Chance is the dotted line.",
+    ),
+)
+_WEAK, _STRONG = 0.1, 0.3
+"""Correlations of reward with length that are worth a word, and a warning."""
+
+
+def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
+    """Return a chart for each question that something was measured of."""
+    values: dict[tuple[str, Key], dict[int, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    for run, variant in zip(runs, variants, strict=True):
+        for row in run.metrics:
+            values[variant, key_of(row)][int(row["iteration"])].append(row)
+    return [chart for one in QUESTIONS if (chart := _chart(one, values, list(dict.fromkeys(variants)))).series]
+
+
+def remarks(run: Run) -> list[tuple[str, bool]]:
+    """Return what else the numbers of a run say, each with its interval, and whether it is a warning."""
+    last = {key_of(row): row for row in sorted(run.metrics, key=lambda row: int(row["iteration"]))}
+    return [*_length(last), *_choice(last)]
+
+
+def _length(last: Mapping[Key, Measured]) -> Iterator[tuple[str, bool]]:
+    """Say what the correlation of reward with length means."""
+    row = last.get(("policy", "diagnostics", "length_correlation"))
+    if row is None:
+        return
+    value, form = row["value"], quantity("diagnostics", "length_correlation").format
+    shown = f"{form.text(value)} {form.interval(row.get('low'), row.get('high'))}".strip()
+    which = f"The rewards of the last reward model and the length of responses to one prompt correlate by {shown}"
+    taught = "longer" if value > 0 else "shorter"
+    degree = "strongly" if abs(value) >= _STRONG else "somewhat"
+    meant = f"it {degree} prefers {taught} responses, which teaches the policy to write {taught} ones"
+    yield f"{which}: {meant if abs(value) >= _WEAK else 'length hardly matters to it'}.", abs(value) >= _STRONG
+
+
+def _choice(last: Mapping[Key, Measured]) -> Iterator[tuple[str, bool]]:
+    """Warn of a reward model whose choice among the K responses is worse than a random one, its interval below zero."""
+    row, base = (last.get(key) for key in (("reward", "gold", "choice_gain"), _BASE_CHOICE))
+    if row is None or row.get("high") is None or row["high"] >= 0:
+        return
+    form = quantity("gold", "choice_gain").format
+    text = f"{form.difference(row['value'])} {form.interval(row['low'], row['high'])}"
+    other = f"; r₀'s choice among the same responses: {form.difference(base['value'])}" if base else ""
+    yield f"The last reward model chooses worse than at random among the K responses, by gold: {text}{other}.", True
+
+
+_BASE_CHOICE = ("reward", "same_responses", "choice_gain_base")
+
+
+def _chart(one: Question, values: Values, variants: Sequence[str]) -> Chart:
+    alone = len(variants) == 1
+    keys = dict(one.lines) if alone else {key: one.lines.get(key, "") for key in one.compared}
+    series = [
+        replace(
+            _series(_named(variant, name, place), found), hue=None if alone else hue, dashed=not alone and place > 0
+        )
+        for hue, variant in enumerate(variants)
+        for place, (key, name) in enumerate(keys.items())
+        if (found := values.get((variant, key)))
+    ]
+    changes = not alone and one.compared == (_GAIN,)
+    return Chart(
+        title=one.title,
+        kind=Kind.ITERATIONS,
+        x=Axis("iteration", "d"),
+        y=Axis("accuracy, rₜ − r₀" if changes else one.unit, ".0%"),
+        series=series,
+        neutral=0.0 if changes else one.neutral,
+        joined=one.joined or not alone,
+        note=one.note if alone else f"{_title(one.compared[0])}: one line a variant. {one.note}",
+    )
+
+
+def _title(key: Key) -> str:
+    return quantity(*key[1:]).title
+
+
+def _named(variant: str, name: str, place: int) -> str:
+    return name if not variant else f"{variant}: {name}" if place else variant
+
+
+def _series(name: str, found: Mapping[int, Sequence[Measured]]) -> Series:
+    points = [average(found[iteration]) for iteration in sorted(found)]
+    scale = 0.01 if key_of(next(iter(found.values()))[0]) == _LC else 1.0  # recorded in percent
+    sides = [[None if side is None else side * scale for side in point[:3]] for point in points]
+    value, low, high = (rounded(list(side)) for side in zip(*sides, strict=True))
+    return Series(name, sorted(found), value, low, high, [point[3] for point in points])
