@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import Cell, Comparison, Difference, Measured, Report, estimate, paired
+from analysis.cells import Cell, Comparison, Measured, Report, estimate
 from analysis.frame import NOTES
 from analysis.groups import Groups, fits
 from analysis.paper import SOURCES
 from analysis.settings import setting, world_weights
 from analysis.specs import Column, Row, TableSpec
 from mt.engines.judging.base import judged_by
+from mt.evaluation.pairing import Difference, over_seeds
 
 Repetition = tuple[int, int]
 """(world seed, seed)."""
@@ -104,25 +105,20 @@ class _Table:
         """Return one cell."""
         values = self.values(row, column)
         ours = estimate(list(values.values())) if values else None
-        difference, gain = self._compared(row, column)
-        return Cell(row.title, column, self.paper(row, column), gain, ours, difference)
-
-    def _compared(self, row: Row, column: Column) -> tuple[Difference | None, dict[str, float]]:
-        """Return our difference and the paper's to what the row is compared with."""
         if column.chance is not None:
-            gains = [one.value - column.chance for one in self.values(row, column).values()]
-            return paired(f"{column.chance:g}", gains), {}
-        against = row.against or self.spec.against
-        if against is None or against == row.title:
-            return None, {}
+            change = over_seeds([one.value - column.chance for one in values.values()])
+            return Cell(row.title, column, self.paper(row, column), {}, ours, f"{column.chance:g}", change)
+        against = row.against or self.spec.against or row.title
+        if against == row.title:
+            return Cell(row.title, column, self.paper(row, column), {}, ours, "", None)
         other = self.spec.row(against)
-        return self.against(row, other, column), self.paper_gain(row, other, column)
+        gains, change = self.paper_gain(row, other, column), self.against(row, other, column)
+        return Cell(row.title, column, self.paper(row, column), gains, ours, against, change)
 
     def against(self, row: Row, other: Row, column: Column) -> Difference | None:
         """Return the difference between two rows, over the repetitions that both have."""
         ours, theirs = self.values(row, column), self.values(other, column)
-        gains = [ours[key].value - theirs[key].value for key in sorted(ours.keys() & theirs.keys())]
-        return paired(other.title, gains)
+        return over_seeds([ours[key].value - theirs[key].value for key in sorted(ours.keys() & theirs.keys())])
 
     def paper_gain(self, row: Row, other: Row, column: Column) -> dict[str, float]:
         """Return the same difference between the paper's numbers, within each source."""
@@ -136,7 +132,7 @@ class _Table:
             for column in columns:
                 found = self.against(row, other, column)
                 if found is not None and column.better:
-                    yield Comparison(title, column, equal, found, self.paper_gain(row, other, column))
+                    yield Comparison(title, against, column, equal, found, self.paper_gain(row, other, column))
 
     def paper(self, row: Row, column: Column) -> dict[str, float]:
         """Return the reported numbers of a cell by source."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.specs import Column, TableSpec
+from mt.evaluation.pairing import Difference
 from mt.evaluation.statistics import t_interval
 
 
@@ -35,23 +35,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A paired difference over the repetitions that both sides have."""
-
-    against: str
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
-    p_value: float | None
-
-    @property
-    def significant(self) -> bool | None:
-        """Whether the 95% interval excludes zero; None where one repetition cannot tell."""
-        return None if self.p_value is None else self.p_value < 0.05
-
-
-@dataclass(frozen=True)
 class Cell:
     """One number of the table: the paper's, ours, and how ours compares."""
 
@@ -62,7 +45,10 @@ class Cell:
     paper_gain: Mapping[str, float]
     """The paper's own difference to the row that this one is compared with, by source."""
     ours: Estimate | None
+    against: str
+    """The row, or the number, that ours is compared with; empty for none."""
     difference: Difference | None
+    """Paired over the repetitions that both have."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +56,7 @@ class Comparison:
     """A difference between two rows in one column, and what is equal between them."""
 
     row: str
+    against: str
     column: Column
     equal: str
     difference: Difference
@@ -118,23 +105,3 @@ def estimate(values: Sequence[Measured]) -> Estimate:
     interval = t_interval(numbers)
     low, high = (interval.low, interval.high) if interval else (None, None)
     return Estimate(float(np.mean(numbers)), low, high, len(numbers), "seeds")
-
-
-def paired(against: str, gains: Sequence[float]) -> Difference | None:
-    """Return the mean of paired differences with its t-interval and two-sided p-value; None without any."""
-    if not gains:
-        return None
-    mean, interval = float(np.mean(gains)), t_interval(gains)
-    if interval is None:
-        return Difference(against, mean, None, None, len(gains), None)
-    return Difference(against, mean, interval.low, interval.high, len(gains), _p_value(gains))
-
-
-def _p_value(gains: Sequence[float]) -> float:
-    """Return Student's two-sided p-value of a zero mean; gains without any spread decide by themselves."""
-    from scipy.special import stdtr
-
-    mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
-    if error == 0:
-        return float(mean == 0)
-    return 2 * float(stdtr(len(gains) - 1, -abs(mean / error)))

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.cells import Cell, Comparison, Difference, Estimate, Report
+from analysis.cells import Cell, Comparison, Estimate, Report
 from analysis.paper import SOURCES
 from analysis.specs import Column, Row
+from mt.evaluation.pairing import Difference
 
 NONE = "–"
 SIGNIFICANT = "*"
@@ -31,7 +32,7 @@ def _lines(report: Report, row: Row) -> Iterator[tuple[Row, str, list[str]]]:
     if row.select is not None:
         yield row, report.label, [ours(cell.column, cell.ours) for cell in cells]
     if any(cell.difference for cell in cells):
-        against = next(cell.difference.against for cell in cells if cell.difference)
+        against = next(cell.against for cell in cells if cell.difference)
         yield row, f"Δ {report.spec.short(against)}", [difference(cell.column, cell.difference) for cell in cells]
     for source in SOURCES:
         texts = [_reported(cell, source.name, gains_only=report.of_world) for cell in cells]
@@ -56,19 +57,19 @@ def difference(column: Column, found: Difference | None) -> str:
     """Return "+3.1 ±1.2*", the star where the paired interval excludes zero; without interval for one seed."""
     if found is None:
         return ""
-    mean = column.text(found.mean, "+")
+    mean = column.text(found.value, "+")
     if found.low is None or found.high is None:
         return mean
     half = column.text((found.high - found.low) / 2)
-    return f"{mean} ±{half}{SIGNIFICANT if found.significant else ''}"
+    return f"{mean} ±{half}{SIGNIFICANT if found.sign else ''}"
 
 
 def comparison(found: Comparison) -> str:
     """Return a further comparison in one line."""
     text = difference(found.column, found.difference)
-    what = f"{found.row} − {found.difference.against} ({found.equal})"
+    what = f"{found.row} − {found.against} ({found.equal})"
     paper = [f"{name} {found.column.text(value, '+')}" for name, value in found.paper_gain.items()]
-    seeds = f"{found.difference.n} seed{'s' if found.difference.n > 1 else ''}"
+    seeds = f"{found.difference.n} seed{'' if found.difference.n == 1 else 's'}"
     return f"{what}, {found.column.full_title}: {text} ({'; '.join([seeds, *paper])})"
 
 
@@ -99,7 +100,7 @@ def _reading(report: Report) -> Iterator[str]:
     if any(cell.ours.over == "prompts" for cell in found if cell.ours):
         yield f"{report.label}: one seed, value [95% interval over prompts] (1); it says nothing about training noise"
     tested = [cell.difference for cell in found if cell.difference]
-    if any(one.significant is not None for one in tested):
+    if any(one.low is not None for one in tested):
         yield f"Δ X: the difference to X, paired over seeds ± 95% t-interval; {SIGNIFICANT} where it excludes zero"
     elif tested:
         yield "Δ X: the difference to X, of one seed, not tested"

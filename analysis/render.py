@@ -146,20 +146,18 @@ def _numbers(cell: Cell) -> dict[str, Any]:
         "high": ours.high if ours else None,
         "interval_over": ours.over if ours else None,
         "n": ours.n if ours else 0,
-        "against": gain.against if gain else None,
-        "difference": gain.mean if gain else None,
+        "against": cell.against or None,
+        "difference": gain.value if gain else None,
         "difference_low": gain.low if gain else None,
         "difference_high": gain.high if gain else None,
-        "p_value": gain.p_value if gain else None,
-        "significant": gain.significant if gain else None,
     }
 
 
 def _plain(report: Report) -> dict[str, Any]:
     compared = [
-        {"row": one.row, "against": one.difference.against, "column": one.column.name, "equal": one.equal,
-         "difference": one.difference.mean, "low": one.difference.low, "high": one.difference.high,
-         "n": one.difference.n, "p_value": one.difference.p_value}
+        {"row": one.row, "against": one.against, "column": one.column.name, "equal": one.equal,
+         "difference": one.difference.value, "low": one.difference.low, "high": one.difference.high,
+         "n": one.difference.n}
         for one in report.comparisons
     ]  # fmt: skip
     named = ("label", "judges", "data", "versions", "missing", "unmeasured", "short", "command", "others", "left_out")
