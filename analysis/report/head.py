@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
-from analysis.report.metrics import Cell, Key, Measured, average, cell, key_of, moves, order
 from analysis.report.record import Run, StageRow
-from mt.evaluation.catalogue import Quantity, heading, quantity, title
 
 _HIGHLIGHTS = (
     ("method", "method.name"),
@@ -27,8 +24,6 @@ _HIGHLIGHTS = (
     ("reward model", "reward.path"),
     ("judge", "judge.name"),
 )
-_MOST = {"policy": 4, "reward": 3}
-"""Columns of the comparison, by model."""
 
 
 @dataclass(frozen=True)
@@ -40,33 +35,6 @@ class Head:
     facts: list[tuple[str, str]]
     command: str
     packages: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A metric of the comparison."""
-
-    title: str
-    where: str
-    better: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The last iteration of every variant, side by side; a row is (variant, runs, their last iterations, cells)."""
-
-    columns: list[Column]
-    rows: list[tuple[str, int, list[int], list[Cell | None]]]
-
-    @property
-    def uneven(self) -> bool:
-        """Whether the rows are of different iterations."""
-        return len({iteration for _, _, iterations, _ in self.rows for iteration in iterations}) > 1
-
-    @property
-    def headings(self) -> list[tuple[str, int]]:
-        """Return what stands above the columns, and over how many of them."""
-        return [(where, len(list(columns))) for where, columns in groupby(column.where for column in self.columns)]
 
 
 def head(run: Run) -> Head:
@@ -100,52 +68,6 @@ def notes(runs: Sequence[Run], stages: Mapping[str, StageRow], browser: Mapping[
     if stages and not browser["prompts"]:
         found.append("No samples can be read: their artifacts are not there (yet).")
     return found
-
-
-def comparison(runs: Sequence[Run], variants: Sequence[str]) -> Comparison:
-    """Return the variants at the last iteration that each run measured, averaged over the runs of a variant."""
-    last = [_last_values(run) for run in runs]
-    shown = _headlines(dict.fromkeys(key for values in last for key in values))
-    columns = [_column(*key) for key in shown]
-    members = {name: [v for v, one in zip(last, variants, strict=True) if one == name] for name in variants}
-    rows = [
-        (name, len(found), _iterations(found), [_value([v[key] for v in found if key in v]) for key in shown])
-        for name, found in members.items()
-    ]
-    return Comparison(columns, rows)
-
-
-def _column(model: str, benchmark: str, metric: str) -> Column:
-    return Column(title(benchmark, metric), heading(model, benchmark), quantity(benchmark, metric).better)
-
-
-def _headlines(measured: Iterable[Key]) -> list[Key]:
-    """Return what is compared: the first metrics of either model that have a better side; sections by their average."""
-    keys = [key for key in sorted(measured, key=order) if _is_headline(quantity(*key[1:]))]
-    averaged = {key[:2] for key in keys if key[2] == "average"}
-    whole = [key for key in keys if key[2] == "average" or key[:2] not in averaged]
-    return [key for model, most in _MOST.items() for key in [one for one in whole if one[0] == model][:most]]
-
-
-def _is_headline(known: Quantity) -> bool:
-    return bool(known.better) and not known.minor and (not moves(known.key) or "gain" in known.metric)
-
-
-def _last_values(run: Run) -> dict[Key, Measured]:
-    ordered = sorted(run.metrics, key=lambda row: int(row["iteration"]))
-    return {key_of(row): row for row in ordered}
-
-
-def _iterations(runs: Sequence[Mapping[Key, Measured]]) -> list[int]:
-    return sorted({max(int(row["iteration"]) for row in values.values()) for values in runs if values})
-
-
-def _value(rows: Sequence[Measured]) -> Cell | None:
-    """Return the mean over runs as a cell; None where no run measured it."""
-    if not rows:
-        return None
-    value, low, high, n = average(rows)
-    return cell({**rows[0], "value": value, "low": low, "high": high, "n": n}, quantity(*key_of(rows[0])[1:]))
 
 
 def _unfinished(run: Run, named: bool) -> str:

@@ -108,7 +108,7 @@ def _row(key: Key, found: Mapping[int, Measured], iterations: Sequence[int], kno
         cells=[cell(found[iteration], one) if iteration in found else None for iteration in iterations],
         change=one.format.difference(change.value) if change else "",
         change_interval=one.format.interval(change.low, change.high) if change else "",
-        verdict=_verdict(change, one.better) if change else "",
+        verdict=verdict(change, one.better) if change else "",
     )
 
 
@@ -117,7 +117,7 @@ def moves(key: Key) -> bool:
     return key[0] == "reward" and key[1] in ("gold", "same_responses")
 
 
-def _verdict(change: Difference, better: str) -> str:
+def verdict(change: Difference, better: str) -> str:
     """Return which way a metric went, where the interval of its change lies on one side of zero."""
     if not better or not change.sign:
         return ""

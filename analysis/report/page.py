@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from analysis.report import (
     calibration,
+    compared,
     distributions,
     metrics,
     over_optimisation,
@@ -28,7 +29,7 @@ from analysis.report import (
     training,
 )
 from analysis.report.charts import Chart, agreeing
-from analysis.report.head import Head, common_facts, comparison, head, lookup, notes
+from analysis.report.head import Head, common_facts, head, lookup, notes
 from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
@@ -87,12 +88,12 @@ def render(runs: Sequence[Run]) -> str:
         heads=heads,
         facts=common_facts(heads),
         sweep=len(runs) > 1,
-        notes=notes(runs, stages, browser) + variants.incomparable(runs) + unreadable,
+        notes=notes(runs, stages, browser) + unreadable,
         answers=[answers_of_record(run.record) if run.state == "finished" else [] for run in runs],
         remarks=[questions.remarks(run) for run in runs],
         results=[metrics.results(run) for run in runs],
         labels=variants.run_labels(runs, names),
-        comparison=comparison(runs, names) if len(runs) > 1 else None,
+        compared=compared.tables(runs) if len(runs) > 1 else None,
         graphs=plan_graph.drawings(stages, len(runs)),
         node_size=(plan_graph.WIDTH, plan_graph.HEIGHT),
         sharing=plan_graph.sharing(stages),

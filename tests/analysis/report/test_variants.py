@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis.report.head import comparison
 from analysis.report.record import Run
 from mt.running.variants import incomparable, run_labels, variant_names
 from tests.analysis.report import fixture
@@ -41,39 +40,3 @@ def test_measures_that_differ_are_said() -> None:
     said = incomparable([run(judge={"name": "gold"}), run(judge={"name": "openai"})])
     assert len(said) == 1 and "judge" in said[0] and "not comparable" in said[0]
     assert incomparable([run(), run(seed=1)]) == []
-
-
-def test_the_comparison_averages_seeds_and_says_iterations() -> None:
-    first, second = run(seed=0), run(seed=1)
-    second.metrics[:] = fixture.metrics(0.04)
-    found = comparison([first, second], ["", ""])
-    (name, n_runs, iterations, cells) = found.rows[0]
-    rate = cells[[column.title for column in found.columns].index("Win rate against π₀, by gold")]
-    assert (name, n_runs, iterations, rate.value) == ("", 2, [2], "70.0%")
-    assert not found.uneven
-
-
-def test_runs_that_end_at_different_iterations_are_uneven() -> None:
-    first, second = run(), run(rounds=2)
-    second.metrics[:] = fixture.metrics(iterations=1)
-    assert comparison([first, second], ["a", "b"]).uneven
-
-
-def test_policy_and_reward_model_are_both_compared() -> None:
-    one = run()
-    sections = ("chat", "average", "safety")
-    one.metrics[:] = [
-        {"iteration": 1, "model": model, "benchmark": benchmark, "metric": metric, "value": 0.5}
-        for model, benchmark, metric in [
-            *(("policy", f"alpaca_eval_{i}", "win_rate") for i in range(6)),
-            *(("reward", "reward_bench", section) for section in sections),
-            ("reward", "gold", "accuracy"),
-            ("reward", "same_responses", "gain_over_base"),
-        ]
-    ]
-    titles = [(column.where.partition(":")[0], column.title) for column in comparison([one, one], ["a", "b"]).columns]
-    assert titles == [
-        *[("Policy", "Win rate")] * 4,
-        ("Reward model", "Accuracy on πₜ's responses, rₜ − r₀"),
-        ("Reward model", "RewardBench average"),
-    ]

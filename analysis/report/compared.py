@@ -1,0 +1,63 @@
+"""The variants of a sweep against its reference, as python -m mt.compare prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analysis.report.metrics import verdict
+from analysis.report.record import Run
+from mt.errors import DataError
+from mt.evaluation.catalogue import MODELS, Better, quantity, title
+from mt.evaluation.pairing import Difference
+from mt.running.comparison import Comparison, compare
+from mt.running.results import Key
+from mt.types import Metric
+
+Cell = tuple[str, str, str]
+"""(number, interval, "better", "worse" or "")."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one model measured: the reference's values, then the differences of the other variants to them."""
+
+    model: str
+    columns: Sequence[tuple[str, Better]]
+    rows: Sequence[tuple[str, int, Sequence[Cell | None]]]
+    """(variant, iteration, cells)."""
+
+
+def tables(runs: Sequence[Run]) -> tuple[list[Table], list[str]]:
+    """Return a table for each model, and what was left out; no table where no run is finished."""
+    try:
+        found = compare([run.folder for run in runs], named=False)
+    except DataError:
+        return [], []
+    keys = {model: [key for key in found.keys if key[0] == model] for model in MODELS}
+    made = [Table(MODELS[model], _columns(some), list(_rows(found, some))) for model, some in keys.items() if some]
+    return made, list(found.notes)
+
+
+def _columns(keys: Sequence[Key]) -> list[tuple[str, Better]]:
+    return [(title(*key[1:]), quantity(*key[1:]).better) for key in keys]
+
+
+def _rows(found: Comparison, keys: Sequence[Key]) -> Iterator[tuple[str, int, list[Cell | None]]]:
+    for t in (0, *found.iterations):
+        yield found.reference.name, t, [_value(found.reference.value(t, key), key) for key in keys]
+    for one in found.variants[1:]:
+        for t in found.iterations:
+            yield one.name, t, [_difference(one.minus(found.reference, t, key), key) for key in keys]
+
+
+def _value(metric: Metric | None, key: Key) -> Cell | None:
+    form = quantity(*key[1:]).format
+    return (form.text(metric.value), form.interval(metric.low, metric.high), "") if metric else None
+
+
+def _difference(found: Difference | None, key: Key) -> Cell | None:
+    one = quantity(*key[1:])
+    if found is None:
+        return None
+    return one.format.difference(found.value), one.format.interval(found.low, found.high), verdict(found, one.better)
