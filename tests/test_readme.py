@@ -32,6 +32,7 @@ REDUCED = [  # the user's own data and models, in seconds
 ]
 
 
+EXTENDING = (ROOT / "docs" / "extending.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -79,6 +80,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "scores.json").write_text(json.dumps({**four, "model": "rm"}))
     texts = {"prompt": ["x"], "chosen": ["a"], "rejected": ["b"], "subset": ["hep-go"], "id": [1]}
     pd.DataFrame(texts).to_parquet(folder / "pairs.parquet")
+    for block in re.findall(r"^```(?:python|yaml)\n(# .*?)^```", EXTENDING, re.MULTILINE | re.DOTALL):
+        name, _, text = block.partition("\n")
+        file = folder / name.removeprefix("# ")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     return folder
 
 
@@ -87,6 +93,7 @@ def test_every_command_works(
     page: str, line: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(place)
+    monkeypatch.syspath_prepend(place)
     program, *words = shlex.split(line)
     if program == "make":
         shown = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -109,6 +116,7 @@ MADE = {
 PRINTED = {
     "mt.store": {"ls": "train_reward", "verify": ", 0 damaged", "gc": "0 artifacts"},
     "analysis.tables": {"table1 --format latex": "toprule", "table1": "+28.9", "table1 figure4": "Figure 4"},
+    "mt.compare": {"runs": "95% intervals"},
     "analysis.score": {"alpaca_eval": "lc win rate", "arena_hard": "score", "compare": "difference"},
 }
 """What a command prints, by its words or by the first of them."""
@@ -162,7 +170,7 @@ def choices() -> Iterator[tuple[str, set[str]]]:
 
 def test_every_choice_is_listed() -> None:
     found = dict(choices())
-    assert len(found) == 10
+    assert len(found) == 11
     assert found == {group: set(options(group)) for group in found}
 
 
