@@ -6,7 +6,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from launch.job import RunJob
 from launch.machine import Share, cpu_shares, usable_gpus
 from launch.slurm import Seen
 from launch.sweep import Submission, load, logs, write_submitted
+from mt.runtime.interruption import interruptible, uninterrupted
 
 _FOREVER_MIN = 60 * 24 * 3650
 _POLL_S = 1.0
@@ -41,7 +42,7 @@ def run(folder: Path, names: Sequence[str], width: int, tick: Callable[[], None]
     gpus = tuple(usable_gpus()) if on_gpu else ()
     each = max(1, len(gpus) // min(width, len(on_gpu))) if gpus else 0
     cpus = cpu_shares(min(width, len(names)))
-    with _terminable():
+    with interruptible():
         try:
             while running or _ready(folder, waiting):
                 for name in _ready(folder, waiting):
@@ -55,7 +56,8 @@ def run(folder: Path, names: Sequence[str], width: int, tick: Callable[[], None]
                 running = [one for one in running if not one.process.done()]
                 tick()
         finally:
-            stop([one.process.job_id for one in running])
+            with uninterrupted():
+                stop([one.process.job_id for one in running])
 
 
 def states(submissions: Iterable[Submission]) -> dict[str, Seen]:
@@ -102,17 +104,3 @@ def _controller(pid: str) -> psutil.Process | None:
         if process.status() != psutil.STATUS_ZOMBIE and "submitit.local._local" in process.cmdline():
             return process
     return None
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end this command as Ctrl-C does."""
-
-    def interrupt(*signal_and_frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -29,8 +29,8 @@ from mt.methods.blueprint import blueprint
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
 from mt.running.duplicate_runs import duplicate_runs
-from mt.running.execution import Interrupted
 from mt.running.naming import run_folder, run_name
+from mt.runtime.interruption import Interrupted
 from mt.workflow.store import Store
 
 

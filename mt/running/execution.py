@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from mt.errors import MutualTaughtError, StoreError, UnexpectedError, describe_os_error
 from mt.methods.blueprint import Blueprint
 from mt.running.record import Record, State
 from mt.running.tracker_callbacks import mirrored
+from mt.runtime.interruption import Interrupted, interruptible, uninterrupted
 from mt.workflow.execute import execute
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
@@ -23,10 +21,6 @@ from mt.workflow.store import Store
 from mt.workflow.work import Observer, Silent
 
 log = logging.getLogger("mt")
-
-
-class Interrupted(BaseException):
-    """The process was asked to stop (Ctrl-C or SIGTERM)."""
 
 
 class Chorus:
@@ -92,15 +86,15 @@ def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep
     record = Record(folder, blueprint, store, sweep)
     watching = Chorus([Recorder(record), Logger(blueprint.plan.positions), *observers])
     say = lambda text: watching.note(None, text)  # noqa: E731
-    with logged(folder), mirrored(record, say) as mirrors, _interruptible():
+    with logged(folder), mirrored(record, say) as mirrors, interruptible() as request:
         try:
             record.begin()
             command = folder.parent if sweep or blueprint.config.sweep else folder
             execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]), str(command.resolve()))
             record.end("finished")
         except BaseException as error:
-            with _signals(signal.SIGINT, signal.SIG_IGN):  # a second Ctrl-C does not hide the first from the record
-                known = _translate(error, folder, store.root)
+            with uninterrupted():  # a second Ctrl-C does not hide the first from the record
+                known = _translate(Interrupted() if request.made else error, folder, store.root)
                 _end(record, error, known)
             raise known from error
     return record
@@ -127,7 +121,7 @@ def _end(record: Record, error: BaseException, known: BaseException) -> None:
 
 def _translate(error: BaseException, folder: Path, store: Path) -> BaseException:
     """Turn what stopped a run into one line; the log has the whole."""
-    if isinstance(error, KeyboardInterrupt | Interrupted):
+    if isinstance(error, KeyboardInterrupt):
         return Interrupted(f"interrupted; nothing is lost. Run the same command to continue ({folder})")
     if isinstance(error, MutualTaughtError) or not isinstance(error, Exception):
         return error
@@ -164,27 +158,3 @@ def logged_by(handler: logging.Handler) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that the record says `interrupted`."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Interrupted
-
-    with _signals(signal.SIGTERM, stop):
-        yield
-
-
-@contextmanager
-def _signals(number: signal.Signals, handler: Any) -> Iterator[None]:
-    """Handle a signal otherwise while the block lasts; only the main thread may."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

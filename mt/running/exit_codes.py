@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
-from mt.running.execution import Interrupted
+from mt.runtime.interruption import SAID, STATUS, Interrupted, Request, interruptible
 
 
 def say(text: str) -> None:
@@ -23,25 +24,29 @@ def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
 
     It ends quietly where the reader of its standard output has read enough, as `head` does.
     """
+    request = Request()
     try:
-        status = command()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
-    except (MutualTaughtError, Interrupted) as error:
-        tell(str(error))
-        return exit_code(error)
-    except KeyboardInterrupt as error:
-        tell("interrupted; nothing is lost. Run the same command to continue")
-        return exit_code(error)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and _reader_is_gone():
-            return 1
-        line = describe_os_error(error, "a file")
-        if line is None:
-            raise
+        with interruptible() as request:
+            status = command()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return status
+    except BaseException as error:
+        asked = request.made and not isinstance(error, Interrupted)
+        return _reported(Interrupted(SAID) if asked else error, tell)
+
+
+def _reported(error: BaseException, tell: Callable[[str], None]) -> int:
+    """Tell of an error and return the exit status; raises it where it is a defect."""
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
+        return 1
+    known = isinstance(error, MutualTaughtError | KeyboardInterrupt)
+    line = (str(error) or SAID) if known else describe_os_error(error, "a file")
+    if line is None or not (known or isinstance(error, OSError)):
+        raise error
+    with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal to say it on
         tell(line)
-        return 2
+    return exit_code(error) if known else 2
 
 
 def _reader_is_gone() -> bool:
@@ -56,6 +61,6 @@ def _reader_is_gone() -> bool:
 
 def exit_code(error: BaseException) -> int:
     """Return the process's exit status for an error: 130 after an interruption, 2 for the user, 1 for a defect."""
-    if isinstance(error, Interrupted | KeyboardInterrupt):
-        return 130
+    if isinstance(error, KeyboardInterrupt):
+        return STATUS
     return 1 if isinstance(error, UnexpectedError) else 2

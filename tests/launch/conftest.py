@@ -11,7 +11,7 @@ from rich.console import Console
 
 from launch import local, submit
 from mt.config.compose import compose_runs
-from mt.running.execution import Interrupted
+from mt.runtime.interruption import Interrupted
 from mt.workflow.store import Store
 from tests.slurm.launched import PROJECT, Launched
 from tests.small import small

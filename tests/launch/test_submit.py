@@ -18,7 +18,7 @@ from launch.sweep import load, read_configs
 from launch.work import compute, plan_run, reach
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, JudgeError
-from mt.running.execution import Interrupted
+from mt.runtime.interruption import Interrupted
 from mt.workflow.store import Store
 from tests.slurm.launched import PROJECT, launch_config
 from tests.small import small

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,11 @@ from mt.methods.outcome import Iteration, Outcome
 from mt.plan import main as plan_command
 from mt.run import write_report
 from mt.running.checks import check, check_folders
-from mt.running.execution import Interrupted, run
+from mt.running.execution import run
 from mt.running.exit_codes import ended
 from mt.running.naming import run_folder
 from mt.running.record import Record
+from mt.runtime.interruption import Interrupted
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
@@ -189,3 +192,43 @@ def test_what_is_wrong_with_a_path_is_named(
     assert plan_command([*overrides, f"store={tmp_path}/store"]) == 2
     printed = capsys.readouterr().err
     assert said.format(path) in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_signals_that_come_together_are_one_interruption(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: signal.Signals, swallowed: bool
+) -> None:
+    def asked() -> None:
+        try:
+            os.kill(os.getpid(), how)
+        except KeyboardInterrupt:
+            os.kill(os.getpid(), how)
+            if swallowed:  # as lazy imports of libraries do
+                raise ModuleNotFoundError("could not import") from None
+            raise
+
+    before = signal.getsignal(how)
+    assert execute(tmp_path, asked) == 130
+    told = capsys.readouterr().err
+    assert told.startswith("interrupted; nothing is lost") and told.count("\n") == 1
+    assert record(tmp_path)["state"] == "interrupted"
+    assert signal.getsignal(how) is before
+    assert ended(asked) == 130  # before there is a run
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_hang_up_is_not_heeded_where_the_process_was_started_to_ignore_it(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert execute(tmp_path, lambda: os.kill(os.getpid(), signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_command_that_still_imports_ends_with_one_line(tmp_path: Path) -> None:
+    code = "import os, signal; from mt.runtime.interruption import end_at_once; end_at_once(); "
+    code += "os.kill(os.getpid(), signal.SIGTERM); print('went on')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; nothing is lost. Run the same command to continue\n"
