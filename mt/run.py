@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -20,6 +19,7 @@ from mt.cli.summary import print_summary
 from mt.config.compose import Composed, compose_runs
 from mt.errors import MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.alone import alone
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
 from mt.running.duplicate_runs import duplicate_runs
@@ -66,49 +66,58 @@ def _launch(runs: list[Composed], multirun: bool, console: Console, *, details: 
         return submit(runs, sweep, console)
     blueprints = [blueprint(one.config) for one in runs]
     for one in blueprints:
-        check(one, say=lambda line: console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True))
-    check_folders([(one.config, run_folder(one.config, sweep)) for one in blueprints])
-    for line in duplicate_runs((one.config, one.plan) for one in blueprints):
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    finished: list[Path] = []
-    failed: list[MutualTaughtError] = []
-    for number, one in enumerate(blueprints, start=1):
-        folder = run_folder(one.config, sweep)
-        console.print(f"[bold]{folder.name}[/bold]" + (f"  run {number}/{len(runs)}" if multirun else ""))
+        check(one, say=lambda line: _dim(console, line))
+    folders = [run_folder(one.config, sweep) for one in blueprints]
+    if sweep is None:
+        console.print(f"[bold]{folders[0].name}[/bold]")
+        execute_run(blueprints[0], folders[0], console, details=details)
+        return 0
+    with alone(folders[0].parent, "sweep", lambda line: _dim(console, line)):
+        check_folders([(one.config, folder) for one, folder in zip(blueprints, folders, strict=True)])
+        for line in duplicate_runs((one.config, one.plan) for one in blueprints):
+            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        return _execute_sweep(list(zip(blueprints, folders, strict=True)), sweep, console)
+
+
+def _execute_sweep(runs: Sequence[tuple[Blueprint, Path]], sweep: str, console: Console) -> int:
+    """Execute the runs one after the other; what stops one of them stops no other."""
+    finished, failed = list[Path](), list[MutualTaughtError]()
+    for number, (one, folder) in enumerate(runs, start=1):
+        console.print(f"[bold]{folder.name}[/bold]  run {number}/{len(runs)}")
         try:
-            execute_run(one, folder, console, sweep, details=details)
+            execute_run(one, folder, console, sweep)
             finished.append(folder)
         except MutualTaughtError as error:
-            if not multirun:
-                raise
             failed.append(error)
             console.print(f"{folder.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    if multirun:
-        folder = run_folder(runs[0].config, sweep).parent
-        if finished:
-            print_findings(console, finished)
-        write_report([folder], folder / "report.html", console)
-        console.print(
-            f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True
-        )
+    folder = runs[0][1].parent
+    if finished:
+        print_findings(console, finished)
+    write_report([folder], folder / "report.html", console)
+    console.print(f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True)
     return exit_code(failed[0]) if failed else 0
 
 
 def execute_run(
     one: Blueprint, folder: Path, console: Console, sweep: str | None = None, *, details: bool = False
-) -> dict[str, Any]:
+) -> None:
     """Execute one run with its display, tracker and report, which it ends with however it ends."""
     quiet_libraries()
-    try:
-        with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
-            record = run(one, folder, [display], sweep)
-    except MutualTaughtError:
+    with alone(folder, "name", lambda line: _dim(console, line)):
+        check_folders([(one.config, folder)])
+        try:
+            with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
+                record = run(one, folder, [display], sweep)
+        except MutualTaughtError:
+            write_report([folder], folder / "report.html", console)
+            raise
+        if sweep is None:
+            print_summary(console, record.facts, folder, record.facts["answers"], details=details)
         write_report([folder], folder / "report.html", console)
-        raise
-    if sweep is None:
-        print_summary(console, record.facts, folder, record.facts["answers"], details=details)
-    write_report([folder], folder / "report.html", console)
-    return record.facts
+
+
+def _dim(console: Console, line: str) -> None:
+    console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:

@@ -165,3 +165,29 @@ def test_rounds_restart_from_base_and_learn_from_the_round_before(tmp_path: Path
     assert main([*brief_run(tmp_path), "rounds=2"]) == 0
     (record,) = records(tmp_path)
     assert {metric["iteration"] for metric in record["metrics"]} == {0, 1, 2}
+
+
+def test_of_two_runs_of_a_name_at_once_the_second_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-m", "mt.run", *brief_run(tmp_path), "name=mine"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert child.stdout is not None
+    assert "mine" in child.stdout.readline()
+    for line in child.stdout:
+        if "stages to compute" in line:
+            break
+    before = (tmp_path / "runs" / "mine" / "record.json").read_text()
+    try:
+        for other in ("seed=0", "seed=7"):
+            assert main([*brief_run(tmp_path), "name=mine", other]) == 2
+            told = capsys.readouterr().err
+            assert f"name=mine: another command is at work on it (process {child.pid} on" in told
+            assert told.count("\n") == 1
+        assert json.loads(before)["config"] == records(tmp_path)[0]["config"]
+    finally:
+        child.terminate()
+        child.stdout.read()
+        child.wait(60)
+    assert records(tmp_path)[0]["state"] == "interrupted"
+    assert not list((tmp_path / "runs" / "mine").glob(".driver*"))
