@@ -17,6 +17,7 @@ from launch.sweep import EVENTS, FILE, RunEntry, Sweep, load, save, write_config
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
 from mt.workflow import provenance
+from mt.workflow.leftovers import note_needed
 from mt.workflow.plan import Plan, merge
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
@@ -53,12 +54,13 @@ class _Shelf:
 def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: Store, planner: str) -> Sweep:
     """Write a new sweep into `folder` and return it; raises LaunchError where its name is taken."""
     refuse_reuse(folder)
+    merged = merge(run.plan for run in runs)
+    note_needed(store, str(folder.resolve()), merged.order)
     git = _git_state(folder, launch.require_clean)
     shelf = _Shelf(store)
     missing = {run.name: run.plan.missing(shelf) for run in runs}
     jobs = cut(missing, share=launch.share)
     needed = {stage.key for stages in missing.values() for stage in stages}
-    merged = merge(run.plan for run in runs)
     memory = {key: gb for run in runs for key, gb in run.memory_gb.items()}
     stages = [
         {

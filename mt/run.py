@@ -27,6 +27,7 @@ from mt.running.estimates import Estimates
 from mt.running.execution import logged, quiet_libraries, run
 from mt.running.exit_codes import ended, exit_code
 from mt.running.naming import run_folder, sweep_name
+from mt.workflow.leftovers import remove_drafts
 from mt.workflow.store import Store
 
 
@@ -105,6 +106,7 @@ def execute_run(
     quiet_libraries()
     with alone(folder, "name", lambda line: _dim(console, line)):
         check_folders([(one.config, folder)])
+        remove_drafts(folder)
         try:
             with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
                 record = run(one, folder, [display], sweep)

@@ -24,6 +24,7 @@ from rich.text import Text
 from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import ended
 from mt.workflow.execute import lock_of
+from mt.workflow.leftovers import changing, clean_store, needed_keys
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
@@ -100,7 +101,8 @@ def _verify(store: Store, given: argparse.Namespace, console: Console) -> int:
 
 
 def _gc(store: Store, given: argparse.Namespace, console: Console) -> int:
-    needed = _needed_keys(given.runs)
+    clean_store(store)
+    needed = _needed_keys(store, given.runs)
     if not needed:
         raise StoreError(f"{given.runs}: no run records here, so that everything would go. Give --runs DIR")
     unused = [path for path in store.folders() if path.name not in needed]
@@ -110,15 +112,18 @@ def _gc(store: Store, given: argparse.Namespace, console: Console) -> int:
         console.print(f"{path.parent.name}/{path.name[:12]}  {_size(sizes[path])}", markup=False)
     what = f"{len(unused)} artifacts and {len(idle)} abandoned workspaces, {_size(sum(sizes.values()))}"
     if not given.delete:
-        console.print(f"{what}, are needed by no run in {given.runs}. To remove them: add --delete", markup=False)
+        console.print(
+            f"{what}, are needed by no run in {given.runs} nor elsewhere. To remove them: add --delete", markup=False
+        )
         return 0
-    needed = _needed_keys(given.runs)  # again: a run may have begun meanwhile
-    for path in unused:
-        if path.name not in needed:
-            store.remove(path)
-    for path in idle:
-        if not _in_the_making(store, path.name, needed):
-            shutil.rmtree(path)
+    with changing(store).hold():
+        needed = _needed_keys(store, given.runs)  # again: a run may have begun meanwhile
+        for path in unused:
+            if path.name not in needed:
+                store.remove(path)
+        for path in idle:
+            if not _in_the_making(store, path.name, needed):
+                shutil.rmtree(path)
     console.print(f"removed {what}")
     return 0
 
@@ -141,9 +146,9 @@ def _find(store: Store, key: str) -> Path:
     return found[0]
 
 
-def _needed_keys(runs: Path) -> set[str]:
-    """Return the keys, short as folders bear them, that any recorded run needs, finished or not."""
-    return {stage["key"][:SHORT] for record in _records(runs) for stage in record["stages"]}
+def _needed_keys(store: Store, runs: Path) -> set[str]:
+    """Return the keys, short as folders bear them, that any recorded run needs, finished or not, wherever it lies."""
+    return needed_keys(store) | {stage["key"][:SHORT] for record in _records(runs) for stage in record["stages"]}
 
 
 def _records(runs: Path) -> Iterable[dict[str, Any]]:

@@ -41,7 +41,7 @@ def run_workers(
     the scratch folder of the stage at work.
     """
     with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mt-workers-")))
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workers-", dir=logs_folder())))
         folders = [root / str(number) for number in range(len(groups))]
         total = _deal(items, folders)
         workers = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from mt.errors import StoreError
 from mt.runtime.lock import Lock
 from mt.runtime.logs import logging_into
 from mt.workflow import provenance
+from mt.workflow.leftovers import clean_store, needing
 from mt.workflow.plan import Plan
 from mt.workflow.stage import SHORT, External, Stage
 from mt.workflow.store import Artifact, Store
@@ -22,12 +24,14 @@ def execute(plan: Plan, store: Store, observer: Observer, command: str = "") -> 
 
     Raises whatever a stage raises, after telling the observer; everything published until then stays.
     """
-    missing = plan.missing(store)
-    observer.planned(plan.order, missing, plan.positions)
-    _verify_reused(plan, missing, store, observer)
-    _inspect(plan, missing, observer)
-    for stage in missing:
-        compute(stage, store, observer, command)
+    clean_store(store)
+    with needing(store, command, plan.order) if command else nullcontext():
+        missing = plan.missing(store)
+        observer.planned(plan.order, missing, plan.positions)
+        _verify_reused(plan, missing, store, observer)
+        _inspect(plan, missing, observer)
+        for stage in missing:
+            compute(stage, store, observer, command)
 
 
 def compute(stage: Stage, store: Store, observer: Observer, command: str = "") -> None:

@@ -139,7 +139,7 @@ class Store:
         """Return (a new empty output folder, the scratch folder that survives a kill) for a stage in the making."""
         scratch = self.scratch(stage.key)
         work = scratch.parent
-        for leftover in work.glob("output-*"):
+        for leftover in (*work.glob("output-*"), *work.glob("scratch/workers-*")):
             shutil.rmtree(leftover, ignore_errors=True)
         output = work / f"output-{uuid.uuid4().hex[:8]}"
         output.mkdir(parents=True)
@@ -156,6 +156,9 @@ class Store:
         facts = {**stage.identity, "key": stage.key, **facts, "files": files}
         facts["input_keys"] = [upstream.key for upstream in stage.inputs()]
         write_json(output / ARTIFACT, facts)
+        usual = (output / ARTIFACT).stat().st_mode & 0o777
+        for name in files:  # safetensors lets the owner alone read what it writes
+            (output / name).chmod(usual)
         target = self.path(stage)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() and not self.has(stage):
