@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
@@ -111,7 +112,9 @@ def _train_without_noise(model: Any, mode: bool = True) -> Any:
 def adapt(model: Any, task: TrainingTask) -> None:
     """Freeze the model and put trainable adapters beside its linear layers, in place; a reward head stays trainable.
 
-    The adapters start by the task's seed; at the start they change nothing.
+    Where the trainer computes in bfloat16, what is frozen is held in bfloat16 as well, half of float32's memory; what
+    is trained stays in float32 (DeepSpeed keeps float32 master weights itself). The adapters start by the task's
+    seed; at the start they change nothing.
     Raises `ConfigError` where the model has no such layers, or where another layer shares their weights.
     """
     from peft import LoraConfig, inject_adapter_in_model
@@ -125,29 +128,48 @@ def adapt(model: Any, task: TrainingTask) -> None:
     if head is not None:
         adapters.exclude_modules = [HEAD]
     check_targets(model, config.targets)
+    own = [] if head is None else list(head.parameters())
+    if task.trainer.dtype == "bfloat16" and not masters_apart(task):
+        for parameter in model.parameters():
+            if not any(parameter is one for one in own):
+                parameter.data = parameter.data.to(torch.bfloat16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         inject_adapter_in_model(adapters, model)
     if head is not None:
         head.requires_grad_(True)
+    if not masters_apart(task):
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
 
 
-def merge(model: Any, start: dict[str, Tensor]) -> None:
-    """Add every adapter to the weights beside it and remove it, in place; `start` holds the weights by name.
+def trained_weights(model: Any, start: Mapping[str, Tensor], *, first: bool) -> Iterator[tuple[str, Tensor]]:
+    """Yield every weight of the plain model in float32 on the CPU, what its adapter has learnt added.
 
-    DeepSpeed's bfloat16 weights are replaced by float32 ones first: a sum in bfloat16 loses most of an update.
+    `start` holds the weights at the start by name: a frozen one is taken from there, in whatever precision it was held
+    since. Every process has to iterate where DeepSpeed spreads the master weights; only the `first` one is given
+    weights that are not trained.
     """
-    adapted = [name for name, module in model.named_modules() if hasattr(module, "base_layer")]
-    for name, parameter in model.named_parameters() if adapted else ():
-        if parameter.dtype != torch.float32:
-            whole = master(parameter)
-            frozen = start.get(name.replace(".base_layer", "")) if not parameter.requires_grad else None
-            parameter.data = whole if frozen is None else frozen.to(whole.device)
-    for name in adapted:
-        layer = model.get_submodule(name)
-        layer.merge()
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, layer.base_layer)
+    for name, parameter in model.named_parameters():
+        plain, layer = name.replace(".base_layer.", "."), None
+        if plain != name and name.endswith(".weight"):
+            layer = model.get_submodule(name.removesuffix(".base_layer.weight"))
+            for part, adapter in layer.named_parameters():
+                if part.startswith("lora_"):
+                    adapter.data = master(adapter).cpu()
+        if ".lora_" in name or not (first or parameter.requires_grad):
+            continue
+        whole = master(parameter).cpu() if parameter.requires_grad else start[plain]
+        yield plain, whole if layer is None else whole + layer.get_delta_weight("default")
+
+
+def _remove_adapters(model: Any) -> None:
+    """Put every plain layer back in the place of the adapted one."""
+    for name, module in list(model.named_modules()):
+        if hasattr(module, "base_layer"):
+            parent, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(parent), attribute, module.base_layer)
     model.requires_grad_(True)
 
 
@@ -174,15 +196,14 @@ def publish(model: Any, chat: Chat, task: TrainingTask, *, first: bool) -> Updat
     """
     dtype: torch.dtype = getattr(torch, task.trainer.publish_dtype)
     start = {name: value.detach() for name, value in load_start(task).named_parameters()} if first else {}
-    merge(model, start)
     state, changed, kept = {}, 0, 0
-    for name, parameter in model.named_parameters():
-        trained = master(parameter)
+    for name, trained in trained_weights(model, start, first=first):
         if first:
-            trained, begun = trained.cpu(), start.pop(name)
+            begun = start.pop(name)
             state[name] = trained.to(dtype).contiguous()
             changed += int((trained != begun).sum())
             kept += int(((trained != begun) & (state[name] != begun.to(dtype))).sum())
+    _remove_adapters(model)
     if first:
         stored = model.state_dict().keys()
         state |= {name: buffer.cpu() for name, buffer in model.named_buffers() if name in stored}

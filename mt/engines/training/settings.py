@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,10 @@ class LoraConfig(Config):
     """The update is scaled by alpha / rank."""
     targets: Annotated[list[str], Field(min_length=1)]
     """Names of the linear layers to adapt; ["all-linear"] adapts all but the output head."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields and the version of what adapters compute, so that only their trainings get other keys."""
+        return {**super().identity(), "version": 2}  # 2: a bfloat16 trainer holds what is frozen in bfloat16
 
 
 class TrainingConfig(Config):

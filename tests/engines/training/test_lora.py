@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from mt.engines.lora_targets import check_folder_targets
-from mt.engines.training.models import adapt, load_for_training, merge
+from mt.engines.text import open_chat
+from mt.engines.training.models import adapt, load_for_training, publish
 from mt.engines.training.settings import LoraConfig
 from mt.errors import ConfigError
+from mt.workflow.keys import canonical
 from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_torchrun import SHARED, TWO, compare
@@ -39,21 +41,60 @@ def test_all_linear_layers_can_be_adapted(lab: Lab) -> None:
     assert moved == {name for name in before if "_proj" in name}
 
 
-def test_merging_keeps_what_the_model_computes(lab: Lab) -> None:
-    task = lab.task(training=ADAPTED)
+@pytest.mark.parametrize(("dtype", "rounding"), [("float32", 1e-5), ("bfloat16", 0.05)])
+def test_the_published_model_computes_what_the_adapted_one_did(lab: Lab, dtype: str, rounding: float) -> None:
+    task = lab.task(training=ADAPTED, trainer=changed(TRAINER, dtype=dtype))
     model = load_for_training(task).eval()
     ids = torch.tensor([[1, 3, 9, 8, 2, 4, 7]])
     plain = model(ids).logits
     adapt(model, task)
-    assert torch.equal(model(ids).logits, plain)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    adapted = model(ids).logits
-    assert not torch.allclose(adapted, plain, atol=1e-3)
-    merge(model, {})
-    torch.testing.assert_close(model(ids).logits, adapted, rtol=0, atol=1e-5)
-    assert "lora" not in str(model.state_dict().keys())
+    parameters = dict(model.named_parameters())
+    learnt = {
+        name: torch.nn.init.normal_(parameter, std=0.3) for name, parameter in parameters.items() if "lora_" in name
+    }
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+        adapted = model(ids).logits.float()
+    assert (adapted - plain).abs().max() > 0.2
+    publish(model, open_chat(task.model, task.template), task, first=True)
+    published = AutoModelForCausalLM.from_pretrained(task.output)
+    torch.testing.assert_close(published(ids).logits, adapted, rtol=0, atol=rounding)
+    # alpha / rank = 2, in float32 whatever the precision of the training
+    start = load_file(lab.policy / "model.safetensors")
+    for name, weight in load_file(Path(task.output) / "model.safetensors").items():
+        down, up = (learnt.get(name.replace("weight", f"lora_{part}.default.weight")) for part in "AB")
+        expected = start[name] if down is None or up is None else start[name] + 2 * (up.cpu() @ down.cpu())
+        torch.testing.assert_close(weight, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "base"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+def test_what_is_frozen_is_held_in_the_trainer_s_precision_and_what_learns_in_float32(
+    lab: Lab, kind: str, dtype: str, base: torch.dtype
+) -> None:
+    task = lab.task(kind, training=ADAPTED, trainer=changed(TRAINER, dtype=dtype), model=str(lab.reward))
+    task = task if kind == "reward" else lab.task(training=ADAPTED, trainer=changed(TRAINER, dtype=dtype))
+    model = load_for_training(task)
+    head = dict(model.named_parameters()).get("score.weight")
+    before = None if head is None else head.clone()
+    adapt(model, task)
+    learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {parameter.dtype for parameter in model.parameters() if parameter.requires_grad} == {torch.float32}
+    assert {parameter.dtype for parameter in model.parameters() if not parameter.requires_grad} == {base}
+    assert ("score.weight" in learns) == (kind == "reward")
+    if before is not None:
+        assert torch.equal(model.score.weight, before), "no bit of the head is lost"
+
+
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+def test_a_base_in_bfloat16_learns_about_the_same(lab: Lab, kind: str) -> None:
+    low, high = (lab.task(kind, training=ADAPTED, trainer=changed(TRAINER, dtype=d)) for d in ("bfloat16", "float32"))
+    for task in (low, high):
+        lab.train(task)
+    start = load_file(lab.policy / "model.safetensors")
+    moved = {name: (weights(low)[name] - start[name], weights(high)[name] - start[name]) for name in start}
+    assert all(torch.equal(a, b) for name, (a, b) in moved.items() if "q_proj" not in name and "down_proj" not in name)
+    first, second = (torch.cat([pair[side].flatten() for pair in moved.values()]) for side in (0, 1))
+    assert torch.nn.functional.cosine_similarity(first, second, dim=0) > 0.9
 
 
 def test_adapters_resume_to_the_bit(lab: Lab) -> None:
@@ -108,3 +149,9 @@ def test_adapters_are_refused_by_the_folder_alone(tmp_path: Path) -> None:
         check_folder_targets(tied, "policy", ["lm_head"], field)
     with pytest.raises(ConfigError, match=rf"^{field}=c_attn: the model has no such layers.*q_proj"):
         check_folder_targets(tied, "policy", ["c_attn"], field)
+
+
+def test_only_trainings_with_adapters_have_the_version_of_adapters_in_their_key() -> None:
+    assert TRAINING.identity() == {name: value for name, value in TRAINING.model_dump().items() if value is not None}
+    assert ADAPTED.lora.identity()["version"] == 2
+    assert "version" in str(canonical(ADAPTED)) and "version" not in str(canonical(TRAINING))
