@@ -201,7 +201,7 @@ def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
     check(drawn, note)
     values = run.config.model_dump(mode="json")
     estimated = costs(drawn.plan, run.config, Store(Path(run.config.store)))
-    memory = {cost.stage.key: math.ceil(cost.host_gib) for cost in estimated if cost.host_gib is not None}
+    memory = {cost.stage.key: math.ceil(cost.memory.host_gib) for cost in estimated if cost.memory}
     return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan, memory)
 
 

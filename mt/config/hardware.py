@@ -20,7 +20,7 @@ class UtilizationConfig(Config):
     score: Share
     """Forward passes: rewards and log-probabilities."""
     train: Share
-    """Training, recomputed activations not counted as useful."""
+    """Training, recomputed activations counted."""
 
 
 class HardwareConfig(Config):
@@ -32,6 +32,8 @@ class HardwareConfig(Config):
     """GPUs (or CPU sockets) of the node."""
     memory_gib: Positive
     """Memory of each."""
+    host_gib: Positive
+    """Memory of the node itself."""
     tflops: Positive
     """Peak of each in the precision used, dense."""
     utilization: UtilizationConfig

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mt.config.hardware import HardwareConfig
 from mt.config.run import RunConfig
-from mt.costing.memory import Memory, host_gib, inference, training
+from mt.costing.memory import Memory, checkpoint_bytes, fastest, inference, passes, training
 from mt.costing.shapes import Shape
 from mt.costing.volumes import Volume, volumes
 from mt.engines.judging.openai import OpenAIJudge
@@ -36,8 +36,8 @@ class Cost:
     disk_bytes: float = 0.0
     scratch_bytes: float = 0.0
     memory: Memory | None = None
-    host_gib: float | None = None
-    """Memory of the node itself, all processes together."""
+    faster: str = ""
+    """Settings with which a training recomputes nothing and still fits."""
     calls: float = 0.0
     usd: float = 0.0
     measured: bool = False
@@ -86,22 +86,31 @@ def _cost(stage: Any, found: Mapping[str, Volume], config: RunConfig) -> Cost:
     if use is None or shape is None:
         return Cost(stage, "cpu", disk_bytes=disk)
     if use.kind == "train":
-        return _training(stage, found[getattr(stage, use.table).key].tokens, shape, config.hardware)
+        return _training(stage, use, found[getattr(stage, use.table).key].tokens, shape, config.hardware)
     read = found[getattr(stage, use.table).key] if use.table else out
     tokens = use.passes * read.tokens if use.table else out.stored_tokens
     shares = math.ceil(read.rows * read.responses / WINDOW) if use.setting == "logprobs" else config.hardware.devices
     return _inference(stage, use, tokens, shape, config.hardware, disk, shares)
 
 
-def _training(stage: Any, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
+def _training(stage: Any, use: _Use, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
     tokens *= stage.training.epochs
-    flops = 3 * tokens * shape.flops_per_token
+    flops = passes(stage.training, stage.trainer) * tokens * shape.flops_per_token
     seconds = _seconds(flops, stage.trainer, "train", hardware, hardware.devices)
     disk = shape.parameters * (4 if stage.trainer.publish_dtype == "float32" else 2)
-    checkpoint = 14 * shape.parameters  # half-precision weights, fp32 master weights and two moments
-    memory = training(shape, stage.training, stage.trainer, hardware)
-    host = host_gib(shape, stage.trainer, hardware)
-    return Cost(stage, "train", tokens, flops, seconds, disk, CHECKPOINTS_KEPT * checkpoint, memory, host_gib=host)
+    scratch = CHECKPOINTS_KEPT * checkpoint_bytes(shape, stage.training, stage.trainer)
+    memory = training(shape, stage.training, stage.trainer, use.setting, hardware)
+    faster = _faster(stage, shape, hardware) if memory.fits else ""
+    return Cost(stage, "train", tokens, flops, seconds, disk, scratch, memory, faster)
+
+
+def _faster(stage: Any, shape: Shape, hardware: HardwareConfig) -> str:
+    """Return the settings without recomputation, and what they save, where a training recomputes without need."""
+    best, now = fastest(shape, stage.training, stage.trainer, hardware), passes(stage.training, stage.trainer)
+    if not stage.trainer.gradient_checkpointing or best["gradient_checkpointing"]:
+        return ""
+    settings = f"trainer.gradient_checkpointing=false trainer.micro_batch_tokens={best['micro_batch_tokens']}"
+    return f"{1 / now:.0%} less to compute with {settings}"
 
 
 def _inference(
@@ -119,8 +128,7 @@ def _inference(
     caches = setting.endswith("generator")
     memory = inference(shape, engine, setting, sequence, hardware, caches=caches)
     seconds = _seconds(flops, engine, use.kind, hardware, shares)
-    host = host_gib(shape, engine, hardware)
-    return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory, host_gib=host)
+    return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory)
 
 
 def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, shares: int) -> float:

@@ -46,6 +46,9 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
         measured = " (measured)" if row["measured"] else ""
         table.add_row(name + measured, *_cells(row), verdict)
     console.print(table)
+    for faster in dict.fromkeys(row["faster"] for row in found["stages"].values() if row["faster"]):
+        names = ", ".join(name for name, row in found["stages"].items() if row["faster"] == faster)
+        console.print(f"{names}: {faster}", soft_wrap=True)
     several = found["runs"] > 1
     console.print(_sentence("with sharing" if several else "total", found["total"]))
     if several:
@@ -81,7 +84,7 @@ def _by_name(found: Sequence[Cost], devices: int) -> dict[str, dict[str, Any]]:
 
 def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
     memories = [cost.memory for cost in group if cost.memory]
-    worst = max(memories, key=lambda memory: memory.gib, default=None)
+    worst = max(memories, key=lambda memory: (not memory.fits, memory.gib), default=None)
     hours = sum(cost.seconds for cost in group) / 3600
     return {
         "number": len(group),
@@ -91,9 +94,10 @@ def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
         "hours": hours,
         "gpu_hours": 0.0 if group[0].kind == "network" else devices * hours,
         "gib": worst.gib if worst else None,
-        "host_gib": max((cost.host_gib for cost in group if cost.host_gib is not None), default=None),
+        "host_gib": max((memory.host_gib for memory in memories), default=None),
         "fits": worst.fits if worst else None,
         "advice": worst.advice if worst else "",
+        "faster": next((cost.faster for cost in group if cost.faster), ""),
         "disk_bytes": sum(cost.disk_bytes for cost in group),
         "calls": sum(cost.calls for cost in group),
         "usd": sum(cost.usd for cost in group),

@@ -39,6 +39,11 @@ class Shape:
         one_table = self.tied or self.rewards
         return self.layers * (attention + 3 * self.hidden * self.feed_forward) + self.embedding * (2 - one_table)
 
+    def adapter_parameters(self, rank: int) -> int:
+        """Return the weights of low-rank adapters beside all linear layers but the output head."""
+        attention = 4 * self.hidden + 2 * self.head_size * (self.heads + self.key_value_heads)
+        return self.layers * rank * (attention + 3 * (self.hidden + self.feed_forward))
+
     @property
     def flops_per_token(self) -> int:
         """FLOPs of a forward pass per token: two per weight that multiplies (the embedding look-up does not)."""

@@ -88,6 +88,11 @@ class BatchTrainer(Trainer):
             self._created_lr_scheduler = True  # or the next training would go on with this one
         return self.lr_scheduler
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write a checkpoint's weights, unless DeepSpeed does: a gathered copy of them would be read by nobody."""
+        if not self.is_deepspeed_enabled:
+            super().save_model(output_dir, _internal_call)
+
     def get_train_dataloader(self) -> DataLoader[Step]:
         """Return the steps in order; a step is cut for this device already."""
         return DataLoader(self.steps, batch_size=1, collate_fn=lambda items: items[0])

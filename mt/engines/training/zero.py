@@ -29,7 +29,6 @@ def zero_config(task: TrainingTask) -> dict[str, Any] | None:
     }
     if trainer.zero_stage == 3:
         sharding |= {"stage3_prefetch_bucket_size": "auto", "stage3_param_persistence_threshold": "auto"}
-        sharding["stage3_gather_16bit_weights_on_model_save"] = True
     if trainer.offload_optimizer:
         sharding["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
     return {
