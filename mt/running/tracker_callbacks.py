@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mt.errors import StoreError
 from mt.methods.outcome import Iteration
 from mt.running.record import COLUMNS, Record
 from mt.runtime.jsonl import JsonLines
