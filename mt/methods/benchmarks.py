@@ -17,7 +17,6 @@ from mt.sources.references import named_file, named_model
 from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
 from mt.stages.judge import Judge, JudgeOverNetwork, SelectBestResponse
-from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.prompts import ExtractPrompts
 from mt.workflow.stage import Stage
 
@@ -54,16 +53,11 @@ def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
 
 
 def reward_bench_2(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
-    """RewardBench 2 of the reward model; the world has no prompts of this kind."""
+    """RewardBench 2 of the reward model."""
     settings = steps.config.eval.reward_bench_2
-    if settings is None:
-        return
-    field = "eval.reward_bench_2.prompts"
-    if settings.prompts is None:
-        mend = f"Add {field}=FILE"
-        raise ConfigError(describe(field, None, f"data={steps.config.data.name} comes without them", mend=mend))
-    prompts = steps.add(LoadRankedPrompts(named_file(steps.config, settings.prompts, field)))
-    yield "reward", RewardBench2(prompts, steps.score(iteration.reward, prompts))
+    if settings is not None:
+        prompts = steps.add(steps.source.reward_bench_2(settings.prompts))
+        yield "reward", RewardBench2(prompts, steps.score(iteration.reward, prompts))
 
 
 def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:

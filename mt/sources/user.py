@@ -20,7 +20,7 @@ from mt.stages.files import NotGiven
 from mt.stages.judge import Oracle
 from mt.stages.load import LoadPrompts, PromptFile, Prompts
 from mt.stages.load_answers import LoadAnswers
-from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRewardPairs
+from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts, LoadRewardPairs
 from mt.stages.load_judgments import LoadJudgments
 from mt.stages.refused import DropRefused, Rows
 from mt.workflow.fingerprint import file_fingerprint
@@ -133,6 +133,12 @@ class UserSource:
         if pairs is None:
             self._needs_file("eval.reward_bench.pairs", "the pairs (subset, prompt, chosen, rejected)")
         return LoadRewardPairs(named_file(self.config, pairs, "eval.reward_bench.pairs"))
+
+    def reward_bench_2(self, prompts: str | None) -> Stage:
+        """The prompts in the file that `eval.reward_bench_2.prompts` names."""
+        if prompts is None:
+            self._needs_file("eval.reward_bench_2.prompts", "the prompts (id, subset, prompt, chosen, rejected)")
+        return LoadRankedPrompts(named_file(self.config, prompts, "eval.reward_bench_2.prompts"))
 
     @property
     def rubric(self) -> str:

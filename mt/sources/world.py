@@ -11,9 +11,8 @@ from mt.config.data import DataSource, Judged, Style
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.engines.template import TemplateConfig
-from mt.engines.training.settings import TrainingConfig
-from mt.sources.references import given_model, template_of, without_file
-from mt.stages.judge import Oracle
+from mt.sources.references import given_model, named_file, template_of, without_file
+from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (
     GoldRewards,
@@ -24,6 +23,7 @@ from mt.stages.world import (
     WorldPolicy,
     WorldPreferences,
     WorldPrompts,
+    WorldRankedPrompts,
 )
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
@@ -35,6 +35,7 @@ from mt.world.settings import (
     LanguageConfig,
     PreferencesConfig,
     TinyModelConfig,
+    WorldData,
     WorldSizes,
 )
 
@@ -68,6 +69,10 @@ class WorldData(DataSource):
         """Return the world as this run sees it."""
         return WorldSource(config, self)
 
+    def reward_bench_2(self, prompts: str | None) -> Stage:
+        """Prompts with their answers, the right ones first: of the file `prompts`, or the world's own."""
+        ...
+
 
 class WorldSource:
     """Everything from the synthetic world; its base models depend on the world's seed, never on the run's."""
@@ -96,6 +101,12 @@ class WorldSource:
     def reward_bench(self, pairs: str | None) -> Stage:
         """Held-out corruption pairs per section."""
         return WorldBenchmark(*self.world(), self.data.sizes.benchmark_pairs)
+
+    def reward_bench_2(self, prompts: str | None) -> Stage:
+        """Prompts with their answers: of the file, or held-out ones of the world."""
+        if prompts is not None:
+            return LoadRankedPrompts(named_file(self.config, prompts, "eval.reward_bench_2.prompts"))
+        return WorldRankedPrompts(*self.world(), self.data.sizes.benchmark_pairs)
 
     def policy(self) -> Stage:
         """A tiny policy fine-tuned on demonstrations, unless the user gives one."""

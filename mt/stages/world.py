@@ -156,6 +156,32 @@ class WorldBenchmark(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class WorldRankedPrompts(Stage):
+    """RewardBench 2's counterpart: held-out prompts per subset, each with its answers, the right ones first."""
+
+    VERSION: ClassVar[int] = 1
+    seed: int
+    language: LanguageConfig
+    size: int
+    """Prompts per subset; questions, in the subset Ties."""
+
+    def check(self) -> None:
+        """Refuse more prompts than the language has texts."""
+        self.prompts()
+
+    def run(self, work: Work) -> None:
+        """Write the prompts with their answers."""
+        work.write(self.prompts(), Samples)
+
+    def prompts(self) -> list[Samples]:
+        """Return the prompts with their answers; raises ConfigError where a subset has too few texts."""
+        from mt.world.ranked import ranked_prompts
+        from mt.world.world import build_world
+
+        return ranked_prompts(build_world(self.seed, self.language), self.size)
+
+
+@dataclass(frozen=True, eq=False)
 class WorldBaseline(Stage):
     """The judged benchmarks' opponent: its answers to the prompts, in one of three styles of the same content."""
 

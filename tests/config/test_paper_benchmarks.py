@@ -12,6 +12,7 @@ from mt.errors import ConfigError, DataError, JudgeError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.stages.files import HubFile
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts
+from mt.stages.world import WorldRankedPrompts
 
 EXPERIMENTS = "table1,table2,table3,table4,table5,figure3,figure4,figure5"
 PAPER = ["scale=llama3_8b", "eval=[held_out,alpaca_eval,arena_hard,reward_bench]", "judge=openai"]
@@ -128,12 +129,12 @@ def test_a_hub_file_can_be_named_on_the_command_line() -> None:
     assert f"a/b@{COMMIT}:data/filtered-00000-of-00001.parquet" in names
 
 
-def test_reward_bench_2_is_planned_from_its_pinned_file_and_refused_in_the_world() -> None:
+def test_reward_bench_2_is_planned_from_its_pinned_file_or_from_the_world() -> None:
     stages = drawn("eval=[held_out,reward_bench_2]").plan.order
     loaded = [stage.source for stage in stages if isinstance(stage, LoadRankedPrompts)]
     assert [type(source) for source in loaded] == [HubFile]
-    with pytest.raises(ConfigError, match=r"eval\.reward_bench_2\.prompts=None: data=world comes without them\. Add"):
-        blueprint(compose_runs(["eval=[held_out,reward_bench_2]"])[0].config)
+    order = blueprint(compose_runs(["eval=[held_out,reward_bench_2]"])[0].config).plan.order
+    assert [stage.size for stage in order if isinstance(stage, WorldRankedPrompts)] == [50]
 
 
 def test_a_category_needs_a_file_of_questions() -> None:
