@@ -88,6 +88,10 @@ class Source(Protocol):
         """Pairs per section, as samples with the better response first: of the file `pairs`, or the world's own."""
         ...
 
+    def reward_bench_2(self, prompts: str | None) -> Stage:
+        """Prompts with their answers, the right ones first: of the file `prompts`, or the source's own."""
+        ...
+
 
 class DataSource(Choice):
     """Where prompts come from, and the base models where the run names none (`data=`)."""

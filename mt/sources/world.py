@@ -11,7 +11,9 @@ from mt.config.data import DataSource, Judged, Style
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.engines.template import TemplateConfig
+from mt.engines.training.settings import TrainingConfig
 from mt.sources.references import given_model, named_file, template_of, without_file
+from mt.stages.judge import Oracle
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (
@@ -35,7 +37,6 @@ from mt.world.settings import (
     LanguageConfig,
     PreferencesConfig,
     TinyModelConfig,
-    WorldData,
     WorldSizes,
 )
 
@@ -68,10 +69,6 @@ class WorldData(DataSource):
     def source(self, config: RunConfig) -> WorldSource:
         """Return the world as this run sees it."""
         return WorldSource(config, self)
-
-    def reward_bench_2(self, prompts: str | None) -> Stage:
-        """Prompts with their answers, the right ones first: of the file `prompts`, or the world's own."""
-        ...
 
 
 class WorldSource:
