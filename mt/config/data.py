@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from mt.choice import Choice
 from mt.config.evaluation import AlpacaEvalEval, ArenaHardEval
+from mt.gold import GoldLanguage
 from mt.stages.judge import Oracle
 from mt.workflow.stage import Stage
-from mt.world.settings import LanguageConfig
 
 if TYPE_CHECKING:
     from mt.config.run import RunConfig
@@ -42,17 +42,8 @@ class Source(Protocol):
         """The gold judge that compares two responses."""
         ...
 
-    def gold(self, samples: Stage) -> Stage:
-        """The gold reward of every response."""
-        ...
-
-    @property
-    def gold_margin(self) -> float:
-        """Gold rewards that differ by at most this are equal."""
-        ...
-
-    def world(self) -> tuple[int, LanguageConfig]:
-        """The gold judge's world: seed and language."""
+    def gold(self) -> tuple[int, GoldLanguage]:
+        """The gold judge: seed and language of the data."""
         ...
 
     @property
@@ -101,8 +92,10 @@ class DataSource(Choice):
 
     has_gold: ClassVar[bool] = False
     """Whether a gold judge exists for its prompts."""
-    has_models: ClassVar[bool] = False
-    """Whether it brings a base policy and a base reward model."""
+    has_policy: ClassVar[bool] = False
+    """Whether it brings a base policy."""
+    has_reward: ClassVar[bool] = False
+    """Whether it brings a base reward model, or trains one."""
 
     @abstractmethod
     def source(self, config: RunConfig) -> Source:

@@ -132,18 +132,14 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _models_are_named(self) -> RunConfig:
-        if not self.data.has_models:
-            for kind, path in (("policy", self.policy.path), ("reward", self.reward.path)):
-                if path is None:
-                    _refuse(
-                        f"{kind}.path",
-                        path,
-                        f"data={self.data.name} comes without a base {kind} model",
-                        allowed="a local Hugging Face model folder, or a hub name with a pinned revision",
-                        mend=f"Add {kind}.path=DIR",
-                    )
+        brought = {"policy": self.data.has_policy, "reward": self.data.has_reward}
+        for kind, path in (("policy", self.policy.path), ("reward", self.reward.path)):
+            if path is None and not brought[kind]:
+                problem = f"data={self.data.name} comes without a base {kind} model"
+                allowed = "a local Hugging Face model folder, or a hub name with a pinned revision"
+                _refuse(f"{kind}.path", path, problem, allowed=allowed, mend=f"Add {kind}.path=DIR")
         if self.rm_data.needs_gold and not self.data.has_gold:
-            problem, mend = f"data={self.data.name} has no gold judge", "Choose data with one, such as data=world"
+            problem, mend = f"data={self.data.name} has no gold judge", "Choose data=world or data=instructions"
             _refuse("rm_data", self.rm_data.name, problem, allowed="every other choice", mend=mend)
         return self
 

@@ -41,7 +41,8 @@ def answers(steps: Steps, iteration: Iteration) -> Stage:
 def _gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     samples, base_samples = answers(steps, iteration), answers(steps, outcome.base)
     gold, base_gold = steps.gold(samples), steps.gold(base_samples)
-    margin = steps.source.gold_margin
+    truth = _, language = steps.source.gold()
+    margin = language.gold_margin
     rewards, fixed = steps.score(iteration.reward, samples), steps.score(iteration.reward, base_samples)
     yield "policy", GoldPolicyMetrics(samples, gold, base_gold)
     yield "reward", GoldRewardMetrics(samples, gold, rewards, margin, "gold")
@@ -49,13 +50,15 @@ def _gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     for kind in ("selected", "self_training", "contrast"):
         table = getattr(iteration, kind)
         if table is not None and not isinstance(table, SelectDemonstrations):
-            yield "policy", LabelAccuracy(table, *steps.source.world(), kind)
+            yield "policy", LabelAccuracy(table, *truth, kind)
 
 
 def _same_responses(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     """Compare a retrained reward model with r_0 and with the one before it, on the responses of the same policy."""
     samples = answers(steps, iteration)
-    gold, margin = (steps.gold(samples), steps.source.gold_margin) if steps.config.data.has_gold else (None, None)
+    gold, margin = (
+        (steps.gold(samples), steps.source.gold()[1].gold_margin) if steps.config.data.has_gold else (None, None)
+    )
     previous = outcome.iterations[max(iteration.index - 1, 0)]
     if iteration.reward.key != outcome.base.reward.key:
         for which, other in (("base", outcome.base), ("previous", previous)):
@@ -69,4 +72,4 @@ def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     base, how = outcome.base.policy, (config.logprobs, length, steps.policy_template)
     yield "policy", PolicyDiagnostics(iteration.policy, base, samples, rewards, *how)
     if steps.config.data.has_gold:
-        yield "reward", RewardCalibration(steps.gold(samples), rewards, steps.source.world()[1])
+        yield "reward", RewardCalibration(steps.gold(samples), rewards, steps.source.gold()[1])

@@ -14,6 +14,7 @@ from mt.engines.settings import DecodingConfig
 from mt.reward_losses import BradleyTerry
 from mt.selection import DemonstrationSelection, PairSelection
 from mt.sources.references import template_of
+from mt.stages.gold import GoldRewards
 from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
@@ -118,7 +119,7 @@ class Steps:
 
     def gold(self, samples: Stage) -> Stage:
         """The gold reward of every response."""
-        return self.add(self.source.gold(samples))
+        return self.add(GoldRewards(samples, *self.source.gold()))
 
     def seed(self, name: str) -> int:
         """A seed derived from the run's and the step's name, so that equal steps of different runs agree."""

@@ -15,6 +15,7 @@ from mt.config.run import RunConfig
 from mt.data.files import format_of
 from mt.data.settings import DecontaminationConfig, FieldsConfig, Format
 from mt.errors import ConfigError, DataError, describe, no_file
+from mt.gold import GoldLanguage
 from mt.sources.references import given_model, named_file, template_of
 from mt.stages.files import NotGiven
 from mt.stages.judge import Oracle
@@ -25,7 +26,6 @@ from mt.stages.load_judgments import LoadJudgments
 from mt.stages.refused import DropRefused, Rows
 from mt.workflow.fingerprint import file_fingerprint
 from mt.workflow.stage import External, Stage
-from mt.world.settings import LanguageConfig
 
 
 class UserData(DataSource):
@@ -104,16 +104,7 @@ class UserSource:
         """Raise ConfigError: there is no gold judge."""
         self._lacks("a gold judge")
 
-    def gold(self, samples: Stage) -> Stage:
-        """Raise ConfigError: there is no gold judge."""
-        self._lacks("a gold judge")
-
-    @property
-    def gold_margin(self) -> float:
-        """Raise ConfigError: there is no gold judge."""
-        self._lacks("a gold judge")
-
-    def world(self) -> tuple[int, LanguageConfig]:
+    def gold(self) -> tuple[int, GoldLanguage]:
         """Raise ConfigError: there is no gold judge."""
         self._lacks("a gold judge")
 

@@ -12,12 +12,12 @@ from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.engines.template import TemplateConfig
 from mt.engines.training.settings import TrainingConfig
+from mt.gold import GoldJudgeConfig
 from mt.sources.references import given_model, named_file, template_of, without_file
 from mt.stages.judge import Oracle
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (
-    GoldRewards,
     WorldBaseline,
     WorldBenchmark,
     WorldDemonstrations,
@@ -32,7 +32,6 @@ from mt.workflow.stage import Stage
 from mt.world.settings import (
     BaselineConfig,
     DemonstratorsConfig,
-    GoldJudgeConfig,
     JudgmentsConfig,
     LanguageConfig,
     PreferencesConfig,
@@ -45,7 +44,8 @@ class WorldData(DataSource):
     """The synthetic world (data=world)."""
 
     has_gold: ClassVar[bool] = True
-    has_models: ClassVar[bool] = True
+    has_policy: ClassVar[bool] = True
+    has_reward: ClassVar[bool] = True
 
     family: Literal["world"]
     """Which hyper-parameters apply: the world's."""
@@ -87,23 +87,23 @@ class WorldSource:
 
     def split(self, name: str, size: int) -> Stage:
         """Prompts of any split."""
-        return WorldPrompts(*self.world(), name, size)
+        return WorldPrompts(*self.gold(), name, size)
 
     def baseline(self, settings: Judged, style: Style) -> Stage:
         """Answers of the world's baseline: to evaluation prompts (alpaca_eval), or to harder ones (arena_hard)."""
         prompts = self.split("harder" if isinstance(settings, ArenaHardEval) else "eval", settings.prompts)
         data, misconception = self.data, self.data.demonstrators.misconception
-        return WorldBaseline(prompts, *self.world(), data.baseline, misconception, style)
+        return WorldBaseline(prompts, *self.gold(), data.baseline, misconception, style)
 
     def reward_bench(self, pairs: str | None) -> Stage:
         """Held-out corruption pairs per section."""
-        return WorldBenchmark(*self.world(), self.data.sizes.benchmark_pairs)
+        return WorldBenchmark(*self.gold(), self.data.sizes.benchmark_pairs)
 
     def reward_bench_2(self, prompts: str | None) -> Stage:
         """Prompts with their answers: of the file, or held-out ones of the world."""
         if prompts is not None:
             return LoadRankedPrompts(named_file(self.config, prompts, "eval.reward_bench_2.prompts"))
-        return WorldRankedPrompts(*self.world(), self.data.sizes.benchmark_pairs)
+        return WorldRankedPrompts(*self.gold(), self.data.sizes.benchmark_pairs)
 
     def policy(self) -> Stage:
         """A tiny policy fine-tuned on demonstrations, unless the user gives one."""
@@ -131,17 +131,17 @@ class WorldSource:
 
     def demonstrations(self) -> Stage:
         """Answers of novices, average people and experts."""
-        return WorldDemonstrations(*self.world(), self.data.demonstrators, self.data.sizes.demonstrations)
+        return WorldDemonstrations(*self.gold(), self.data.demonstrators, self.data.sizes.demonstrations)
 
     def preferences(self) -> Stage:
         """Human-like preferences of an older distribution."""
         data = self.data
-        return WorldPreferences(*self.world(), data.demonstrators, data.preferences, data.sizes.preferences)
+        return WorldPreferences(*self.gold(), data.demonstrators, data.preferences, data.sizes.preferences)
 
     def judgments(self) -> Stage:
         """Judgments of the gold judge, with noise."""
         data = self.data
-        return WorldJudgments(*self.world(), data.demonstrators, data.judgments, data.sizes.judgments)
+        return WorldJudgments(*self.gold(), data.demonstrators, data.judgments, data.sizes.judgments)
 
     def transfer_policy(self) -> Stage:
         """A tiny policy of another architecture and seed."""
@@ -150,18 +150,9 @@ class WorldSource:
 
     def oracle(self) -> Oracle:
         """The gold judge with the data's noise."""
-        return Oracle(*self.world(), self.data.judge)
+        return Oracle(*self.gold(), self.data.judge)
 
-    def gold(self, samples: Stage) -> Stage:
-        """Rewards by the world's gold judge."""
-        return GoldRewards(samples, *self.world())
-
-    @property
-    def gold_margin(self) -> float:
-        """The language's own."""
-        return self.data.language.gold_margin
-
-    def world(self) -> tuple[int, LanguageConfig]:
+    def gold(self) -> tuple[int, LanguageConfig]:
         """Seed and language of the world."""
         return self.data.seed, self.data.language
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
+from mt.gold import GoldLanguage
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
 from mt.workflow.work import Work
-from mt.world.settings import LanguageConfig
 
 RELIABILITY = "reliability.json"
 
@@ -80,7 +80,7 @@ class RewardCalibration(Stage):
     VERSION: ClassVar[int] = 1
     gold: Stage
     rewards: Stage
-    language: LanguageConfig
+    language: GoldLanguage
 
     def run(self, work: Work) -> None:
         """Take every pair of responses within a prompt that gold tells apart."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mt.gold import GoldLanguage
 from mt.stages.metrics import best, known, mean, mean_metric, ordered_alike, win_rate, write_means
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
-from mt.world.settings import LanguageConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,24 +107,21 @@ class RewardComparison(Stage):
 class LabelAccuracy(Stage):
     """How often the chosen response of a pair is the better one by gold, among pairs that gold tells apart.
 
-    Pairs of judgments (source "judge") answer no prompt of the world; gold does not know them.
+    Pairs of judgments (source "judge") answer no prompt of the data; gold does not know them.
     """
 
     VERSION: ClassVar[int] = 1
     pairs: Stage
     seed: int
-    language: LanguageConfig
+    language: GoldLanguage
     kind: str
     """What the pairs are: "selected", "self_training" or "contrast"."""
 
     def run(self, work: Work) -> None:
         """Judge both responses of every pair."""
-        from mt.world.gold import gold_prefers
-        from mt.world.world import build_world
-
-        world = build_world(self.seed, self.language)
+        gold, prefers = self.language.gold(self.seed), self.language.prefers
         pairs = [pair for pair in work.rows(Pair, self.pairs) if pair.source != "judge"]
-        verdicts = [gold_prefers(world, pair.messages, pair.chosen.text, pair.rejected.text) for pair in pairs]
+        verdicts = [prefers(gold(pair.messages, pair.chosen), gold(pair.messages, pair.rejected)) for pair in pairs]
         right = [float(verdict) for verdict in verdicts if verdict is not None]
         count = Metric("labels", f"{self.kind}_pairs", float(len(pairs)), n=len(pairs))
         accuracy = [mean_metric("labels", f"{self.kind}_accuracy", right)] if right else []

@@ -11,11 +11,11 @@ from mt.engines.judging import Asked, open_judge
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, JudgeError, describe
+from mt.gold import GoldJudgeConfig, GoldLanguage, gold_judge
 from mt.types import Comparison, Judgment, Messages, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
-from mt.world.settings import GoldJudgeConfig, LanguageConfig
 
 CACHE = ".judgments"
 """Folder of the store in which judgments are kept by content, for all runs."""
@@ -23,19 +23,17 @@ CACHE = ".judgments"
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """The world's gold judge: which world, and how noisy."""
+    """The gold judge of the data: of which language, and how noisy."""
 
     seed: int
-    language: LanguageConfig
+    language: GoldLanguage
     judge: GoldJudgeConfig
 
     def prefer(self) -> Callable[[Messages, str, str], float]:
         """Return the function from two responses to a preference in [1, 2]."""
-        from mt.world.judge import gold_judge
-        from mt.world.world import build_world
-
-        world = build_world(self.seed, self.language)
-        return lambda messages, first, second: gold_judge(world, self.judge, messages, first, second)
+        gold = self.language.gold(self.seed)
+        # The noise has two seeds, the second 0, as when the first judgments were made.
+        return lambda messages, first, second: gold_judge(gold, self.judge, messages, first, second, self.seed, 0)
 
 
 @dataclass(frozen=True, eq=False)

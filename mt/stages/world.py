@@ -1,12 +1,12 @@
-"""The synthetic world as stages: prompts, demonstrations, preferences, the first policy, gold rewards."""
+"""The synthetic world as stages: prompts, demonstrations, preferences, the first policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mt.types import Demonstration, Messages, Pair, Prompt, Rewards, Samples
+from mt.types import Demonstration, Messages, Pair, Prompt, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 from mt.world.settings import (
@@ -205,63 +205,3 @@ class WorldBaseline(Stage):
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
         work.write(rows, Samples)
-
-
-@dataclass(frozen=True, eq=False)
-class GoldRewards(Stage):
-    """The gold judge's reward of every response; for evaluation, and for the positive control."""
-
-    VERSION: ClassVar[int] = 1
-    samples: Stage
-    seed: int
-    language: LanguageConfig
-
-    def run(self, work: Work) -> None:
-        """Judge every response."""
-        from mt.world.gold import gold
-        from mt.world.world import build_world
-
-        world = build_world(self.seed, self.language)
-        rows = [
-            Rewards(row.prompt_id, [gold(world, row.messages, response.text) for response in row.responses])
-            for row in work.rows(Samples, self.samples)
-        ]
-        work.write(rows, Rewards)
-
-
-@dataclass(frozen=True, eq=False)
-class GoldLabels(Stage):
-    """Pairs ordered by the gold judge instead of by their maker; pairs that it cannot tell apart are dropped."""
-
-    VERSION: ClassVar[int] = 1
-    pairs: Stage
-    seed: int
-    language: LanguageConfig
-
-    def run(self, work: Work) -> None:
-        """Turn round what gold orders the other way."""
-        from mt.world.gold import gold_prefers
-        from mt.world.world import build_world
-
-        world, kept, turned = build_world(self.seed, self.language), [], 0
-        pairs = work.rows(Pair, self.pairs)
-        for pair in pairs:
-            right = gold_prefers(world, pair.messages, pair.chosen.text, pair.rejected.text)
-            if right is None:
-                continue
-            kept.append(pair if right else _turned(pair))
-            turned += not right
-        work.count(pairs=len(kept), turned=turned, dropped_equal=len(pairs) - len(kept))
-        work.write(kept, Pair)
-
-
-def _turned(pair: Pair) -> Pair:
-    return replace(
-        pair,
-        chosen=pair.rejected,
-        rejected=pair.chosen,
-        chosen_reward=pair.rejected_reward,
-        rejected_reward=pair.chosen_reward,
-        chosen_win_probability=pair.rejected_win_probability,
-        rejected_win_probability=pair.chosen_win_probability,
-    )

@@ -24,8 +24,7 @@ def gold(world: World, messages: Messages, text: str) -> float:
 
 def gold_prefers(world: World, messages: Messages, first: str, second: str) -> bool | None:
     """Return whether the first response is better, or None where gold does not tell them apart."""
-    difference = gold(world, messages, first) - gold(world, messages, second)
-    return None if abs(difference) <= world.language.gold_margin else difference > 0
+    return world.language.prefers(gold(world, messages, first), gold(world, messages, second))
 
 
 def refuses(body: Sequence[str]) -> bool:

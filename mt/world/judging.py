@@ -10,10 +10,10 @@ from __future__ import annotations
 import random
 from typing import Literal
 
+from mt.gold import logistic_noise
 from mt.types import Demonstration, Messages, Prompt
 from mt.world.demonstrators import choose_writer, to_response, write
 from mt.world.gold import gold
-from mt.world.judge import logistic_noise
 from mt.world.language import GRADES
 from mt.world.prompts import ask, prompts
 from mt.world.settings import DemonstratorsConfig, JudgmentsConfig

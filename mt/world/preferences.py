@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import random
 
-from mt.types import Messages, Pair, Prompt
+from mt.gold import preference_probability
+from mt.types import Pair, Prompt
 from mt.world.demonstrators import choose_writer, to_response, write
-from mt.world.gold import gold
 from mt.world.prompts import prompts
 from mt.world.settings import DemonstratorsConfig, PreferencesConfig
 from mt.world.world import World
@@ -21,20 +20,6 @@ def preferences(world: World, labels: PreferencesConfig, people: DemonstratorsCo
         answers = _two_answers(world, prompt, labels, people, rng)
         pairs.append(_label(world, prompt, answers, labels, rng))
     return pairs
-
-
-def preference_probability(
-    world: World, labels: PreferencesConfig, messages: Messages, first: str, second: str
-) -> float:
-    """Return P(first ≻ second) = floor + (1 − 2 floor)·σ((Δgold + length_weight·Δwords)/temperature)."""
-    advantage = gold(world, messages, first) - gold(world, messages, second)
-    advantage += labels.length_weight * (len(first.split()) - len(second.split()))
-    return labels.floor + (1 - 2 * labels.floor) * sigmoid(advantage / labels.temperature)
-
-
-def sigmoid(x: float) -> float:
-    """Return 1/(1 + exp(−x)) without overflow."""
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def _two_answers(
@@ -54,13 +39,8 @@ def _two_answers(
 def _label(
     world: World, prompt: Prompt, answers: tuple[str, str], labels: PreferencesConfig, rng: random.Random
 ) -> Pair:
-    wins = rng.random() < preference_probability(world, labels, prompt.messages, *answers)
-    chosen, rejected = answers if wins else answers[::-1]
-    return Pair(
-        prompt.prompt_id,
-        prompt.messages,
-        prompt.section,
-        to_response(chosen),
-        to_response(rejected),
-        source="preferences",
-    )
+    first, second = map(to_response, answers)
+    gold = world.language.gold(world.seed)
+    wins = rng.random() < preference_probability(labels, gold, prompt.messages, first, second)
+    chosen, rejected = (first, second) if wins else (second, first)
+    return Pair(prompt.prompt_id, prompt.messages, prompt.section, chosen, rejected, source="preferences")

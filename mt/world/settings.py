@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mt.choice import Config
+from mt.choice import Config, Positive
 from mt.errors import describe
+from mt.gold import Gold, GoldLanguage, PeopleConfig
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Size = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
 
 
 class SectionMix(Config):
@@ -35,7 +35,7 @@ class SectionMix(Config):
         return self
 
 
-class LanguageConfig(Config):
+class LanguageConfig(GoldLanguage):
     """What is true in the world, what its prompts look like and what a good answer is worth."""
 
     mix: SectionMix
@@ -44,8 +44,14 @@ class LanguageConfig(Config):
     """Share of the facts about which one wrong belief is common."""
     filler_cost: NonNegative
     """Gold lost per filler word."""
-    gold_margin: NonNegative
-    """Two answers count as different in gold where they differ by more than this."""
+
+    def gold(self, seed: int) -> Gold:
+        """Return the gold judge of world `seed`."""
+        from mt.world.gold import gold
+        from mt.world.world import build_world
+
+        world = build_world(seed, self)
+        return lambda messages, response: gold(world, messages, response.text)
 
 
 class DemonstratorConfig(Config):
@@ -74,30 +80,13 @@ class DemonstratorsConfig(Config):
     """Share of the wrong answers that give the common wrong belief, where there is one."""
 
 
-class PreferencesConfig(Config):
-    """Human-like labels: P(y ≻ z) = floor + (1 − 2 floor)·σ((Δgold + length_weight·Δwords)/temperature)."""
+class PreferencesConfig(PeopleConfig):
+    """Human-like labels of an older distribution of answers."""
 
     mix: SectionMix
     """Sections of the labelled prompts: an older distribution than that of the policy's."""
     novice_factor: NonNegative
     """How many times as often as among demonstrations the older pairs come from novices."""
-    floor: Annotated[float, Field(ge=0.0, lt=0.5)]
-    """Chance that a person prefers the far worse answer."""
-    length_weight: float
-    """Worth of one more word, in gold: the bias that a policy learns to exploit."""
-    temperature: Positive
-    """Difference in gold that raises the odds e-fold."""
-
-
-class GoldJudgeConfig(Config):
-    """A judge who sees gold through logistic noise and may like length."""
-
-    temperature: Positive
-    """Difference in noisy gold that raises the odds of a preference e-fold."""
-    noise: NonNegative
-    """Scale of the logistic noise on the difference in gold."""
-    length_weight: float
-    """Worth of one more word, in gold."""
 
 
 class BaselineConfig(Config):

@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
+from mt.stages.gold import GoldLabels, GoldRewards
 from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
-from mt.stages.world import GoldLabels, GoldRewards
 from mt.workflow.stage import Stage
 from tests.methods.plans import drawn, of, same
 

@@ -9,7 +9,7 @@ import pytest
 from mt.stages.evaluate_diagnostics import RELIABILITY, RewardCalibration
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
 from mt.stages.evaluate_proxy import ProxyReward
-from mt.stages.world import GoldLabels
+from mt.stages.gold import GoldLabels
 from mt.types import Pair, Rewards
 from mt.workflow.work import read_metrics
 from mt.world.gold import gold

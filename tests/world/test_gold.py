@@ -2,10 +2,9 @@
 
 import pytest
 
+from mt.gold import GoldJudgeConfig, gold_judge
 from mt.world.gold import gold, gold_prefers
-from mt.world.judge import gold_judge
 from mt.world.prompts import ask
-from mt.world.settings import GoldJudgeConfig
 
 
 @pytest.fixture
@@ -95,24 +94,28 @@ def test_answers_within_the_margin_are_not_told_apart(world):
     assert gold_prefers(world, question, "6 .", "well 6 . take care") is None
 
 
+def judged(world, judge, messages, first, second, *seeds):
+    return gold_judge(world.language.gold(world.seed), judge, messages, first, second, *seeds)
+
+
 def test_the_judge_without_noise_is_a_sigmoid_of_gold(world):
     judge = GoldJudgeConfig(temperature=0.5, noise=0.0, length_weight=0.0)
-    assert gold_judge(world, judge, ask("next 5"), "5 .", "6 .") == pytest.approx(1 + 1 / (1 + 2.718281828**-2))
-    assert gold_judge(world, judge, ask("next 5"), "6 .", "5 .") == pytest.approx(1 + 1 / (1 + 2.718281828**2))
-    assert gold_judge(world, judge, ask("next 5"), "6 .", "6 .") == 1.5
+    assert judged(world, judge, ask("next 5"), "5 .", "6 .") == pytest.approx(1 + 1 / (1 + 2.718281828**-2))
+    assert judged(world, judge, ask("next 5"), "6 .", "5 .") == pytest.approx(1 + 1 / (1 + 2.718281828**2))
+    assert judged(world, judge, ask("next 5"), "6 .", "6 .") == 1.5
 
 
 def test_the_judge_may_like_length(world):
     fair = GoldJudgeConfig(temperature=0.1, noise=0.0, length_weight=0.0)
     fond = GoldJudgeConfig(temperature=0.1, noise=0.0, length_weight=0.02)
     question, short, long = ask("next 5"), "6 .", "well 6 . take care"
-    assert gold_judge(world, fair, question, short, long) < 1.5 < gold_judge(world, fond, question, short, long)
+    assert judged(world, fair, question, short, long) < 1.5 < judged(world, fond, question, short, long)
 
 
 def test_the_judges_noise_repeats_by_content_and_differs_by_order_and_seed(world):
     judge = GoldJudgeConfig(temperature=0.1, noise=0.2, length_weight=0.0)
-    once = gold_judge(world, judge, ask("next 5"), "6 .", "7 .")
-    assert gold_judge(world, judge, ask("next 5"), "6 .", "7 .") == once
-    assert gold_judge(world, judge, ask("next 5"), "6 .", "7 .", seed=1) != once
-    assert gold_judge(world, judge, ask("next 5"), "7 .", "6 .") != pytest.approx(3 - once)
-    assert all(1 <= gold_judge(world, judge, ask("next 5"), "6 .", "7 .", seed=s) <= 2 for s in range(50))
+    once = judged(world, judge, ask("next 5"), "6 .", "7 .")
+    assert judged(world, judge, ask("next 5"), "6 .", "7 .") == once
+    assert judged(world, judge, ask("next 5"), "6 .", "7 .", 1) != once
+    assert judged(world, judge, ask("next 5"), "7 .", "6 .") != pytest.approx(3 - once)
+    assert all(1 <= judged(world, judge, ask("next 5"), "6 .", "7 .", s) <= 2 for s in range(50))

@@ -7,11 +7,13 @@ from statistics import mean
 
 import pytest
 
+from mt.gold import preference_probability
+from mt.types import Response
 from mt.world.benchmark import baseline_answers, benchmark_pairs
 from mt.world.demonstrators import demonstrations, write
 from mt.world.gold import gold, gold_prefers
 from mt.world.language import CLOSERS, OPENERS, SECTIONS
-from mt.world.preferences import preference_probability, preferences
+from mt.world.preferences import preferences
 from mt.world.prompts import ask, prompts
 
 
@@ -66,7 +68,8 @@ def test_a_repeated_part_is_said_alike(world, config):
 
 def test_preference_probability_is_the_stated_formula(world, config):
     def probability(first: str, second: str) -> float:
-        return preference_probability(world, config.preferences, ask("next 5"), first, second)
+        answers = Response(first, 0), Response(second, 0)
+        return preference_probability(config.preferences, config.language.gold(0), ask("next 5"), *answers)
 
     assert probability("6 .", "7 .") == pytest.approx(0.05 + 0.9 / (1 + math.exp(-1 / 0.15)))
     assert probability("6 .", "8 .") + probability("8 .", "6 .") == pytest.approx(1.0)

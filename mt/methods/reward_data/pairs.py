@@ -10,8 +10,8 @@ from mt.errors import ConfigError, describe
 from mt.methods.steps import Steps
 from mt.selection import PairSelection
 from mt.selection.label_filters import LabelFilter
+from mt.stages.gold import GoldLabels
 from mt.stages.select import ContrastPairs, MixPairs, SelectPairs
-from mt.stages.world import GoldLabels
 from mt.workflow.stage import Stage
 
 
@@ -75,4 +75,4 @@ class Pairs(RewardData):
         """The new policy's response over the old one's (or ordered by gold)."""
         rewards = (steps.score(labeler, new), steps.score(labeler, old)) if self.label_filter else ()
         pairs = steps.add(ContrastPairs(new, old, steps.seed("contrast"), self.label_filter, *rewards))
-        return steps.add(GoldLabels(pairs, *steps.source.world())) if self.labels == "gold" else pairs
+        return steps.add(GoldLabels(pairs, *steps.source.gold())) if self.labels == "gold" else pairs
