@@ -103,7 +103,7 @@ def groups() -> list[str]:
 
 
 def _at_scale(table: DictConfig, *, _root_: DictConfig) -> Any:
-    for name in (_root_.scale.name, _root_.scale.family):
+    for name in (_root_.scale.name, _root_.scale.family, "paper"):  # the paper's where a family has no value of its own
         if name in table:
             return table[name]
     raise ConfigError(describe("scale", _root_.scale.name, f"no value in {dict(table)}"))

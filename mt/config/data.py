@@ -47,6 +47,11 @@ class Source(Protocol):
         ...
 
     @property
+    def styles(self) -> tuple[Style, ...]:
+        """The styles beside the standard one in which the baseline of a judged benchmark says the same."""
+        ...
+
+    @property
     def rubric(self) -> str:
         """The name of the rubric by which a policy judges."""
         ...

@@ -35,8 +35,8 @@ class ScaleConfig(Config):
 
     name: str
     """The choice's own name."""
-    family: Literal["world", "paper"]
-    """Which column of hyper-parameters applies: the small world's, or the paper's."""
+    family: Literal["world", "smollm2", "paper"]
+    """Which column of hyper-parameters applies: the small world's, a small real model's, or the paper's."""
 
 
 class PolicyConfig(RenderedModelConfig):

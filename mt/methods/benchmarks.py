@@ -138,9 +138,9 @@ def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:
     settings = steps.config.eval.alpaca_eval
     if settings is None:
         return None
-    if not steps.config.data.has_gold:
-        name = settings.gamed
+    if not steps.source.styles:
+        name = None if steps.config.data.has_gold else settings.gamed
         return named_file(steps.config, name, "eval.alpaca_eval.gamed") if name is not None else None
-    variants = tuple(steps.add(steps.source.baseline(settings, style)) for style in ("verbose", "concise"))
+    variants = tuple(steps.add(steps.source.baseline(settings, style)) for style in steps.source.styles)
     judgments = tuple(judge(steps, outcome, baseline, one, "preference", "coin") for one in variants)
     return steps.add(GamedBaseline(baseline, variants, judgments))

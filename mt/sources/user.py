@@ -77,6 +77,8 @@ class UserData(DataSource):
 class UserSource:
     """Everything from the user; planning reads local files' hashes only and needs no network."""
 
+    styles: tuple[Style, ...] = ()
+
     def __init__(self, config: RunConfig, data: UserData) -> None:
         self.config, self.data = config, data
         store = Path(config.store)

@@ -74,6 +74,8 @@ class WorldData(DataSource):
 class WorldSource:
     """Everything from the synthetic world; its base models depend on the world's seed, never on the run's."""
 
+    styles: tuple[Style, ...] = ("verbose", "concise")
+
     def __init__(self, config: RunConfig, data: WorldData) -> None:
         self.config, self.data = config, data
 

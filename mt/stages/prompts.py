@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from mt.errors import DataError, describe
-from mt.stages.load import LoadPrompts
-from mt.stages.world import WorldPrompts
 from mt.types import Prompt, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """Prompts whose number is known before any stage has run."""
+
+    def count(self) -> int:
+        """Return the number of prompts."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,7 @@ class PartitionPrompts(Stage):
 
     def check(self) -> None:
         """Refuse fewer prompts than parts where the prompts can be counted already."""
-        if isinstance(self.prompts, LoadPrompts | WorldPrompts):
+        if isinstance(self.prompts, Counted):
             self._refuse_too_few(self.prompts.count())
 
     def run(self, work: Work) -> None:

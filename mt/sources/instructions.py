@@ -1,0 +1,134 @@
+"""Verifiable English as a source of prompts, a base reward model, benchmarks and a gold judge (data=instructions)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, NoReturn
+
+from pydantic import Field
+
+from mt.choice import Count
+from mt.config.data import DataSource, Judged, Style
+from mt.config.evaluation import ArenaHardEval
+from mt.config.run import RunConfig
+from mt.engines.settings import DecodingConfig
+from mt.engines.training.settings import TrainingConfig
+from mt.errors import ConfigError, describe
+from mt.gold import GoldJudgeConfig, PeopleConfig
+from mt.instructions.settings import InstructionLanguage, InstructionSizes
+from mt.sources.references import given_model, template_of
+from mt.stages.gold import PeoplesLabels
+from mt.stages.instructions import BestOverWorst, InstructionPrompts
+from mt.stages.judge import Oracle
+from mt.stages.sample import Sample
+from mt.stages.train import TrainReward
+from mt.workflow.keys import derive_seed
+from mt.workflow.stage import Stage
+
+
+class InstructionData(DataSource):
+    """Verifiable English: everyday questions with demands that a program checks (data=instructions)."""
+
+    has_gold: ClassVar[bool] = True
+    has_reward: ClassVar[bool] = True
+
+    family: Literal["smollm2"]
+    """Which hyper-parameters apply: those of a small real model."""
+    seed: Annotated[int, Field(ge=0)]
+    """Which prompts: of all possible ones."""
+    language: InstructionLanguage
+    people: PeopleConfig
+    """How people compare the base policy's responses, from which the base reward model learns."""
+    pairs_per_prompt: Count
+    """Pairs that people compare for each prompt, at most."""
+    reward_training: TrainingConfig
+    """How the base reward model learns from preferences."""
+    judge: GoldJudgeConfig
+    sizes: InstructionSizes
+
+    def source(self, config: RunConfig) -> InstructionSource:
+        """Return the instructions as this run sees them."""
+        return InstructionSource(config, self)
+
+
+class InstructionSource:
+    """Everything that verifiable English gives; what it makes of the base policy depends on its own seed only."""
+
+    styles: tuple[Style, ...] = ()
+
+    def __init__(self, config: RunConfig, data: InstructionData) -> None:
+        self.config, self.data = config, data
+
+    def prompts(self) -> Stage:
+        """Training prompts."""
+        return self._split("train", self.data.sizes.prompts)
+
+    def held_out(self, size: int) -> Stage:
+        """Prompts about topics that train nothing."""
+        return self._split("eval", size)
+
+    def policy(self) -> Stage:
+        """The model that `policy.path` names."""
+        return given_model(self.config, "policy")
+
+    def reward(self) -> Stage:
+        """A reward model from the base policy's weights, trained on people's preferences, unless the user gives one."""
+        if self.config.reward.path:
+            return given_model(self.config, "reward")
+        seed, template = derive_seed(self.data.seed, "base reward"), template_of(self.config, "reward")
+        how = (self.data.reward_training, self.config.trainer, False, seed, template)
+        return TrainReward(self.policy(), self.preferences(), *how)
+
+    def preferences(self) -> Stage:
+        """Pairs of the base policy's responses, labelled as people label them."""
+        data, seed = self.data, derive_seed(self.data.seed, "people")
+        samples = self._answers(self._split("preferences", data.sizes.preferences), self.config.sampling)
+        return PeoplesLabels(samples, *self.gold(), data.people, data.pairs_per_prompt, seed)
+
+    def baseline(self, settings: Judged, style: Style) -> Stage:
+        """Answers of the base policy to prompts of their own; the harder ones make three demands (arena_hard)."""
+        split = "harder" if isinstance(settings, ArenaHardEval) else "baseline"
+        return self._answers(self._split(split, settings.prompts), settings.decoding)
+
+    def reward_bench(self, pairs: str | None) -> Stage:
+        """Pairs of the base policy's responses to demands that train nothing, ordered by gold."""
+        samples = self._answers(self._split("benchmark", self.data.sizes.benchmark), self.config.sampling)
+        return BestOverWorst(samples, *self.gold())
+
+    def oracle(self) -> Oracle:
+        """The gold judge with the data's noise."""
+        return Oracle(*self.gold(), self.data.judge)
+
+    def gold(self) -> tuple[int, InstructionLanguage]:
+        """The gold judge: seed and language."""
+        return self.data.seed, self.data.language
+
+    @property
+    def rubric(self) -> str:
+        """Plain English."""
+        return "english"
+
+    def size(self) -> int:
+        """As many as there are training prompts."""
+        return self.data.sizes.prompts
+
+    def demonstrations(self) -> Stage:
+        """Raise ConfigError: nobody has answered the prompts."""
+        self._lacks("demonstrations", "Choose another method, or data=world")
+
+    def judgments(self) -> Stage:
+        """Raise ConfigError: nobody has judged answers in words."""
+        self._lacks("judgments", "Add method.eft=FILE (JSONL: messages, response, judgment)")
+
+    def transfer_policy(self) -> Stage:
+        """Raise ConfigError: there is one policy, and Table 3 is about another."""
+        self._lacks("a second policy", "Add method.policy=DIR")
+
+    def _split(self, name: str, size: int) -> Stage:
+        return InstructionPrompts(*self.gold(), name, size)
+
+    def _answers(self, prompts: Stage, decoding: DecodingConfig) -> Stage:
+        seed, template = derive_seed(self.data.seed, "base policy"), template_of(self.config, "policy")
+        return Sample(self.policy(), prompts, decoding, self.config.generator, seed, template)
+
+    def _lacks(self, what: str, mend: str) -> NoReturn:
+        raise ConfigError(describe("data", self.data.name, f"it comes without {what}", mend=mend))
