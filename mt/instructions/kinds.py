@@ -247,13 +247,13 @@ def bold(text: Text) -> bool:
 @demand(
     "Form",
     'End with a last line that starts with "Note:".',
-    claims="structure end",
-    excludes="structure end letter",
+    claims="structure end case",
+    excludes="structure end case letter",
     held_out=True,
 )
 def note(text: Text) -> bool:
-    """Look at the last line; small letters will do."""
-    return len(text.lines) > 1 and text.lines[-1].lower().startswith("note:")
+    """Look at the last line."""
+    return len(text.lines) > 1 and text.lines[-1].startswith("Note:")
 
 
 @demand(

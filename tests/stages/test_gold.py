@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
+from mt.gold import PeopleConfig
+from mt.instructions.settings import InstructionLanguage
 from mt.stages.evaluate_diagnostics import RELIABILITY, RewardCalibration
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
 from mt.stages.evaluate_proxy import ProxyReward
-from mt.stages.gold import GoldLabels
-from mt.types import Pair, Rewards
+from mt.stages.gold import GoldLabels, PeoplesLabels
+from mt.stages.instructions import BestOverWorst
+from mt.types import Pair, Rewards, Samples
 from mt.workflow.work import read_metrics
 from mt.world.gold import gold
 from mt.world.prompts import prompts
@@ -141,3 +145,26 @@ def test_calibration_needs_pairs_that_gold_tells_apart(bench: Bench) -> None:
     assert (bench.run(sure) / RELIABILITY).is_file()
     assert bench.metrics(RewardCalibration(rewards((0.5, 0.5)), rewards((1.0, 0.0)), LANGUAGE)) == {}
     assert any("calibration cannot be computed" in text for text in bench.notes.texts)
+
+
+def test_people_like_length_and_err_sometimes(bench: Bench) -> None:
+    people = PeopleConfig(floor=0.1, length_weight=0.05, temperature=0.1)
+    rows = [samples(f"p{number}", "short", "a much longer answer than that", asked="next 5") for number in range(400)]
+    pairs = bench.rows(PeoplesLabels(given(*rows), 0, LANGUAGE, people, 3, label_seed=1), Pair)
+    assert len(pairs) == 400, "two different responses make one pair"
+    longer = sum(pair.chosen.n_tokens > pair.rejected.n_tokens for pair in pairs) / 400
+    # Neither says the right number: gold is 0 for both, and five more words count 0.25 in gold.
+    assert longer == pytest.approx(0.1 + 0.8 / (1 + math.exp(-0.25 / 0.1)), abs=0.05)
+    assert bench.rows(PeoplesLabels(given(samples("a", "same", "same")), 0, LANGUAGE, people, 3, 1), Pair) == []
+
+
+def test_the_best_response_stands_over_the_worst_where_gold_tells_them_apart(bench: Bench) -> None:
+    asked = "Describe bees. Use exactly 6 words. Do not use any commas."
+    rows = given(
+        samples("exactly/1", "bees, and more", "Bees live in a busy hive.", "bees fly high", asked=asked),
+        samples("exactly/2", "bees fly", "bees hum", asked=asked),
+    )
+    language = InstructionLanguage(checks=1, three_demands=0.3, flawed=0.25, gold_margin=0.05)
+    (row,) = bench.rows(BestOverWorst(rows, 0, language), Samples)
+    assert row.prompt_id == "exactly/1"
+    assert [one.text for one in row.responses] == ["Bees live in a busy hive.", "bees, and more"]
