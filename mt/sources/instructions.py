@@ -15,10 +15,11 @@ from mt.engines.training.settings import TrainingConfig
 from mt.errors import ConfigError, describe
 from mt.gold import GoldJudgeConfig, PeopleConfig
 from mt.instructions.settings import InstructionLanguage, InstructionSizes
-from mt.sources.references import given_model, template_of
+from mt.sources.references import given_model, named_file, template_of
 from mt.stages.gold import PeoplesLabels
 from mt.stages.instructions import BestOverWorst, InstructionPrompts
 from mt.stages.judge import Oracle
+from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.sample import Sample
 from mt.stages.train import TrainReward
 from mt.workflow.keys import derive_seed
@@ -93,6 +94,14 @@ class InstructionSource:
         """Pairs of the base policy's responses to demands that train nothing, ordered by gold."""
         samples = self._answers(self._split("benchmark", self.data.sizes.benchmark), self.config.sampling)
         return BestOverWorst(samples, *self.gold())
+
+    def reward_bench_2(self, prompts: str | None) -> Stage:
+        """The prompts in the file that `eval.reward_bench_2.prompts` names; raises ConfigError without one."""
+        field = "eval.reward_bench_2.prompts"
+        if prompts is None:
+            problem = f"data={self.data.name} comes without them"
+            raise ConfigError(describe(field, None, problem, mend=f"Add {field}=FILE"))
+        return LoadRankedPrompts(named_file(self.config, prompts, field))
 
     def oracle(self) -> Oracle:
         """The gold judge with the data's noise."""
