@@ -1,6 +1,7 @@
 """The plan of a run or a sweep: which stages it has, which are shared, done or missing. Computes nothing.
 
-python -m mt.plan -m objective=dpo,ipo,simpo rm_data=both,contrast
+python -m mt.plan -m objective=dpo,ipo,simpo rm_data=both,contrast            a row for each run, and totals
+python -m mt.plan -m objective=dpo,ipo --stages                               its stages as well
 python -m mt.plan -m experiment=table1 scale=llama3_8b judge=openai --cost      hours, memory, disk, judge calls
 python -m mt.plan --json                                                        for machines
 """
@@ -10,12 +11,14 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mt.cli.arguments import parse
 from mt.config.compose import compose_runs
@@ -23,6 +26,7 @@ from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.duplicate_runs import duplicate_runs
 from mt.running.exit_codes import ended
 from mt.running.naming import run_name
+from mt.running.variants import Described, run_labels, variant_names
 from mt.workflow.plan import merge
 from mt.workflow.position import Position
 from mt.workflow.stage import External
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plan(given: list[str]) -> int:
-    parsed = parse(given, "python -m mt.plan", ["--json", "--cost"])
+    parsed = parse(given, "python -m mt.plan", ["--json", "--cost", "--stages"])
     if parsed is None:
         return 0
     composed = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
@@ -50,7 +54,7 @@ def _plan(given: list[str]) -> int:
 
         print_estimate(cost, _console())
     else:
-        _print(found, _console())
+        _print(found, _console(), stages="--stages" in parsed.flags)
     return 0
 
 
@@ -66,54 +70,94 @@ def _console() -> Console:
 
 
 def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
-    """Return the merged plan as plain data: its stages, their state, and how often they are needed."""
+    """Return the merged plan as plain data: its runs, its stages, their state, and how often they are needed."""
     store = Store(Path(runs[0].config.store))
     merged = merge(one.plan for one in runs)
     needed = Counter(stage.key for one in runs for stage in one.plan.order)
     missing = {stage.key for stage in merged.missing(store)}
+    states = {
+        stage.key: "missing" if stage.key in missing else "done" if store.has(stage) else "not needed"
+        for stage in merged.order
+        if not isinstance(stage, External)
+    }
     stages = [
         {
             "key": stage.key,
             "stage": stage.name,
             "position": merged.position(stage).data(),
-            "state": "missing" if stage.key in missing else "done" if store.has(stage) else "not needed",
+            "state": states[stage.key],
             "runs": needed[stage.key],
             "inputs": [upstream.key for upstream in stage.inputs()],
             "needs": stage.NEEDS,
         }
         for stage in merged.order
-        if not isinstance(stage, External)
+        if stage.key in states
     ]
-    counted = {str(stage["key"]) for stage in stages}
+    described = [Described(run_name(one.config), one.config.model_dump(mode="json")) for one in runs]
+    whats = run_labels(described, variant_names(described))
+    rows = [
+        {"name": one.name, "what": what, **_counts(run, states, needed)}
+        for run, one, what in zip(runs, described, whats, strict=True)
+    ]
     return {
-        "runs": [run_name(one.config) for one in runs],
+        "runs": rows,
         "stages": stages,
         "total": len(stages),
-        "without_sharing": sum(count for key, count in needed.items() if key in counted),
-        "done": sum(stage["state"] == "done" for stage in stages),
+        "without_sharing": sum(row["stages"] for row in rows),
+        "done": sum(state == "done" for state in states.values()),
         "missing": len(missing),
         "duplicate_runs": duplicate_runs((one.config, one.plan) for one in runs),
     }
 
 
-def _print(found: dict[str, Any], console: Console) -> None:
+def _counts(run: Blueprint, states: Mapping[str, str], needed: Counter[str]) -> dict[str, int]:
+    """Count one run's stages; one is shared where another run needs it, too."""
+    keys = [stage.key for stage in run.plan.order if stage.key in states]
+    counts = Counter(states[key] for key in keys)
+    shared = sum(needed[key] > 1 for key in keys)
+    return {"stages": len(keys), "done": counts["done"], "missing": counts["missing"], "shared": shared}
+
+
+def _print(found: dict[str, Any], console: Console, *, stages: bool) -> None:
     several = len(found["runs"]) > 1
-    table = Table(header_style="bold")
-    for title in ("where", "stage", "key", "state", *(["runs"] if several else [])):
-        table.add_column(title, justify="right" if title == "runs" else "left")
-    colours = {"done": "green", "missing": "yellow", "not needed": "dim"}
-    for stage in found["stages"]:
-        state = f"[{colours[stage['state']]}]{stage['state']}[/]"
-        row = [str(Position.of(stage)), stage["stage"], stage["key"][:12], state]
-        table.add_row(*row, *([str(stage["runs"])] if several else []))
-    console.print(table)
-    sharing = f" ({found['without_sharing']} without sharing)" if several else ""
+    if several:
+        console.print(_runs_table(found["runs"]))
+    if stages or not several:
+        console.print(_stages_table(found["stages"], several=several))
+    sharing = f" ({found['without_sharing']:,} without sharing)" if several else ""
     console.print(
-        f"{len(found['runs'])} run(s), {found['total']} stages{sharing}: "
-        f"{found['done']} done, {found['missing']} to compute"
+        f"{len(found['runs'])} run(s), {found['total']:,} stages{sharing}: "
+        f"{found['done']:,} done, {found['missing']:,} to compute"
+        + (". The stages: --stages" if several and not stages else ""),
+        highlight=False,
     )
     for line in found["duplicate_runs"]:
         console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
+
+
+def _runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("run", "stages", "done", "to compute", "shared")
+    for row in rows:
+        table.add_row(Text(row["what"]), *(f"{row[name]:,}" for name in ("stages", "done", "missing", "shared")))
+    return table
+
+
+def _stages_table(rows: Sequence[Mapping[str, Any]], *, several: bool) -> Table:
+    table = _table("where", "stage", "key", "state", *(["runs"] if several else []))
+    colours = {"done": "green", "missing": "yellow", "not needed": "dim"}
+    for row in rows:
+        state = Text(row["state"], style=colours[row["state"]])
+        cells = [str(Position.of(row)), row["stage"], row["key"][:12], state]
+        table.add_row(*cells, *([str(row["runs"])] if several else []))
+    return table
+
+
+def _table(*titles: str) -> Table:
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in titles:
+        left = title in ("run", "where", "stage", "key", "state")
+        table.add_column(title, justify="left" if left else "right", overflow="fold")
+    return table
 
 
 if __name__ == "__main__":

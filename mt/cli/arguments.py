@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any, NoReturn
 
 from mt.config.choices import CONF, SearchPath, search_path
@@ -61,6 +60,8 @@ def parse(arguments: Sequence[str], program: str, flags: Sequence[str] = ()) -> 
 
         print_help(program, overrides, Console(), path)
     elif given["version"]:
+        from importlib import metadata
+
         print(f"mutual-taught {metadata.version('mutual-taught')} (Hydra {metadata.version('hydra-core')})")
     elif given["shell_completion"]:
         from mt.cli.completion import answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -19,6 +20,14 @@ class Run(Protocol):
     def config(self) -> Mapping[str, Any]:
         """Its settings."""
         ...
+
+
+@dataclass(frozen=True)
+class Described:
+    """A run that is not there yet."""
+
+    name: str
+    config: Mapping[str, Any]
 
 
 _SEEDS = frozenset({"seed", "world_seed"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Keyed):
         return {"artifact": value.key}
     if isinstance(value, Config):
-        return canonical(value.identity())
+        return _form(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return canonical({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
     if isinstance(value, Mapping):
@@ -36,6 +37,19 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [canonical(item) for item in value]
     raise TypeError(f"{type(value).__name__} cannot be part of a stage's identity")
+
+
+_FORMS: dict[int, tuple[weakref.ref[Config], Any]] = {}
+
+
+def _form(config: Config) -> Any:
+    """Return the canonical form of settings; made once for each object, because dozens of stages share one."""
+    place = id(config)
+    known = _FORMS.get(place)
+    if known is None or known[0]() is not config:
+        forget = weakref.ref(config, lambda _: _FORMS.pop(place, None))
+        known = _FORMS[place] = forget, canonical(config.identity())
+    return known[1]
 
 
 def digest(value: Any) -> str:

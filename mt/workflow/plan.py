@@ -32,17 +32,13 @@ class Plan:
 
     def missing(self, shelf: Shelf) -> list[Stage]:
         """Return the stages that have to run, in order: absent targets and what they need that is absent."""
-        needed: set[str] = set()
+        wanted = {target.key for target in self.targets}
+        absent: set[str] = set()
         for stage in reversed(self.order):
-            wanted = stage.key in needed or any(stage.key == target.key for target in self.targets)
-            if isinstance(stage, External) or not wanted:
-                continue
-            if shelf.has(stage):
-                needed.discard(stage.key)
-                continue
-            needed.add(stage.key)
-            needed.update(upstream.key for upstream in stage.inputs())
-        return [stage for stage in self.order if stage.key in needed and not isinstance(stage, External)]
+            if stage.key in wanted and not isinstance(stage, External) and not shelf.has(stage):
+                absent.add(stage.key)
+                wanted.update(upstream.key for upstream in stage.inputs())
+        return [stage for stage in self.order if stage.key in absent]
 
     def reaching_out(self, shelf: Shelf) -> list[Stage]:
         """Return the missing stages, and what they read outside the store, that name something in `outside`."""
@@ -67,7 +63,8 @@ def merge(plans: Iterable[Plan]) -> Plan:
     positions: dict[str, Position] = {}
     for one in plans:
         positions.update((key, place) for key, place in one.positions.items() if key not in positions)
-    return plan([target for one in plans for target in one.targets], positions)
+    targets = {target.key: target for one in plans for target in one.targets}
+    return plan(targets.values(), positions)
 
 
 def _visit(stage: Stage, order: dict[str, Stage]) -> None:

@@ -1,0 +1,42 @@
+"""How long the commands take that compute nothing, each in a process of its own: medians of wall and processor seconds.
+
+python -m benchmarks.planning [REPEATS]       on a quiet machine; prints the table of benchmarks/planning.md
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from statistics import median
+
+_SWEEP = ["-m", "objective=dpo,ipo,simpo,cdpo", "rm_data=both,pm,contrast,frozen"]
+COMMANDS = (
+    ("mt.run --help", ["mt.run", "--help"], 0.6),
+    ("mt.run --cfg job", ["mt.run", "--cfg", "job"], 0.6),
+    ("mt.plan", ["mt.plan"], 0.6),
+    ("mt.plan of 96 runs", ["mt.plan", *_SWEEP, "seed=0,1,2,3,4,5"], 3.0),
+    ("mt.plan of 480 runs", ["mt.plan", *_SWEEP, f"seed={','.join(map(str, range(30)))}"], 10.0),
+)
+
+
+def measured(arguments: list[str]) -> tuple[float, float]:
+    """Return the wall and the processor seconds of a command; raises CalledProcessError where it fails."""
+    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, "-m", *arguments], check=True, stdout=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Print the table."""
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    print("| command | wall, s | processor, s | target, s |\n|---|---|---|---|")
+    for name, arguments, target in COMMANDS:
+        walls, used = zip(*(measured(arguments) for _ in range(repeats)), strict=True)
+        print(f"| `{name}` | {median(walls):.2f} | {median(used):.2f} | {target} |")
+
+
+if __name__ == "__main__":
+    main()
