@@ -156,9 +156,11 @@ class _Table:
     def left_out(self) -> list[str]:
         """Return what no row reads, and which runs contradict a newer one of the same settings and seed."""
         foreign = [run for run in self.configs if run not in self.groups.configs]
-        said = [f"{_counted(foreign, 'run')} that no row declares ({_names(foreign)})"] if foreign else []
-        return said + [f"{run}: other numbers than {newer}, a newer run of its settings and seed" for run, newer in
-                       self._differing.items()]  # fmt: skip
+        older = [f"{run} than {newer}" for run, newer in self._differing.items()]
+        return [
+            *([f"{_counted(foreign, 'run')} that no row declares ({_names(foreign)})"] if foreign else []),
+            *([f"other numbers than a newer run of the same settings and seed: {_names(older)}"] if older else []),
+        ]
 
 
 def _measured(frame: pd.DataFrame) -> dict[str, dict[tuple[tuple[str, str, str], int], Measured]]:

@@ -37,11 +37,13 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that an experiment is made of: neither seeds nor what never changes a result."""
-    return {
-        path: value
-        for path, value in flat(config)
-        if value is not None and not _is_seed(path) and not any(is_within(path, skip) for skip in unkeyed())
-    }
+    return {path: value for path, value in flat(config) if value is not None and _identifies(path)}
+
+
+@cache
+def _identifies(path: str) -> bool:
+    is_seed = path.rpartition(".")[2] in SEEDS
+    return not is_seed and not any(is_within(path, skip) for skip in unkeyed())
 
 
 def matches(value: Any, wanted: Any) -> bool:
@@ -80,10 +82,6 @@ def _models(annotation: Any) -> Iterator[type[Config]]:
         yield annotation
     for part in typing.get_args(annotation):
         yield from _models(part)
-
-
-def _is_seed(path: str) -> bool:
-    return path.rpartition(".")[2] in SEEDS
 
 
 def is_within(path: str, parent: str) -> bool:

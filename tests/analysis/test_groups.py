@@ -104,4 +104,4 @@ def test_of_two_runs_of_one_seed_the_newer_one_counts(tmp_path: Path) -> None:
     save(tmp_path, "c", "both", 50, "1")
     report = table("figure4", load(tmp_path))
     assert report.cells["both", LC].ours is not None and report.cells["both", LC].ours.mean == 50
-    assert report.left_out == ["b: other numbers than a, a newer run of its settings and seed"]
+    assert report.left_out == ["other numbers than a newer run of the same settings and seed: b than a"]
