@@ -59,7 +59,8 @@ class Groups:
         """Return the shortest --where that makes a table of a group which is not the first."""
         own = [run for run in group.runs if run not in self.ranked[0].runs]
         sweeps = {run.rpartition("/")[0] for run in group.runs}
-        wheres = [(path, _text(value)) for path, value in self._differences(own)]
+        found = sorted(self._differences(own), key=lambda one: (not one[0].endswith(".name"), one[0].count(".")))
+        wheres = [(path, _text(value)) for path, value in found]
         wheres += [("sweep", sweep) for sweep in sweeps if sweep and len(sweeps) == 1]
         for path, value in wheres:
             kept = [run for run, one in self.configs.items() if _passes(run, one, path, value)]
@@ -91,9 +92,10 @@ class Groups:
         elif choice is None and path not in self._selected:
             yield ("table",)
         else:
-            yield from (("row", row.title) for row in self.rows[run] if row.iteration > 0)
+            trained = [row for row in self.rows[run] if row.iteration > 0]  # the base models are everybody's
+            yield from (("row", row.title) for row in trained)
             if path in self._selected:
-                if not any(path in (row.select or {}) for row in self.rows[run]):
+                if trained and not any(path in (row.select or {}) for row in trained):
                     yield ("setting", path)
             elif choice is not None and path not in ("iterations", "rounds"):
                 yield (choice, str(setting(self.configs[run], f"{choice}.name")))

@@ -151,7 +151,10 @@ def _named(variant: str, name: str, place: int) -> str:
 
 def _series(name: str, found: Mapping[int, Sequence[Measured]]) -> Series:
     points = [average(found[iteration]) for iteration in sorted(found)]
-    scale = 0.01 if key_of(next(iter(found.values()))[0]) == _LC else 1.0  # recorded in percent
-    sides = [[None if side is None else side * scale for side in point[:3]] for point in points]
-    value, low, high = (rounded(list(side)) for side in zip(*sides, strict=True))
-    return Series(name, sorted(found), value, low, high, [point[3] for point in points])
+    keys = {key_of(rows[0]) for rows in found.values()}
+    scale = 0.01 if _LC in keys else 1.0  # recorded in percent
+    low, high = (-1.0, 1.0) if _GAIN in keys else (0.0, 1.0)  # no share lies beyond, whatever Student's interval says
+    sides = [[None if side is None else min(max(side * scale, low), high) for side in point[:3]] for point in points]
+    return Series(
+        name, sorted(found), *(rounded(side) for side in zip(*sides, strict=True)), n=[point[3] for point in points]
+    )

@@ -47,6 +47,13 @@ def test_what_other_experiments_measure_too_makes_no_difference() -> None:
     assert sorted(only.runs) == sorted(configs)
 
 
+def test_base_models_are_measured_by_every_run_that_starts_from_them() -> None:
+    """Of Table 1 the arms of Figure 4 measure π_0 alone: they are not several groups for it."""
+    configs = composed("experiment=figure4", "eval=[held_out,alpaca_eval,arena_hard]")
+    (only,) = grouped(SPECS["table1"], configs).ranked
+    assert sorted(only.runs) == sorted(configs)
+
+
 def save(runs: Path, name: str, row: str, level: float, ended: str, **changes: Any) -> None:
     """Write a run of a row of Figure 4 whose LC win rate at iteration 2 is `level`."""
     settings = config(ROWS[row], changes.pop("seed", 0), **changes)
@@ -61,6 +68,7 @@ def test_runs_of_other_data_are_named_and_not_mixed(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "90.0" not in out and "50.0" in out
     (flag,) = re.findall(r"runs of other settings: (--where \S+) \(1 run, 1 of 4 rows\)", out)
+    assert flag == "--where data.name=jsonl"
     assert main(["figure4", "--runs", str(tmp_path), *shlex.split(flag)]) == 0
     assert "90.0" in capsys.readouterr().out
 
