@@ -155,6 +155,5 @@ def _series(name: str, found: Mapping[int, Sequence[Measured]]) -> Series:
     scale = 0.01 if _LC in keys else 1.0  # recorded in percent
     low, high = (-1.0, 1.0) if _GAIN in keys else (0.0, 1.0)  # no share lies beyond, whatever Student's interval says
     sides = [[None if side is None else min(max(side * scale, low), high) for side in point[:3]] for point in points]
-    return Series(
-        name, sorted(found), *(rounded(side) for side in zip(*sides, strict=True)), n=[point[3] for point in points]
-    )
+    y, lows, highs = (rounded(side) for side in zip(*sides, strict=True))
+    return Series(name, sorted(found), y, lows, highs, n=[point[3] for point in points])

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from mt.errors import StoreError
 from mt.methods.blueprint import Blueprint
 from mt.running.answers import answers
-from mt.tracking.redact import redact
+from mt.runtime.redact import redact
 from mt.workflow import provenance
 from mt.workflow.run_record import RECORD, SCHEMA, read_record
 from mt.workflow.stage import External, Stage
