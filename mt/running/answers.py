@@ -90,8 +90,9 @@ def answers_of_record(record: Mapping[str, Any]) -> list[str]:
 
 def frozen(config: RunConfig) -> RunConfig:
     """Return the run's settings with a reward model that is never updated."""
-    nothing = {"self_training": False, "contrast": False, "labels": "reward", "label_filter": None, "replay": 0.0}
-    no_pairs = Pairs.model_validate({"name": "frozen", "class": "pairs", **nothing})
+    nothing = {"self_training": False, "contrast": False, "label_filter": None, "replay": 0.0}
+    by_reward = {"labels": "reward", "e_step": "reward"}
+    no_pairs = Pairs.model_validate({"name": "frozen", "class": "pairs", **nothing, **by_reward})
     return config.model_copy(update={"rm_data": no_pairs})
 
 
