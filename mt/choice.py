@@ -9,10 +9,12 @@ configuration names it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import io
 import pkgutil
 import sys
 from functools import cache
@@ -21,8 +23,6 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
-
-from mt.errors import nearest
 
 T = TypeVar("T")
 
@@ -75,7 +75,8 @@ class Choice(Config):
     class_: str | None = Field(default=None, alias="class")
     """The import path of a class of one's own, or the option whose class this is; null takes the class of `name`."""
     code: str | None = None
-    """SHA-256 of the module that holds a class of one's own: what other code computes has another key."""
+    """SHA-256 of the module that defines a class of one's own, and of its bases' modules where those are one's own too:
+    what other code computes has another key. What these modules import is not part of it."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -83,17 +84,16 @@ class Choice(Config):
         if not isinstance(values, dict):
             return handler(values)
         own = None if "GROUP" in vars(cls) else option_name(cls)
-        given = values.get("class") or values.get("name") or own
+        given, field = values.get("class") or values.get("name") or own, "class" if values.get("class") else "name"
         if not isinstance(given, str):
-            raise _refusal("nothing" if given is None else str(given), "no name of a choice", names(cls))
-        kind = option(_base(cls), given)
+            raise _refusal("nothing" if given is None else str(given), "no name of a choice", names(cls), field=field)
+        kind = option(_base(cls), given, field)
         if not issubclass(kind, cls):
-            raise _refusal(given, f"it is no {cls.__name__}", names(cls))
-        code = _code(kind)
+            raise _refusal(given, f"it is no {cls.__name__}", names(cls), field=field)
+        code = source_hash(kind)
         if values.get("code") not in (None, code):
-            raise _refusal(
-                given, f"{inspect.getfile(kind)} has changed since this run was planned", mend="Run it again"
-            )
+            problem = f"{inspect.getfile(kind)} has changed since this run was planned"
+            raise _refusal(given, problem, mend="Undo the change, or give the command again, which plans it anew")
         values = {**values, "name": values.get("name") or given, "code": code}
         return handler(values) if kind is cls else kind.model_validate(values)
 
@@ -105,29 +105,38 @@ class Choice(Config):
 
 
 C = TypeVar("C", bound=Choice)
+_NOT_OWN = {*sys.stdlib_module_names, "pydantic", "mt"} - {"__main__"}
+"""Packages whose code is not the user's own: of this one's, a stage's VERSION stands for it."""
 
 
 @cache
-def option(base: type[C], name: str) -> type[C]:
+def option(base: type[C], name: str, field: str = "name") -> type[C]:
     """Return the class of a group's option: by its name, or by the import path of a class of one's own.
 
-    Raises PydanticCustomError "choice" where there is none, or where it cannot be imported.
+    Raises PydanticCustomError "choice" where there is none, or where it cannot be imported; `field` is where it was
+    named.
     """
     if "." in name:
         return _own(base, name)
     module = f"{base.PACKAGE}.{name}"
     found = [] if not name.isidentifier() or importlib.util.find_spec(module) is None else _options_in(base, module)
     if not found:
-        raise _refusal(name, "no such name", names(base), nearest(name, names(base)).strip().rstrip("?"))
+        allowed = [*names(base), *(["package.module.Class for one of your own"] if field == "class" else [])]
+        raise _refusal(name, "no such name", allowed, field=field)
     return found[0]
 
 
-def chosen(kind: type[C], values: dict[str, Any]) -> type[C]:
-    """Return the option that settings name, and `kind` itself where they name none that exists."""
+def chosen(kind: type[C], values: dict[str, Any], *, strict: bool = False) -> type[C]:
+    """Return the option that settings name, or `kind` itself where they name none.
+
+    An option that does not exist or cannot be imported counts as none; with `strict` it raises as `option` does.
+    """
     name = values.get("class") or values.get("name")
     try:
         found = option(_base(kind), name) if isinstance(name, str) else kind
     except PydanticCustomError:
+        if strict:
+            raise
         return kind
     return found if issubclass(found, kind) else kind
 
@@ -144,6 +153,23 @@ def names(base: type[Choice]) -> list[str]:
     package = importlib.import_module(base.PACKAGE)
     modules = sorted(one.name for one in pkgutil.iter_modules(package.__path__))
     return [name for name in modules if _options_in(base, f"{base.PACKAGE}.{name}")]
+
+
+def source_hash(kind: type[Any]) -> str | None:
+    """Return the SHA-256 of the modules of the user's own that define a class and its bases, None without any."""
+    modules = dict.fromkeys(one.__module__ for one in kind.__mro__)
+    own = tuple(name for name in modules if name.partition(".")[0] not in _NOT_OWN)
+    return _hash_of(own) if own else None
+
+
+@cache
+def _hash_of(modules: tuple[str, ...]) -> str:
+    try:
+        sources = [Path(inspect.getfile(sys.modules[name])).read_bytes() for name in modules]
+    except (OSError, TypeError) as error:
+        problem = f"its source cannot be read: {' '.join(str(error).split())}"
+        raise _refusal(modules[0], problem) from error
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def _base(kind: type[Choice]) -> type[Choice]:
@@ -163,29 +189,30 @@ def _own(base: type[C], path: str) -> type[C]:
     module, _, name = path.rpartition(".")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    had_torch = "torch" in sys.modules
+    had_torch, printed = "torch" in sys.modules, io.StringIO()
     try:
-        kind = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a module of the user's own may raise anything
+        with contextlib.redirect_stdout(printed):  # what a command prints may be read by a machine
+            kind = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # a module of the user's own may raise anything
+        absent = isinstance(error, AttributeError | ModuleNotFoundError)
+        mend = "Name it as package.module.Class, from the folder that holds it" if absent else "Correct that first"
         problem = f"it cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}"
-        raise _refusal(path, problem, mend="Name it as package.module.Class, from the folder that holds it") from error
-    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise _refusal(path, problem, mend=mend) from error
+    if not (isinstance(kind, type) and issubclass(kind, base)) or kind is base:
         raise _refusal(path, f"it is no subclass of {base.__module__}.{base.__name__}")
     if missing := ", ".join(sorted(kind.__abstractmethods__)):
         raise _refusal(path, f"it does not define {missing}")
+    if said := " ".join(printed.getvalue().split()):
+        print(f'{module} prints "{said[:100]}" when it is imported. Print inside methods', file=sys.stderr)
     if "torch" in sys.modules and not had_torch:
-        print(
-            f"{module} imports torch, which --help and planning now wait for. Import it inside methods", file=sys.stderr
-        )
+        slow = "which --help and planning now wait for. Import it inside methods"
+        print(f"{module} imports torch, {slow}", file=sys.stderr)
+    source_hash(kind)  # as it is now: the file may change while this process lives
     return kind
 
 
-def _code(kind: type[Choice]) -> str | None:
-    if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
-        return None  # this package's own code: a stage's VERSION stands for it
-    return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
-
-
-def _refusal(name: str, problem: str, allowed: list[str] | None = None, mend: str = "") -> PydanticCustomError:
-    facts = {"value": name, "problem": problem, "allowed": ", ".join(allowed or []), "mend": mend}
+def _refusal(
+    value: str, problem: str, allowed: list[str] | None = None, mend: str = "", field: str = "class"
+) -> PydanticCustomError:
+    facts = {"value": value, "problem": problem, "allowed": ", ".join(allowed or []), "mend": mend, "field": field}
     return PydanticCustomError("choice", "{problem}", facts)

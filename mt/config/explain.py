@@ -13,13 +13,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from mt.choice import Config
 from mt.config.choices import SearchPath
 from mt.config.compose import PACKAGE, compose_unchecked
 from mt.config.fields import allowed, group_class, listed
 from mt.config.overrides import override_key
-from mt.config.refusals import refused_by_hydra
+from mt.config.refusals import refused_by_hydra, refused_choice
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe, nearest
 
@@ -66,13 +68,20 @@ def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE)
 
 def _walk(kind: type[Config], values: Any, prefix: str) -> Iterator[Explained]:
     for name, info in kind.model_fields.items():
-        value = values.get(name) if isinstance(values, dict) else None
-        inner = group_class(info.annotation, value)
+        value = values.get(info.alias or name) if isinstance(values, dict) else None
+        inner = _class_of(info, value, prefix + name)
         if inner is not None and isinstance(value, dict):
             yield from _walk(inner, value, f"{prefix}{name}.")
-        elif name != "name" or not prefix:  # a choice's own name
+        elif not prefix or (name not in ("name", "code") and (name != "class_" or "class" in values)):
             meaning = _meanings(kind).get(name, "")
-            yield Explained(prefix + name, _shown(value), tuple(listed(info)), allowed(info), meaning)
+            yield Explained(prefix + (info.alias or name), _shown(value), tuple(listed(info)), allowed(info), meaning)
+
+
+def _class_of(info: FieldInfo, value: Any, path: str) -> type[Config] | None:
+    try:
+        return group_class(info.annotation, value, strict=True)
+    except PydanticCustomError as error:
+        raise ConfigError(refused_choice(path, error.context or {})) from error
 
 
 @cache

@@ -28,12 +28,15 @@ def members(annotation: Any, metadata: Sequence[Any] = ()) -> Iterator[tuple[Any
         yield annotation, list(metadata)
 
 
-def group_class(annotation: Any, value: Any) -> type[Config] | None:
-    """Return the class that describes a group of settings: the option that the value names, where there are several."""
+def group_class(annotation: Any, value: Any, *, strict: bool = False) -> type[Config] | None:
+    """Return the class that describes a group of settings: the option that the value names, where there are several.
+
+    With `strict`, an option that does not exist or cannot be imported raises PydanticCustomError "choice".
+    """
     classes = [part for part, _ in members(annotation) if isinstance(part, type) and issubclass(part, Config)]
     if len(classes) == 1:
         (only,) = classes
-        return chosen(only, value) if issubclass(only, Choice) and isinstance(value, dict) else only
+        return chosen(only, value, strict=strict) if issubclass(only, Choice) and isinstance(value, dict) else only
     name = value.get("name") if isinstance(value, dict) else None
     return next((one for one in classes if name in get_args(one.model_fields["name"].annotation)), None)
 

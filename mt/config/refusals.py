@@ -86,13 +86,20 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
         names = ", ".join(choice_names(info)) if info else ""
         return describe(path, value, _PROBLEMS[first["type"]], allowed=names, mend="Correct it in the choice's file")
     if first["type"] == "choice":
-        facts = first["ctx"]
-        path = f"{path}.{'class' if '.' in facts['value'] else 'name'}"
-        return describe(path, facts["value"], facts["problem"], allowed=facts["allowed"], mend=facts["mend"])
+        return refused_choice(path, first["ctx"])
     problem = _PROBLEMS.get(first["type"], first["msg"])
     values_allowed = allowed(info) if info else ""
-    shown = "nothing" if first["type"] == "missing" else "null" if value is None else value
-    return describe(path, shown, problem, allowed=values_allowed, mend=f"Set {path}=VALUE")
+    if first["type"] == "missing":
+        mend = "Add it to the file of the choice, or on the command line with a + before it"
+        return describe(path, "nothing", problem, allowed=values_allowed, mend=mend)
+    return describe(path, "null" if value is None else value, problem, allowed=values_allowed, mend=f"Set {path}=VALUE")
+
+
+def refused_choice(path: str, facts: dict[str, Any]) -> str:
+    """Return the line for a choice whose class cannot be had, by the facts of the error "choice" of `mt.choice`."""
+    named = f"{path}.{facts['field']}"
+    line = describe(named, facts["value"], facts["problem"], allowed=facts["allowed"], mend=facts["mend"])
+    return line + nearest(facts["value"], facts["allowed"].split(", "))
 
 
 def refuse_booleans_as_numbers(config: RunConfig, values: dict[str, Any]) -> None:

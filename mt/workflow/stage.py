@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mt.choice import source_hash
 from mt.errors import StoreError, describe
 from mt.workflow.keys import Keyed, canonical, digest_canonical
 
@@ -45,7 +46,9 @@ class Stage(Keyed):
         """Everything that enters the key: name, version and canonical inputs."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         keyed = {name: value for name, value in values.items() if name not in self.UNKEYED}
-        return {"stage": self.name, "version": self.VERSION, "inputs": canonical(keyed)}
+        code = source_hash(type(self))  # of a stage of the user's own: nobody raises a VERSION for it
+        own = {"code": code} if code else {}
+        return {"stage": self.name, "version": self.VERSION, "inputs": canonical(keyed), **own}
 
     @cached_property
     def key(self) -> str:

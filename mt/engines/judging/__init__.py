@@ -28,7 +28,8 @@ def open_judge(judge: Judge, asked: Asked, cache: Path | None) -> Iterator[OpenJ
         JudgeError: the judge lacks what it needs.
         ConfigError: a template cannot be used.
     """
-    opened = OpenJudge(judge.backend(replace(asked, cache=cache)), asked.style, cache)
+    own = cache / judge.code[:12] if cache and judge.code else cache  # what the user's own code answered is its own
+    opened = OpenJudge(judge.backend(replace(asked, cache=cache)), asked.style, own)
     try:
         yield opened
     finally:
