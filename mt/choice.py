@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import inspect
 import io
-import pkgutil
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -105,6 +105,8 @@ class Choice(Config):
 
 
 C = TypeVar("C", bound=Choice)
+_DERIVED = re.compile(rb"^class \w+\(", re.MULTILINE)
+_HEAVY = re.compile(rb"^(import|from) (torch|transformers|vllm|trl)\b", re.MULTILINE)
 _NOT_OWN = {*sys.stdlib_module_names, "pydantic", "mt"} - {"__main__"}
 """Packages whose code is not the user's own: of this one's, a stage's VERSION stands for it."""
 
@@ -149,10 +151,15 @@ def option_name(kind: type[Choice]) -> str:
 
 @cache
 def names(base: type[Choice]) -> list[str]:
-    """Return the names of this package's options of a group that are a `base`; imports all of them."""
-    package = importlib.import_module(base.PACKAGE)
-    modules = sorted(one.name for one in pkgutil.iter_modules(package.__path__))
-    return [name for name in modules if _options_in(base, f"{base.PACKAGE}.{name}")]
+    """Return the names of this package's options of a group that are a `base`; imports all of them.
+
+    A package holds other modules, too; those that define no class with a base, or that import torch at their top, are
+    no options and are not imported.
+    """
+    (folder,) = importlib.import_module(base.PACKAGE).__path__
+    sources = {path.stem: path.read_bytes() for path in sorted(Path(folder).glob("*.py"))}
+    found = [name for name, text in sources.items() if _DERIVED.search(text) and not _HEAVY.search(text)]
+    return [name for name in found if _options_in(base, f"{base.PACKAGE}.{name}")]
 
 
 def source_hash(kind: type[Any]) -> str | None:

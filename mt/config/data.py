@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from mt.choice import Choice
 from mt.config.evaluation import AlpacaEvalEval, ArenaHardEval
-from mt.gold import GoldLanguage
-from mt.stages.judge import Oracle
-from mt.workflow.stage import Stage
 
 if TYPE_CHECKING:
     from mt.config.run import RunConfig
+    from mt.gold import GoldLanguage
+    from mt.stages.judge import Oracle
+    from mt.workflow.stage import Stage
 
 Style = Literal["standard", "verbose", "concise"]
 Judged = AlpacaEvalEval | ArenaHardEval

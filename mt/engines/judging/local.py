@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mt.engines.generation import Generator
 from mt.engines.judging.base import Asked, PromptedJudge
-from mt.engines.template import RenderedConfig
+from mt.engines.judging.cache import Answer
+from mt.engines.template import RenderedConfig, TemplateConfig
+from mt.types import Messages
 
 if TYPE_CHECKING:
     from mt.engines.judging.local_judge import LocalBackend
+
+TOO_LONG = "the comparison is longer than max_length"
 
 
 class LocalJudge(PromptedJudge, RenderedConfig):
@@ -34,6 +41,20 @@ class LocalJudge(PromptedJudge, RenderedConfig):
     def check(self) -> None:
         """Refuse a generator that is not installed."""
         self.generator.check()
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """What else shapes an answer by log-probabilities."""
+        return {}
+
+    @abstractmethod
+    def weigh_names(
+        self, model: Path, prompts: Sequence[Messages], template: TemplateConfig | None
+    ) -> Iterator[tuple[int, Answer]]:
+        """Yield (index, preference) of the prompts by the log-probabilities of m and M as the answer's beginning.
+
+        Prompts that are longer than `max_length` may be left out.
+        """
 
     def backend(self, asked: Asked) -> LocalBackend:
         """Return the judge model."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from mt.engines.generation.vllm import VllmGenerator
+from mt.engines.judging.answers import read_logprobs
+from mt.engines.judging.cache import Answer
 from mt.engines.judging.local import LocalJudge
+from mt.engines.template import TemplateConfig
+from mt.types import Messages, Prompt
 
 
 class VllmJudge(LocalJudge):
@@ -17,3 +23,19 @@ class VllmJudge(LocalJudge):
     """Likeliest first tokens among which m and M are looked for; vLLM tells at most 20."""
     generator: VllmGenerator
     """How texts are written."""
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """How many first tokens are looked through."""
+        return {"top_logprobs": self.top_logprobs}
+
+    def weigh_names(
+        self, model: Path, prompts: Sequence[Messages], template: TemplateConfig | None
+    ) -> Iterator[tuple[int, Answer]]:
+        """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
+        from mt.engines.generation.vllm_engine import VllmPolicy
+
+        policy = VllmPolicy(self.generator, model, template)
+        asked = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
+        for name, top in policy.first_tokens(asked, self.max_length, self.top_logprobs):
+            yield int(name), read_logprobs(top)
