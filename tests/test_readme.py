@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -163,15 +162,17 @@ def test_the_citation_can_be_read() -> None:
     assert [one["family-names"] for one in paper["authors"]] == re.search(r"author += {(.*)}", README)[1].split(" and ")  # type: ignore[index]
 
 
-def choices() -> Iterator[tuple[str, set[str]]]:
-    for group, listed in re.findall(r"^\| `(\w+)=\S*` \| (.*) \|$", README, re.MULTILINE):
-        yield group, set(re.findall(r"`(\w+)`", listed))
+def with_choices(text: str) -> str:
+    """Return the README with its table of choices as conf/ has them, in the order of conf/config.yaml."""
+    chosen = re.findall(r"^  - (\w+): ", (CONF / "config.yaml").read_text(), re.MULTILINE)
+    rows = [f"| `{one}=` | {' '.join(f'`{name}`' for name in options(one))} |" for one in chosen]
+    table = "\n".join(["| choice | options |", "| --- | --- |", *rows, ""])
+    return re.sub(r"^\| choice \| options \|\n(\|.*\n)*", table, text, flags=re.MULTILINE)
 
 
 def test_every_choice_is_listed() -> None:
-    found = dict(choices())
-    assert len(found) == 11
-    assert found == {group: set(options(group)) for group in found}
+    assert README.count("| choice | options |") == 1 and "`apo_zero`" in with_choices(README)
+    assert with_choices(README) == README, "the choices in conf/ are others: python -m tests.test_readme lists them"
 
 
 def test_every_place_of_the_map_exists() -> None:
@@ -179,3 +180,7 @@ def test_every_place_of_the_map_exists() -> None:
     places = [name for row in rows for name in re.findall(r"`([\w./]+)`", row)]
     assert len(places) >= 19
     assert [name for name in places if not (ROOT / name).exists()] == []
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(with_choices(README), "utf-8")
