@@ -49,7 +49,7 @@ def _cancel(arguments: argparse.Namespace, console: Console) -> int:
 
 def cancel(folder: Path, name: str | None) -> list[str]:
     """Cancel the active jobs of a sweep, or those that serve one run alone, and return their names."""
-    return _cancel_slurm(folder, name) if load(folder).launch.name == "slurm" else _cancel_local(folder, name)
+    return _cancel_slurm(folder, name) if load(folder).launch.queued else _cancel_local(folder, name)
 
 
 def _cancel_slurm(folder: Path, name: str | None) -> list[str]:

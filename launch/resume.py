@@ -48,7 +48,7 @@ def _resume(arguments: argparse.Namespace, console: Console) -> int:
     said = Console(stderr=True) if arguments.json else console
     with driving(folder):
         before = load(folder)
-        if before.launch.name == "slurm":
+        if before.launch.queued:
             slurm.check_commands()
         code, status = 0, survey(folder, before, strict=True)
         if status.finished:

@@ -40,17 +40,17 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
     launch = first.launch
     assert isinstance(launch, DetachedConfig)
     _refuse_differences(runs)
-    if launch.name == "slurm":
+    if launch.queued:
         slurm.check_commands()
     folder = (Path(first.runs) / (sweep or run_name(first))).absolute()
-    _refuse_tags(folder, "sweep" if sweep else "name", launch.name)
+    _refuse_tags(folder, "sweep" if sweep else "name", queued=launch.queued)
     refuse_reuse(folder)
     with driving(folder):
         check_folders([(run.config, run_folder(run.config, sweep)) for run in runs])
         absent: dict[str, None] = {}
         new = [_new(run, sweep, absent) for run in runs]
         create(folder, new, launch, Store(Path(first.store)), PLANNER)
-        if launch.name == "slurm":
+        if launch.queued:
             _state_needs(first.store, new, console)
         pairs = [(run.config, one.plan) for run, one in zip(runs, new, strict=True)]
         for line in [*duplicate_runs(pairs), *absent]:
@@ -75,7 +75,7 @@ def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
     status = survey(folder, sweep, strict=True)
     jobs, width = due(sweep, status)
     _forget_failures(folder, sweep, jobs)
-    if sweep.launch.name == "slurm":
+    if sweep.launch.queued:
         _submit_to_slurm(folder, sweep, status, jobs, width)
         _announce(folder, len(jobs), console)
         return 0
@@ -101,12 +101,12 @@ def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
     return jobs, max(1, sweep.launch.max_running - len(active))
 
 
-def _refuse_tags(folder: Path, named_by: str, launcher: str) -> None:
+def _refuse_tags(folder: Path, named_by: str, *, queued: bool) -> None:
     """Refuse a folder in whose name parts would be replaced by a job's id, name or node: its logs would be lost.
 
     SLURM replaces whatever follows a %, and srun does not read every %% as a plain one; submitit replaces ids.
     """
-    tags = ("%",) if launcher == "slurm" else ("%j", "%t", "%A", "%a")
+    tags = ("%",) if queued else ("%j", "%t", "%A", "%a")
     if any(tag in str(folder) for tag in tags):
         own = any(tag in folder.name for tag in tags)
         field, value = (named_by, folder.name) if own else ("runs", folder.parent)
@@ -193,7 +193,7 @@ def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
     """Describe a run after checking it; what this machine lacks and SLURM's nodes may have goes into `absent`."""
 
     def note(error: NotHereError) -> None:
-        if run.config.launch.name != "slurm":
+        if not run.config.launch.queued:
             raise error
         absent[f"{error} The nodes may have it (launch.setup, launch.container); each job looks when it starts"] = None
 

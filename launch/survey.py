@@ -137,7 +137,7 @@ def computed(folder: Path, sweep: Sweep) -> list[Computed]:
 def scheduler_states(sweep: Sweep, jobs: Iterable[JobEntry]) -> Mapping[str, Seen]:
     """Return what the sweep's scheduler knows of jobs, by id."""
     last = [job.submissions[-1] for job in jobs if job.submissions]
-    if sweep.launch.name == "slurm":
+    if sweep.launch.queued:
         return slurm.states(one.id for one in last)
     return local.states(last)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -65,12 +65,20 @@ def _names_gpus(value: str | int | bool) -> bool:
 class InlineConfig(Config):
     """One run after another in this process."""
 
+    detached: ClassVar[bool] = False
+    """Whether it starts processes of its own."""
+    queued: ClassVar[bool] = False
+    """Whether a scheduler starts them, on other machines and in its own time."""
+
     name: Literal["inline"]
     """The choice's own name."""
 
 
 class DetachedConfig(Config):
     """What launchers that start processes of their own have in common."""
+
+    detached: ClassVar[bool] = True
+    queued: ClassVar[bool] = False
 
     share: bool
     """Cut the merged plan into jobs so that what several runs share is computed by one of them; otherwise each run
@@ -113,6 +121,8 @@ class CpuConfig(Config):
 
 class SlurmConfig(DetachedConfig):
     """SLURM jobs of one node each; the command returns once they are submitted and written down."""
+
+    queued: ClassVar[bool] = True
 
     name: Literal["slurm"]
     """The choice's own name."""

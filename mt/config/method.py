@@ -18,6 +18,8 @@ class Method(Choice):
     """Whether it can start over from base (`rounds`)."""
     trains_once: ClassVar[bool] = False
     """Whether it has one iteration only."""
+    retrains_reward: ClassVar[bool] = False
+    """Whether it has an M-step, which retrains the reward model on what `rm_data` gives."""
     makes_pairs: ClassVar[bool] = False
     """Whether it trains on pairs of its own making, beside or instead of what `selection` gives."""
 

@@ -125,12 +125,8 @@ def judge(
 
 def judge_template(settings: JudgeSettings, style: Style) -> str | None:
     """The digest of the prompt that a judge is asked by; None for judges that read no prompt."""
-    choice = settings.prompt_choice(style)
-    if choice is None:
-        return None
-    from mt.engines.judging.template import load_template
-
-    return load_template(choice, style).digest
+    prompt = settings.prompt(style)
+    return None if prompt is None else prompt.digest
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:

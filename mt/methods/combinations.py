@@ -7,7 +7,7 @@ from mt.config.method import Method
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
 from mt.objectives import Objective
-from mt.selection import Selection
+from mt.selection import DemonstrationSelection, PairSelection, Selection
 
 
 def refuse_impossible(config: RunConfig) -> None:
@@ -28,7 +28,7 @@ def _refuse_objective(config: RunConfig) -> None:
     if method.makes_pairs and objective.learns_from != "pairs":
         problem = f"it learns from demonstrations, and method={method.name} makes pairs"
         allowed, mend = _listed(on_pairs), "Choose another objective, or method=iterative"
-        _refuse("objective", _imitating(objective), problem, allowed, mend)
+        _refuse("objective", objective.called, problem, allowed, mend)
     if objective.needs_win_probabilities and not method.has_win_probabilities:
         allowed = _listed([kind for kind in on_pairs if not kind.needs_win_probabilities])
         problem = f"it needs win probabilities over K responses, which not all pairs of method={method.name} have"
@@ -37,18 +37,15 @@ def _refuse_objective(config: RunConfig) -> None:
 
 def _refuse_selection(config: RunConfig) -> None:
     objective, selection = config.objective, config.selection
+    if not isinstance(selection, PairSelection | DemonstrationSelection):
+        problem = "a selection is one of pairs or of demonstrations, and this class is neither"
+        allowed = "a subclass of mt.selection.PairSelection or of mt.selection.DemonstrationSelection"
+        _refuse("selection", selection.name, problem, allowed, "Change its base class")
     if objective.learns_from != selection.makes:
         kinds = (option(Selection, name) for name in names(Selection))
         allowed = _listed([kind for kind in kinds if kind.makes == objective.learns_from])
-        problem = (
-            f"it makes {selection.makes}, and objective={_imitating(objective)} learns from {objective.learns_from}"
-        )
+        problem = f"it makes {selection.makes}, and objective={objective.called} learns from {objective.learns_from}"
         _refuse("selection", selection.name, problem, allowed, "Add selection=NAME")
-
-
-def _imitating(objective: Objective) -> str:
-    """Return an objective as the user names it: two choices of objective= share supervised fine-tuning."""
-    return "best_of_k or rest_em" if objective.name == "sft" else objective.name
 
 
 def _listed(kinds: list[type[Objective]] | list[type[Selection]]) -> str:

@@ -13,6 +13,7 @@ class MutualTaught(Method):
     """E-steps and M-steps in turn (Algorithm 1)."""
 
     has_rounds: ClassVar[bool] = True
+    retrains_reward: ClassVar[bool] = True
 
     def build(self, steps: Steps) -> Outcome:
         """Return the outcome of `rounds` times `iterations` E-steps and M-steps.

@@ -26,6 +26,11 @@ class Objective(Choice):
     """Whether it reads the win probabilities of the pairs."""
 
     @property
+    def called(self) -> str:
+        """The objective as `objective=` names it."""
+        return self.name
+
+    @property
     def couples_pairs(self) -> bool:
         """Whether one pair's loss depends on the others of its global batch, by what `whole_batch` makes of them."""
         return False

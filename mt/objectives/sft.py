@@ -16,6 +16,11 @@ class Sft(Objective):
     per_token: bool
     """Average the log-likelihood over tokens, or sum it."""
 
+    @property
+    def called(self) -> str:
+        """Two choices of `objective=` share this class."""
+        return "best_of_k or rest_em"
+
     def loss(self, demonstrations: ResponseLogps) -> Losses:
         """Return −log π(y) per demonstration, as a mean over its tokens or as a sum.
 

@@ -14,10 +14,13 @@ def run_name(config: RunConfig) -> str:
     """Return the run's given name, or method, objective, reward data, seed and a hash of all settings."""
     if config.name:
         return config.name
-    parts: list[str] = [config.method.name, config.objective.name]
-    if config.method.name == "mutual_taught":
-        parts.append(config.rm_data.name)
+    parts = [getattr(config, group).name for group in telling_groups(config)]
     return "-".join([*parts, f"s{config.seed}", digest(config)[:6]])
+
+
+def telling_groups(config: RunConfig) -> list[str]:
+    """Return the groups whose choices tell runs apart: `rm_data` only where a reward model is retrained."""
+    return ["method", "objective", *(["rm_data"] if config.method.retrains_reward else [])]
 
 
 def sweep_name(runs: Sequence[Composed]) -> str:

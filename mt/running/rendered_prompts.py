@@ -8,8 +8,6 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
-from mt.engines.judging.local import LocalJudge
-from mt.engines.judging.template import load_template
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
 from mt.errors import ConfigError, DataError, describe
@@ -77,18 +75,20 @@ def _known_tables(stage: Stage) -> Iterator[Asks]:
 
 def _check_judge(stage: Judge) -> None:
     """Raise ConfigError where the chat template of a judge model refuses the prompt that asks it."""
-    settings, model, template = stage.judge, stage.judge_model, stage.chat_template
-    if not isinstance(settings, LocalJudge) or template is None:
+    judge, model, template = stage.judge, stage.judge_model, stage.chat_template
+    if judge.model_kind != "policy" or template is None:
         return
     if not isinstance(model, ModelFolder) or not model.location.is_dir():
         return
-    choice = settings.prompt_choice(stage.style)
-    asked = load_template(choice, stage.style, official=settings.official).messages
-    if why := refusal(_open(model.location, template.model_dump_json())[0], asked):
-        roles = ", ".join(message["role"] for message in asked)
+    prompt = judge.prompt(stage.style)
+    if prompt is None:
+        return
+    if why := refusal(_open(model.location, template.model_dump_json())[0], prompt.messages):
+        roles = ", ".join(message["role"] for message in prompt.messages)
         problem = f"the chat template of the judge {model.location} refuses its turns ({roles}): {why}"
         mend = "Name a file with a single user turn, or another judge"
-        raise ConfigError(describe(f"judge.{stage.style}_template", choice, problem, mend=mend))
+        asked = judge.prompt_choice(stage.style)
+        raise ConfigError(describe(f"judge.{stage.style}_template", asked, problem, mend=mend))
 
 
 def _outside(table: Stage | Asks) -> Iterator[External]:

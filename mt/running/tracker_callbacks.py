@@ -8,6 +8,7 @@ from typing import Any
 
 from mt.errors import StoreError
 from mt.methods.outcome import Iteration
+from mt.running.naming import telling_groups
 from mt.running.record import COLUMNS, Record
 from mt.runtime.jsonl import JsonLines
 from mt.stages.select import SelectDemonstrations
@@ -36,7 +37,8 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
     computed = [stage for stage in plan.order if not isinstance(stage, External)]
     names = slugs((stage.key, stage.name, plan.position(stage)) for stage in computed)
     stages = {slug: key for key, slug in names.items()}
-    run = RunInfo(facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name, stages)
+    who = (facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name)
+    run = RunInfo(*who, stages, telling_groups(config))
     tracker = open_tracker(config.tracking, run, say)
     if tracker is None:
         yield []

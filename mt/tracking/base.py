@@ -22,6 +22,8 @@ class RunInfo:
     job_type: str = "run"
     stages: Mapping[str, str] | None = None
     """Keys of the plan's stages by their names in the tracker."""
+    groups: Sequence[str] = ("method", "objective")
+    """The groups whose choices tell the runs of a sweep apart."""
 
 
 class Tracker(Protocol):

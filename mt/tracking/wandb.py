@@ -52,7 +52,7 @@ class WandbTracker:
         self._held.enter_context(_environment(_variables(folder / "wandb", config)))
         self._run = wandb.init(
             id=run_id(run), name=run.name, project=config.project, entity=config.entity, job_type=run.job_type,
-            config={**run.config, "stages": dict(run.stages or {})}, tags=run_tags(run.config, config.tags),
+            config={**run.config, "stages": dict(run.stages or {})}, tags=run_tags(run, config.tags),
             group=os.environ.get("WANDB_RUN_GROUP") or run.sweep, dir=str(folder), mode="offline",
             resume="allow" if any(folder.glob("wandb/*run-*")) else None,
             settings=wandb.Settings(**_settings(config)),
@@ -133,11 +133,10 @@ def run_id(run: RunInfo) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def run_tags(config: Mapping[str, Any], given: Sequence[str]) -> list[str]:
+def run_tags(run: RunInfo, given: Sequence[str]) -> list[str]:
     """Return a run's tags: those given, and its choices ("rm_data=both"), which tell the runs of a sweep apart."""
-    retrains = (config.get("method") or {}).get("name") == "mutual_taught"
-    groups = ["method", "objective", "scale", *(["rm_data"] if retrains else [])]
-    return sorted({*given, *(f"{group}={config[group]['name']}" for group in groups if config.get(group))})
+    groups = [group for group in (*run.groups, "scale") if run.config.get(group)]
+    return sorted({*given, *(f"{group}={run.config[group]['name']}" for group in groups)})
 
 
 def _without_effect(config: WandbTracking) -> list[str]:

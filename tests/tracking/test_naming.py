@@ -35,9 +35,9 @@ def test_the_same_run_of_another_sweep_is_another_run() -> None:
 
 def test_choices_are_tags() -> None:
     config = CONFIG | {"rm_data": {"name": "pm", "replay": 0.0}, "scale": None}
-    assert run_tags(config, ["mine"]) == ["method=mutual_taught", "mine", "objective=dpo", "rm_data=pm"]
-    config["method"] = {"name": "iterative"}
-    assert run_tags(config, []) == ["method=iterative", "objective=dpo"], "it retrains no reward model"
+    run = replace(DEMO, config=config, groups=["method", "objective", "rm_data"])
+    assert run_tags(run, ["mine"]) == ["method=mutual_taught", "mine", "objective=dpo", "rm_data=pm"]
+    assert run_tags(replace(run, groups=["method", "objective"]), []) == ["method=mutual_taught", "objective=dpo"]
 
 
 def test_slugs_sort_as_the_iterations_happened() -> None:

@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from mt.choice import Choice, Count
 from mt.engines.judging.protocol import JudgeBackend
-from mt.engines.judging.template import ALPACA_EVAL, ARENA_HARD, OWN, Style
+from mt.engines.judging.template import ALPACA_EVAL, ARENA_HARD, OWN, Style, Template, load_template
 from mt.engines.template import TemplateConfig
 from mt.errors import ConfigError, JudgeError, describe
 from mt.types import Messages
@@ -64,6 +64,10 @@ class Judge(Choice):
         """Return the choice of the prompt that asks for a preference or for a verdict; None reads no prompt."""
         return None
 
+    def prompt(self, style: Style) -> Template | None:
+        """Return the prompt that asks for a preference or for a verdict; None where it reads none."""
+        return None
+
     @abstractmethod
     def backend(self, asked: Asked) -> JudgeBackend:
         """Return who is asked; raises JudgeError where something is missing, ConfigError for a bad template."""
@@ -96,6 +100,10 @@ class PromptedJudge(Judge):
             problem = f"judge.preference_template={self.preference_template} is another prompt than AlpacaEval's"
             raise ConfigError(describe("judge.official", self.official, problem, mend="Leave one of the two out"))
         return self
+
+    def prompt(self, style: Style) -> Template:
+        """Return the prompt that asks for a preference or for a verdict; raises ConfigError where it cannot be used."""
+        return load_template(self.prompt_choice(style), style, official=self.official)
 
     def prompt_choice(self, style: Style) -> str:
         """Return the choice of the prompt that asks for a preference or for a verdict."""

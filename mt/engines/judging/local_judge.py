@@ -10,7 +10,6 @@ from mt.engines.judging.base import Asked
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.local import TOO_LONG, LocalJudge
 from mt.engines.judging.protocol import Keep, Question
-from mt.engines.judging.template import load_template
 from mt.engines.settings import DecodingConfig
 from mt.types import Messages, Prompt
 
@@ -23,7 +22,7 @@ class LocalBackend:
         self._config, self._model = config, config.model_folder(asked)
         style, chat_template = asked.style, asked.chat_template
         self._style, self._chat_template = style, chat_template
-        self._template = load_template(config.prompt_choice(style), style, official=config.official)
+        self._template = config.prompt(style)
         self.name: str = config.name
         self.version = f"{asked.version}/{self._template.version}"
         self.identity: Mapping[str, Any] = {

@@ -18,7 +18,7 @@ from mt.engines.judging.ledger import Ledger
 from mt.engines.judging.openai import OpenAIJudge
 from mt.engines.judging.patience import Kind, Outcome, Patience
 from mt.engines.judging.protocol import Keep, Question
-from mt.engines.judging.template import Style, load_template
+from mt.engines.judging.template import Style
 from mt.errors import JudgeError, describe
 from mt.types import Messages
 from mt.verdicts import LABELS, without_thinking
@@ -42,7 +42,7 @@ class OpenAIBackend:
         if config.model is None:
             raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
         self._config, self._style, self._ledger, self._announce = config, style, ledger, announce
-        self._template = load_template(config.prompt_choice(style), style, official=config.official)
+        self._template = config.prompt(style)
         self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
         self.name, self.version = "openai", f"{config.model}/{self._template.version}"
         self.identity: Mapping[str, Any] = {

@@ -52,6 +52,11 @@ class Trainer(Choice):
         return 0
 
     @property
+    def offloads(self) -> bool:
+        """Whether the optimizer's state lies in CPU memory."""
+        return False
+
+    @property
     def patience_minutes(self) -> float:
         """Minutes that one collective operation may take."""
         return 30.0

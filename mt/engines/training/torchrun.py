@@ -43,6 +43,11 @@ class TorchrunTrainer(Trainer):
         return self.zero_stage
 
     @property
+    def offloads(self) -> bool:
+        """Whether the optimizer's state lies in CPU memory."""
+        return self.offload_optimizer
+
+    @property
     def patience_minutes(self) -> float:
         """Minutes that one collective operation may take."""
         return self.timeout_minutes

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from mt.engines.training.task import TrainingTask
-from mt.engines.training.torchrun import TorchrunTrainer
 
 
 def zero_config(task: TrainingTask) -> dict[str, Any] | None:
@@ -20,16 +19,16 @@ def zero_config(task: TrainingTask) -> dict[str, Any] | None:
     is a step's last.
     """
     trainer = task.trainer
-    if not isinstance(trainer, TorchrunTrainer) or trainer.zero_stage == 0:
+    if not trainer.sharding:
         return None
     sharding: dict[str, Any] = {
-        "stage": trainer.zero_stage,
+        "stage": trainer.sharding,
         "contiguous_gradients": True,
         "reduce_bucket_size": "auto",
     }
-    if trainer.zero_stage == 3:
+    if trainer.sharding == 3:
         sharding |= {"stage3_prefetch_bucket_size": "auto", "stage3_param_persistence_threshold": "auto"}
-    if trainer.offload_optimizer:
+    if trainer.offloads:
         sharding["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
     return {
         "train_micro_batch_size_per_gpu": 1,
