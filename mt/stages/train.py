@@ -37,7 +37,7 @@ class TrainPolicy(Stage):
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
-        self.trainer.check(self.training)
+        self.trainer.check(self.training, self.objective)
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have."""
@@ -78,7 +78,7 @@ class TrainReward(Stage):
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
-        self.trainer.check(self.training)
+        self.trainer.check(self.training, self.loss or BradleyTerry())
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have."""
@@ -115,7 +115,7 @@ class SupervisedFinetune(Stage):
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
-        self.trainer.check(self.training)
+        self.trainer.check(self.training, Sft(per_token=True))
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have."""
@@ -156,6 +156,8 @@ def _train(work: Work, **task: Any) -> None:
     if damaged := drop_damaged(work.scratch):
         work.note(f"{', '.join(damaged)}: damaged and removed; the training goes on from an earlier step")
     asked = TrainingTask(**task, output=str(work.folder), scratch=str(work.scratch))
+    for line in asked.trainer.deviations(asked.training, asked.objective):
+        work.note(line)
     outcome = asked.trainer.train(asked, observe)
     work.count(**outcome.counts())
     if outcome.warning:

@@ -15,6 +15,8 @@ from mt.errors import MissingPackageError, describe
 
 if TYPE_CHECKING:
     from mt.engines.training.task import TrainingOutcome, TrainingTask
+    from mt.objectives import Objective
+    from mt.reward_losses import RewardLoss
 
 Observe = Callable[[int, int, dict[str, float]], None]
 """observe(step, steps in all, metrics): called at every report, on the first process only."""
@@ -68,7 +70,11 @@ class Trainer(Choice):
         Raises ConfigError, DataError or ModelError before anything heavy, EngineError where training fails.
         """
 
-    def check(self, training: TrainingConfig) -> None:
+    def deviations(self, training: TrainingConfig, objective: Objective | RewardLoss) -> list[str]:
+        """Return what it does otherwise than the settings say, one line each, which is said when a training starts."""
+        return []
+
+    def check(self, training: TrainingConfig, objective: Objective | RewardLoss) -> None:
         """Raise ConfigError where this trainer cannot train so, or where a package is missing."""
         if training.lora is not None and importlib.util.find_spec("peft") is None:
             mend = "Install it (pip install peft), or set training.lora=null"

@@ -31,7 +31,7 @@ from mt.engines.training.zero import read_checkpoints_as_data, zero_config
 from mt.errors import EngineError, MutualTaughtError, describe
 from mt.reward_losses import RewardLoss
 
-_OPTIMIZERS = {"adamw": "adamw_torch_fused", "rmsprop": "rmsprop"}
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "rmsprop": "rmsprop"}
 _NEARLY_FULL = 2**20
 
 
@@ -58,7 +58,7 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
     chat = open_chat(task.model, task.template)
     data = read(task, chat)
     batches = plan(task, data)
-    with cpu_threads(task.trainer.threads), _quiet(), spared_collector(), _full_disk_named(Path(task.scratch)):
+    with cpu_threads(task.trainer.threads), quiet(), spared_collector(), full_disk_named(Path(task.scratch)):
         # The arguments come before the model: they open the process group, and from then on DeepSpeed's stage 3
         # spreads whatever is loaded.
         args = arguments(task, place)
@@ -108,7 +108,7 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
         per_device_train_batch_size=1,  # one item is a device's whole share of a batch
         num_train_epochs=1,  # and the list of items spans all epochs
         learning_rate=config.learning_rate,  # its schedule is the trainer's own: see `rate_factor`
-        optim=_OPTIMIZERS[config.optimizer],
+        optim=OPTIMIZERS[config.optimizer],
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_gradient_norm,
         seed=task.seed,
@@ -204,7 +204,7 @@ def _outcome(
 
 
 @contextmanager
-def _full_disk_named(folder: Path) -> Iterator[None]:
+def full_disk_named(folder: Path) -> Iterator[None]:
     """Say that the disk is full where safetensors and torch say something else of their own."""
     try:
         yield
@@ -225,7 +225,7 @@ def spared_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers from drawing bars and warning about new reward heads inside the block."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -56,7 +56,7 @@ class TrainingTask:
         if needs_reference and len(self.references) != len(self.tables):
             problem = f"needs one table of reference log-probabilities per table of pairs, got {len(self.references)}"
             raise ConfigError(describe("objective", self.objective.name, problem, mend="Compute them first"))
-        self.trainer.check(self.training)
+        self.trainer.check(self.training, self.objective)
 
     def write(self, path: Path) -> None:
         """Write the task as JSON."""

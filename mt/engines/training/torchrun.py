@@ -18,6 +18,8 @@ from mt.engines.training.base import Observe, Trainer
 from mt.engines.training.settings import TrainingConfig
 from mt.engines.training.task import TrainingOutcome, TrainingTask
 from mt.errors import ConfigError, EngineError, MissingPackageError, describe
+from mt.objectives import Objective
+from mt.reward_losses import RewardLoss
 from mt.runtime.child import Child
 from mt.runtime.jsonl import JsonLines
 
@@ -52,9 +54,9 @@ class TorchrunTrainer(Trainer):
         """Minutes that one collective operation may take."""
         return self.timeout_minutes
 
-    def check(self, training: TrainingConfig) -> None:
+    def check(self, training: TrainingConfig, objective: Objective | RewardLoss) -> None:
         """Refuse more processes than a batch has rows, adapters under ZeRO-3, and ZeRO without DeepSpeed."""
-        super().check(training)
+        super().check(training, objective)
         if self.processes:
             _check_processes(self.processes, training)
         if training.lora is not None and self.zero_stage == 3:

@@ -13,6 +13,7 @@ from mt.engines.text import open_chat
 from mt.engines.training.models import adapt, load_for_training, publish
 from mt.engines.training.settings import LoraConfig
 from mt.errors import ConfigError
+from mt.objectives.sft import Sft
 from mt.workflow.keys import canonical
 from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
@@ -129,7 +130,7 @@ def test_layers_that_are_not_there_are_named(lab: Lab) -> None:
 def test_scattered_weights_take_no_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())  # DeepSpeed, wherever this runs
     with pytest.raises(ConfigError, match="zero_stage=3"):
-        changed(TWO, zero_stage=3).check(ADAPTED)
+        changed(TWO, zero_stage=3).check(ADAPTED, Sft(per_token=True))
 
 
 @pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])

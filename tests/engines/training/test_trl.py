@@ -1,0 +1,149 @@
+"""trainer=trl: the same steps as trainer=inline on the same rows, and one line for what TRL's trainers cannot do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mt.config.compose import compose_runs
+from mt.engines.training.settings import LoraConfig
+from mt.engines.training.trl import TrlTrainer, rows_of_micro_batch
+from mt.errors import ConfigError, DataError
+from mt.methods.blueprint import blueprint
+from mt.objectives.apo_zero import ApoZero
+from mt.objectives.dpo import Dpo
+from mt.objectives.hinge import Hinge
+from mt.objectives.ipo import Ipo
+from mt.objectives.kto import Kto
+from mt.objectives.robust import Robust
+from mt.objectives.sppo import Sppo
+from mt.reward_losses import BradleyTerry
+from mt.reward_losses.centered import Centered
+from mt.reward_losses.label_smoothing import LabelSmoothing
+from mt.reward_losses.margin import Margin
+from mt.running.checks import check
+from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs
+from tests.engines.training.test_train import assert_close
+
+TRL = TrlTrainer.model_validate({**TRAINER.model_dump(), "name": "trl"})
+SAME = changed(TRAINING, schedule="constant", warmup_ratio=0.0, epochs=2)
+"""Settings that mean the same to both: all rows are one batch, and the learning rate is the same at every step."""
+PLAIN: dict[str, Any] = {"nll_weight": 0.0}
+
+
+def compared(lab: Lab, kind: str, trainer: TrlTrainer = TRL, *, rows: Any = None, **changes: Any) -> None:
+    """Train the same rows on both engines for two steps, and compare the models."""
+    tasks = []
+    for one in (TRAINER, trainer):
+        made = replace(lab.task(kind, rows or make_pairs(8)), **{"training": SAME, "trainer": one, **changes})
+        assert lab.train(made).steps == 2
+        tasks.append(made)
+    assert_close(*tasks, tolerance=1e-5)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        DPO,
+        Robust(beta=0.1, flip_rate=0.2, **PLAIN),
+        Hinge(beta=0.1, **PLAIN),
+        Ipo(tau=0.1, per_token=True, **PLAIN),
+        ApoZero(beta=0.1, **PLAIN),
+    ],
+    ids=lambda one: one.name,
+)
+def test_a_policy_takes_the_same_steps(lab: Lab, objective: Any) -> None:
+    compared(lab, "policy", objective=objective)
+
+
+@pytest.mark.parametrize(
+    "objective", [BradleyTerry(), Centered(coefficient=0.5), Margin(scale=0.7)], ids=lambda one: one.name
+)
+def test_a_reward_model_takes_the_same_steps(lab: Lab, objective: Any) -> None:
+    rewarded = [replace(pair, chosen_reward=i / 4, rejected_reward=0.3) for i, pair in enumerate(make_pairs(8))]
+    compared(lab, "reward", rows=rewarded, objective=objective)
+
+
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+def test_micro_batches_change_nothing(lab: Lab, kind: str) -> None:
+    compared(lab, kind, changed(TRL, micro_batch_tokens=100))
+    assert rows_of_micro_batch(8, 50, 100) == 2
+
+
+def test_a_likelihood_term_is_that_of_ours_where_a_micro_batch_is_one_row(lab: Lab) -> None:
+    compared(lab, "policy", changed(TRL, micro_batch_tokens=1), objective=changed(DPO, nll_weight=0.5))
+
+
+def test_adapters_are_trained_and_merged_as_ours(lab: Lab) -> None:
+    adapted = changed(SAME, lora=LoraConfig(rank=2, alpha=4, targets=["q_proj", "v_proj"]))
+    compared(lab, "policy", training=adapted)
+
+
+def test_a_killed_training_continues_to_the_same_weights(lab: Lab) -> None:
+    often = changed(TRL, checkpoint_minutes=0)
+    steps = changed(SAME, batch_size=4)
+    whole, cut = (replace(lab.task("policy", make_pairs(12)), training=steps, trainer=often) for _ in range(2))
+    lab.train(whole)
+
+    def kill(step: int, *_: Any) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.train(cut, kill)
+    seen: list[int] = []
+    lab.train(cut, lambda step, *_: seen.append(step))
+    assert seen == [4, 5, 6]
+    assert_close(whole, cut, tolerance=0)
+
+
+def test_supervised_fine_tuning_is_that_of_inline(lab: Lab) -> None:
+    one, other = lab.task("sft"), replace(lab.task("sft"), trainer=TRL)
+    lab.train(one)
+    lab.train(other)
+    assert_close(one, other, tolerance=0)
+
+
+class OwnDpo(Dpo):
+    """A loss of one's own, which TRL does not know."""
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Kto(beta=0.1, desirable_weight=1.0, undesirable_weight=1.0, reference_point="batch", **PLAIN),
+        Sppo(beta=0.1, **PLAIN),
+        changed(DPO, label_smoothing=0.1),
+        Ipo(tau=0.1, per_token=False, **PLAIN),
+        OwnDpo.model_construct(name="own", beta=0.1, label_smoothing=0.0, nll_weight=0.0),
+        LabelSmoothing(flip_rate=0.1),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_what_trl_does_not_have_is_refused_before_anything_runs(objective: Any) -> None:
+    with pytest.raises(ConfigError, match=r"TRL's \w+ has no such loss\. Allowed: .*\. Or trainer=inline\."):
+        TRL.check(SAME, objective)
+
+
+def test_rows_with_weights_and_left_out_rows_are_refused(lab: Lab) -> None:
+    weighted = [replace(pair, weight=0.5) for pair in make_pairs(8)]
+    with pytest.raises(DataError, match=r"weight=0\.5: TRL's trainers know no weights.*trainer=inline"):
+        lab.train(replace(lab.task("reward", weighted), trainer=TRL))
+    with pytest.raises(ConfigError, match=r"training\.drop_last=true: TRL leaves out"):
+        TRL.check(changed(SAME, drop_last=True), DPO)
+
+
+def test_what_it_does_otherwise_is_said() -> None:
+    (said,) = TRL.deviations(changed(SAME, group_by_length=8), changed(DPO, nll_weight=1.0))
+    for part in ("learning rate begins at 0", "training.group_by_length has no effect", "tokens of a micro-batch"):
+        assert part in said
+    (said,) = TRL.deviations(SAME, DPO)
+    assert "group_by_length" not in said and "likelihood" not in said
+
+
+def test_a_plan_with_it_is_refused_for_an_objective_that_it_lacks() -> None:
+    config = compose_runs(["trainer=trl", "objective=sppo"])[0].config
+    with pytest.raises(ConfigError, match=r"^objective=sppo: TRL's DPOTrainer has no such loss"):
+        check(blueprint(config))
