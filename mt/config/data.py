@@ -31,7 +31,7 @@ class Source(Protocol):
         ...
 
     def reward(self) -> Stage:
-        """The base reward model r_0."""
+        """The base reward model that the data brings."""
         ...
 
     def held_out(self, size: int) -> Stage:

@@ -20,6 +20,8 @@ class Method(Choice):
     """Whether it has one iteration only."""
     retrains_reward: ClassVar[bool] = False
     """Whether it has an M-step, which retrains the reward model on what `rm_data` gives."""
+    mixes_offline: ClassVar[bool] = False
+    """Whether it mixes offline preferences by a share of its own, in place of `policy.offline_share`."""
     makes_pairs: ClassVar[bool] = False
     """Whether it trains on pairs of its own making, beside or instead of what `selection` gives."""
 

@@ -194,7 +194,7 @@ def _keys(node: Any, prefix: str = "") -> list[str]:
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(sorted(names)) if len(names) <= 12 else ""  # more than a line can hold
+    return ", ".join(sorted(names)) if len(names) <= 15 else ""  # more than a line can hold
 
 
 def _given(key: str, overrides: Sequence[str]) -> str:

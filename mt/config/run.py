@@ -6,12 +6,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mt.choice import Config, Unkeyed
+from mt.choice import Config, Share, Unkeyed
 from mt.config.data import DataSource
 from mt.config.evaluation import EvalConfig
 from mt.config.hardware import AssumptionsConfig, HardwareConfig
 from mt.config.launch import LaunchConfig
 from mt.config.method import Method, RewardData
+from mt.config.reward import Reward
 from mt.engines.generation import Generator
 from mt.engines.judging.base import Judge
 from mt.engines.scoring import Scorer
@@ -22,7 +23,7 @@ from mt.engines.training.settings import TrainingConfig
 from mt.errors import ConfigError, describe
 from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
-from mt.selection import PairSelection, Selection
+from mt.selection import Selection
 from mt.tracking.settings import TrackingConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
@@ -52,31 +53,11 @@ class PolicyConfig(RenderedModelConfig):
     """Leave out weights of the folder that the model does not have, instead of refusing them."""
     reference: Literal["previous", "base"]
     """The reference of iteration t: the policy before it (our reading of §4), or the base policy."""
+    offline_share: Share
+    """Share, in [0, 1), of offline preferences (`data.preferences`, or the data's own) in what the policy is trained on
+    in every E-step, as SAIL mixes them."""
     training: TrainingConfig
     """How a policy is trained."""
-
-
-class RewardConfig(RenderedModelConfig):
-    """The reward model and how it is retrained in an M-step."""
-
-    GROUP: ClassVar[str] = "reward"
-
-    path: str | None
-    """A local Hugging Face folder or a hub name; null takes the data's own base reward model (the world's)."""
-    revision: str | None
-    """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
-    allow_extra_weights: Unkeyed[bool]
-    """Leave out weights of the folder that the model does not have, instead of refusing them."""
-    initial: Literal["base", "previous"]
-    """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""
-    labeler: Literal["current", "base"]
-    """Which reward model labels the self-training pairs: the one in force (r_{t-1}), or the base one."""
-    selection: PairSelection | None
-    """How self-training pairs are selected; null takes the policy's selection (our choice)."""
-    strip_bos: bool
-    """Read conversations without the beginning-of-sequence token (FsfairX was trained so)."""
-    training: TrainingConfig
-    """How a reward model is trained."""
 
 
 class ExperimentConfig(Config):
@@ -115,7 +96,7 @@ class RunConfig(Config):
     selection: Selection
     sampling: SamplingConfig
     policy: PolicyConfig
-    reward: RewardConfig
+    reward: Reward
     data: DataSource
     generator: Generator
     scorer: Scorer
@@ -132,15 +113,17 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _models_are_named(self) -> RunConfig:
-        brought = {"policy": self.data.has_policy, "reward": self.data.has_reward}
+        needed = {"policy": not self.data.has_policy, "reward": self.reward.needs_path and not self.data.has_reward}
         for kind, path in (("policy", self.policy.path), ("reward", self.reward.path)):
-            if path is None and not brought[kind]:
+            if path is None and needed[kind]:
                 problem = f"data={self.data.name} comes without a base {kind} model"
                 allowed = "a local Hugging Face model folder, or a hub name with a pinned revision"
-                _refuse(f"{kind}.path", path, problem, allowed=allowed, mend=f"Add {kind}.path=DIR")
-        if self.rm_data.needs_gold and not self.data.has_gold:
-            problem, mend = f"data={self.data.name} has no gold judge", "Choose data=world or data=instructions"
-            _refuse("rm_data", self.rm_data.name, problem, allowed="every other choice", mend=mend)
+                mend = f"Add {kind}.path=DIR" + (", or reward=train" if kind == "reward" else "")
+                _refuse(f"{kind}.path", path, problem, allowed=allowed, mend=mend)
+        for field, choice in (("rm_data", self.rm_data), ("reward", self.reward)):
+            if choice.needs_gold and not self.data.has_gold:
+                problem, mend = f"data={self.data.name} has no gold judge", "Choose data=world or data=instructions"
+                _refuse(field, choice.name, problem, allowed="every other choice", mend=mend)
         return self
 
     @model_validator(mode="after")

@@ -59,6 +59,7 @@ _USES = {
     "sample": _Use("generate", "policy", "", "generator", "generator"),
     "score": _Use("score", "reward", "samples", "scorer", "scorer"),
     "judge": _Use("score", "judge_model", "", "judge", "judge"),
+    "judge_scores": _Use("score", "judge_model", "", "judge", "judge"),
     "reference_log_probs": _Use("score", "policy", "pairs", "engine", "logprobs"),
     "policy_diagnostics": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
     "implicit_rewards": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
@@ -120,7 +121,7 @@ def _inference(
     sequence: int = getattr(stage, "max_length", 0) or getattr(engine, "max_length", 0)
     if use.kind == "generate":
         sequence = stage.decoding.max_length * (1 if engine.name == "vllm" else stage.decoding.samples)
-    elif stage.name == "judge":
+    elif use.setting == "judge":
         part = "scorer" if hasattr(engine, "scorer") else "generator"
         engine, setting = getattr(engine, part), f"judge.{part}"
         sequence = sequence or engine.max_length

@@ -98,6 +98,10 @@ def _each_response(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Vo
     return Volume(samples.rows * samples.responses, 0, asked, assumed.judge_answer_tokens)
 
 
+def _scored(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
+    return replace(_each_response(stage, found, assumed), responses=1)
+
+
 def _each_order(stage: Any, found: Volumes, assumed: AssumptionsConfig) -> Volume:
     judgments = found[stage.varied.key]
     count = min(judgments.responses, 6)  # scores from 0 to 5: at most so many judgments differ in a short rubric
@@ -164,6 +168,8 @@ _RULES: dict[str, Rule] = {
     "mix_pairs": _mixed,
     "concatenate_rows": _union,
     "judgment_prompts": _each_response,
+    "judge_scores": _scored,
+    "judge_scores_over_network": _scored,
     "select_most_varied": _one_of,
     "comparison_prompts": _each_order,
     "judge_pairs": lambda stage, found, assumed: replace(found[stage.varied.key], responses=2),

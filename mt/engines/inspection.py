@@ -29,25 +29,29 @@ _HALF_TOLERANCE = 0.05
 _DECODER = "Use a decoder model that predicts each token from the ones before it"
 
 
-def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False) -> None:
+def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False, outputs: int = 1) -> None:
     """Refuse a folder whose weights do not fit its architecture, or whose outputs are not computed rightly here.
 
     Reads headers and builds a narrow copy with random weights; seconds. An architecture that has no narrow copy is
-    tried with its own weights. Raises `ModelError` with one line.
+    tried with its own weights. A head with several `outputs` is looked at as the one output that they will become.
+    Raises `ModelError` with one line.
     """
     from transformers import GenerationConfig
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     folder, field = Path(folder), f"{kind}.path"
-    check_model(folder, kind, has_template=False)  # the callers that render look for the template
+    check_model(folder, kind, has_template=False, outputs=outputs)  # the callers that render look for the template
     model_class, config = read_architecture(folder, kind)
     with transformers_errors(field, folder):
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(str(folder), local_files_only=True)
     with transformers_errors(field, folder):
         try:
-            found = compare(model_class, config, weight_shapes(folder, field))
+            shapes = weight_shapes(folder, field)
+            if outputs > 1:
+                shapes |= {name: [1, *shape[1:]] for name, shape in shapes.items() if name.startswith("score.")}
+            found = compare(model_class, config, shapes)
         except RuntimeError as error:
             problem = "its weights cannot be merged into the model's: some parts (of experts?) are missing or misshapen"
             raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN)) from error

@@ -23,12 +23,12 @@ _TEXT_ONLY = "Load its language model by itself (AutoModelForCausalLM) and save 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def check_model(folder: Path, kind: Kind, *, has_template: bool = True) -> None:
+def check_model(folder: Path, kind: Kind, *, has_template: bool = True, outputs: int = 1) -> None:
     """Refuse a folder that cannot serve as policy or reward model, reading descriptions and headers only.
 
     Raises `ModelError` with one line for: no folder, no or unreadable config, another architecture, weights that
-    are missing, cut short or pickled, a reward head that is missing or not one number, no tokenizer, no chat
-    template (unless `has_template` is false: a setting names a file in its place).
+    are missing, cut short or pickled, a reward head that is missing or has not as many `outputs`, no tokenizer, no
+    chat template (unless `has_template` is false: a setting names a file in its place).
     """
     field, folder = f"{kind}.path", Path(folder)
     if not folder.is_dir():
@@ -37,7 +37,7 @@ def check_model(folder: Path, kind: Kind, *, has_template: bool = True) -> None:
     name = _check_architecture(folder, kind, field)
     shapes = weight_shapes(folder, field)
     if kind == "reward":
-        _check_reward_head(folder, name, shapes, field)
+        _check_reward_head(folder, name, shapes, field, outputs)
     _check_tokenizer(folder, field, has_template)
 
 
@@ -188,7 +188,7 @@ def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
     return shapes
 
 
-def _check_reward_head(folder: Path, name: str, shapes: dict[str, list[int]], field: str) -> None:
+def _check_reward_head(folder: Path, name: str, shapes: dict[str, list[int]], field: str, outputs: int) -> None:
     shape = shapes.get("score.weight")
     if shape is None:
         others = sorted(one for one in shapes if one.startswith(("score.", "classifier", "classification_head")))
@@ -196,9 +196,12 @@ def _check_reward_head(folder: Path, name: str, shapes: dict[str, list[int]], fi
         problem = f"is a {name} whose weights hold no 'score.weight'{instead}, one layer from hidden state to reward"
         mend = "Give a trained decoder reward model: encoders and heads of several layers are not supported"
         raise ModelError(describe(field, folder, problem, mend=mend))
-    if len(shape) != 2 or shape[0] != 1:
-        problem = f"its head 'score.weight' has the shape {shape}"
-        raise ModelError(describe(field, folder, problem, allowed="[1, hidden size], one reward (num_labels = 1)"))
+    if len(shape) != 2 or shape[0] != outputs:
+        problem, mend = f"its head 'score.weight' has the shape {shape}", ""
+        if len(shape) == 2 and shape[0] > 1:
+            mend = f"Set reward.head_weights to the {shape[0]} weights by which its outputs become one reward"
+        allowed = f"[{outputs}, hidden size], " + ("one reward" if outputs == 1 else "an output for each weight")
+        raise ModelError(describe(field, folder, problem, allowed=allowed, mend=mend))
 
 
 def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:

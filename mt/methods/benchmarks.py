@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from mt.engines.judging import Judge as JudgeSettings
-from mt.engines.judging import Style
 from mt.engines.judging.reward_model import RewardModelJudge
-from mt.engines.template import DEFAULT_DATE, RenderedConfig, TemplateConfig
 from mt.errors import ConfigError, describe
+from mt.methods.asking import asking
 from mt.methods.held_out import answers
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.sources.references import named_file, named_model
+from mt.sources.references import named_file
 from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
 from mt.stages.judge import Judge, JudgeOverNetwork, SelectBestResponse
 from mt.stages.prompts import ExtractPrompts
+from mt.stages.rewards import compares_responses
 from mt.workflow.stage import Stage
 
 Found = Iterator[tuple[Literal["policy", "reward"], Stage]]
@@ -45,17 +44,17 @@ def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
 
 
 def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
-    """RewardBench of the reward model."""
+    """RewardBench of the reward; one that compares the responses to a prompt cannot order two that stand alone."""
     settings = steps.config.eval.reward_bench
-    if settings is not None:
+    if settings is not None and not compares_responses(iteration.reward):
         pairs = steps.add(steps.source.reward_bench(settings.pairs))
         yield "reward", RewardBench(pairs, steps.score(iteration.reward, pairs))
 
 
 def reward_bench_2(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
-    """RewardBench 2 of the reward model."""
+    """RewardBench 2 of the reward, likewise."""
     settings = steps.config.eval.reward_bench_2
-    if settings is not None:
+    if settings is not None and not compares_responses(iteration.reward):
         prompts = steps.add(steps.source.reward_bench_2(settings.prompts))
         yield "reward", RewardBench2(prompts, steps.score(iteration.reward, prompts))
 
@@ -103,30 +102,15 @@ def judge(
     outcome: Outcome,
     baseline: Stage,
     model: Stage,
-    style: Style,
+    style: Literal["preference", "verdict"],
     orders: Literal["coin", "both"],
 ) -> Stage:
     """The run's judge on two models' responses."""
     settings, seed = steps.config.judge, steps.seed("judge")
-    template = judge_template(settings, style)
-    if settings.needs_network:
-        return steps.add(JudgeOverNetwork(baseline, model, settings, None, None, style, orders, template, seed))
-    if settings.needs_gold:
-        oracle = steps.source.oracle()
-        return steps.add(Judge(baseline, model, settings, None, oracle, style, orders, None, seed))
-    judge_model, rendered = outcome.base.reward, steps.reward_template
-    path, revision = getattr(settings, "path", None), getattr(settings, "revision", None)
-    if path is not None and settings.model_kind is not None:
-        judge_model = named_model(steps.config, settings.model_kind, path, revision)
-        own: dict[str, Any] = settings.template_kwargs if isinstance(settings, RenderedConfig) else {}
-        rendered = TemplateConfig(file=None, fingerprint=None, kwargs=own, date=DEFAULT_DATE)
-    return steps.add(Judge(baseline, model, settings, judge_model, None, style, orders, template, seed, rendered))
-
-
-def judge_template(settings: JudgeSettings, style: Style) -> str | None:
-    """The digest of the prompt that a judge is asked by; None for judges that read no prompt."""
-    prompt = settings.prompt(style)
-    return None if prompt is None else prompt.digest
+    how = asking(steps, settings, style, outcome.base.reward)
+    kind = JudgeOverNetwork if settings.needs_network else Judge
+    model_and_oracle, rendered = (how.model, how.oracle), how.chat_template
+    return steps.add(kind(baseline, model, settings, *model_and_oracle, style, orders, how.template, seed, rendered))
 
 
 def _gamed(steps: Steps, outcome: Outcome, baseline: Stage) -> Stage | None:

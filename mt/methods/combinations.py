@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mt.choice import names, option, option_name
 from mt.config.method import Method
+from mt.config.reward import Reward
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
 from mt.objectives import Objective
@@ -20,6 +21,8 @@ def refuse_impossible(config: RunConfig) -> None:
         _refuse("iterations", config.iterations, f"method={method.name} trains once", "1", "Drop iterations=")
     _refuse_objective(config)
     _refuse_selection(config)
+    _refuse_reward(config)
+    _refuse_offline(config)
 
 
 def _refuse_objective(config: RunConfig) -> None:
@@ -46,6 +49,47 @@ def _refuse_selection(config: RunConfig) -> None:
         allowed = _listed([kind for kind in kinds if kind.makes == objective.learns_from])
         problem = f"it makes {selection.makes}, and objective={objective.called} learns from {objective.learns_from}"
         _refuse("selection", selection.name, problem, allowed, "Add selection=NAME")
+
+
+def _refuse_reward(config: RunConfig) -> None:
+    """Refuse what a reward cannot do that is no single model, or that needs several responses to a prompt."""
+    reward, measured = config.reward, config.eval
+    if reward.head_weights is not None and (reward.path is None or not reward.needs_path):
+        problem = "no reward model is given whose outputs it could weight"
+        _refuse("reward.head_weights", reward.head_weights, problem, "null", "Add reward.path=DIR")
+    models = ", ".join(f"reward={name}" for name in names(Reward) if option(Reward, name).is_model)
+    if reward.is_model:
+        if reward.scores == "later":
+            problem = f"reward={reward.name} is a reward model from the first E-step on"
+            _refuse("reward.scores", "later", problem, "current, base", "Drop reward.scores=")
+        return
+    asks_reward = config.judge.model_kind == "reward" and getattr(config.judge, "path", None) is None
+    if measured.judged and asks_reward:
+        problem = f"the judge is the base reward model, and reward={reward.name} is none"
+        _refuse("judge.path", None, problem, f"a path, or {models}", "Add judge.path=DIR")
+    if measured.pairwise is not None:
+        problem = f"the base reward model judges it, and reward={reward.name} is none"
+        _refuse("eval", "pairwise", problem, models, "Leave pairwise out of eval=[…]")
+    held_out = measured.held_out
+    if reward.compares_responses and held_out is not None and held_out.decoding.samples < 2:
+        problem = f"reward={reward.name} compares the responses to a prompt"
+        _refuse("eval.held_out.decoding.samples", 1, problem, "2 or more", "Raise it")
+
+
+def _refuse_offline(config: RunConfig) -> None:
+    """Refuse offline preferences that the objective could not learn from, or that the method mixes in by itself."""
+    share, objective, method = config.policy.offline_share, config.objective, config.method
+    if not share:
+        return
+    problem = ""
+    if objective.learns_from != "pairs":
+        problem = f"objective={objective.called} learns from demonstrations, and preferences are pairs"
+    elif objective.needs_win_probabilities:
+        problem = f"objective={objective.name} needs win probabilities, which offline preferences do not have"
+    elif method.mixes_offline:
+        problem = f"method={method.name} mixes them by method.offline_share"
+    if problem:
+        _refuse("policy.offline_share", share, problem, "0", "Drop policy.offline_share=, or choose another objective")
 
 
 def _listed(kinds: list[type[Objective]] | list[type[Selection]]) -> str:

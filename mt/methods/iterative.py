@@ -19,8 +19,8 @@ class Iterative(Method):
             steps.at("E-step", t)
             policy = done[-1].policy
             samples = steps.sample(policy, prompts)
-            rewards = steps.score(base.reward, samples)
-            selected = steps.select(samples, rewards)
+            rewards = steps.score(steps.scorer(t, base.reward, base.reward), samples)
+            selected = steps.with_offline(steps.select(samples, rewards))
             new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, new_policy, base.reward, samples, rewards, selected))
         return Outcome(tuple(done))

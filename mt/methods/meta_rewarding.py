@@ -73,6 +73,7 @@ class MetaRewarding(Method):
                 pairs = self._judge_pairs(steps, policy, judgments)
                 selected = steps.add(MixPairs(selected, pairs, self.judge_share, steps.seed("mix")))
             steps.at("training", t)
+            selected = steps.with_offline(selected)
             policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, policy, base.reward, judged, scores, selected))
         return Outcome(tuple(done))

@@ -31,15 +31,17 @@ class MutualTaught(Method):
                 steps.at("E-step", t, round_)
                 samples = steps.sample(teacher.policy, prompts)
                 by_gold = config.rm_data.e_step == "gold" and len(done) > 1
-                rewards = steps.gold(samples) if by_gold else steps.score(teacher.reward, samples)
-                selected = steps.select(samples, rewards)
+                scorer = steps.scorer(len(done), base.reward, teacher.reward)
+                rewards = steps.gold(samples) if by_gold else steps.score(scorer, samples)
+                selected = steps.with_offline(steps.select(samples, rewards))
                 new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
                 steps.at("M-step", t, round_)
                 labeler = teacher.reward if config.reward.labeler == "current" else base.reward
                 self_training, contrast = config.rm_data.tables(steps, new_policy, policy, labeler, reward_part)
                 rows = config.rm_data.rows(steps, self_training, contrast)
-                initial = base.reward if config.reward.initial == "base" else teacher.reward
-                new_reward = steps.train_reward(initial, rows) if rows is not None else base.reward
+                new_reward = base.reward
+                if rows is not None:
+                    new_reward = steps.train_reward(steps.initial_reward(base.reward, teacher.reward), rows)
                 policy, index = new_policy, len(done)
                 teacher = Iteration(index, new_policy, new_reward, samples, rewards, selected, self_training, contrast)
                 done.append(teacher)

@@ -34,6 +34,6 @@ def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> Outc
     for prompts in steps.partition(parts):
         samples = steps.sample(base.policy, prompts)
         tables.append(steps.select(samples, steps.score(reward, samples)))
-    selected = steps.union(*tables)
+    selected = steps.with_offline(steps.union(*tables))
     policy = steps.train_policy(base.policy, selected, reference=base.policy)
     return Outcome((base, Iteration(1, policy, reward, selected=selected)))

@@ -16,6 +16,7 @@ class Sail(Method):
     """Offline preferences mixed with the policy's own labels (Ding et al. 2024)."""
 
     makes_pairs: ClassVar[bool] = True
+    mixes_offline: ClassVar[bool] = True
     beta: Positive
     """β of the implicit reward; the order of responses does not depend on it."""
     offline_share: Share

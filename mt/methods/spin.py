@@ -28,7 +28,7 @@ class Spin(Method):
             steps.at("E-step", t)
             policy = done[-1].policy
             samples = steps.sample(policy, part)
-            pairs = steps.add(SpinPairs(samples, demonstrations, steps.seed("spin")))
+            pairs = steps.with_offline(steps.add(SpinPairs(samples, demonstrations, steps.seed("spin"))))
             new_policy = steps.train_policy(policy, pairs, reference=steps.reference(policy))
             done.append(Iteration(t, new_policy, base.reward, samples, selected=pairs))
         return Outcome(tuple(done))

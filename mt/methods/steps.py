@@ -16,9 +16,10 @@ from mt.selection import DemonstrationSelection, PairSelection
 from mt.sources.references import template_of
 from mt.stages.gold import GoldRewards
 from mt.stages.prompts import PartitionPrompts
+from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
-from mt.stages.select import ConcatenateRows, SelectDemonstrations, SelectPairs
+from mt.stages.select import ConcatenateRows, MixPairs, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.workflow.keys import derive_seed
 from mt.workflow.position import BASE, Position
@@ -59,8 +60,12 @@ class Steps:
         return self.add(self.source.policy(), "policy")
 
     def base_reward(self) -> Stage:
-        """r_0."""
-        return self.add(self.source.reward(), "reward")
+        """r_0, which need not be a model."""
+        return self.add(self.config.reward.base(self), "reward")
+
+    def scorer(self, number: int, base: Stage, current: Stage) -> Stage:
+        """Who scores the E-step of a number, from 1 (`reward.scores`): r_{t-1}, or r_0 throughout."""
+        return self.config.reward.scorer(self, number, base, current)
 
     def partition(self, parts: int) -> list[Stage]:
         """D split into equal disjoint parts (Algorithm 1, line 2)."""
@@ -77,7 +82,9 @@ class Steps:
         return self.add(Sample(policy, prompts, how, generator, self.seed("sample"), self.policy_template))
 
     def score(self, reward: Stage, samples: Stage) -> Stage:
-        """The reward of every response."""
+        """The reward of every response, by whatever the reward is."""
+        if isinstance(reward, ComputedReward):
+            return self.add(reward.rewards(samples, self.score))
         return self.add(Score(reward, samples, self.config.scorer, self.reward_template))
 
     def select(self, samples: Stage, rewards: Stage) -> Stage:
@@ -95,6 +102,13 @@ class Steps:
         imitates = isinstance(tables[0], SelectDemonstrations)
         return self.add(ConcatenateRows(tables, "demonstrations" if imitates else "pairs"))
 
+    def with_offline(self, selected: Stage) -> Stage:
+        """The pairs of an E-step, mixed with offline preferences where `policy.offline_share` asks for them."""
+        share = self.config.policy.offline_share
+        if not share:
+            return selected
+        return self.add(MixPairs(selected, self.add(self.source.preferences()), share, self.seed("offline")))
+
     def reference(self, previous: Stage) -> Stage:
         """π_ref: the policy before the training, or always π_0."""
         return previous if self.config.policy.reference == "previous" else self.base_policy()
@@ -109,9 +123,20 @@ class Steps:
         how = (config.objective, training, trainer, seed, template)
         return self.add(TrainPolicy(policy, selected, logps, *how), "policy")
 
+    def initial_reward(self, base: Stage, current: Stage) -> Stage:
+        """What an M-step starts from (`reward.initial`): the model before any M-step, or r_{t-1}."""
+        if self.config.reward.initial == "previous" and current.key != base.key:
+            return current
+        return self.add(self.config.reward.first_student(self))
+
     def train_reward(self, initial: Stage, pairs: Stage) -> Stage:
-        """r_t from `initial` by the run's loss."""
-        config, seed = self.config, self.seed("train_reward")
+        """r_t from `initial` by the run's loss; an ensemble is retrained model by model."""
+        if isinstance(initial, EnsembleReward):
+            return self.add(initial.after(lambda model, number: self._train_reward(model, pairs, number)), "reward")
+        return self._train_reward(initial, pairs, 0)
+
+    def _train_reward(self, initial: Stage, pairs: Stage, number: int) -> Stage:
+        config, seed = self.config, self.seed("train_reward" + (f" {number}" if number else ""))
         training, strip_bos = config.reward.training, config.reward.strip_bos
         loss = None if isinstance(config.reward_loss, BradleyTerry) else config.reward_loss
         how = (training, config.trainer, strip_bos, seed, self.reward_template, loss)

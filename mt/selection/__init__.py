@@ -15,10 +15,12 @@ from mt.selection.meta_rewarding import (
     most_varied,
     position_weights,
 )
+from mt.selection.mixture import Combine, ensemble_rewards, mixed_rewards
 from mt.selection.pairs import PairSelection, Picks, win_probabilities
 
 __all__ = [
     "Candidates",
+    "Combine",
     "DemonstrationSelection",
     "PairSelection",
     "Picks",
@@ -31,9 +33,11 @@ __all__ = [
     "contrast",
     "distinct",
     "elo",
+    "ensemble_rewards",
     "gains",
     "judge_pairs",
     "mix",
+    "mixed_rewards",
     "most_varied",
     "position_weights",
     "win_probabilities",

@@ -72,9 +72,7 @@ class InstructionSource:
         return given_model(self.config, "policy")
 
     def reward(self) -> Stage:
-        """A reward model from the base policy's weights, trained on people's preferences, unless the user gives one."""
-        if self.config.reward.path:
-            return given_model(self.config, "reward")
+        """A reward model from the base policy's weights, trained on people's preferences."""
         seed, template = derive_seed(self.data.seed, "base reward"), template_of(self.config, "reward")
         how = (self.data.reward_training, self.config.trainer, False, seed, template)
         return TrainReward(self.policy(), self.preferences(), *how)

@@ -11,7 +11,7 @@ from mt.engines.models import check_model
 from mt.engines.template import TemplateConfig
 from mt.errors import ConfigError, DataError, describe, no_file
 from mt.stages.files import HubFile
-from mt.stages.models import HubModel, ModelFolder
+from mt.stages.models import CombineHead, HubModel, ModelFolder
 from mt.workflow.fingerprint import file_fingerprint, folder_fingerprint
 from mt.workflow.stage import External, Stage
 
@@ -42,25 +42,36 @@ def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
     """
     settings = config.policy if kind == "policy" else config.reward
     has_template = settings.chat_template is None
-    return named_model(config, kind, str(settings.path), settings.revision, has_template=has_template)
+    weights = config.reward.head_weights if kind == "reward" else None
+    outputs = len(weights) if weights else 1
+    found = named_model(config, kind, str(settings.path), settings.revision, has_template=has_template, outputs=outputs)
+    return CombineHead(found, tuple(weights)) if weights else found
 
 
 def named_model(
-    config: RunConfig, kind: Literal["policy", "reward"], name: str, revision: str | None, *, has_template: bool = True
+    config: RunConfig,
+    kind: Literal["policy", "reward"],
+    name: str,
+    revision: str | None,
+    *,
+    has_template: bool = True,
+    outputs: int = 1,
 ) -> Stage:
     """Return the model of a local folder, or of a hub name with a pinned revision.
 
-    `has_template` says that the folder has to bring its chat template: no setting names a file in its place.
+    `has_template` says that the folder has to bring its chat template: no setting names a file in its place; `outputs`
+    are those of a reward model's head.
     """
     folder = Path(name).expanduser()
     allow_extra = (config.policy if kind == "policy" else config.reward).allow_extra_weights
     if folder.exists():
-        check_model(folder, kind, has_template=has_template)  # first: hashing what is no model may take very long
+        # First: hashing what is no model may take very long.
+        check_model(folder, kind, has_template=has_template, outputs=outputs)
         fingerprint = folder_fingerprint(folder, Path(config.store))
-        return ModelFolder(fingerprint, folder.resolve(), kind, has_template, allow_extra)
+        return ModelFolder(fingerprint, folder.resolve(), kind, has_template, allow_extra, outputs)
     revision = check_name(kind, name, revision)
     snapshot = snapshot_folder("model", name, revision)
-    return HubModel(f"{name}@{revision}", snapshot, kind, has_template, allow_extra)
+    return HubModel(f"{name}@{revision}", snapshot, kind, has_template, allow_extra, outputs)
 
 
 def named_file(config: RunConfig, name: str, field: str) -> External:

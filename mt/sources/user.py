@@ -19,6 +19,7 @@ from mt.gold import GoldLanguage
 from mt.sources.references import given_model, named_file, template_of
 from mt.stages.files import NotGiven
 from mt.stages.judge import Oracle
+from mt.stages.lineage import start_of
 from mt.stages.load import LoadPrompts, PromptFile, Prompts
 from mt.stages.load_answers import LoadAnswers
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts, LoadRewardPairs
@@ -99,8 +100,9 @@ class UserSource:
         return given_model(self.config, "policy")
 
     def reward(self) -> Stage:
-        """The model that `reward.path` names."""
-        return given_model(self.config, "reward")
+        """Raise ConfigError: models are the user's own."""
+        problem = f"data={self.data.name} comes without a base reward model"
+        raise ConfigError(describe("reward.path", None, problem, mend="Add reward.path=DIR, or reward=train"))
 
     def oracle(self) -> Oracle:
         """Raise ConfigError: there is no gold judge."""
@@ -178,8 +180,10 @@ class UserSource:
         """Leave out the rows that a chat template refuses, where the user wants that."""
         if self.data.refused_prompts == "error":
             return table
-        templates = template_of(self.config, "policy"), template_of(self.config, "reward")
-        return DropRefused(table, rows, self.policy(), self.reward(), *templates)
+        reader = self.config.reward.reader(self.config)
+        reward = None if reader is None else start_of(reader)
+        reward_template = template_of(self.config, "reward") if reward else None
+        return DropRefused(table, rows, self.policy(), reward, template_of(self.config, "policy"), reward_template)
 
     def _needs_file(self, field: str, what: str) -> NoReturn:
         problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"

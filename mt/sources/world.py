@@ -114,9 +114,7 @@ class WorldSource:
         return self._finetuned
 
     def reward(self) -> Stage:
-        """A reward model from the base policy's body, trained on preferences, unless the user gives one."""
-        if self.config.reward.path:
-            return given_model(self.config, "reward")
+        """A reward model from the base policy's body, trained on preferences."""
         data, seed = self.data, derive_seed(self.data.seed, "base reward")
         pairs, trainer = self.preferences(), self.config.trainer
         template = template_of(self.config, "reward")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, JudgeError, describe
 from mt.gold import GoldJudgeConfig, GoldLanguage, gold_judge
-from mt.types import Comparison, Judgment, Messages, Samples
+from mt.types import Comparison, Judgment, Messages, Response, Rewards, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 
+LOWEST, HIGHEST = 1, 10
+"""The scores that a judge may give."""
 CACHE = ".judgments"
 """Folder of the store in which judgments are kept by content, for all runs."""
 
@@ -34,6 +37,11 @@ class Oracle:
         gold = self.language.gold(self.seed)
         # The noise has two seeds, the second 0, as when the first judgments were made.
         return lambda messages, first, second: gold_judge(gold, self.judge, messages, first, second, self.seed, 0)
+
+    def gold(self) -> Callable[[Messages, str], float]:
+        """Return the function from a response to its gold reward, at most 1."""
+        gold = self.language.gold(self.seed)
+        return lambda messages, text: gold(messages, Response(text, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,7 @@ class Judge(Stage):
         done: dict[tuple[str, str], Judgment] = {}
         prefer = self.oracle.prefer() if self.oracle else None
         cache = None if self.oracle else work.store.root / CACHE  # the oracle costs nothing
-        asked = Asked(self.style, model, version, self.chat_template, prefer, work.note, work.command)
+        asked = Asked(self.style, model, version, self.chat_template, prefer, None, work.note, work.command)
         with open_judge(self.judge, asked, cache) as judge:
             for judgment in judge.judge(comparisons):
                 done[judgment.prompt_id, judgment.order] = judgment
@@ -94,9 +102,8 @@ class Judge(Stage):
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class JudgeOverNetwork(Judge):
-    """The same by a judge behind an endpoint: it needs a network and no GPU."""
+class OverNetwork:
+    """What a stage has in addition whose judge is behind an endpoint: it needs a network and no GPU."""
 
     NEEDS: ClassVar[str] = "network"
 
@@ -115,6 +122,65 @@ class JudgeOverNetwork(Judge):
 
 
 @dataclass(frozen=True, eq=False)
+class JudgeOverNetwork(OverNetwork, Judge):
+    """The same by a judge behind an endpoint."""
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeScores(Stage):
+    """A judge's score of every response, from 1 to 10; one without a score gets the mean of the prompt's others."""
+
+    VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[str] = "gpu"
+    samples: Stage
+    judge: JudgeSettings
+    judge_model: Stage | None
+    oracle: Oracle | None
+    template: str | None
+    """Digest of the judge's prompt."""
+    chat_template: TemplateConfig | None
+    """How the judge model's chat template is rendered; None without a judge model."""
+
+    def check(self) -> None:
+        """Refuse a judge that cannot be asked here."""
+        self.judge.check()
+
+    def run(self, work: Work) -> None:
+        """Score every response; what was scored before an interruption comes from the cache."""
+        rows = work.rows(Samples, self.samples)
+        items = [(row.messages, response.text) for row in rows for response in row.responses]
+        found, problems = dict[int, float | None](), Counter[str]()
+        model = work.path(self.judge_model) if self.judge_model else None
+        version = self.judge_model.key[:12] if self.judge_model else digest(self.oracle)[:12] if self.oracle else ""
+        prefer, gold = (self.oracle.prefer(), self.oracle.gold()) if self.oracle else (None, None)
+        asked = Asked("score", model, version, self.chat_template, prefer, gold, work.note, work.command)
+        with open_judge(self.judge, asked, None if self.oracle else work.store.root / CACHE) as judge:
+            for index, score, problem in judge.score(items):
+                found[index] = score
+                problems.update([problem] if problem is not None and score is None else [])
+                work.progress(len(found), len(items), "scores")
+            work.count(**judge.counts)
+        if items and problems.total() == len(items):
+            most, times = problems.most_common(1)[0]
+            said = f"none of {len(items)} responses got a score ({times} times: {most})"
+            raise JudgeError(f"judge: {said}. Check judge.* and run again.")
+        scores = iter(found[index] for index in range(len(items)))
+        work.write([Rewards(row.prompt_id, _filled([next(scores) for _ in row.responses])) for row in rows], Rewards)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeScoresOverNetwork(OverNetwork, JudgeScores):
+    """The same by a judge behind an endpoint."""
+
+
+def _filled(scores: Sequence[float | None]) -> list[float]:
+    """Return a prompt's scores; a missing one is the mean of the others, so that it makes no response best or worst."""
+    known = [score for score in scores if score is not None]
+    mean = math.fsum(known) / len(known) if known else (LOWEST + HIGHEST) / 2
+    return [mean if score is None else score for score in scores]
+
+
+@dataclass(frozen=True, eq=False)
 class SelectBestResponse(Stage):
     """Of every prompt's responses the one that a reward model prefers (Figure 3)."""
 
@@ -124,8 +190,6 @@ class SelectBestResponse(Stage):
 
     def run(self, work: Work) -> None:
         """Keep one response per prompt, the first of equals."""
-        from mt.types import Rewards
-
         kept = []
         for row, scored in zip(work.rows(Samples, self.samples), work.rows(Rewards, self.rewards), strict=True):
             best = max(range(len(row.responses)), key=scored.rewards.__getitem__)
@@ -147,8 +211,6 @@ def aligned(base: Sequence[Samples], model: Sequence[Samples]) -> list[tuple[Sam
 
     A model that answered nothing (its prompt was too long) has answered with an empty text: it must not gain by it.
     """
-    from mt.types import Response
-
     answers = {row.prompt_id: row for row in model}
     if unknown := set(answers) - {row.prompt_id for row in base}:
         raise DataError(describe("prompt_id", sorted(unknown)[0], "the baseline has no answer to it"))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from mt.errors import ModelError
-from mt.workflow.stage import External
+from mt.workflow.stage import External, Stage
+from mt.workflow.work import Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,17 +22,19 @@ class ModelFolder(External):
     """Whether the folder has to bring its chat template: no setting names a file in its place."""
     allow_extra_weights: bool = False
     """Whether weights that the model does not have are left out; otherwise they are refused."""
-    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "has_template", "allow_extra_weights"})
+    outputs: int = 1
+    """Outputs of a reward model's head; several are combined by a stage of their own, which keys how."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "has_template", "allow_extra_weights", "outputs"})
 
     def check(self) -> None:
         """Refuse a folder that cannot serve, before any weight is loaded."""
         from mt.engines.models import check_model
 
-        check_model(self.location, self.kind, has_template=self.has_template)
+        check_model(self.location, self.kind, has_template=self.has_template, outputs=self.outputs)
 
     def inspect(self) -> None:
         """Refuse weights that do not fit the architecture, and outputs that would not be the model's own."""
-        _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights)
+        _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights, self.outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +54,25 @@ class HubModel(ModelFolder):
 
 
 @cache
-def _inspected(folder: Path, kind: Literal["policy", "reward"], fingerprint: str, allow_extra_weights: bool) -> None:
+def _inspected(
+    folder: Path, kind: Literal["policy", "reward"], fingerprint: str, allow_extra_weights: bool, outputs: int
+) -> None:
     """Inspect a model once a process, however many runs of a sweep read it."""
     from mt.engines.inspection import inspect_model
 
-    inspect_model(folder, kind, allow_extra_weights=allow_extra_weights)
+    inspect_model(folder, kind, allow_extra_weights=allow_extra_weights, outputs=outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class CombineHead(Stage):
+    """A reward model whose head has several outputs as one whose reward is their weighted sum."""
+
+    VERSION: ClassVar[int] = 1
+    initial: Stage
+    weights: tuple[float, ...]
+
+    def run(self, work: Work) -> None:
+        """Write the model with another head."""
+        from mt.engines.head_weights import combine_head
+
+        combine_head(work.path(self.initial), work.folder, self.weights)

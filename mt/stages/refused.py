@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, describe
@@ -46,21 +46,23 @@ class DropRefused(Stage):
     table: Stage
     rows: Rows
     policy: Stage
-    reward: Stage
+    reward: Stage | None
+    """The given model that a reward model's template is read from; None where the reward reads by no template."""
     policy_template: TemplateConfig
-    reward_template: TemplateConfig
+    reward_template: TemplateConfig | None
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
         """Yield where each prompt stands that is left, and the prompt."""
-        if isinstance(self.table, Asks) and isinstance(self.policy, External) and isinstance(self.reward, External):
-            chats = self._chats(self.policy.location, self.reward.location)
+        known = isinstance(self.policy, External) and isinstance(self.reward, External | None)
+        if isinstance(self.table, Asks) and known:
+            chats = self._chats(lambda model: cast(External, model).location)
             for place, messages in self.table.asked():
                 if not any(refusal(chat, messages) for chat in chats):
                     yield place, messages
 
     def run(self, work: Work) -> None:
         """Render every prompt with both templates; DataError where no row is left."""
-        chats = self._chats(work.path(self.policy), work.path(self.reward))
+        chats = self._chats(work.path)
         found = work.rows(_TYPES[self.rows], self.table)
         kept = [row for row in found if not any(refusal(chat, row.messages) for chat in chats)]
         work.count(rows=len(found), refused=len(found) - len(kept), kept=len(kept))
@@ -71,10 +73,11 @@ class DropRefused(Stage):
             raise DataError(describe(self.rows, len(found), "a chat template refuses all of them", mend=mend))
         work.write(kept, _TYPES[self.rows])
 
-    def _chats(self, policy: Path, reward: Path) -> list[Chat]:
+    def _chats(self, place: Callable[[Stage], Path]) -> list[Chat]:
         from mt.engines.text import open_chat
 
-        return [open_chat(policy, self.policy_template), open_chat(reward, self.reward_template)]
+        chats = [open_chat(place(self.policy), self.policy_template)]
+        return chats if self.reward is None else [*chats, open_chat(place(self.reward), self.reward_template)]
 
 
 def refusal(chat: Chat, messages: Messages) -> str | None:

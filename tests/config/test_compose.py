@@ -8,7 +8,7 @@ from mt.config.compose import CONF, compose_runs, groups, options
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
 
-NEED_MORE = {("judge", "transformers"), ("judge", "vllm")}
+NEED_MORE = {("judge", "transformers"), ("judge", "vllm"), ("reward", "function")}
 """Choices that say by themselves which setting the user has to add."""
 
 
@@ -83,8 +83,8 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["objective={name: ipo}"], r"objective=\{name: ipo\}: no such choice\. Allowed: .*dpo"),
         (["objective=[dpo,ipo]"], r"objective=\[dpo,ipo\]: one choice, not a list\. Allowed: .*dpo"),
         (["objective@policy=dpo"], r"objective@policy=dpo: .*Write objective=dpo"),
-        (["reward=mine"], r"reward=mine: a group of settings, .*Allowed: reward\.path, reward\.revision"),
-        (["reward=null"], r"reward=null: a group of settings"),
+        (["policy=mine"], r"policy=mine: a group of settings, .*Allowed: policy\.path, policy\.revision"),
+        (["policy=null"], r"policy=null: a group of settings"),
         (["policy.training=3"], r"policy\.training=3: a group of settings.*policy\.training\.epochs"),
         (["policy.reference=previos"], r"policy\.reference=previos: no such value\. Allowed: previous, base"),
         (["policy.path={a: 1}"], r"policy\.path=\{'a': 1\}: not a text\. Allowed: text, or null"),

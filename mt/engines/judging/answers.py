@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,14 @@ READING = 2
 NO_NAME = "the answer is neither m nor M"
 NO_LOGPROBS = "no log-probabilities of m or M; judge.preference_by=text reads the answer's text"
 NO_LABEL = "no verdict label, or several that differ"
+NO_SCORE = "no score from 1 to 10 in double brackets, or several that differ"
 CUT = "the judge was cut at judge.max_tokens before it answered; a judge that thinks needs more of them"
 NOT_A_COMPLETION = "the reply is not a chat completion"
 _MOST_TOKENS = 10**8
 """No context is so long: a larger count is none."""
+
+
+_SCORE = re.compile(r"\[\[\s*(\d{1,2}(?:\.\d+)?)\s*(?:/\s*10\s*)?\]\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,14 @@ def read_reply(body: str) -> Reply | None:
 
 
 def read_answer(text: str, style: Style, *, cut: bool = False) -> Answer:
-    """Return what a judge's text says after any thinking: a name (m, M), or a verdict label.
+    """Return what a judge's text says after any thinking: a name (m, M), a verdict label, or (as a label) a score.
 
     `cut` says that the text ended at the limit of tokens.
     """
     answered = without_thinking(text)
+    if style == "score":
+        score = score_from_text(answered)
+        return Answer(None, None, text, CUT if cut else NO_SCORE) if score is None else Answer(None, f"{score:g}", text)
     if style == "preference":
         preference, label, problem = preference_from_text(answered), None, NO_NAME
     else:
@@ -109,6 +117,13 @@ def preference_from_logprobs(top: Mapping[str, float]) -> float | None:
 def preference_from_text(text: str) -> float | None:
     """Return 1 for m and 2 for M; quotation marks, a full stop and white space around the name are ignored."""
     return {"m": 1.0, "M": 2.0}.get(_name(text))
+
+
+def score_from_text(text: str) -> float | None:
+    """Return the score from 1 to 10 in double brackets, or that is all of the text; None for none or several."""
+    found = {float(score) for score in _SCORE.findall(text) or _SCORE.findall(f"[[{text.strip()}]]")}
+    score = found.pop() if len(found) == 1 else None
+    return score if score is not None and 1 <= score <= 10 else None
 
 
 def _name(text: str) -> str:

@@ -36,6 +36,8 @@ class Asked:
     """How that model's conversations are rendered; None takes its folder's own template."""
     prefer: Prefer | None = None
     """The gold judge of the data."""
+    gold: Callable[[Messages, str], float] | None = None
+    """The gold reward of a response, likewise."""
     announce: Callable[[str], None] = lambda line: None
     """Called with the expected cost before the first paid call."""
     command: str = ""
@@ -45,7 +47,7 @@ class Asked:
 
 
 class Judge(Choice):
-    """A judge that compares two responses (`judge=`)."""
+    """A judge that compares two responses, or scores one (`judge=`)."""
 
     GROUP: ClassVar[str] = "judge"
     PACKAGE: ClassVar[str] = "mt.engines.judging"
@@ -61,7 +63,7 @@ class Judge(Choice):
         """Raise a clear error where it cannot be asked; called before there is anything to judge."""
 
     def prompt_choice(self, style: Style) -> str | None:
-        """Return the choice of the prompt that asks for a preference or for a verdict; None reads no prompt."""
+        """Return the choice of the prompt that asks for a judgment of a style; None reads no prompt."""
         return None
 
     def prompt(self, style: Style) -> Template | None:
@@ -87,6 +89,8 @@ class PromptedJudge(Judge):
     verdict_template: str
     """Prompt that asks for a verdict label: own, or a file: a template, or arena-hard-auto's YAML (system_prompt and
     prompt_template)."""
+    score_template: str | None = None
+    """Prompt that asks for a score from 1 to 10 in double brackets (reward=judge): a file; null is the own one."""
     official: bool = False
     """Ask by the benchmarks' own prompts: AlpacaEval's from the installed package, Arena-Hard's from the file that
     verdict_template names, which is a copy of the authors'."""
@@ -106,7 +110,9 @@ class PromptedJudge(Judge):
         return load_template(self.prompt_choice(style), style, official=self.official)
 
     def prompt_choice(self, style: Style) -> str:
-        """Return the choice of the prompt that asks for a preference or for a verdict."""
+        """Return the choice of the prompt that asks for a judgment of a style; benchmarks have none for scores."""
+        if style == "score":
+            return self.score_template or OWN
         choice = self.preference_template if style == "preference" else self.verdict_template
         if self.official and choice == OWN:
             return ALPACA_EVAL if style == "preference" else ARENA_HARD

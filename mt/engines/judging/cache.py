@@ -21,9 +21,9 @@ from mt.types import Messages
 class Answer:
     """What a judge answered about two texts, in the order in which it saw them.
 
-    `preference` in [1, 2] is 2 where the second text is better; `label` is the verdict; both are None where no
-    usable answer came, and `problem` says why. Tokens and money are the sum over all calls; `served_by` is the
-    model's name as the endpoint gave it.
+    `preference` in [1, 2] is 2 where the second text is better; `label` is the verdict, or the score of one text as a
+    number; both are None where no usable answer came, and `problem` says why. Tokens and money are the sum over all
+    calls; `served_by` is the model's name as the endpoint gave it.
     """
 
     preference: float | None

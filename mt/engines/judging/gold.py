@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from mt.engines.judging.base import Asked, Judge
 from mt.engines.judging.cache import Answer
-from mt.engines.judging.protocol import Keep, Question, computed
+from mt.engines.judging.protocol import Keep, Question, computed, scored
 from mt.errors import JudgeError
 
 
 class GoldJudge(Judge):
-    """The gold judge of the data, with the noise that the data's own settings give it."""
+    """The gold judge of the data: comparisons have the noise that the data's own settings give it, scores have none."""
 
     needs_gold: ClassVar[bool] = True
 
@@ -30,9 +30,13 @@ class GoldBackend:
             raise JudgeError("judge=gold: this data has no gold judge. The synthetic world has one (data=world).")
         self.name, self.version = "gold", asked.version
         self.identity: Mapping[str, Any] = {}
-        self._prefer, self._style = asked.prefer, asked.style
+        self._prefer, self._gold, self._style = asked.prefer, asked.gold, asked.style
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield the answers in order; nothing is kept, since asking again costs nothing."""
         for index, question in enumerate(questions):
-            yield index, computed(self._prefer(*question), self._style)
+            if self._style == "score" and self._gold is not None:
+                messages, response, _ = question
+                yield index, scored(self._gold(messages, response))
+            else:
+                yield index, computed(self._prefer(*question), self._style)

@@ -38,7 +38,7 @@ class LocalBackend:
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield the answers as they are computed, then why there is none for the others: their prompts are too long."""
         config, prompts = self._config, [self._template.fill(*question) for question in questions]
-        if self._style == "verdict" or config.preference_by == "text":
+        if self._style != "preference" or config.preference_by == "text":
             answers = self._by_text(prompts)
         else:
             answers = config.weigh_names(self._model, prompts, self._chat_template)

@@ -26,6 +26,7 @@ from mt.verdicts import LABELS, without_thinking
 Announce = Callable[[str], None]
 _ASK_AGAIN = {
     "preference": "Reply with a single letter and nothing else: m or M.",
+    "score": "Finish now with exactly one score from 1 to 10 in double brackets, such as [[5]].",
     "verdict": f"Finish now with exactly one verdict: {', '.join(f'[[{label}]]' for label in LABELS)}.",
 }
 

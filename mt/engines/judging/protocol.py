@@ -53,53 +53,62 @@ class OpenJudge:
         Raises `JudgeError` where the judge cannot be reached or the spending limit is met; what was answered until
         then is kept, so that the same call goes on there.
         """
-        same: dict[str, list[Comparison]] = {}
-        for item in items:
-            same.setdefault(self._key(item), []).append(item)
-        open_keys = []
-        for key, comparisons in same.items():
-            answer = self._cache.get(key) if self._cache else None
-            if answer is None:
-                open_keys.append(key)
-            else:
-                self.counts["cached"] += len(comparisons)
-                yield from self._judgments(comparisons, answer)
-        yield from self._ask(open_keys, same)
+        for index, answer in self._answers([_question(item) for item in items]):
+            self.counts["missing"] += answer.preference is None
+            yield self._judgment(items[index], answer)
+
+    def score(self, items: Sequence[tuple[Messages, str]]) -> Iterator[tuple[int, float | None, str | None]]:
+        """Yield (index, score from 1 to 10 or None, why there is none) of every prompt and response, likewise."""
+        for index, answer in self._answers([(messages, response, "") for messages, response in items]):
+            self.counts["missing"] += answer.label is None
+            yield index, None if answer.label is None else float(answer.label), answer.problem
 
     def close(self) -> None:
         """Close the cache's file."""
         if self._cache is not None:
             self._cache.close()
 
-    def _ask(self, keys: Sequence[str], same: Mapping[str, list[Comparison]]) -> Iterator[Judgment]:
-        def keep(index: int, answer: Answer) -> None:
+    def _answers(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+        """Yield (index, answer) of every question; equal questions are asked once."""
+        same: dict[str, list[int]] = {}
+        for index, question in enumerate(questions):
+            same.setdefault(content_key(self._identity, *question), []).append(index)
+        self.counts["judgments"] += len(questions)
+        open_keys = []
+        for key, indices in same.items():
+            answer = self._cache.get(key) if self._cache else None
+            if answer is None:
+                open_keys.append(key)
+            else:
+                self.counts["cached"] += len(indices)
+                yield from ((index, answer) for index in indices)
+
+        def keep(at: int, answer: Answer) -> None:
             if self._cache is not None:
-                self._cache.keep(keys[index], answer)
+                self._cache.keep(open_keys[at], answer)
 
-        if not keys:
-            return
-        for index, answer in self._backend.ask([_question(same[key][0]) for key in keys], keep):
-            for name in ("calls", "input_tokens", "output_tokens", "usd"):
-                self.counts[name] += getattr(answer, name)
-            yield from self._judgments(same[keys[index]], answer)
+        if open_keys:
+            for at, answer in self._backend.ask([questions[same[key][0]] for key in open_keys], keep):
+                for name in ("calls", "input_tokens", "output_tokens", "usd"):
+                    self.counts[name] += getattr(answer, name)
+                yield from ((index, answer) for index in same[open_keys[at]])
 
-    def _judgments(self, comparisons: Sequence[Comparison], answer: Answer) -> Iterator[Judgment]:
-        for item in comparisons:
-            self.counts["judgments"] += 1
-            self.counts["missing"] += answer.preference is None
-            yield Judgment(
-                prompt_id=item.prompt_id,
-                order=item.order,
-                preference=_of_model(item.order, answer.preference),
-                verdict=answer.label,
-                raw=answer.raw,
-                problem=answer.problem,
-                judge=self.name,
-                version=self.version,
-            )
+    def _judgment(self, item: Comparison, answer: Answer) -> Judgment:
+        return Judgment(
+            prompt_id=item.prompt_id,
+            order=item.order,
+            preference=_of_model(item.order, answer.preference),
+            verdict=answer.label,
+            raw=answer.raw,
+            problem=answer.problem,
+            judge=self.name,
+            version=self.version,
+        )
 
-    def _key(self, item: Comparison) -> str:
-        return content_key(self._identity, *_question(item))
+
+def scored(quality: float) -> Answer:
+    """Return the answer of a judge that computes a response's quality, from 0 to 1: a score from 1 to 10."""
+    return Answer(None, repr(1 + 9 * min(max(quality, 0.0), 1.0)))
 
 
 def computed(preference: float, style: Style) -> Answer:

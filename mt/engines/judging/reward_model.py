@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal
 
 from mt.engines.judging.base import Asked, Judge
 from mt.engines.judging.cache import Answer
-from mt.engines.judging.protocol import Keep, Question, computed
+from mt.engines.judging.protocol import Keep, Question, computed, scored
 from mt.engines.scoring import OpenRewardModel, Scorer
 from mt.types import Messages
 
 
 class RewardModelJudge(Judge):
-    """A reward model as a judge: σ(r(model) − r(baseline)), the same in either order (Eq. 1)."""
+    """A reward model as a judge: σ(r(model) − r(baseline)), the same in either order (Eq. 1); σ(r) of one response."""
 
     model_kind: ClassVar[Literal["policy", "reward"] | None] = "reward"
 
@@ -45,9 +45,10 @@ class RewardModelBackend:
         self._config, self._model, self._asked = config, config.model_folder(asked), asked
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
-        """Score every different response once, and yield a comparison as soon as both of its rewards are known."""
+        """Score every different response once, and yield a judgment as soon as its one or two rewards are known."""
         items: dict[str, tuple[Messages, str, bool]] = {}
-        sides = [[_enter(items, messages, text) for text in texts] for messages, *texts in questions]
+        texts = 1 if self._asked.style == "score" else 2
+        sides = [[_enter(items, messages, text) for text in both[:texts]] for messages, *both in questions]
         waiting: dict[str, list[int]] = {}
         for index, names in enumerate(sides):
             for name in set(names):
@@ -57,7 +58,7 @@ class RewardModelBackend:
             for name in self._scored(reward_model, items, rewards):
                 for index in waiting[name]:
                     if all(side in rewards for side in sides[index]):
-                        answer = self._answer(*(rewards[side] for side in sides[index]))
+                        answer = self._answer([rewards[side] for side in sides[index]])
                         keep(index, answer)
                         yield index, answer
 
@@ -69,10 +70,11 @@ class RewardModelBackend:
             rewards[names[at]] = reward
             yield names[at]
 
-    def _answer(self, first: float, second: float) -> Answer:
-        preference = 1 + 1 / (1 + math.exp(-max(-700.0, min(700.0, second - first))))
-        answer = computed(preference, self._asked.style)
-        return Answer(answer.preference, answer.label, raw=f"{first!r} {second!r}")
+    def _answer(self, rewards: Sequence[float]) -> Answer:
+        gain = rewards[-1] if len(rewards) == 1 else rewards[1] - rewards[0]
+        probability = 1 / (1 + math.exp(-max(-700.0, min(700.0, gain))))
+        answer = scored(probability) if len(rewards) == 1 else computed(1 + probability, self._asked.style)
+        return Answer(answer.preference, answer.label, raw=" ".join(map(repr, rewards)))
 
 
 def _enter(items: dict[str, tuple[Messages, str, bool]], messages: Messages, text: str) -> str:

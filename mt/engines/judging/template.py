@@ -12,8 +12,9 @@ from typing import Literal
 from mt.errors import ConfigError, describe
 from mt.types import Messages
 
-Style = Literal["preference", "verdict"]
-"""What is asked for: one token, m (the first answer) or M (the second), or a text with a verdict label."""
+Style = Literal["preference", "verdict", "score"]
+"""What is asked for: one token, m (the first answer) or M (the second), a text with a verdict label on two answers, or
+one with a score of one answer."""
 
 OWN, ALPACA_EVAL, ARENA_HARD = "own", "alpaca_eval", "arena_hard"
 """Prompts of a judge by name: this project's, and those of the two benchmarks."""
@@ -60,8 +61,8 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Templ
     """Return the template that a setting names: own, alpaca_eval, or a file.
 
     A file is one user message, or several in `<|im_start|>role … <|im_end|>`, or arena-hard-auto's YAML; it has the
-    places {instruction}, {output_1} and {output_2} (Arena-Hard's names work too). `official` says that a file is the
-    benchmark's authors'.
+    places {instruction}, {output_1} and, but for scores, {output_2} (Arena-Hard's names work too). `official` says that
+    a file is the benchmark's authors'.
 
     Raises:
         ConfigError: there is no such template, or it lacks a place.
@@ -81,7 +82,7 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Templ
     else:
         found = [{"role": role, "content": content} for role, content in _MESSAGE.findall(text)]
         messages = found or [{"role": "user", "content": text.strip()}]
-    _require_places(messages, field, choice)
+    _require_places(messages, ("instruction", "output_1") if style == "score" else tuple(_PLACES), field, choice)
     origin: Literal["own", "official", "file"] = "official" if official or choice == ALPACA_EVAL else "file"
     return Template(messages, hashlib.sha256(text.encode()).hexdigest(), "own" if choice == OWN else origin)
 
@@ -118,8 +119,8 @@ def _own(style: Style) -> Path:
 
 def _original(style: Style, field: str) -> Path:
     """Find the original's prompt without importing the package, which reads and writes files when imported."""
-    if style == "verdict":
-        raise ConfigError(describe(field, ALPACA_EVAL, "holds no verdict prompt", allowed=f"{OWN}, or a file"))
+    if style != "preference":
+        raise ConfigError(describe(field, ALPACA_EVAL, f"holds no {style} prompt", allowed=f"{OWN}, or a file"))
     found = importlib.util.find_spec("alpaca_eval")
     if found is None or found.origin is None:
         mend = "Install it (pip install alpaca_eval==0.6.6), or name a file"
@@ -127,9 +128,9 @@ def _original(style: Style, field: str) -> Path:
     return Path(found.origin).parent / _ORIGINAL_FILE
 
 
-def _require_places(messages: Messages, field: str, choice: str) -> None:
+def _require_places(messages: Messages, places: tuple[str, ...], field: str, choice: str) -> None:
     text = "".join(message["content"] for message in messages)
     held = {_PLACE_OF[name] for name in _PLACE.findall(text)}
-    lacking = [place for place in _PLACES if place not in held]
+    lacking = [place for place in places if place not in held]
     if lacking:
         raise ConfigError(describe(field, choice, f"has no place {{{lacking[0]}}}", mend="Add it to the file"))

@@ -1,0 +1,53 @@
+"""The model that an M-step trains where the reward itself is none, or is trained by the run."""
+
+from __future__ import annotations
+
+from mt.config.reward import Reward
+from mt.config.run import RunConfig
+from mt.errors import ConfigError, describe
+from mt.methods.steps import Steps
+from mt.sources.references import given_model, named_model
+from mt.workflow.stage import Stage
+
+
+class StudentReward(Reward):
+    """A reward beside which a model is trained."""
+
+    student: str | None
+    """What is trained: policy (the policy's own weights with a new head), model (the reward model that `reward.path`
+    names, or that the data brings), or a folder or hub name of another; null trains nothing (rm_data=frozen)."""
+
+    @property
+    def needs_path(self) -> bool:
+        """Only as the student."""
+        return self.student == "model"
+
+    def first_student(self, steps: Steps) -> Stage:
+        """Return the student before any training; raises ConfigError where an M-step has nothing to train."""
+        if self.student is None:
+            problem = f"rm_data={steps.config.rm_data.name} trains a reward model, and reward={self.name} is none"
+            allowed = "policy, model (reward.path, or the data's own), or a folder or hub name"
+            raise ConfigError(describe("reward.student", None, problem, allowed=allowed, mend="Or set rm_data=frozen"))
+        return student(steps, self.student)
+
+    def reader(self, config: RunConfig) -> Stage | None:
+        """Return the student where it is a given model."""
+        return None if self.student is None else given_student(config, self.student)
+
+
+def student(steps: Steps, name: str) -> Stage:
+    """Return the model that `reward.student` names: policy, model, or a path."""
+    given = given_student(steps.config, name)
+    if given is not None:
+        return given
+    return steps.base_policy() if name == "policy" else steps.source.reward()
+
+
+def given_student(config: RunConfig, name: str) -> Stage | None:
+    """Return the same where the user gives it; None where the data brings it."""
+    if name == "policy":
+        return given_model(config, "policy") if config.policy.path else None
+    if name == "model":
+        return given_model(config, "reward") if config.reward.path else None
+    has_template = config.reward.chat_template is None
+    return named_model(config, "reward", name, config.reward.revision, has_template=has_template)
