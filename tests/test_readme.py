@@ -31,7 +31,7 @@ REDUCED = [  # the user's own data and models, in seconds
 ]
 
 
-EXTENDING = (ROOT / "docs" / "extending.md").read_text("utf-8")
+WITH_FILES = [(ROOT / "docs" / name).read_text("utf-8") for name in ("extending.md", "own-data.md")]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -79,7 +79,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "scores.json").write_text(json.dumps({**four, "model": "rm"}))
     texts = {"prompt": ["x"], "chosen": ["a"], "rejected": ["b"], "subset": ["hep-go"], "id": [1]}
     pd.DataFrame(texts).to_parquet(folder / "pairs.parquet")
-    for block in re.findall(r"^```(?:python|yaml)\n(# .*?)^```", EXTENDING, re.MULTILINE | re.DOTALL):
+    better = [{"prompt": text, "chosen": "red fox", "rejected": "one two three"} for text in asked]
+    (folder / "preferences.jsonl").write_text("".join(json.dumps(row) + "\n" for row in better))
+    blocks = r"^```(?:python|yaml)\n(# .*?)^```"
+    for block in (one for page in WITH_FILES for one in re.findall(blocks, page, re.MULTILINE | re.DOTALL)):
         name, _, text = block.partition("\n")
         file = folder / name.removeprefix("# ")
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -50,8 +50,8 @@ class UserData(DataSource):
     """Answers to imitate (method=spin): a file of prompt and response, or of messages with the answer last; on the hub
     by OWNER/NAME@COMMIT:FILE."""
     preferences: str | None
-    """Offline preference pairs (method=sail, rm_data=replay): a file of chosen and rejected, texts beside a prompt or
-    chats with the answer last; named likewise."""
+    """Offline preference pairs (reward=train, method=sail, rm_data=replay, policy.offline_share): a file of chosen and
+    rejected, texts beside a prompt or chats with the answer last; named likewise."""
 
     @field_validator("held_out")
     @classmethod
