@@ -36,18 +36,19 @@ def snapshot_folder(kind: Kind, name: str, revision: str) -> Path:
     return Path(constants.HF_HUB_CACHE).expanduser() / folder / "snapshots" / revision
 
 
-def check_name(field: str, name: str, revision: str | None) -> str:
+def check_name(setting: str, name: str, revision: str | None) -> str:
     """Return the pinned revision of a hub name; raises ConfigError where either cannot be used.
 
-    `field` is the setting's prefix ("policy", "data"): errors name `<field>.path` or `<field>.revision`.
+    `setting` holds the name ("policy.path"); the revision stands beside it ("policy.revision").
     """
+    group = setting.partition(".")[0]
     if not _NAME.fullmatch(name):
         allowed, mend = "an existing path, or a hub name OWNER/NAME", "Check the path"
-        raise ConfigError(describe(f"{field}.path", name, "no such file or folder", allowed=allowed, mend=mend))
+        raise ConfigError(describe(setting, name, "no such file or folder", allowed=allowed, mend=mend))
     if revision is None or not _COMMIT.fullmatch(revision):
         problem = f"no commit, and '{name}' is no local path: a hub name needs its revision pinned"
-        mend = f"Add {field}.revision=COMMIT from the hub's page of {name}, or give a local path as {field}.path"
-        raise ConfigError(describe(f"{field}.revision", revision, problem, allowed="40 hex digits", mend=mend))
+        mend = f"Add {group}.revision=COMMIT from the hub's page of {name}, or give a local path as {setting}"
+        raise ConfigError(describe(f"{group}.revision", revision, problem, allowed="40 hex digits", mend=mend))
     return revision
 
 

@@ -23,14 +23,15 @@ _TEXT_ONLY = "Load its language model by itself (AutoModelForCausalLM) and save 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def check_model(folder: Path, kind: Kind, *, has_template: bool = True, outputs: int = 1) -> None:
+def check_model(folder: Path, kind: Kind, *, has_template: bool = True, outputs: int = 1, setting: str = "") -> None:
     """Refuse a folder that cannot serve as policy or reward model, reading descriptions and headers only.
 
     Raises `ModelError` with one line for: no folder, no or unreadable config, another architecture, weights that
     are missing, cut short or pickled, a reward head that is missing or has not as many `outputs`, no tokenizer, no
-    chat template (unless `has_template` is false: a setting names a file in its place).
+    chat template (unless `has_template` is false: a setting names a file in its place). Errors name the `setting`,
+    which is `<kind>.path` unless another is given.
     """
-    field, folder = f"{kind}.path", Path(folder)
+    field, folder = setting or f"{kind}.path", Path(folder)
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "no such folder"
         raise ModelError(describe(field, folder, problem, mend="Give a Hugging Face model folder"))

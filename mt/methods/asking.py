@@ -37,7 +37,7 @@ def asking(steps: Steps, judge: Judge, style: Style, base_reward: Stage | None) 
     model, rendered = base_reward, steps.reward_template
     path, revision = getattr(judge, "path", None), getattr(judge, "revision", None)
     if path is not None and judge.model_kind is not None:
-        model = named_model(steps.config, judge.model_kind, path, revision)
+        model = named_model(steps.config, judge.model_kind, path, revision, setting="judge.path")
         own: dict[str, Any] = judge.template_kwargs if isinstance(judge, RenderedConfig) else {}
         rendered = TemplateConfig(file=None, fingerprint=None, kwargs=own, date=DEFAULT_DATE)
     return Asking(model, None, template, rendered)

@@ -67,7 +67,9 @@ def other_policy(steps: Steps, settings: Transfer) -> Stage:
     """The policy that is trained: the one that `method.policy` names, or the world's second one."""
     if settings.policy is None:
         return steps.add(steps.source.transfer_policy(), "policy")
-    return steps.add(named_model(steps.config, "policy", settings.policy, settings.revision), "policy")
+    return steps.add(
+        named_model(steps.config, "policy", settings.policy, settings.revision, setting="method.policy"), "policy"
+    )
 
 
 def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:

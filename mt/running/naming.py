@@ -11,7 +11,7 @@ from mt.workflow.keys import digest
 
 
 def run_name(config: RunConfig) -> str:
-    """Return the run's given name, or method, objective, reward data, seed and a hash of all settings."""
+    """Return the run's given name, or method, objective, reward, reward data, seed and a hash of all settings."""
     if config.name:
         return config.name
     parts = [getattr(config, group).name for group in telling_groups(config)]
@@ -19,8 +19,11 @@ def run_name(config: RunConfig) -> str:
 
 
 def telling_groups(config: RunConfig) -> list[str]:
-    """Return the groups whose choices tell runs apart: `rm_data` only where a reward model is retrained."""
-    return ["method", "objective", *(["rm_data"] if config.method.retrains_reward else [])]
+    """Return the groups whose choices tell runs apart: `reward` where it is no plain reward model, and `rm_data` where
+    one is retrained.
+    """
+    reward = [] if config.reward.is_model else ["reward"]
+    return ["method", "objective", *reward, *(["rm_data"] if config.method.retrains_reward else [])]
 
 
 def sweep_name(runs: Sequence[Composed]) -> str:

@@ -42,7 +42,7 @@ class HubData(UserData):
         if local.is_dir():
             found = data_files(local, data_patterns(self.split, self.subset, self.files))
             return tuple(self.local_file(str(path), store) for path in found)
-        revision = check_name("data", self.path, self.revision)
+        revision = check_name("data.path", self.path, self.revision)
         folder = snapshot_folder("dataset", self.path, revision)
         fingerprint = f"{self.path}@{revision}"
         return (HubPrompts(fingerprint, folder, self.split, self.subset, self.files, self.format),)

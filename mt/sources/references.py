@@ -56,20 +56,21 @@ def named_model(
     *,
     has_template: bool = True,
     outputs: int = 1,
+    setting: str = "",
 ) -> Stage:
     """Return the model of a local folder, or of a hub name with a pinned revision.
 
     `has_template` says that the folder has to bring its chat template: no setting names a file in its place; `outputs`
-    are those of a reward model's head.
+    are those of a reward model's head. Errors name the `setting`, which is `<kind>.path` unless another is given.
     """
     folder = Path(name).expanduser()
     allow_extra = (config.policy if kind == "policy" else config.reward).allow_extra_weights
     if folder.exists():
         # First: hashing what is no model may take very long.
-        check_model(folder, kind, has_template=has_template, outputs=outputs)
+        check_model(folder, kind, has_template=has_template, outputs=outputs, setting=setting)
         fingerprint = folder_fingerprint(folder, Path(config.store))
         return ModelFolder(fingerprint, folder.resolve(), kind, has_template, allow_extra, outputs)
-    revision = check_name(kind, name, revision)
+    revision = check_name(setting or f"{kind}.path", name, revision)
     snapshot = snapshot_folder("model", name, revision)
     return HubModel(f"{name}@{revision}", snapshot, kind, has_template, allow_extra, outputs)
 

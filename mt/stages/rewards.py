@@ -149,12 +149,15 @@ class FunctionReward(ComputedReward, External):
     """A function of the user's own; its fingerprint is a hash of the module that defines it."""
 
     function: str
+    """FILE.py:NAME or package.module:NAME; of it the name alone enters the key, and the module by its source."""
+    called: str
+    """The name."""
     version: str | int | None
     batched: bool
     timeout_s: float
     failed: float
     processes: int
-    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "processes"})
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "function", "processes"})
 
     def rewards(self, samples: Stage, score: ModelScore) -> Stage:
         """Call the function."""

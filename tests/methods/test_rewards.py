@@ -203,7 +203,14 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
         ),
         (("reward=judge", "judge=reward_model"), r"judge\.path=None: the run has no base reward model"),
         (("reward=ensemble", "reward.trained=1"), r"reward\.models=\[\]: an ensemble has at least two models"),
-        (("reward=ensemble", "reward.models=[no/model]"), r"no/model"),
+        (
+            ("reward=ensemble", "reward.models=[no/model,no/other]"),
+            r"reward\.models=no/model: no such folder\. Allowed",
+        ),
+        (
+            ("reward=judge", "judge=transformers", "judge.path=no/model"),
+            r"judge\.revision=None: no commit, and 'no/model",
+        ),
         (("reward=function", "reward.function=nowhere.py:f"), r"reward\.function=nowhere\.py:f: there is no nowhere"),
         (("reward=consensus", "eval=[alpaca_eval,pairwise]"), r"eval=pairwise: .*reward=consensus is none"),
         (
@@ -211,7 +218,10 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
             r"eval\.held_out\.decoding\.samples=1: reward=consensus compares",
         ),
         (("reward=consensus", "reward.similarity.name=bleu"), r"reward\.similarity\.name=bleu: no such name.*words"),
-        (("reward=consensus", "reward.student=nowhere/at@all"), r"nowhere/at@all"),
+        (
+            ("reward=consensus", "reward.student=nowhere/at@all"),
+            r"reward\.student=nowhere/at@all: no such file or fold",
+        ),
     ],
 )
 def test_impossible_rewards_are_refused_in_one_line(overrides: tuple[str, ...], said: str) -> None:

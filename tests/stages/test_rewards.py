@@ -64,7 +64,7 @@ def function(tmp_path: Path, source: str, **settings: Any) -> FunctionReward:
     path = tmp_path / "rule.py"
     path.write_text(source)
     facts = {"version": None, "batched": False, "timeout_s": 60.0, "failed": -1.0, "processes": 1, **settings}
-    return FunctionReward(file_fingerprint(path, tmp_path), path, f"{path}:reward", **facts)
+    return FunctionReward(file_fingerprint(path, tmp_path), path, f"{path}:reward", "reward", **facts)
 
 
 RULE = "def reward(messages, response):\n    return 1 / (response != 'boom')\n"
@@ -89,6 +89,8 @@ def test_a_batched_function_sees_one_prompt_at_a_time(bench: Bench, tmp_path: Pa
 def test_a_functions_key_is_its_source_and_its_version(tmp_path: Path) -> None:
     plain = function(tmp_path, RULE)
     assert function(tmp_path, RULE, processes=9).key == plain.key
+    (tmp_path / "elsewhere").mkdir()
+    assert function(tmp_path / "elsewhere", RULE).key == plain.key
     assert len({plain.key, function(tmp_path, RULE, version=2).key, function(tmp_path, RULE + "\n").key}) == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -61,5 +62,8 @@ class Ensemble(Train):
 
     def _named(self, config: RunConfig, name: str) -> Stage:
         path, _, revision = name.partition("@")
+        if not revision and not Path(path).expanduser().exists():
+            allowed = "local folders, or OWNER/NAME@COMMIT with the 40 hex digits of a commit"
+            raise ConfigError(describe("reward.models", name, "no such folder", allowed=allowed))
         has_template = self.chat_template is None
-        return named_model(config, "reward", path, revision or None, has_template=has_template)
+        return named_model(config, "reward", path, revision or None, has_template=has_template, setting="reward.models")

@@ -36,5 +36,13 @@ class Function(RewardWithoutModel):
         """Return the function, known by its module's source."""
         file = source_of(self.function, "reward.function")
         fingerprint = file_fingerprint(file, Path(steps.config.store))
-        how = (self.function, self.version, self.batched, self.timeout_s, self.failed, self.processes)
+        how = (
+            self.function,
+            self.function.rpartition(":")[2],
+            self.version,
+            self.batched,
+            self.timeout_s,
+            self.failed,
+            self.processes,
+        )
         return FunctionReward(fingerprint, file, *how)

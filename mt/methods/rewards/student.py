@@ -50,4 +50,5 @@ def given_student(config: RunConfig, name: str) -> Stage | None:
     if name == "model":
         return given_model(config, "reward") if config.reward.path else None
     has_template = config.reward.chat_template is None
-    return named_model(config, "reward", name, config.reward.revision, has_template=has_template)
+    revision = config.reward.revision
+    return named_model(config, "reward", name, revision, has_template=has_template, setting="reward.student")
