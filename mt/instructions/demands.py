@@ -33,6 +33,8 @@ class Kind:
     """Claims of other kinds that cannot be met beside it."""
     held_out: bool
     """Whether only the benchmark of reward models has it."""
+    weight: int
+    """How often it is drawn, relative to others."""
 
     def draw(self, rng: random.Random) -> str:
         """Return the sentence with its blanks filled."""
@@ -65,10 +67,16 @@ class Demand:
 
 
 def demand(
-    family: str, says: str, claims: str = "", excludes: str | None = None, held_out: bool = False, **choices: str
+    family: str,
+    says: str,
+    claims: str = "",
+    excludes: str | None = None,
+    held_out: bool = False,
+    weight: int = 2,
+    **choices: str,
 ) -> Callable[[Callable[..., bool]], Kind]:
     """Make a kind of the check that follows; without `excludes` it excludes what it claims itself."""
     own = frozenset(claims.split())
     others = own if excludes is None else frozenset(excludes.split())
     filled = {blank: words.split() for blank, words in choices.items()}
-    return lambda check: Kind(check.__name__, family, says, check, filled, own, others, held_out)
+    return lambda check: Kind(check.__name__, family, says, check, filled, own, others, held_out, weight)

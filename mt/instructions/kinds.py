@@ -15,7 +15,7 @@ _COMMON = "the and is it you of to in"
 # Length
 
 
-@demand("Length", "Use at most {n} words.", claims="length", n="8 10 12 15 20")
+@demand("Length", "Use at most {n} words.", claims="length", n="8 10 12 15 20", weight=8)
 def at_most(text: Text, n: str) -> bool:
     """Count words."""
     return len(text.words) <= int(n)
@@ -39,7 +39,7 @@ def exactly(text: Text, n: str) -> bool:
     return len(text.words) == int(n)
 
 
-@demand("Length", "Answer in a single sentence.", claims="structure")
+@demand("Length", "Answer in a single sentence.", claims="structure", weight=6)
 def one_sentence(text: Text) -> bool:
     """Count sentences."""
     return text.sentences == 1
@@ -60,13 +60,13 @@ def paragraphs(text: Text) -> bool:
 # Words
 
 
-@demand("Words", 'Include the word "{word}".', claims="word", excludes="letter", word=_SINGLE)
+@demand("Words", 'Include the word "{word}".', claims="word", excludes="letter", word=_SINGLE, weight=6)
 def include(text: Text, word: str) -> bool:
     """Look for the word."""
     return word in text.words
 
 
-@demand("Words", 'Do not use the word "{word}".', word=_COMMON)
+@demand("Words", 'Do not use the word "{word}".', word=_COMMON, weight=6)
 def avoid(text: Text, word: str) -> bool:
     """Look for the word."""
     return word not in text.words
@@ -78,6 +78,7 @@ def avoid(text: Text, word: str) -> bool:
     claims="word start",
     excludes="start letter",
     word="yes well many some first surely most every",
+    weight=4,
 )
 def start(text: Text, word: str) -> bool:
     """Look at the first word."""
@@ -119,7 +120,7 @@ def both(text: Text, word: str, other: str) -> bool:
 # Letters
 
 
-@demand("Letters", "Use only lowercase letters.", claims="case")
+@demand("Letters", "Use only lowercase letters.", claims="case", weight=4)
 def lower(text: Text) -> bool:
     """Look for capitals."""
     return text.raw == text.raw.lower()
@@ -131,13 +132,13 @@ def upper(text: Text) -> bool:
     return text.raw == text.raw.upper()
 
 
-@demand("Letters", "Write exactly one word in capital letters.", claims="case")
+@demand("Letters", "Write exactly one word in capital letters.", claims="case", weight=1)
 def one_capital(text: Text) -> bool:
     """Count words in capitals; one letter alone, such as I, is none."""
     return sum(len(word) > 1 and word.isupper() for word in text.spelled) == 1
 
 
-@demand("Letters", "Use at least one number, written in digits.")
+@demand("Letters", "Use at least one number, written in digits.", weight=4)
 def digits(text: Text) -> bool:
     """Look for a number; that of a list item is none."""
     return any(word.isdigit() for word in text.words)
@@ -158,13 +159,13 @@ def no_letter(text: Text, letter: str) -> bool:
 # Marks
 
 
-@demand("Marks", "Do not use any commas.")
+@demand("Marks", "Do not use any commas.", weight=8)
 def no_commas(text: Text) -> bool:
     """Look for a comma."""
     return "," not in text.raw
 
 
-@demand("Marks", "End your answer with an exclamation mark.", claims="end")
+@demand("Marks", "End your answer with an exclamation mark.", claims="end", weight=4)
 def exclamation(text: Text) -> bool:
     """Look at the last character."""
     return text.raw.endswith("!")
@@ -214,6 +215,7 @@ def semicolon(text: Text) -> bool:
     'Write exactly {n} bullet points, each on its own line that starts with "- ".',
     claims="structure start",
     n="2 3 4",
+    weight=4,
 )
 def bullets(text: Text, n: str) -> bool:
     """Count lines that start so."""
@@ -225,6 +227,7 @@ def bullets(text: Text, n: str) -> bool:
     'Write a numbered list of exactly {n} items, each on its own line, the first starting with "1. ".',
     claims="structure start stops",
     n="2 3 4",
+    weight=4,
 )
 def numbered(text: Text, n: str) -> bool:
     """Compare the numbers at the beginnings of lines with 1 to n."""
@@ -232,13 +235,15 @@ def numbered(text: Text, n: str) -> bool:
     return found == list(range(1, int(n) + 1))
 
 
-@demand("Form", "Put a title between square brackets on the first line, and your answer below it.", claims="start")
+@demand(
+    "Form", "Put a title between square brackets on the first line, and your answer below it.", claims="start", weight=1
+)
 def title(text: Text) -> bool:
     """Look at the first line."""
     return len(text.lines) > 1 and bool(re.fullmatch(r"\[[^\[\]]*\w[^\[\]]*\]", text.lines[0]))
 
 
-@demand("Form", "Put at least one phrase in bold, between **double asterisks**.")
+@demand("Form", "Put at least one phrase in bold, between **double asterisks**.", weight=1)
 def bold(text: Text) -> bool:
     """Look for a phrase in bold."""
     return bool(re.search(r"\*\*[^*\n]*\w[^*\n]*\*\*", text.raw))

@@ -49,11 +49,12 @@ def _stream(seed: int, split: str, three: float) -> Iterator[Prompt]:
     rng, asked, pairs = random.Random(f"instructions/{seed}/{split}"), _questions(split), _pairs(split)
     seen: set[str] = set()
     while True:
-        question, (first, second) = rng.choice(asked), rng.choice(pairs)
+        question = rng.choice(asked)
+        ((first, second),) = rng.choices(list(pairs), list(pairs.values()))
         chosen = [first, second]
         if split == "harder" or rng.random() < three:
             thirds = [kind for kind in FAMILIAR if kind.agrees_with(first) and kind.agrees_with(second)]
-            chosen += rng.sample(thirds, min(1, len(thirds)))
+            chosen += rng.choices(thirds, [kind.weight for kind in thirds]) if thirds else []
         rng.shuffle(chosen)
         text = " ".join([question, *(kind.draw(rng) for kind in chosen)])
         if text not in seen:
@@ -71,7 +72,8 @@ def _questions(split: str) -> list[str]:
 
 
 @cache
-def _pairs(split: str) -> list[tuple[Kind, Kind]]:
-    """Return two kinds that agree; the first one has never trained anything where the split is the benchmark."""
+def _pairs(split: str) -> dict[tuple[Kind, Kind], int]:
+    """Return two kinds that agree, with their weight; the first one trains nothing where the split is the benchmark."""
     firsts = [kind for kind in KINDS if kind.held_out] if split == "benchmark" else FAMILIAR
-    return [(first, second) for first in firsts for second in FAMILIAR if first.agrees_with(second)]
+    agreeing = [(first, second) for first in firsts for second in FAMILIAR if first.agrees_with(second)]
+    return {pair: pair[0].weight * pair[1].weight for pair in agreeing}

@@ -11,7 +11,7 @@ QUESTIONS = (
     "Write a short note about {topic}.",
     "What should a beginner know about {topic}?",
     "Write a slogan about {topic}.",
-    "What is {topic} good for?",
+    "What makes {topic} special?",
     "Share a fun fact about {topic}.",
     "What do people often get wrong about {topic}?",
     "Write a message to a friend about {topic}.",
