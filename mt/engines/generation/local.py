@@ -8,6 +8,7 @@ from typing import Any
 
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype
+from mt.engines.generation.attention import share_heads
 from mt.engines.generation.decoding import Batch
 from mt.engines.generation.plain import decode_plainly
 from mt.engines.generation.prompts import Ready, check_decoding, fit_prompts
@@ -29,6 +30,7 @@ class LocalPolicy:
         self.config, self.folder = config, folder
         self.chat = open_chat(folder, template)
         self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
+        share_heads(self.model)  # before the trial, which then decodes so too
         self.shares = shares_prompts(self.model)
         self.loop = "cached" if self.shares else plain_loop(self.model)
         self.counts: dict[str, int] = {}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _FIRST_CANDIDATES, _WIDEN = 64, 16
 """Most likely tokens looked at first, and how many times more where they hold less than the nucleus."""
+_BLOCK = 64
+"""Neighbouring tokens that are looked at together."""
 
 
 def stream_key(seed: int, prompt_id: str, sample: int) -> int:
@@ -59,18 +61,45 @@ def nucleus(logits_RV: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
     """
     logz_R1 = logits_RV.logsumexp(-1, keepdim=True)
     _check_finite(logz_R1)
-    vocabulary = logits_RV.shape[-1]
-    candidates = _FIRST_CANDIDATES if top_p < 1 else vocabulary
-    while True:
-        values_RC, ids_RC = logits_RV.topk(min(candidates, vocabulary))
-        mass_RC = (values_RC - logz_R1).exp()
-        before_RC = mass_RC.cumsum(-1) - mass_RC
-        if candidates >= vocabulary or bool((before_RC[:, -1] >= top_p).all()):
-            break
-        candidates *= _WIDEN
+    return _nucleus(logits_RV, logz_R1, top_p, _FIRST_CANDIDATES if top_p < 1 else logits_RV.shape[-1])
+
+
+def _nucleus(logits_RV: Tensor, logz_R1: Tensor, top_p: float, candidates: int) -> tuple[Tensor, Tensor]:
+    """Look for each row's nucleus among its most likely tokens, and among more of them where it is larger."""
+    candidates = min(candidates, logits_RV.shape[-1])
+    values_RC, ids_RC = largest(logits_RV, candidates)
+    mass_RC = (values_RC - logz_R1).exp()
+    before_RC = mass_RC.cumsum(-1) - mass_RC
     inside_RC = (before_RC < top_p) | (top_p >= 1)
-    width = int(inside_RC.sum(-1).max())
-    return values_RC[:, :width].masked_fill(~inside_RC[:, :width], -torch.inf), ids_RC[:, :width]
+    wider_R = inside_RC[:, -1] & (candidates < logits_RV.shape[-1])
+    values_RC = values_RC.masked_fill(~inside_RC, -torch.inf)
+    if not bool(wider_R.any()):
+        width = int(inside_RC.sum(-1).max())
+        return values_RC[:, :width], ids_RC[:, :width]
+    rest = logits_RV[wider_R], logz_R1[wider_R]
+    wide_RM, wide_ids_RM = _nucleus(*rest, top_p, candidates * _WIDEN)
+    values_RM = wide_RM.new_full((len(logits_RV), wide_RM.shape[1]), -torch.inf)
+    ids_RM = wide_ids_RM.new_zeros(values_RM.shape)
+    values_RM[:, :candidates], ids_RM[:, :candidates] = values_RC, ids_RC
+    values_RM[wider_R], ids_RM[wider_R] = wide_RM, wide_ids_RM
+    return values_RM, ids_RM
+
+
+def largest(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest values of each row and their places, in falling order.
+
+    The largest of a long row lie in the blocks with the largest maxima, of which there are as few: one pass for the
+    maxima, and a short sort. Among equal values at the edge it may choose others than `topk` of the whole row.
+    """
+    rows, length = values_RV.shape
+    blocks = length // _BLOCK
+    if count >= blocks or blocks * _BLOCK < length:
+        return values_RV.topk(count)
+    values_RBW = values_RV.view(rows, blocks, _BLOCK)
+    block_RC = values_RBW.amax(-1).topk(count, sorted=False).indices
+    near_RCW = values_RBW.gather(1, block_RC[:, :, None].expand(-1, -1, _BLOCK))
+    found_RC, place_RC = near_RCW.flatten(1).topk(count)
+    return found_RC, block_RC.gather(1, place_RC // _BLOCK) * _BLOCK + place_RC % _BLOCK
 
 
 def gumbel(keys_R: Tensor, step: int, ids_RM: Tensor) -> Tensor:
