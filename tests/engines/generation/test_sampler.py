@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
-from mt.engines.generation.sampler import draw, gumbel, nucleus, stream_key
+from mt.engines.generation.sampler import draw, gumbel, largest, nucleus, stream_key
 from mt.errors import EngineError
 
 
@@ -82,3 +82,28 @@ def test_greedy_takes_the_largest_logit() -> None:
 def test_logits_that_are_not_numbers_are_an_error(temperature: float) -> None:
     with pytest.raises(EngineError, match="no probabilities"):
         draw(torch.tensor([[0.0, float("nan")]]), keys(1), 0, temperature, 0.95)
+
+
+def test_rows_with_narrow_and_wide_nuclei_share_a_batch() -> None:
+    torch.manual_seed(0)
+    scale = torch.tensor([[12.0], [0.3], [5.0], [0.0]])
+    logits = torch.randn(4, 6400) * scale + torch.randn(4, 6400) * 1e-3  # no two are equal
+    values, ids = nucleus(logits, 0.9)
+    for row in range(4):
+        probability, order = logits[row].double().softmax(-1).sort(descending=True)
+        count = int((probability.cumsum(-1) - probability < 0.9).sum())
+        kept = values[row].isfinite()
+        assert abs(int(kept.sum()) - count) <= 1, "rounding may move the edge by one token"
+        assert ids[row][kept].tolist()[: count - 1] == order[: count - 1].tolist()
+        assert torch.equal(values[row][kept], logits[row][ids[row][kept]])
+
+
+@pytest.mark.parametrize("length", [640, 6400, 6401, 49152])
+def test_the_largest_by_blocks_are_the_largest(length: int) -> None:
+    torch.manual_seed(length)
+    values = torch.randn(5, length)
+    values[0] = values[0].sort().values  # all of the largest lie in neighbouring blocks
+    found, places = largest(values, 64)
+    expected = values.topk(64)
+    assert torch.equal(found, expected.values)
+    assert torch.equal(places, expected.indices)

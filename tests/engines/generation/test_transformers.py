@@ -99,8 +99,11 @@ def test_greedy_responses_equal_those_of_transformers(policy: Path) -> None:
             assert (one.text, one.n_tokens, one.finished, one.ids) == expected
 
 
-def test_responses_keep_their_ids_and_the_raw_log_probability_of_them(policy: Path) -> None:
+@pytest.mark.parametrize("heads", [(2, 2), (4, 2), (4, 1)])
+def test_responses_keep_their_ids_and_the_raw_log_probability_of_them(tmp_path: Path, heads: tuple[int, int]) -> None:
     """Compared with the model's own logits on prompt and ids, one row at a time; the nucleus and 0.8 play no part."""
+    shape = {"hidden_size": 32, "num_attention_heads": heads[0], "num_key_value_heads": heads[1]}
+    policy = tiny_policy(tmp_path, initializer_range=0.3, **shape)
     tokenizer, model = AutoTokenizer.from_pretrained(policy), AutoModelForCausalLM.from_pretrained(policy)
     for samples in answers(policy, config=generator_config(batch_tokens=300)).values():
         prompt = asked_ids(policy, samples.messages)
