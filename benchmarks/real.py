@@ -1,0 +1,176 @@
+"""SmolLM2-135M-Instruct on verifiable English: is the last policy better than the first, and by which reward model?
+
+    python -m benchmarks.real [--arms frozen,both,gold] [--seeds 0,1,2] [-- OVERRIDE …]     run what is missing
+    python -m benchmarks.real --report                                                      print the tables
+
+Each finished run appends its rows to benchmarks/real.csv; a run that is there already is left out, and a run that was
+stopped goes on where it was. Gold is on prompts about topics that train nothing; a gain is paired by prompt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from statistics import mean
+from typing import TypeVar
+
+from benchmarks.main_job import measure
+from mt.config.compose import compose_runs
+from mt.evaluation.statistics import t_interval
+from mt.methods.held_out import answers
+from mt.methods.steps import Steps
+from mt.stages.metrics import ordered_alike
+from mt.types import Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store
+from mt.workflow.tables import read
+from mt.workflow.work import TABLE
+
+T = TypeVar("T")
+CSV = Path(__file__).with_name("real.csv")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One iteration of one run."""
+
+    arm: str
+    seed: int
+    iteration: int
+    prompts: int
+    gold: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    all_met: float
+    finished: float
+    words: float
+    accuracy_r0: float
+    accuracy_rt: float
+    seconds: float
+    peak_gib: float
+
+
+def main() -> None:
+    """Run what is missing, or print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arms", default="both,frozen,gold", help="values of rm_data")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--report", action="store_true", help="print the tables of what has been measured")
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
+    if options.report:
+        print(report(load()))
+        return
+    for seed in map(int, options.seeds.split(",")):
+        for arm in options.arms.split(","):
+            if not any((row.arm, row.seed) == (arm, seed) for row in load()):
+                append(run(arm, seed, options.overrides))
+
+
+def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
+    """Run one arm under one seed, and return its rows; raises CalledProcessError where it fails."""
+    settings = ["scale=smollm2", f"rm_data={arm}", f"seed={seed}", *overrides]
+    cost = measure([sys.executable, "-m", "mt.run", *settings])
+    config = compose_runs(settings)[0].config
+    store, steps = Store(Path(config.store)), Steps(config)
+    iterations = config.method.build(steps).iterations
+    before: dict[str, float] = {}
+    rows = []
+    for one in iterations:
+        samples = answers(steps, one)
+        gold = rewards_of(store, steps.gold(samples))
+        responses = [response for row in _table(store, samples, Samples) for response in row.responses]
+        quality = {name: mean(values) for name, values in gold.items()}
+        before = before or quality
+        gains = [quality[name] - before[name] for name in quality]
+        interval = t_interval(gains)
+        row = Row(
+            arm=arm,
+            seed=seed,
+            iteration=one.index,
+            prompts=len(quality),
+            gold=mean(quality.values()),
+            gain=mean(gains),
+            gain_low=interval.low if interval else 0.0,
+            gain_high=interval.high if interval else 0.0,
+            all_met=mean(float(value == 1) for values in gold.values() for value in values),
+            finished=mean(float(response.finished) for response in responses),
+            words=mean(len(response.text.split()) for response in responses),
+            accuracy_r0=accuracy(gold, rewards_of(store, steps.score(iterations[0].reward, samples))),
+            accuracy_rt=accuracy(gold, rewards_of(store, steps.score(one.reward, samples))),
+            seconds=cost.seconds,
+            peak_gib=cost.peak_mib / 1024,
+        )
+        rows.append(row)
+    return rows
+
+
+def accuracy(gold: dict[str, list[float]], rewards: dict[str, list[float]]) -> float:
+    """Return the share of response pairs that rewards order like gold, averaged over prompts that gold divides."""
+    alike = [ordered_alike(gold[name], rewards[name], 0.05) for name in gold]
+    return mean(value for value in alike if value is not None)
+
+
+def rewards_of(store: Store, stage: Stage) -> dict[str, list[float]]:
+    """Return a table of rewards by prompt."""
+    return {row.prompt_id: row.rewards for row in _table(store, stage, Rewards)}
+
+
+def _table(store: Store, stage: Stage, row_type: type[T]) -> list[T]:
+    return read(store.path(stage) / TABLE, row_type)
+
+
+def load() -> list[Row]:
+    """Return what has been measured."""
+    if not CSV.is_file():
+        return []
+    kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
+    with CSV.open(newline="") as file:
+        return [Row(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+
+
+def append(rows: Sequence[Row]) -> None:
+    """Write a finished run's rows behind the others."""
+    new = not CSV.is_file()
+    with CSV.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(field.name for field in fields(Row))
+        for row in rows:
+            writer.writerow(round(value, 4) if isinstance(value, float) else value for value in astuple(row))
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Return two Markdown tables: every iteration of every run, then the last iteration of each arm over its seeds."""
+    head = "| rm_data | seed | iteration | gold | gain over π_0 [95%] | all met | finished | words | r_0 right | r_t right |"
+    lines = [head, "|---" * head.count(" | ") + "|---|"]
+    for row in rows:
+        gain = f"{row.gain:+.3f} [{row.gain_low:+.3f}, {row.gain_high:+.3f}]" if row.iteration else ""
+        shares = (
+            f"{row.all_met:.1%} | {row.finished:.1%} | {row.words:.1f} | {row.accuracy_r0:.1%} | {row.accuracy_rt:.1%}"
+        )
+        lines.append(f"| {row.arm} | {row.seed} | {row.iteration} | {row.gold:.3f} | {gain} | {shares} |")
+    lines += [
+        "",
+        "| rm_data | seeds | gain of the last policy over π_0 | minutes of a run | peak GiB |",
+        "|---|---|---|---|---|",
+    ]
+    for arm in dict.fromkeys(row.arm for row in rows):
+        last = max(row.iteration for row in rows)
+        own = [row for row in rows if row.arm == arm and row.iteration == last]
+        gains = " ".join(f"{row.gain:+.3f}" for row in own)
+        minutes = " ".join(f"{row.seconds / 60:.0f}" for row in own)
+        peak = max(row.peak_gib for row in own)
+        lines.append(
+            f"| {arm} | {len(own)} | {mean(row.gain for row in own):+.3f} ({gains}) | {minutes} | {peak:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
