@@ -147,29 +147,30 @@ def append(rows: Sequence[Row]) -> None:
 
 def report(rows: Sequence[Row]) -> str:
     """Return two Markdown tables: every iteration of every run, then the last iteration of each arm over its seeds."""
-    head = "| rm_data | seed | iteration | gold | gain over π_0 [95%] | all met | finished | words | r_0 right | r_t right |"
-    lines = [head, "|---" * head.count(" | ") + "|---|"]
+    names = ["rm_data", "seed", "iteration", "gold", "gain over π_0 [95%]", "all met", "finished", "words"]
+    lines = [*_head(*names, "r_0 right", "r_t right")]
     for row in rows:
         gain = f"{row.gain:+.3f} [{row.gain_low:+.3f}, {row.gain_high:+.3f}]" if row.iteration else ""
-        shares = (
-            f"{row.all_met:.1%} | {row.finished:.1%} | {row.words:.1f} | {row.accuracy_r0:.1%} | {row.accuracy_rt:.1%}"
-        )
-        lines.append(f"| {row.arm} | {row.seed} | {row.iteration} | {row.gold:.3f} | {gain} | {shares} |")
-    lines += [
-        "",
-        "| rm_data | seeds | gain of the last policy over π_0 | minutes of a run | peak GiB |",
-        "|---|---|---|---|---|",
-    ]
+        shares = [f"{row.all_met:.1%}", f"{row.finished:.1%}", f"{row.words:.1f}"]
+        right = [f"{row.accuracy_r0:.1%}", f"{row.accuracy_rt:.1%}"]
+        lines.append(_line(row.arm, row.seed, row.iteration, f"{row.gold:.3f}", gain, *shares, *right))
+    lines += ["", *_head("rm_data", "seeds", "gain of the last policy over π_0", "minutes of a run", "peak GiB")]
     for arm in dict.fromkeys(row.arm for row in rows):
         last = max(row.iteration for row in rows)
         own = [row for row in rows if row.arm == arm and row.iteration == last]
         gains = " ".join(f"{row.gain:+.3f}" for row in own)
         minutes = " ".join(f"{row.seconds / 60:.0f}" for row in own)
-        peak = max(row.peak_gib for row in own)
-        lines.append(
-            f"| {arm} | {len(own)} | {mean(row.gain for row in own):+.3f} ({gains}) | {minutes} | {peak:.1f} |"
-        )
+        peak = f"{max(row.peak_gib for row in own):.1f}"
+        lines.append(_line(arm, len(own), f"{mean(row.gain for row in own):+.3f} ({gains})", minutes, peak))
     return "\n".join(lines)
+
+
+def _head(*names: str) -> tuple[str, str]:
+    return _line(*names), "|" + "---|" * len(names)
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 if __name__ == "__main__":
