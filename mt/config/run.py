@@ -31,6 +31,14 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
 Folder = Annotated[str, Field(min_length=1)]
 
 
+class PartitionConfig(Config):
+    """How the prompts are divided among the iterations."""
+
+    part_size: Annotated[int, Field(ge=1)] | None
+    """Prompts of each part, D_R included; null makes equal parts of all prompts, as in the paper. With a size, a run of
+    more iterations computes nothing again."""
+
+
 class ScaleConfig(Config):
     """How big the run is; per-scale values are looked up by name, then by family."""
 
@@ -88,6 +96,7 @@ class RunConfig(Config):
     """E-steps per round (T)."""
     rounds: Annotated[int, Field(ge=1, le=100)]
     """Times that the iterations are run over the same prompts, both models restarted from base (Appendix B)."""
+    partition: PartitionConfig
     scale: ScaleConfig
     method: Method
     objective: Objective

@@ -161,6 +161,7 @@ _RULES: dict[str, Rule] = {
     "load_answers": lambda stage, found, assumed: replace(_prompts(assumed.prompts, assumed), responses=2),
     "load_reward_pairs": lambda stage, found, assumed: replace(_prompts(2985, assumed), responses=2),
     "partition_prompts": _part,
+    "prompt_block": lambda stage, found, assumed: replace(found[stage.prompts.key], rows=stage.size),
     "sample": _sample,
     "select_pairs": _pairs,
     "contrast_pairs": _pairs,

@@ -15,7 +15,7 @@ from mt.reward_losses import BradleyTerry
 from mt.selection import DemonstrationSelection, PairSelection
 from mt.sources.references import template_of
 from mt.stages.gold import GoldRewards
-from mt.stages.prompts import PartitionPrompts
+from mt.stages.prompts import PartitionPrompts, PromptBlock
 from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
@@ -68,13 +68,19 @@ class Steps:
         return self.config.reward.scorer(self, number, base, current)
 
     def partition(self, parts: int) -> list[Stage]:
-        """D split into equal disjoint parts (Algorithm 1, line 2)."""
+        """D split into disjoint parts: equal ones (Algorithm 1, line 2), or `partition.part_size` prompts each."""
         return self.parts_of(self.source.prompts(), parts)
 
     def parts_of(self, prompts: Stage, parts: int) -> list[Stage]:
-        """Any prompts, split likewise."""
-        seed = self.seed("partition")
-        return [self.add(PartitionPrompts(prompts, parts, index, seed)) for index in range(parts)]
+        """Any prompts, split likewise; the last part is D_R where a method has one.
+
+        Parts of a given size are D_R, D_1, D_2, … in the order of one shuffle: a further iteration changes none.
+        """
+        seed, size = self.seed("partition"), self.config.partition.part_size
+        if size is None:
+            return [self.add(PartitionPrompts(prompts, parts, index, seed)) for index in range(parts)]
+        blocks, iterations = [*range(1, parts), 0], self.config.iterations
+        return [self.add(PromptBlock(prompts, size, index, seed, parts, iterations)) for index in blocks]
 
     def sample(self, policy: Stage, prompts: Stage, decoding: DecodingConfig | None = None) -> Stage:
         """K responses per prompt, drawn as the run samples unless `decoding` says otherwise."""

@@ -54,6 +54,47 @@ class PartitionPrompts(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class PromptBlock(Stage):
+    """A part of `size` prompts, the same however many parts there are."""
+
+    VERSION: ClassVar[int] = 1
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"parts", "iterations"})
+    prompts: Stage
+    size: int
+    index: int
+    """From 0, in the order of the shuffle."""
+    seed: int
+    parts: int
+    """Parts that the method needs."""
+    iterations: int
+    """Iterations that need them."""
+
+    def check(self) -> None:
+        """Refuse fewer prompts than all parts need where the prompts can be counted already."""
+        if isinstance(self.prompts, Counted):
+            self._refuse_too_few(self.prompts.count())
+
+    def run(self, work: Work) -> None:
+        """Shuffle by the seed and take the block."""
+        import numpy as np
+
+        prompts = work.rows(Prompt, self.prompts)
+        self._refuse_too_few(len(prompts))
+        order = np.random.default_rng(self.seed).permutation(len(prompts))
+        chosen = sorted(int(i) for i in order[self.index * self.size : (self.index + 1) * self.size])
+        work.count(prompts=len(chosen))
+        work.write([prompts[i] for i in chosen], Prompt)
+
+    def _refuse_too_few(self, count: int) -> None:
+        fitting = count // self.size
+        if fitting < self.parts:
+            most = max(self.iterations - (self.parts - fitting), 0)
+            problem = f"{self.parts} parts of so many prompts are needed, and there are {count} prompts"
+            mend = f"Lower it to {count // self.parts}, or set iterations={most}" if most else "Give more prompts"
+            raise DataError(describe("partition.part_size", self.size, problem, mend=mend))
+
+
+@dataclass(frozen=True, eq=False)
 class ExtractPrompts(Stage):
     """The prompts that some samples answer."""
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from mt.stages.gold import GoldLabels, GoldRewards
-from mt.stages.prompts import PartitionPrompts
+from mt.stages.prompts import PartitionPrompts, PromptBlock
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectPairs
@@ -203,3 +203,22 @@ def test_objectives_without_a_reference_plan_no_reference_log_probabilities(obje
     one = drawn(f"objective={objective}")
     assert not of(one, ReferenceLogProbs)
     assert all(training.reference is None for training in of(one, TrainPolicy))
+
+
+def test_with_a_part_size_a_third_iteration_computes_nothing_of_two_again() -> None:
+    two, three = drawn("partition.part_size=100"), drawn("partition.part_size=100", "iterations=3")
+    planned = {stage.key for stage in three.plan.order}
+    assert all(stage.key in planned for stage in two.plan.order)
+    assert [one.reward.key for one in two.outcome.iterations] == [
+        one.reward.key for one in three.outcome.iterations[:3]
+    ]
+    equal = {stage.key for stage in drawn("iterations=3").plan.order}
+    assert not all(stage.key in equal for stage in drawn().plan.order), "equal parts become smaller"
+
+
+def test_with_a_part_size_frozen_is_iterative_and_d_r_comes_last() -> None:
+    frozen = drawn("rm_data=frozen", "partition.part_size=100").outcome
+    iterative = drawn("method=iterative", "objective=dpo", "partition.part_size=100").outcome
+    assert [one.policy.key for one in frozen.iterations] == [one.policy.key for one in iterative.iterations[:3]]
+    last = the(Sample, iterative.final.samples)
+    assert the(PromptBlock, last.prompts).index == 0

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from mt.errors import DataError
-from mt.stages.prompts import ExtractPrompts, PartitionPrompts
+from mt.stages.prompts import ExtractPrompts, PartitionPrompts, PromptBlock
 from mt.types import Prompt
 from tests.stages.bench import Bench, given, prompt, samples
 
@@ -34,3 +34,22 @@ def test_fewer_prompts_than_parts_are_refused(bench: Bench) -> None:
 def test_the_prompts_of_samples_are_theirs_without_the_answers(bench: Bench) -> None:
     (row,) = bench.rows(ExtractPrompts(given(samples("a", "x", asked="who", section="Chat"))), Prompt)
     assert (row.prompt_id, row.messages[0]["content"], row.section) == ("a", "who", "Chat")
+
+
+def test_blocks_are_disjoint_and_the_same_however_many_there_are(bench: Bench) -> None:
+    table = given(*(prompt(str(i)) for i in range(20)))
+    blocks = [[row.prompt_id for row in bench.rows(PromptBlock(table, 6, i, 0, 3, 2), Prompt)] for i in range(3)]
+    assert [len(block) for block in blocks] == [6, 6, 6]
+    assert len({name for block in blocks for name in block}) == 18
+    assert PromptBlock(table, 6, 1, 0, 3, 2).key == PromptBlock(table, 6, 1, 0, 9, 8).key
+
+
+@pytest.mark.parametrize(
+    ("parts", "iterations", "mend"), [(4, 3, "Lower it to 5, or set iterations=2"), (9, 2, "more")]
+)
+def test_too_few_prompts_for_a_part_size_name_the_largest_number_of_iterations(
+    bench: Bench, parts: int, iterations: int, mend: str
+) -> None:
+    table = given(*(prompt(str(i)) for i in range(20)))
+    with pytest.raises(DataError, match=f"partition.part_size=6: .*there are 20 prompts.*{mend}"):
+        bench.run(PromptBlock(table, 6, 0, 0, parts, iterations))
