@@ -20,6 +20,8 @@ def caption(row: StageRow, stages: Mapping[str, StageRow]) -> str:
         return f"{name} → {model_name(row.key, stages, _MAKES[row.name])}"
     if row.name == "partition_prompts" and "index" in settings:
         return f"prompts: part {settings['index'] + 1} of {settings.get('parts', '?')}"
+    if row.name == "prompt_block":
+        return f"prompts: D_{settings['index'] or 'R'}"
     for field, letter in (("reward", "r"), ("policy", "π")):
         if row.inputs.get(field):
             return f"{name} · {model_name(row.inputs[field][0], stages, letter)}"
