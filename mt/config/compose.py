@@ -20,6 +20,7 @@ from mt.config.overrides import check_count, check_overrides, expand, override_k
 from mt.config.refusals import first_line, refuse_booleans_as_numbers, refused_by_hydra, refused_by_pydantic
 from mt.config.run import RunConfig
 from mt.engines.contexts import within_context
+from mt.engines.sizes import count_weights, family_of
 from mt.errors import ConfigError, describe
 
 PACKAGE = SearchPath()
@@ -83,13 +84,16 @@ def _adding_free_settings(overrides: Sequence[str], path: SearchPath) -> list[st
 
 
 def register_resolvers() -> None:
-    """Make two kinds of values known to the files in conf/.
+    """Make four kinds of values known to the files in conf/.
 
     `${at_scale:{paper: …, world: …}}` is a value per scale name or family; `${within_context:policy,2048}` is a
-    length in tokens, or the policy's context where that is shorter.
+    length in tokens, or the policy's context where that is shorter; `${weights_of:policy}` is how many weights the
+    policy's folder has, or null, and `${family_of:N,world}` the family of so many, or the world's for null.
     """
     OmegaConf.register_new_resolver("at_scale", _at_scale, replace=True)
     OmegaConf.register_new_resolver("within_context", _within_context, replace=True)
+    OmegaConf.register_new_resolver("weights_of", _weights_of, replace=True)
+    OmegaConf.register_new_resolver("family_of", family_of, replace=True)
 
 
 def options(group: str) -> list[str]:
@@ -107,6 +111,11 @@ def _at_scale(table: DictConfig, *, _root_: DictConfig) -> Any:
         if name in table:
             return table[name]
     raise ConfigError(describe("scale", _root_.scale.name, f"no value in {dict(table)}"))
+
+
+def _weights_of(model: str, *, _root_: DictConfig) -> int | None:
+    path = _root_[model].path
+    return count_weights(path) if isinstance(path, str) else None
 
 
 def _within_context(model: str, length: int, *, _root_: DictConfig) -> int:

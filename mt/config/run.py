@@ -44,8 +44,10 @@ class ScaleConfig(Config):
 
     name: str
     """The choice's own name."""
-    family: Literal["world", "smollm2", "paper"]
-    """Which column of hyper-parameters applies: the small world's, a small real model's, or the paper's."""
+    family: Literal["world", "smollm2", "small_gpu", "paper"]
+    """Which column of hyper-parameters applies: the small world's, a small real model's, one card's, or the paper's."""
+    weights: Unkeyed[int | None]
+    """Weights of the policy, by which the family was chosen; null where the scale or the data name the family."""
 
 
 class PolicyConfig(RenderedModelConfig):

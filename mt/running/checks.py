@@ -32,11 +32,18 @@ def check(
     Where other machines will compute it, `absent` is called with what this one lacks, and decides. `say` is called
     before what may take seconds.
     """
+    if blueprint.config.scale.weights is not None:
+        say(_family(blueprint.config))
     _check_writable("store", Path(blueprint.config.store))
     _check_writable("runs", Path(blueprint.config.runs))
     _check_stages(blueprint, absent)
     _check_contexts(blueprint)
     _check_prompts(blueprint, say)
+
+
+def _family(config: RunConfig) -> str:
+    millions, family = config.scale.weights or 0, config.scale.family
+    return f"hyper-parameters of the family {family}, as policy.path has {millions / 1e6:,.1f} million weights"
 
 
 def check_folders(runs: Sequence[tuple[RunConfig, Path]]) -> None:

@@ -17,7 +17,7 @@ from tests.objectives.example import random_pairs, random_responses
 
 PRIMARY = """
 defaults: [_self_, {{selection: length_controlled}}, {{objective: dpo}}]
-scale: {{name: {scale}, family: {family}}}
+scale: {{name: {scale}, family: {family}, weights: null}}
 sampling: {{max_length: 2048}}
 policy: {{path: null, training: {{}}}}
 hydra: {{searchpath: ["file://{conf}"]}}
