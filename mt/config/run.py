@@ -24,7 +24,7 @@ from mt.errors import ConfigError, describe
 from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
 from mt.selection import Selection
-from mt.tracking.settings import TrackingConfig
+from mt.tracking import Tracking
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
 
@@ -115,7 +115,7 @@ class RunConfig(Config):
     trainer: Trainer
     judge: Judge
     eval: EvalConfig
-    tracking: Unkeyed[TrackingConfig]
+    tracking: Unkeyed[Tracking]
     launch: Unkeyed[LaunchConfig]
     hardware: Unkeyed[HardwareConfig]
     assumptions: Unkeyed[AssumptionsConfig]

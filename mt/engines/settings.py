@@ -39,7 +39,7 @@ class LocalEngine(Config):
     device: Unkeyed[str]
     """auto (the first GPU, or the CPU), cpu, cuda or cuda:<index>."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
-    """CPU threads; None chooses by what is free."""
+    """CPU threads; null takes the cores that the process may use."""
     batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
     """Tokens of one batch, padding and room for responses included; halved when memory runs out."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from mt.methods.blueprint import Blueprint
 from mt.runtime.redact import redact
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
-from mt.tracking import check_installed
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External
 from mt.workflow.store import Store
@@ -96,7 +94,7 @@ def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] |
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
     order = sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel))
     needed = [one for one in order if one.key in asked and (isinstance(one, External) or not store.has(one))]
-    asked_for: list[Callable[[], None]] = [partial(check_installed, blueprint.config.tracking)]
+    asked_for: list[Callable[[], None]] = [blueprint.config.tracking.check]
     for ask in [*asked_for, *(stage.check for stage in needed)]:
         try:
             ask()

@@ -12,13 +12,11 @@ from mt.running.naming import telling_groups
 from mt.running.record import COLUMNS, Record
 from mt.runtime.jsonl import JsonLines
 from mt.stages.select import SelectDemonstrations
-from mt.tracking import open_tracker
 from mt.tracking.base import RunInfo
 from mt.tracking.guard import Guarded
 from mt.tracking.naming import curve_axis, curve_values, metric_values, slugs
 from mt.tracking.samples import COLUMNS as SAMPLE_COLUMNS
 from mt.tracking.samples import sample_rows
-from mt.tracking.settings import DisabledTracking
 from mt.types import Pair, Rewards, Samples
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External, Stage
@@ -39,7 +37,7 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
     stages = {slug: key for key, slug in names.items()}
     who = (facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name)
     run = RunInfo(*who, stages, telling_groups(config))
-    tracker = open_tracker(config.tracking, run, say)
+    tracker = config.tracking.open(run, say)
     if tracker is None:
         yield []
         return
@@ -79,9 +77,8 @@ class _Mirror(Silent):
 
     def __init__(self, tracker: Guarded, record: Record, names: dict[str, str]) -> None:
         self.tracker, self.store, self.plan, self.names = tracker, record.store, record.blueprint.plan, names
-        tracking = record.blueprint.config.tracking
-        self.prompts = 0 if isinstance(tracking, DisabledTracking) else tracking.sample_prompts
-        self.shown = record.folder / tracking.name / "curves.txt"
+        self.prompts = tracker.settings.sample_prompts
+        self.shown = record.folder / tracker.settings.name / "curves.txt"
         self.evaluations: dict[str, list[tuple[int, str]]] = {}
         for one in record.blueprint.evaluations:
             self.evaluations.setdefault(one.stage.key, []).append((one.iteration, one.model))

@@ -1,11 +1,19 @@
-"""What a tracker is: the run that it is told of, and the few calls by which it is told."""
+"""What a tracker is: its settings, the run that it is told of, and the few calls by which it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+from pydantic import Field
+
+from mt.choice import Choice, Positive
+
+if TYPE_CHECKING:
+    from mt.tracking.guard import Guarded
 
 Cell = str | float | int | None
 
@@ -48,3 +56,27 @@ class Tracker(Protocol):
     def give_up(self) -> None:
         """Let go of everything without waiting: a call took too long, and no other will follow."""
         ...
+
+
+class Tracking(Choice):
+    """Whom a run reports to while it goes on (`tracking=`); the run's own record is kept in any case."""
+
+    GROUP: ClassVar[str] = "tracking"
+    PACKAGE: ClassVar[str] = "mt.tracking"
+
+    @abstractmethod
+    def open(self, run: RunInfo, say: Callable[[str], None]) -> Guarded | None:
+        """Return the tracker, the run introduced to it, or None; `say` shows a line to the user, from any thread."""
+
+    def check(self) -> None:
+        """Raise MissingPackageError where the tracker's package is not installed."""
+
+
+class Reporting(Tracking):
+    """What trackers have in common."""
+
+    sample_prompts: Annotated[int, Field(ge=0)]
+    """Prompts per iteration whose sampled responses are shown in a table."""
+    timeout_s: Positive
+    """Seconds that a run waits for its tracker at most, once: a call that takes longer ends the tracking. The end of
+    a run waits so long for an upload."""

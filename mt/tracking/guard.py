@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from mt.runtime.redact import redact
-from mt.tracking.base import Cell, RunInfo, Tracker
+from mt.tracking.base import Cell, Reporting, RunInfo, Tracker
 
 _MARGIN_S = 10.0
 """Seconds beyond its limit that the end has, which itself waits so long for an upload."""
 
 
 class Guarded:
-    """A tracker whose calls never raise, and which is given up as soon as one of them takes longer than `limit_s`.
+    """A tracker whose calls never raise, and which is given up as soon as one of them takes longer than `timeout_s`.
 
-    A run therefore loses `limit_s` seconds to its tracker at most, once. The first thing that goes wrong is said.
+    A run therefore loses so many seconds to its tracker at most, once. The first thing that goes wrong is said.
     """
 
     tracker: Tracker
 
-    def __init__(self, limit_s: float, say: Callable[[str], None], mend: str = "") -> None:
-        self.limit_s, self._say, self._mend = limit_s, say, mend
+    def __init__(self, settings: Reporting, say: Callable[[str], None], mend: str = "") -> None:
+        self.settings, self.limit_s, self._say, self._mend = settings, settings.timeout_s, say, mend
         self._said = self._given_up = False
 
     def start(self, tracker: Tracker, run: RunInfo) -> None:

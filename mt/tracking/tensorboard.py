@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mt.tracking.base import Cell, RunInfo
+from mt.errors import MissingPackageError, describe
+from mt.tracking.base import Cell, Reporting, RunInfo
+from mt.tracking.guard import Guarded
+
+
+class TensorBoardTracking(Reporting):
+    """TensorBoard's event files in the run's folder: `tensorboard --logdir runs` shows them."""
+
+    def open(self, run: RunInfo, say: Callable[[str], None]) -> Guarded:
+        """Return the tracker, the run introduced to it."""
+        guarded = Guarded(self, say)
+        guarded.start(TensorBoardTracker(), run)
+        return guarded
+
+    def check(self) -> None:
+        """Raise MissingPackageError where TensorBoard is not installed."""
+        if importlib.util.find_spec("tensorboard") is None:
+            mend = "Install the extra: pip install 'mutual-taught[tensorboard]', or use tracking=wandb"
+            raise MissingPackageError(describe("tracking", "tensorboard", "TensorBoard is not installed", mend=mend))
 
 
 class TensorBoardTracker:

@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import psutil
+from pydantic import Field
 
-from mt.tracking.base import Cell, RunInfo
-from mt.tracking.settings import WandbTracking
+from mt.tracking.base import Cell, Reporting, RunInfo
+from mt.tracking.guard import Guarded
 from mt.tracking.upload import Uploader, writing
 
 UNTRACKED = frozenset({"tracking", "launch", "experiment", "runs", "store"})
@@ -29,6 +30,32 @@ _FOREIGN = {
     "WANDB_SWEEP_ID": "sweeps are this project's own (-m)",
 }
 """W&B's variables that have no effect here, and why."""
+
+
+class WandbTracking(Reporting):
+    """Weights & Biases; its key comes from WANDB_API_KEY or from `wandb login`, never from a configuration."""
+
+    mode: Literal["offline", "online", "disabled"]
+    """Write into the run's folder only (`python -m analysis.sync` uploads later), upload at once, or neither.
+    WANDB_MODE sets it, too."""
+    project: Annotated[str, Field(min_length=1, pattern=r"^[^/\\#?%:]+$")]
+    """The W&B project; WANDB_PROJECT sets it, too."""
+    entity: str | None
+    """The W&B user or team; null takes the account's default. WANDB_ENTITY sets it, too."""
+    base_url: str | None
+    """The address of a W&B server of one's own; null takes WANDB_BASE_URL, or the public server."""
+    tags: list[Annotated[str, Field(min_length=1, max_length=64)]]
+    """Tags of the run, besides its own choices (method=…, objective=…, scale=…, rm_data=…)."""
+    system_metrics: bool
+    """Record the machine's use of processor, memory and GPUs as well."""
+
+    def open(self, run: RunInfo, say: Callable[[str], None]) -> Guarded | None:
+        """Return the tracker, the run introduced to it, or None in mode "disabled"."""
+        if self.mode == "disabled":
+            return None
+        guarded = Guarded(self, say, f"; to upload it later: python -m analysis.sync {run.folder}")
+        guarded.start(WandbTracker(self, say, guarded.trouble), run)
+        return guarded
 
 
 class WandbTracker:

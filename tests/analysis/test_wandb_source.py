@@ -14,7 +14,6 @@ from analysis.frame import LeftOut, load
 from analysis.settings import identity
 from analysis.tables import main
 from mt.errors import DataError
-from mt.tracking import open_tracker
 from mt.tracking.base import RunInfo
 from mt.tracking.naming import metric_values
 from mt.types import Metric
@@ -45,7 +44,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
         one = record(name, config({}, seed), list(measured(2, 50, 1, seed)), sweep="s", state=state)
         path = write(runs, one)
         run = RunInfo(name, path.parent, one["config"], "s", "mutual_taught")
-        tracker = open_tracker(settings(mode="online"), run, print)
+        tracker = settings(mode="online").open(run, print)
         assert tracker is not None
         for row in one["metrics"]:
             tracker.log(metric_values(row["model"], [metric_of(row)]), "iteration", row["iteration"])

@@ -20,6 +20,7 @@ from mt.running.record import Record
 from mt.running.tracker_callbacks import mirrored
 from mt.tracking.base import RunInfo
 from mt.tracking.guard import Guarded
+from mt.tracking.wandb import WandbTracking
 from mt.types import Metric, Pair, Response, Rewards, Samples
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
@@ -113,12 +114,12 @@ class Notes(Silent):
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
 
-    def opened(config: object, run: RunInfo, say: Callable[[str], None]) -> Guarded:
-        guarded = Guarded(5.0, say)
+    def opened(settings: WandbTracking, run: RunInfo, say: Callable[[str], None]) -> Guarded:
+        guarded = Guarded(settings, say)
         guarded.start(told, run)
         return guarded
 
-    monkeypatch.setattr("mt.running.tracker_callbacks.open_tracker", opened)
+    monkeypatch.setattr(WandbTracking, "open", opened)
     return told
 
 

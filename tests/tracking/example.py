@@ -8,11 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mt.tracking import open_tracker
 from mt.tracking.base import Cell, RunInfo
 from mt.tracking.guard import Guarded
 from mt.tracking.naming import curve_axis, curve_values, metric_values
-from mt.tracking.settings import WandbTracking
+from mt.tracking.wandb import WandbTracking
 from mt.types import Metric
 
 CONFIG: dict[str, Any] = {
@@ -51,7 +50,7 @@ def info(folder: Path, **changes: Any) -> RunInfo:
 
 def opened(folder: Path, say: Callable[[str], None] = print, **changes: Any) -> Guarded:
     """Open a W&B tracker and introduce the run to it."""
-    tracker = open_tracker(settings(**changes), info(folder), say)
+    tracker = settings(**changes).open(info(folder), say)
     assert tracker is not None
     return tracker
 

@@ -14,6 +14,7 @@ import pytest
 from mt.tracking.base import RunInfo
 from mt.tracking.guard import Guarded
 from mt.tracking.samples import COLUMNS, sample_rows
+from mt.tracking.tensorboard import TensorBoardTracking
 from mt.types import Pair, Response, Rewards, Samples
 
 
@@ -47,7 +48,8 @@ class Difficult:
 def tell(tracker: Difficult, limit_s: float = 5.0) -> list[str]:
     """Track a run, and return what was said to the user."""
     said: list[str] = []
-    guarded = Guarded(limit_s, said.append, "; upload it later")
+    settings = TensorBoardTracking(name="tensorboard", sample_prompts=0, timeout_s=limit_s)
+    guarded = Guarded(settings, said.append, "; upload it later")
     guarded.start(tracker, RunInfo("demo", Path("demo"), {"api_key": "abc", "seed": 1}))
     guarded.log({"loss": 1.0}, "train/step", 0)
     guarded.table("rows", ["a"], [["uses very-secret-value"]], None)

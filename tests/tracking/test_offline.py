@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from mt.tracking import open_tracker
 from mt.tracking.upload import attempts as attempts_of
 from mt.tracking.upload import is_open
 from tests.tracking.example import AXIS, CONFIG, KEY, STAGE, info, opened, settings, tell
@@ -40,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Path:
             folder.mkdir(exist_ok=True)
             said: list[str] = []
             run = info(folder, note=f"uses {SECRET}", judge={"api_key": "abc"})
-            tracker = open_tracker(settings(), run, said.append)
+            tracker = settings().open(run, said.append)
             assert tracker is not None
             tell(tracker, folder, steps, state)
             assert said == []
@@ -157,5 +156,5 @@ def test_w_and_b_s_own_variables_are_as_before_when_the_run_has_ended(
 
 
 def test_a_mode_of_disabled_writes_nothing(tmp_path: Path) -> None:
-    assert open_tracker(settings(mode="disabled"), info(tmp_path), print) is None
+    assert settings(mode="disabled").open(info(tmp_path), print) is None
     assert not list(tmp_path.iterdir())

@@ -9,8 +9,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import MissingPackageError
-from mt.tracking import check_installed, open_tracker
-from mt.tracking.settings import TensorBoardTracking
+from mt.tracking.tensorboard import TensorBoardTracking
 from tests.tracking.example import STAGE, info, tell
 
 SETTINGS = TensorBoardTracking(name="tensorboard", sample_prompts=2, timeout_s=20)
@@ -30,7 +29,7 @@ def text(found: Any, tag: str) -> str:
 def test_scalars_tables_and_settings_are_there_also_after_a_resume(tmp_path: Path) -> None:
     said: list[str] = []
     for steps, state in ((range(3), "failed"), (range(3, 6), "finished")):
-        tracker = open_tracker(SETTINGS, info(tmp_path), said.append)
+        tracker = SETTINGS.open(info(tmp_path), said.append)
         assert tracker is not None
         tell(tracker, tmp_path, steps, state)
     assert said == []
@@ -44,7 +43,7 @@ def test_scalars_tables_and_settings_are_there_also_after_a_resume(tmp_path: Pat
 
 
 def test_tables_are_markdown(tmp_path: Path) -> None:
-    tracker = open_tracker(SETTINGS, info(tmp_path), print)
+    tracker = SETTINGS.open(info(tmp_path), print)
     assert tracker is not None
     tracker.table("samples/responses", ["response", "reward"], [["a | b\nc", 1.5], ["d", None]], 1)
     tell(tracker, tmp_path, range(0))
@@ -63,4 +62,4 @@ def test_where_it_is_not_installed_it_is_refused_at_the_start(monkeypatch: pytes
     with pytest.raises(
         MissingPackageError, match=r"tracking=tensorboard: .*pip install 'mutual-taught\[tensorboard\]'"
     ):
-        check_installed(config)
+        config.check()

@@ -8,7 +8,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError
-from mt.tracking.settings import WandbTracking
+from mt.tracking.wandb import WandbTracking
 from tests.tracking.example import opened, record
 from tests.tracking.wandb_files import read_offline
 

@@ -44,7 +44,7 @@ class Trainer(Choice):
     report_steps: Unkeyed[Annotated[int, Field(ge=1)]]
     """Steps between reports of loss, accuracy and the like."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
-    """CPU threads of one process; null chooses by what is free."""
+    """CPU threads of one process; null takes an equal share of the cores that the run may use."""
     device: Unkeyed[Literal["auto", "cpu", "cuda"]]
     """Where to train; auto takes a GPU where there is one."""
 
