@@ -23,6 +23,7 @@ from mt.tracking.guard import Guarded
 from mt.tracking.wandb import WandbTracking
 from mt.types import Metric, Pair, Response, Rewards, Samples
 from mt.workflow.plan import plan
+from mt.workflow.position import Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
 from mt.workflow.work import Silent, Work
@@ -129,7 +130,7 @@ def sketch(tmp_path: Path, *, fails: bool = False) -> Blueprint:
     samples, rewards, selected = Table("samples"), Table("rewards"), Table("selected")
     outcome = Outcome((Iteration(0, model, model), Iteration(1, model, model, samples, rewards, selected)))
     train = Train()
-    order = plan([samples, rewards, selected, measure, train], {train.key: "iteration 1 · E-step"})
+    order = plan([samples, rewards, selected, measure, train], {train.key: Position(iteration=1, step="E-step")})
     return Blueprint(composed.config, outcome, [Evaluation(1, "policy", measure)], order)
 
 
