@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from mt.choice import Config, Unkeyed
+
+if TYPE_CHECKING:
+    from mt.engines.scoring.logprobs import OpenLogProbs
+    from mt.engines.template import TemplateConfig
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -57,8 +63,8 @@ class VllmEngine(Config):
     """Share of a GPU's memory that a worker may take."""
     cache_mib: Unkeyed[Annotated[int, Field(ge=1)] | None]
     """Size of the key-value cache in MiB; None fills the share given by `gpu_memory`."""
-    max_sequences: Unkeyed[Annotated[int, Field(ge=1)]]
-    """Sequences that are decoded together."""
+    max_sequences: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    """Sequences that are decoded together; null takes vLLM's default for the card."""
     eager: Unkeyed[bool]
     """Run without compiled graphs: starts in seconds, decodes slower."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)]]
@@ -70,3 +76,9 @@ class LogProbsConfig(LocalEngine):
 
     dtype: Dtype
     """Precision of weights and activations; the sums are float32 always."""
+
+    def open(self, folder: Path, template: TemplateConfig | None = None) -> AbstractContextManager[OpenLogProbs]:
+        """Open the policy in `folder`; memory is given back at the block's end."""
+        from mt.engines.scoring.logprobs import OpenLogProbs
+
+        return closing(OpenLogProbs(self, Path(folder), template))

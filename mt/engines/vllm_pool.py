@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mt.engines.settings import VllmEngine
-from mt.engines.workers import run_workers, visible_gpus
+from mt.engines.workers import Workers, visible_gpus
 from mt.errors import ConfigError, MissingPackageError, describe
 
 _ENVIRONMENT = {
@@ -20,11 +20,10 @@ _ENVIRONMENT = {
 }
 
 
-def run_vllm(config: VllmEngine, module: str, request: Mapping[str, Any], items: Iterable[Any]) -> Iterator[Any]:
-    """Yield each item's result as one of the workers of `module` writes it."""
+def vllm_workers(config: VllmEngine, module: str, request: Mapping[str, Any]) -> Workers:
+    """Return the workers of `module`, each with an engine of its own; none runs before it has something to do."""
     environment = {**_ENVIRONMENT, "OMP_NUM_THREADS": str(config.threads)}
-    request = {**request, "engine": engine_settings(config)}
-    yield from run_workers(module, request, items, device_groups(config), environment)
+    return Workers(module, {**request, "engine": engine_settings(config)}, device_groups(config), environment)
 
 
 def device_groups(config: VllmEngine) -> list[list[str]]:
@@ -56,12 +55,13 @@ def engine_settings(config: VllmEngine) -> dict[str, Any]:
         "dtype": config.dtype,
         "tensor_parallel_size": config.tensor_parallel,
         "gpu_memory_utilization": config.gpu_memory,
-        "max_num_seqs": config.max_sequences,
         "enforce_eager": config.eager,
         "trust_remote_code": False,
         "load_format": "safetensors",
         "seed": 0,
     }
+    if config.max_sequences is not None:
+        settings["max_num_seqs"] = config.max_sequences
     if config.cache_mib is not None:
         settings["kv_cache_memory_bytes"] = config.cache_mib * 2**20
     return settings

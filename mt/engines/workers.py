@@ -1,8 +1,8 @@
-"""Worker processes, one per GPU (or group of GPUs), started for a job and ended with it.
+"""Worker processes, one per GPU (or group of GPUs), that serve one job after another until they are closed.
 
-A worker reads a request and its share of the items from a folder, appends one JSON line per finished item to the
-results there, and exits; GPU memory is given back with the process, and a crash stays there. Its parent hands
-results on as they are written. A worker whose parent dies ends too.
+A worker reads a request, loads what it asks for, and waits for jobs: of each it reads its share of the items from a
+folder and appends one JSON line per finished item to the results there. GPU memory is given back with the process,
+and a crash stays there. Its parent hands results on as they are written. A worker whose parent dies ends too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,36 +23,60 @@ from mt.runtime.child import Child, end_with_parent
 from mt.runtime.jsonl import JsonLines
 from mt.runtime.logs import logs_folder
 
-ITEMS, RESULTS = "items.jsonl", "results.jsonl"
+ITEMS, RESULTS, JOBS, MODEL = "items.jsonl", "results.jsonl", "jobs.jsonl", "model"
 _POLL_S = 0.05
 
 
-def run_workers(
-    module: str,
-    request: Mapping[str, Any],
-    items: Iterable[Any],
-    groups: Sequence[Sequence[str]],
-    environment: Mapping[str, str],
-) -> Iterator[Any]:
-    """Yield each item's result as a worker writes it; there is one worker for each group of GPUs.
+class Workers:
+    """A worker process for each group of GPUs; none is started before it has something to do."""
 
-    `request` goes to every worker, with its share of `items`; one that would get none is not started. Raises
-    `EngineError` where a worker fails; all others are ended then, as when the caller stops early. Their logs stay in
-    the scratch folder of the stage at work.
-    """
-    with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workers-", dir=logs_folder())))
-        folders = [root / str(number) for number in range(len(groups))]
-        total = _deal(items, folders)
-        workers = []
-        for number, (group, folder) in enumerate(list(zip(groups, folders, strict=True))[:total]):
-            devices = {"CUDA_VISIBLE_DEVICES": ",".join(group)} if group else {}
-            kept = logs_folder()
-            log = kept / f"worker-{number}.log" if kept else folder / "log.txt"
-            worker = Worker(module, request, folder, {**environment, **devices}, log)
-            stack.callback(worker.child.close)
-            workers.append(worker)
-        yield from _collect(workers, total)
+    def __init__(
+        self,
+        module: str,
+        request: Mapping[str, Any],
+        groups: Sequence[Sequence[str]],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Take what every worker is told when it starts; a "model" in it is the folder that it loads."""
+        self.module, self.request, self.groups, self.environment = module, request, groups, environment
+        self._workers: dict[int, Worker] = {}
+
+    def run(
+        self, job: Mapping[str, Any], items: Iterable[Any], together: Callable[[Any], Any] | None = None
+    ) -> Iterator[Any]:
+        """Yield each item's result as a worker writes it; `job` goes to every worker, with its share of the items.
+
+        Items that follow each other and are equal in what `together` returns go to the same worker. Raises
+        `EngineError` where a worker fails; all are ended then, as when the caller stops early, and their logs are
+        kept in the scratch folder of the stage at work.
+        """
+        with tempfile.TemporaryDirectory(prefix="workers-", dir=logs_folder()) as root:
+            folders = [Path(root) / str(number) for number in range(len(self.groups))]
+            total = _deal(items, folders, together)
+            busy = [number for number, folder in enumerate(folders) if (folder / ITEMS).is_file()]
+            try:
+                for number in busy:
+                    if number not in self._workers:
+                        worker = Worker(self.module, self.request, self.groups[number], self.environment)
+                        self._workers[number] = worker
+                    self._workers[number].begin(job, folders[number])
+                yield from _collect([self._workers[number] for number in busy], total)
+            except BaseException:  # also where the caller stops early: the workers would go on
+                self._keep_logs()
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """End the processes."""
+        workers, self._workers = self._workers, {}
+        for worker in workers.values():
+            worker.close()
+
+    def _keep_logs(self) -> None:
+        if (kept := logs_folder()) is not None:
+            for number, worker in self._workers.items():
+                with (kept / f"worker-{number}.log").open("ab") as log:
+                    log.write(worker.log.read_bytes())
 
 
 def visible_gpus() -> list[str]:
@@ -67,34 +91,64 @@ def visible_gpus() -> list[str]:
 
 
 class Worker:
-    """One running worker process and the results that it has written so far."""
+    """One running worker process and the results of its job that it has written so far."""
 
     def __init__(
-        self, module: str, request: Mapping[str, Any], folder: Path, environment: Mapping[str, str], log: Path
-    ):
-        """Write the request beside the items that lie in the folder, and start the process."""
+        self, module: str, request: Mapping[str, Any], devices: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        """Start the process in a folder of its own.
+
+        The model has the same name there, whatever folder it is: vLLM keys its compiled graphs by that name.
+        """
+        self._held = ExitStack()
+        self.folder = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="worker-")))
+        self.log, request = self.folder / "log.txt", dict(request)
+        if MODEL in request:
+            (self.folder / MODEL).symlink_to(Path(request[MODEL]).absolute(), target_is_directory=True)
+            request[MODEL] = MODEL
+        (self.folder / "request.json").write_text(json.dumps(request))
+        own = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+        self.child = Child(
+            ["-m", module, str(self.folder / "request.json")],
+            output=self.log,
+            environment={**os.environ, **environment, **own},
+            folder=self.folder,
+        )
+        self.results = JsonLines[Any](self.folder / RESULTS)
+
+    def begin(self, job: Mapping[str, Any], folder: Path) -> None:
+        """Hand on a job, whose share of the items lies in the folder."""
+        (folder / "job.json").write_text(json.dumps(job))
         self.results = JsonLines[Any](folder / RESULTS, refuse="damaged", error=EngineError)
-        path = folder / "request.json"
-        path.write_text(json.dumps(request))
-        self.child = Child(["-m", module, str(path)], output=log, environment={**os.environ, **environment})
-        self.mend = f"See {log}" if logs_folder() else ""
+        with JsonLines[Any](self.folder / JOBS) as jobs:
+            jobs.append([str(folder)])
 
     def running(self) -> bool:
         """Whether the process lives; raises `EngineError` with the end of its log where it failed."""
         code = self.child.poll()
         if code not in (None, 0):
             problem = f"ended with code {code}: {self.child.last_error()}"
-            raise EngineError(describe("worker", self.child.pid, problem, mend=self.mend))
+            mend = f"See {logs_folder()}" if logs_folder() else ""
+            raise EngineError(describe("worker", self.child.pid, problem, mend=mend))
         return code is None
 
+    def close(self) -> None:
+        """End the process and remove its folder."""
+        self.child.close()
+        self._held.close()
 
-def _deal(items: Iterable[Any], folders: Sequence[Path]) -> int:
+
+def _deal(items: Iterable[Any], folders: Sequence[Path], together: Callable[[Any], Any] | None) -> int:
     """Write the items to the workers' folders in turn, and return how many there are."""
-    total = 0
+    total, last, turns = 0, None, itertools.cycle(range(len(folders)))
     with ExitStack() as stack:
         shares = [stack.enter_context(JsonLines[Any](folder / ITEMS)) for folder in folders]
-        for item, share in zip(items, itertools.cycle(shares), strict=False):
-            share.append(item)
+        turn = 0
+        for item in items:
+            group = together(item) if together else None
+            if not total or together is None or group != last:
+                turn, last = next(turns), group
+            shares[turn].append(item)
             total += 1
     return total
 
@@ -117,6 +171,15 @@ def read_request() -> tuple[dict[str, Any], Path]:
     end_with_parent()
     path = Path(sys.argv[1])
     return json.loads(path.read_text()), path.parent
+
+
+def read_jobs(place: Path) -> Iterator[tuple[dict[str, Any], Path]]:
+    """Yield one job after another, each with the folder of its items and results; ends with the process only."""
+    jobs = JsonLines[Any](place / JOBS)
+    while True:
+        for (folder,) in jobs.follow():
+            yield json.loads((Path(folder) / "job.json").read_text()), Path(folder)
+        time.sleep(_POLL_S)
 
 
 def read_items(folder: Path) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from mt.gold import GoldLanguage
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
-from mt.workflow.work import Work
+from mt.workflow.work import Work, engine_key
 
 RELIABILITY = "reliability.json"
 
@@ -30,6 +30,11 @@ class PolicyDiagnostics(Stage):
     max_length: int
     template: TemplateConfig
     """How the policies' chat template is rendered."""
+
+    @property
+    def opens(self) -> str:
+        """The policy, opened for its log-probabilities; the base follows."""
+        return engine_key(self.engine, self.policy, self.template)
 
     def run(self, work: Work) -> None:
         """Estimate the KL in nats per response, and count."""
@@ -52,15 +57,14 @@ class PolicyDiagnostics(Stage):
         work.write_metrics([*self._kl(work, samples), *metrics])
 
     def _kl(self, work: Work, samples: list[Samples]) -> list[Metric]:
-        from mt.engines.scoring.logprobs import response_logprobs
         from mt.evaluation.diagnostics import kl_from_samples
 
         items = [(row.messages, response) for row in samples for response in row.responses]
         logps: list[list[float]] = []
         for policy in (self.policy, self.base):
             found = [float("nan")] * len(items)
-            model, length = work.path(policy), self.max_length
-            for index, logp, _ in response_logprobs(self.engine, model, items, length, template=self.template):
+            opened = work.engine(self.engine, policy, self.template)
+            for index, logp, _ in opened.logprobs(items, self.max_length):
                 found[index] = logp
             logps.append(found)
         kept = [(own, base) for own, base in zip(*logps, strict=True) if own == own and base == base]

@@ -9,7 +9,7 @@ from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
-from mt.workflow.work import Work
+from mt.workflow.work import Work, engine_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,19 @@ class ImplicitRewards(Stage):
     template: TemplateConfig
     """How the policies' chat template is rendered."""
 
+    @property
+    def opens(self) -> str:
+        """The policy, opened for its log-probabilities; the base follows."""
+        return engine_key(self.engine, self.policy, self.template)
+
     def run(self, work: Work) -> None:
         """Sum the log-probabilities under both policies."""
-        from mt.engines.scoring.logprobs import response_logprobs
-
         samples = work.rows(Samples, self.samples)
         items = [(row.messages, response) for row in samples for response in row.responses]
         ratios, done = [0.0] * len(items), 0
         for sign, policy in ((1.0, self.policy), (-1.0, self.base)):
-            found = response_logprobs(self.engine, work.path(policy), items, self.max_length, template=self.template)
-            for index, logp, _ in found:
+            opened = work.engine(self.engine, policy, self.template)
+            for index, logp, _ in opened.logprobs(items, self.max_length):
                 ratios[index] += sign * logp
                 done += 1
                 work.progress(done, 2 * len(items), "log-probabilities")

@@ -14,7 +14,7 @@ from mt.runtime.jsonl import Journal
 from mt.types import Prompt, Response, Samples
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
-from mt.workflow.work import Work
+from mt.workflow.work import Work, engine_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,11 @@ class Sample(Stage):
     template: TemplateConfig
     """How the policy's chat template is rendered."""
 
+    @property
+    def opens(self) -> str:
+        """The policy, opened by the generator."""
+        return engine_key(self.generator, self.policy, self.template)
+
     def check(self) -> None:
         """Refuse an engine that is not installed, and lengths that leave no prompt."""
         from mt.engines.generation.prompts import longest_prompt
@@ -46,12 +51,11 @@ class Sample(Stage):
         seed = derive_seed(self.seed, self.policy.key)
         with Journal(work.scratch / "samples.jsonl") as journal:
             done = {item["prompt_id"] for item in journal.items}
-            with self.generator.open(work.path(self.policy), self.template) as policy:
-                for row in policy.sample(prompts, self.decoding, seed, skip=done):
-                    journal.append(asdict(row))
-                    work.progress(len(journal.items), len(prompts), "prompts")
-                counts = policy.counts
-            self._publish(work, prompts, journal.items, counts)
+            policy = work.engine(self.generator, self.policy, self.template)
+            for row in policy.sample(prompts, self.decoding, seed, skip=done):
+                journal.append(asdict(row))
+                work.progress(len(journal.items), len(prompts), "prompts")
+            self._publish(work, prompts, journal.items, policy.counts)
 
     def _publish(self, work: Work, prompts: list[Prompt], items: list[Any], counts: Mapping[str, float]) -> None:
         """Write the table in the prompts' order, whatever order the responses came in."""

@@ -14,7 +14,7 @@ from mt.runtime.jsonl import Journal
 from mt.stages.lineage import samplers
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.stage import Stage
-from mt.workflow.work import Work
+from mt.workflow.work import Work, engine_key
 
 LARGE_GAP = 0.05
 """Mean difference in nats a token, above which sampler and reference are reported to disagree (our choice)."""
@@ -32,6 +32,11 @@ class Score(Stage):
     template: TemplateConfig
     """How the reward model's chat template is rendered."""
 
+    @property
+    def opens(self) -> str:
+        """The reward model, opened by the scorer."""
+        return engine_key(self.scorer, self.reward, self.template)
+
     def check(self) -> None:
         """Refuse an engine that is not installed."""
         self.scorer.check()
@@ -42,11 +47,11 @@ class Score(Stage):
         items = [(row.messages, response.text, response.finished) for row in rows for response in row.responses]
         with Journal(work.scratch / "rewards.jsonl") as journal:
             done = {index for index, _ in journal.items}
-            with self.scorer.open(work.path(self.reward), self.template) as reward_model:
-                for index, reward in reward_model.score(items, skip=done):
-                    journal.append([index, reward])
-                    work.progress(len(journal.items), len(items), "responses")
-                work.count(**reward_model.counts)
+            reward_model = work.engine(self.scorer, self.reward, self.template)
+            for index, reward in reward_model.score(items, skip=done):
+                journal.append([index, reward])
+                work.progress(len(journal.items), len(items), "responses")
+            work.count(**reward_model.counts)
             rewards = dict(map(tuple, journal.items))
         work.count(responses=len(items))
         work.write(list(_aligned(rows, rewards)), Rewards)
@@ -79,16 +84,19 @@ class ReferenceLogProbs(Stage):
     template: TemplateConfig
     """How the policy's chat template is rendered."""
 
+    @property
+    def opens(self) -> str:
+        """The policy, opened for its log-probabilities."""
+        return engine_key(self.engine, self.policy, self.template)
+
     def run(self, work: Work) -> None:
         """Compute the log-probabilities, chosen and rejected interleaved."""
-        from mt.engines.scoring.logprobs import response_logprobs
-
         pairs = work.rows(Pair, self.pairs)
         items = [(pair.messages, answer) for pair in pairs for answer in (pair.chosen, pair.rejected)]
         found: dict[int, float] = {}
-        how = (self.max_length, self.truncation, self.template)
         gaps, tokens = list[tuple[float, int]](), 0
-        for index, logp, count in response_logprobs(self.engine, work.path(self.policy), items, *how):
+        policy = work.engine(self.engine, self.policy, self.template)
+        for index, logp, count in policy.logprobs(items, self.max_length, self.truncation):
             found[index] = logp
             tokens += count
             sampled = items[index][1].logprob

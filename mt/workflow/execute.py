@@ -12,6 +12,7 @@ from mt.errors import StoreError
 from mt.runtime.lock import Lock
 from mt.runtime.logs import logging_into
 from mt.workflow import provenance
+from mt.workflow.engine import OpenEngine, in_order_of_engines
 from mt.workflow.leftovers import clean_store, needing
 from mt.workflow.plan import Plan
 from mt.workflow.stage import SHORT, External, Stage
@@ -30,12 +31,16 @@ def execute(plan: Plan, store: Store, observer: Observer, command: str = "") -> 
         observer.planned(plan.order, missing, plan.positions)
         _verify_reused(plan, missing, store, observer)
         _inspect(plan, missing, observer)
-        for stage in missing:
-            compute(stage, store, observer, command)
+        engines = OpenEngine()
+        try:
+            for stage in in_order_of_engines(missing):
+                compute(stage, store, observer, engines, command)
+        finally:
+            engines.close()
 
 
-def compute(stage: Stage, store: Store, observer: Observer, command: str = "") -> None:
-    """Compute one stage, or wait for the process that is computing it."""
+def compute(stage: Stage, store: Store, observer: Observer, engines: OpenEngine, command: str = "") -> None:
+    """Compute one stage, or wait for the process that is computing it; a GPU stage finds no other engine open."""
     waiting = lambda owner: observer.waiting(stage, str(owner))  # noqa: E731
     with lock_of(store, stage.key).hold(done=lambda: store.has(stage), waiting=waiting) as mine:
         if not mine:
@@ -43,7 +48,9 @@ def compute(stage: Stage, store: Store, observer: Observer, command: str = "") -
             return
         observer.started(stage)
         try:
-            artifact = _run(stage, store, observer, command)
+            if stage.NEEDS == "gpu" and stage.opens != engines.key:
+                engines.close()
+            artifact = _run(stage, store, observer, command, engines)
         except BaseException as error:
             observer.failed(stage, error)
             raise
@@ -55,9 +62,9 @@ def lock_of(store: Store, key: str) -> Lock:
     return Lock(store.root / ".locks" / key[:SHORT])
 
 
-def _run(stage: Stage, store: Store, observer: Observer, command: str) -> Artifact:
+def _run(stage: Stage, store: Store, observer: Observer, command: str, engines: OpenEngine) -> Artifact:
     output, scratch = store.workspace(stage)
-    work = Work(stage, store, output, scratch, observer, command)
+    work = Work(stage, store, output, scratch, observer, command, engines)
     started, clock = datetime.now().astimezone(), time.perf_counter()
     with logging_into(scratch):
         stage.run(work)

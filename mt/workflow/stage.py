@@ -68,6 +68,11 @@ class Stage(Keyed):
         """Return the stages whose artifacts this one reads, in the order of the fields."""
         return list(self._inputs)
 
+    @property
+    def opens(self) -> str | None:
+        """What names the engine that the stage asks `Work.engine` for, or None; never part of the key."""
+        return None
+
     def check(self) -> None:
         """Raise one clear error where the stage cannot succeed; asked before anything runs, so only of cheap facts."""
 

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mt.runtime.jsonl import JsonLines
 from mt.types import Metric
+from mt.workflow.engine import OpenEngine
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store, write_json
 
 Row = TypeVar("Row")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 TABLE = "table.parquet"
 METRICS, ITEMS, DRAWS = "metrics.json", "items.json", "draws.json"
 CURVES = "curves.jsonl"
+
+
+class Opens(Protocol[T_co]):
+    """Settings of an engine that can open a model."""
+
+    def open(self, folder: Path, template: Any) -> AbstractContextManager[T_co]:
+        """Open the model in a folder for the length of a block."""
+        ...
+
+
+def engine_key(settings: Opens[Any], model: Stage, template: Any) -> str:
+    """Return what names an open engine: its settings, its model, and how that one's template is rendered."""
+    return f"{settings!r} {model.key} {template!r}"
 
 
 class Observer(Protocol):
@@ -93,11 +110,18 @@ class Work:
     observer: Observer
     command: str = ""
     """The folder of the run or sweep that this is computed for, and that pays for it."""
+    engines: OpenEngine = field(default_factory=OpenEngine)
+    """The engine that is open, the execution's own."""
     counts: dict[str, float] = field(default_factory=dict)
 
     def path(self, stage: Stage) -> Path:
         """Return the verified folder of an input; raises StoreError when it is damaged."""
         return self.store.verified(stage)
+
+    def engine(self, settings: Opens[T], model: Stage, template: Any) -> T:
+        """Return the model opened by an engine: the one that is open already where it is the same."""
+        key = engine_key(settings, model, template)
+        return self.engines.get(key, lambda: settings.open(self.path(model), template))
 
     def rows(self, row_type: type[Row], stage: Stage) -> list[Row]:
         """Return the rows of an input table."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 
 from mt.engines import vllm_pool, workers
 from mt.engines.scoring.vllm import VllmScorer
-from mt.engines.vllm_pool import device_groups, run_vllm
+from mt.engines.vllm_pool import device_groups, vllm_workers
 from mt.errors import ConfigError, EngineError
 from mt.runtime.logs import logging_into
 from tests.engines.settings import vllm_scorer_config
@@ -32,7 +33,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(act: str, items: list[int], **changes: object) -> Iterator[list[object]]:
     config: VllmScorer = vllm_scorer_config(**changes)
-    return run_vllm(config, FAKE, {"act": act}, items)
+    with closing(vllm_workers(config, FAKE, {})) as opened:
+        yield from opened.run({"act": act}, items)
 
 
 def test_every_item_is_answered_once_by_one_of_the_workers() -> None:
@@ -59,10 +61,56 @@ def test_a_worker_that_fails_is_one_line_and_ends_the_others() -> None:
 
 def test_the_log_of_a_worker_survives_in_the_scratch_folder_of_the_stage(tmp_path: Path) -> None:
     for _ in range(2):
-        with logging_into(tmp_path), pytest.raises(EngineError, match=rf"on fire\. See {tmp_path}/worker-[01]\.log"):
+        with logging_into(tmp_path), pytest.raises(EngineError, match=rf"on fire\. See {tmp_path}"):
             list(run("fail", [1, 2, 3, 4], processes=2))
     logs = [(tmp_path / f"worker-{number}.log").read_text() for number in range(2)]
     assert any(log.count("Traceback") == 2 for log in logs), "a later attempt appends"
+
+
+def test_workers_serve_one_job_after_another_and_end_when_they_are_closed() -> None:
+    with closing(vllm_workers(vllm_scorer_config(processes=2), FAKE, {})) as opened:
+        first = [pid for _, pid, *_ in opened.run({"act": "answer"}, [1])]
+        assert len(first) == 1, "a worker that has nothing to do is not started"
+        second = {item: pid for item, pid, *_ in opened.run({"act": "answer"}, [1, 2, 3])}
+        assert second[1] == second[3] == first[0] != second[2]
+    assert not any(psutil.pid_exists(pid) for pid in second.values())
+
+
+def test_after_a_failure_the_next_job_has_new_workers(tmp_path: Path) -> None:
+    with closing(vllm_workers(vllm_scorer_config(), FAKE, {})) as opened:
+        with pytest.raises(EngineError, match="on fire"):
+            list(opened.run({"act": "fail"}, [1, 2]))
+        assert len(list(opened.run({"act": "answer"}, [1, 2]))) == 2
+
+
+def test_a_stage_that_fails_keeps_the_log_of_workers_that_an_earlier_one_started(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    with closing(vllm_workers(vllm_scorer_config(), FAKE, {})) as opened:
+        with logging_into(tmp_path / "first"):
+            list(opened.run({"act": "answer"}, [1]))
+        with logging_into(tmp_path / "second"), pytest.raises(EngineError):
+            list(opened.run({"act": "fail"}, [1, 2]))
+    assert not list((tmp_path / "first").iterdir())
+    assert "loading\n" in (tmp_path / "second" / "worker-0.log").read_text()
+
+
+def test_what_belongs_together_goes_to_one_worker() -> None:
+    with closing(vllm_workers(vllm_scorer_config(processes=2), FAKE, {})) as opened:
+        found = opened.run({"act": "answer"}, [10, 11, 12, 20, 21, 30], together=lambda item: item // 10)
+        by_worker: dict[int, set[int]] = {}
+        for item, pid, *_ in found:
+            by_worker.setdefault(pid, set()).add(item)
+    assert sorted(map(sorted, by_worker.values())) == [[10, 11, 12, 30], [20, 21]]
+
+
+def test_every_model_has_the_same_name_for_its_worker(tmp_path: Path) -> None:
+    """VLLM keys its compiled graphs by that name."""
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        with closing(vllm_workers(vllm_scorer_config(), FAKE, {"model": str(folder)})) as opened:
+            ((*_, name, place),) = opened.run({"act": "answer"}, [1])
+        assert (name, place) == ("model", str(folder))
 
 
 def test_results_that_never_come_are_an_error() -> None:
@@ -80,7 +128,7 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         "from mt.engines import vllm_pool as pool\n"
         "from tests.engines.test_vllm_pool import FAKE, vllm_scorer_config\n"
         "pool.device_groups = lambda config: [[]]\n"
-        "for _, pid, *_ in pool.run_vllm(vllm_scorer_config(), FAKE, {'act': 'hang'}, [1, 2]):\n"
+        "for _, pid, *_ in pool.vllm_workers(vllm_scorer_config(), FAKE, {}).run({'act': 'hang'}, [1, 2]):\n"
         "    print(pid, flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:

@@ -15,6 +15,7 @@ from mt.stages.load import HubPrompts, LoadPrompts, PromptFile
 from mt.stages.prompts import PartitionPrompts
 from mt.types import Prompt
 from mt.workflow import tables
+from mt.workflow.engine import OpenEngine
 from mt.workflow.execute import compute
 from mt.workflow.fingerprint import file_fingerprint
 from mt.workflow.plan import plan
@@ -48,7 +49,7 @@ def load(sources: Any, part: Any = "train", evaluation: Any = (), **changes: Any
 
 def run(stage: LoadPrompts, store: Store) -> tuple[list[Prompt], dict[str, float]]:
     for one in plan([stage]).missing(store):
-        compute(one, store, Silent())
+        compute(one, store, Silent(), OpenEngine())
     artifact = store.artifact(stage)
     return tables.read(artifact.path / TABLE, Prompt), artifact.facts["counts"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ class VllmGenerator(Generator, VllmEngine):
         check_installed()
 
     def open(self, folder: Path, template: TemplateConfig | None = None) -> AbstractContextManager[VllmPolicy]:
-        """Prepare a policy for vLLM; worker processes live only while they answer."""
+        """Prepare a policy for vLLM; worker processes live from the first question to the block's end."""
         from mt.engines.generation.vllm_engine import VllmPolicy
 
-        return nullcontext(VllmPolicy(self, Path(folder), template))
+        return closing(VllmPolicy(self, Path(folder), template))

@@ -13,14 +13,15 @@ from mt.engines.models import check_model
 from mt.engines.settings import DecodingConfig
 from mt.engines.template import TemplateConfig
 from mt.engines.text import open_chat
-from mt.engines.vllm_pool import device_groups, run_vllm
+from mt.engines.vllm_pool import device_groups, vllm_workers
+from mt.engines.workers import Workers
 from mt.types import Prompt, Samples
 
 _WORKER = "mt.engines.generation.vllm_worker"
 
 
 class VllmPolicy:
-    """A policy behind vLLM; see `OpenPolicy`. Nothing stays on the GPUs between two calls."""
+    """A policy behind vLLM; see `OpenPolicy`. Its workers stay between two calls, until it is closed."""
 
     def __init__(self, config: VllmGenerator, folder: Path, template: TemplateConfig | None):
         """Check that the policy can serve, before any process is started."""
@@ -29,6 +30,13 @@ class VllmPolicy:
         self.config, self.folder = config, folder
         self.chat = open_chat(folder, template)
         self.counts: dict[str, int] = {}
+        self._workers: Workers | None = None
+        self._length = 0
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._workers is not None:
+            self._workers.close()
 
     def sample(
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str] = ()
@@ -62,14 +70,20 @@ class VllmPolicy:
             for number, row in enumerate(ready)
             if row.prompt.prompt_id not in skip
         )
-        request = {
-            "model": str(self.folder),
-            "max_length": decoding.max_length,
+        job = {
             "copies": copies,
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
             "stop": self.chat.stop_ids,
             "alternatives": most,
         }
-        for number, rows in run_vllm(self.config, _WORKER, request, items):
+        for number, rows in self._with_room(decoding.max_length).run(job, items):
             yield ready[number].prompt, rows
+
+    def _with_room(self, max_length: int) -> Workers:
+        """Return the workers; their engines are started anew where they have no room for such long sequences."""
+        if self._workers is None or self._length < max_length:
+            self.close()
+            request = {"model": str(self.folder), "max_length": max_length}
+            self._workers, self._length = vllm_workers(self.config, _WORKER, request), max_length
+        return self._workers

@@ -7,32 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from mt.engines.vllm_loop import serve
-from mt.engines.workers import read_items, read_request
+from mt.engines.workers import read_items, read_jobs, read_request
 
 
 def main() -> None:
-    """Sample the request's prompts; each result is a list of [token ids, finish reason, logprob, alternatives]."""
-    request, folder = read_request()
+    """Sample the prompts of one job after another; a result is [token ids, finish reason, logprob, alternatives]s."""
+    request, place = read_request()
     from vllm import LLM
 
     own = {"generation_config": "vllm", "skip_tokenizer_init": True, "enable_prefix_caching": True}
     llm = LLM(request["model"], max_model_len=request["max_length"], **own, **request["engine"])
-    serve(llm.llm_engine, _prompts(request, folder), folder, _responses)
+    for job, folder in read_jobs(place):
+        serve(llm.llm_engine, _prompts(job, folder), folder, _responses)
 
 
-def _prompts(request: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[int], Any]]:
+def _prompts(job: dict[str, Any], folder: Path) -> Iterator[tuple[int, list[int], Any]]:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
     for number, ids, room, seed in read_items(folder):
         parameters = SamplingParams(
-            n=request["copies"],
-            temperature=request["temperature"],
-            top_p=request["top_p"],
+            n=job["copies"],
+            temperature=job["temperature"],
+            top_p=job["top_p"],
             max_tokens=room,
             seed=seed,
-            stop_token_ids=request["stop"],
-            logprobs=request["alternatives"],  # 0: those of the sampled tokens, from raw logits (logprobs_mode)
+            stop_token_ids=job["stop"],
+            logprobs=job["alternatives"],  # 0: those of the sampled tokens, from raw logits (logprobs_mode)
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ class VllmJudge(LocalJudge):
         """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
         from mt.engines.generation.vllm_engine import VllmPolicy
 
-        policy = VllmPolicy(self.generator, model, template)
         asked = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
-        for name, top in policy.first_tokens(asked, self.max_length, self.top_logprobs):
-            yield int(name), read_logprobs(top)
+        with closing(VllmPolicy(self.generator, model, template)) as policy:
+            for name, top in policy.first_tokens(asked, self.max_length, self.top_logprobs):
+                yield int(name), read_logprobs(top)

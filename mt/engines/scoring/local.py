@@ -36,6 +36,7 @@ class LocalRewardModel:
 
     def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index, reward) batch by batch, the longest conversations of each window first."""
+        self.counts = dict.fromkeys(self.counts, 0)
         for window, rows in ahead(self._rows(items)):
             lengths = [len(row) for row in rows]
             regimes = [batch_regime(self.model.config, length) for length in lengths]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,73 @@ from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Fitted, Truncation, fit_response, open_chat
-from mt.engines.workers import run_workers, visible_gpus
+from mt.engines.workers import Workers, visible_gpus
 from mt.types import Messages, Response
 
 Rows = Sequence[tuple[Messages, Response]]
 _WORKER = "mt.engines.scoring.logprobs_worker"
+
+
+class OpenLogProbs:
+    """A policy that tells log-probabilities: loaded when it is first asked, here or in one process for each GPU."""
+
+    def __init__(self, config: LogProbsConfig, folder: Path, template: TemplateConfig | None):
+        self.config, self.folder, self.template = config, folder, template
+        self._here: _Policy | None = None
+        self._workers: Workers | None = None
+        self._held = ExitStack()
+
+    def logprobs(
+        self, rows: Rows, max_length: int, truncation: Truncation = "left"
+    ) -> Iterator[tuple[int, float, int]]:
+        """Yield (index of the row, Σ log π(token), number of response tokens summed), in no particular order.
+
+        Sequences are formed exactly as in training (§5.1, Eq. 2): the prompt rendered by the template, then the
+        response's ids as sampled (foreign text is tokenised), fitted into `max_length` by `truncation`. A row that
+        training would drop yields (index, nan, 0). With device=auto the rows of several windows are shared among the
+        GPUs. Raises `EngineError` where a sum is not finite.
+        """
+        check_context(self.folder, max_length, "max_length")
+        gpus = visible_gpus() if self.config.device == "auto" and len(rows) > WINDOW else []
+        ask = self._on_gpus if len(gpus) > 1 else self._in_this_process
+        yield from ask(rows, max_length, truncation, gpus)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._here = self._workers = None
+        self._held.close()
+
+    def _on_gpus(
+        self, rows: Rows, max_length: int, truncation: Truncation, gpus: Sequence[str]
+    ) -> Iterator[tuple[int, float, int]]:
+        """Share the rows among processes, one per GPU."""
+        if self._workers is None:
+            self.close()
+            settings = self.config.model_copy(update={"threads": self.config.threads or 1}).model_dump()
+            template = self.template.model_dump() if self.template else None
+            request = {"config": settings, "model": str(self.folder), "template": template}
+            workers = Workers(_WORKER, request, [[gpu] for gpu in gpus], {"HF_HUB_OFFLINE": "1"})
+            self._workers = self._held.enter_context(closing(workers))
+        items = ([index, messages, asdict(response)] for index, (messages, response) in enumerate(rows))
+        found = self._workers.run({"max_length": max_length, "truncation": truncation}, items)
+        yield from ((index, value, tokens) for index, value, tokens in found)
+
+    def _in_this_process(
+        self, rows: Rows, max_length: int, truncation: Truncation, gpus: Sequence[str]
+    ) -> Iterator[tuple[int, float, int]]:
+        if self._here is None:
+            self.close()
+            self._held.callback(release)
+            self._held.enter_context(cpu_threads(self.config.threads))
+            self._here = _Policy(self.config, self.folder, self.template)
+        policy = self._here
+        tokenised = (
+            (window, [policy.fit(rows[index], max_length, truncation) for index in window])
+            for window in windows(len(rows))
+        )
+        for window, fitted in ahead(tokenised):
+            for i, value, tokens in policy.logprobs(fitted):
+                yield window[i], finite(window[i], value, "log-probability") if tokens else value, tokens
 
 
 def response_logprobs(
@@ -36,64 +99,9 @@ def response_logprobs(
     truncation: Truncation = "left",
     template: TemplateConfig | None = None,
 ) -> Iterator[tuple[int, float, int]]:
-    """Yield (index of the row, Σ log π(token), number of response tokens summed), in no particular order.
-
-    Sequences are formed exactly as in training (§5.1, Eq. 2): the prompt rendered by `template`, then the response's
-    ids as sampled (foreign text is tokenised), fitted into `max_length` by `truncation`. A row that training would
-    drop yields (index, nan, 0). With device=auto the rows of several windows are shared among the GPUs. Raises
-    `EngineError` where a sum is not finite.
-    """
-    folder = Path(model)
-    check_context(folder, max_length, "max_length")
-    gpus = visible_gpus()[: -(-len(rows) // WINDOW)] if config.device == "auto" else []
-    here = (config, folder, rows, max_length, truncation, template)
-    yield from _on_gpus(*here, gpus) if len(gpus) > 1 else _in_this_process(*here)
-
-
-def _on_gpus(
-    config: LogProbsConfig,
-    folder: Path,
-    rows: Rows,
-    max_length: int,
-    truncation: Truncation,
-    template: TemplateConfig | None,
-    gpus: Sequence[str],
-) -> Iterator[tuple[int, float, int]]:
-    """Share the rows among processes, one per GPU."""
-    settings = config.model_copy(update={"threads": config.threads or 1}).model_dump()
-    request = {
-        "config": settings,
-        "model": str(folder),
-        "max_length": max_length,
-        "truncation": truncation,
-        "template": template.model_dump() if template else None,
-    }
-    items = ([index, messages, asdict(response)] for index, (messages, response) in enumerate(rows))
-    found = run_workers(_WORKER, request, items, [[gpu] for gpu in gpus], {"HF_HUB_OFFLINE": "1"})
-    yield from ((index, value, tokens) for index, value, tokens in found)
-
-
-def _in_this_process(
-    config: LogProbsConfig,
-    folder: Path,
-    rows: Rows,
-    max_length: int,
-    truncation: Truncation,
-    template: TemplateConfig | None,
-) -> Iterator[tuple[int, float, int]]:
-    with cpu_threads(config.threads):
-        policy = _Policy(config, folder, template)
-        try:
-            tokenised = (
-                (window, [policy.fit(rows[index], max_length, truncation) for index in window])
-                for window in windows(len(rows))
-            )
-            for window, fitted in ahead(tokenised):
-                for i, value, tokens in policy.logprobs(fitted):
-                    yield window[i], finite(window[i], value, "log-probability") if tokens else value, tokens
-        finally:
-            del policy
-            release()
+    """Yield what `OpenLogProbs.logprobs` does, of a policy that is open for this question alone."""
+    with config.open(model, template) as policy:
+        yield from policy.logprobs(rows, max_length, truncation)
 
 
 class _Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from mt.engines.scoring.base import OpenRewardModel, Scorer
@@ -19,7 +19,7 @@ class VllmScorer(Scorer, VllmEngine):
         check_installed()
 
     def open(self, folder: Path, template: TemplateConfig | None = None) -> AbstractContextManager[OpenRewardModel]:
-        """Prepare a reward model for vLLM; worker processes live only while they score."""
+        """Prepare a reward model for vLLM; worker processes live from the first question to the block's end."""
         from mt.engines.scoring.vllm_engine import VllmRewardModel
 
-        return nullcontext(VllmRewardModel(self, Path(folder), template))
+        return closing(VllmRewardModel(self, Path(folder), template))

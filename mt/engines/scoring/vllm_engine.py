@@ -12,7 +12,7 @@ from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.scoring.windows import windows
 from mt.engines.template import TemplateConfig
 from mt.engines.text import open_chat
-from mt.engines.vllm_pool import device_groups, run_vllm
+from mt.engines.vllm_pool import device_groups, vllm_workers
 
 if TYPE_CHECKING:
     from mt.engines.scoring import Item
@@ -21,7 +21,7 @@ _WORKER = "mt.engines.scoring.vllm_worker"
 
 
 class VllmRewardModel:
-    """A reward model behind vLLM; see `OpenRewardModel`. Nothing stays on the GPUs between two calls."""
+    """A reward model behind vLLM; see `OpenRewardModel`. Its workers stay between two calls, until it is closed."""
 
     def __init__(self, config: VllmScorer, folder: Path, template: TemplateConfig | None):
         """Check that the reward model can serve, before any process is started."""
@@ -31,12 +31,19 @@ class VllmRewardModel:
         self.config, self.folder = config, folder
         self.chat = open_chat(folder, template)
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
+        # vLLM wants room for one token more than a conversation has, though it generates none
+        self._workers = vllm_workers(config, _WORKER, {"model": str(folder), "max_length": config.max_length + 1})
+
+    def close(self) -> None:
+        """End the workers."""
+        self._workers.close()
 
     def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index, reward) as a worker finishes it."""
-        # vLLM wants room for one token more than a conversation has, though it generates none
-        request = {"model": str(self.folder), "max_length": self.config.max_length + 1}
-        for index, value in run_vllm(self.config, _WORKER, request, self._rows(items, skip)):
+        self.counts = dict.fromkeys(self.counts, 0)
+        # Responses to one prompt go to the same engine, whose prefix cache has the prompt from the second one on.
+        found = self._workers.run({}, self._rows(items, skip), together=lambda row: items[row[0]][0])
+        for index, value in found:
             yield index, finite(index, value)
 
     def _rows(self, items: Sequence[Item], skip: Collection[int]) -> Iterator[tuple[int, list[int]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.types import Metric, Pair, Prompt, Response, Rewards, Samples
+from mt.workflow.engine import OpenEngine
 from mt.workflow.execute import compute
 from mt.workflow.plan import Plan, plan
 from mt.workflow.position import Position
@@ -301,7 +302,7 @@ def make_run(root: Path, planned: Plan, name: str = "demo", **changes: Any) -> P
     store, missing = Store(root / "store"), {stage.key for stage in planned.missing(Store(root / "store"))}
     for stage in planned.order:
         if stage.key in missing:
-            compute(stage, store, Silent())
+            compute(stage, store, Silent(), OpenEngine())
     record = {
         **_record(name),
         "stages": [_row(planned, stage, store, missing) for stage in planned.order],

@@ -35,17 +35,24 @@ Workers = Callable[[Any, str, dict[str, Any], Iterable[Any]], Iterator[Any]]
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Stand in for the workers: every response is "red blue", every second one unfinished."""
-    requests: dict[str, Any] = {}
+    requests: dict[str, Any] = {"started": [], "closed": 0}
 
-    def workers(config: Any, module: str, request: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
-        requests.update(request, items=list(items))
-        for number, *_ in reversed(requests["items"]):
-            best = [[BLUE, -0.5], [RED, -1.0]][: request["alternatives"]]
-            rows = [[[RED, BLUE, END], "stop", -2.5, best], [[RED, BLUE], "length", None, best]]
-            yield number, [rows[k % 2] for k in range(request["copies"])]
+    class StandIn:
+        def __init__(self, config: Any, module: str, request: dict[str, Any]) -> None:
+            requests["started"].append(request)
+
+        def run(self, job: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
+            requests.update(job, items=list(items))
+            for number, *_ in reversed(requests["items"]):
+                best = [[BLUE, -0.5], [RED, -1.0]][: job["alternatives"]]
+                rows = [[[RED, BLUE, END], "stop", -2.5, best], [[RED, BLUE], "length", None, best]]
+                yield number, [rows[k % 2] for k in range(job["copies"])]
+
+        def close(self) -> None:
+            requests["closed"] += 1
 
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
-    monkeypatch.setattr(engine, "run_vllm", workers)
+    monkeypatch.setattr(engine, "vllm_workers", StandIn)
     return requests
 
 
@@ -79,6 +86,14 @@ def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, seen: dict[st
         found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
     assert seen["copies"] == 1
     assert all(samples.responses == [seen_as([RED, BLUE, END], True, policy)] * 3 for samples in found)
+
+
+def test_one_engine_serves_until_longer_sequences_are_asked_for(policy: Path, seen: dict[str, Any]) -> None:
+    with vllm_generator_config().open(policy) as generator:
+        for length in (40, 30, 64):
+            list(generator.sample(PROMPTS, decoding_config(max_length=length), 1))
+    assert [request["max_length"] for request in seen["started"]] == [40, 64]
+    assert seen["closed"] == 2
 
 
 def test_first_tokens_are_told_by_their_text(policy: Path, seen: dict[str, Any]) -> None:

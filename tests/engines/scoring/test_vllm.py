@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,22 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, value: float) -> list[Any]:
     """Let every conversation's reward be `value` + its length."""
     sent: list[Any] = []
 
-    def workers(config: Any, module: str, request: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
-        sent.extend(items)
-        yield from ((index, value + len(ids)) for index, ids in sent)
+    class StandIn:
+        def __init__(self, config: Any, module: str, request: dict[str, Any]) -> None:
+            pass
 
+        def run(self, job: dict[str, Any], items: Iterable[Any], together: Callable[[Any], Any]) -> Iterator[Any]:
+            asked = list(items)
+            sent.extend(asked)
+            groups.extend(together(row) for row in asked)
+            yield from ((index, value + len(ids)) for index, ids in asked)
+
+        def close(self) -> None:
+            pass
+
+    groups: list[Any] = []
     monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
-    monkeypatch.setattr(engine, "run_vllm", workers)
+    monkeypatch.setattr(engine, "vllm_workers", StandIn)
     return sent
 
 
