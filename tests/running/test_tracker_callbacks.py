@@ -141,7 +141,7 @@ def execute(tmp_path: Path, *, fails: bool = False) -> list[str]:
 
 
 TRAIN = "iteration-01-e-step/train"
-METRIC = {"policy/gold/win_rate": 0.6, "policy/gold/win_rate_low": 0.5, "policy/gold/win_rate_high": 0.7}
+METRIC = {f"policy/gold/win_rate{end}": value for end, value in {"": 0.6, "_low": 0.5, "_high": 0.7, "_n": 10}.items()}
 POINTS = [({f"train/{TRAIN}/loss": float(step)}, f"train/{TRAIN}/step", step) for step in range(2)]
 
 
