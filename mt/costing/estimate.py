@@ -15,6 +15,7 @@ from mt.costing.shapes import Shape
 from mt.costing.volumes import Volume, volumes
 from mt.engines.judging.openai import OpenAIJudge
 from mt.engines.scoring.windows import WINDOW
+from mt.workflow.engine import in_order_of_engines, loads
 from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
@@ -41,6 +42,8 @@ class Cost:
     calls: float = 0.0
     usd: float = 0.0
     measured: bool = False
+    loads: int = 0
+    """Models that are loaded for it: 0 where the one that it asks is open already."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,16 @@ _USES = {
 def costs(plan: Plan, config: RunConfig, store: Store) -> list[Cost]:
     """Return the cost of every stage of a plan; finished stages calibrate those of their name."""
     found = volumes(plan.order, config.assumptions)
-    estimated = [_cost(stage, found, config) for stage in plan.order if not isinstance(stage, External)]
+    computed = in_order_of_engines(stage for stage in plan.order if not isinstance(stage, External))
+    loaded = loads(computed)
+    estimated = [_loaded(_cost(stage, found, config), loaded.get(stage.key, 0), config) for stage in computed]
     return _calibrated(estimated, store)
+
+
+def _loaded(cost: Cost, loads: int, config: RunConfig) -> Cost:
+    """Count the model that is loaded for a stage; one that is open already spares the stage its start."""
+    spared = 0.0 if loads or not cost.tokens else config.hardware.stage_seconds
+    return replace(cost, loads=loads if cost.tokens else 0, seconds=max(0.0, cost.seconds - spared))
 
 
 def _cost(stage: Any, found: Mapping[str, Volume], config: RunConfig) -> Cost:

@@ -38,7 +38,7 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
     """Print the estimate."""
     table = Table(title=f"Estimated cost on {found['hardware']['name']}", title_justify="left", title_style="bold")
     table.add_column("stage")
-    for title in ("number", "tokens", "PFLOP", "hours", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB"):
+    for title in ("number", "loads", "tokens", "PFLOP", "hours", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB"):
         table.add_column(title, justify="right")
     table.add_column("verdict")
     for name, row in found["stages"].items():
@@ -88,6 +88,7 @@ def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
     hours = sum(cost.seconds for cost in group) / 3600
     return {
         "number": len(group),
+        "loads": sum(cost.loads for cost in group),
         "kind": group[0].kind,
         "tokens": sum(cost.tokens for cost in group),
         "flops": sum(cost.flops for cost in group),
@@ -109,6 +110,7 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
     on_gpu = [cost for cost in found if cost.kind in ("generate", "score", "train")]
     return {
         "stages": len(found),
+        "loads": sum(cost.loads for cost in found),
         "tokens": sum(cost.tokens for cost in found),
         "flops": sum(cost.flops for cost in found),
         "hours": sum(cost.seconds for cost in found) / 3600,
@@ -127,8 +129,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     hours = f"{row['hours']:.2f}" if row["hours"] >= 0.01 else f"{row['hours'] * 3600:.0f} s"
     disk = f"{row['disk_bytes'] / 1e9:,.2f}"
     return [
-        str(row["number"]), _count(row["tokens"]), f"{row['flops'] / 1e15:,.2f}", hours, _count(row["gpu_hours"]),
-        gib, host, disk,
+        str(row["number"]), str(row["loads"]), _count(row["tokens"]), f"{row['flops'] / 1e15:,.2f}", hours,
+        _count(row["gpu_hours"]), gib, host, disk,
     ]  # fmt: skip
 
 
@@ -136,7 +138,8 @@ def _sentence(title: str, total: dict[str, Any]) -> str:
     calls = f", {total['calls']:,.0f} judge calls" if total["calls"] else ""
     price = f" for ${total['usd']:,.2f}" if total["usd"] else ""
     return (
-        f"{title}: {total['stages']} stages, {_count(total['tokens'])} tokens, {total['flops'] / 1e15:,.1f} PFLOP, "
+        f"{title}: {total['stages']} stages, {total['loads']} loads of a model, {_count(total['tokens'])} tokens, "
+        f"{total['flops'] / 1e15:,.1f} PFLOP, "
         f"{total['hours']:.2f} h of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
         f"{total['disk_bytes'] / 1e9:,.1f} GB on disk{calls}{price}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
@@ -40,15 +41,35 @@ def in_order_of_engines(stages: Iterable[Stage]) -> list[Stage]:
     Among those that are ready, the ones of the open engine come first, then those that need no GPU and leave it open,
     then the first.
     """
-    waiting, order, key = list(stages), list[Stage](), None
-    left = {stage.key for stage in waiting}
-    while waiting:
-        ready = [stage for stage in waiting if left.isdisjoint(one.key for one in stage.inputs())]
-        own = [stage for stage in ready if key is not None and stage.opens == key]
-        free = [stage for stage in ready if stage.NEEDS != "gpu"]
-        chosen = (own or free or ready)[0]
-        key = chosen.opens if chosen.NEEDS == "gpu" else key
-        waiting.remove(chosen)
-        left.discard(chosen.key)
-        order.append(chosen)
+    stages = list(stages)
+    place = {stage.key: number for number, stage in enumerate(stages)}
+    above = [{place[one.key] for one in stage.inputs() if one.key in place} for stage in stages]
+    below: list[list[int]] = [[] for _ in stages]
+    for number, inputs in enumerate(above):
+        for one in inputs:
+            below[one].append(number)
+    opens = [stage.opens if stage.NEEDS == "gpu" else None for stage in stages]
+    ready, order, key = [number for number, inputs in enumerate(above) if not inputs], list[Stage](), None
+    while ready:
+        own = (number for number in ready if key is not None and opens[number] == key)
+        free = (number for number in ready if stages[number].NEEDS != "gpu")
+        chosen = next(own, next(free, ready[0]))
+        key = opens[chosen] if stages[chosen].NEEDS == "gpu" else key
+        ready.remove(chosen)
+        order.append(stages[chosen])
+        for number in below[chosen]:
+            above[number].discard(chosen)
+            if not above[number]:
+                bisect.insort(ready, number)
     return order
+
+
+def loads(stages: Iterable[Stage]) -> dict[str, int]:
+    """Return by key how many models are loaded for each stage, where they are computed in this order: 0 or 1."""
+    found: dict[str, int] = {}
+    key: str | None = None
+    for stage in stages:
+        if stage.NEEDS == "gpu":
+            found[stage.key] = int(stage.opens is None or stage.opens != key)
+            key = stage.opens
+    return found
