@@ -108,7 +108,7 @@ class Store:
 
     def verify(self, artifact: Artifact, *, full: bool = False) -> None:
         """Compare every file with its recorded size and checksum; raises StoreError naming the damaged file."""
-        seen_path = self.root / ".verified" / f"{artifact.key[:SHORT]}.json"
+        seen_path = self._memory(artifact.key)
         seen = {} if full else recall(seen_path)
         fresh: dict[str, list[int]] = {}
         for name, recorded in artifact.facts["files"].items():
@@ -119,13 +119,16 @@ class Store:
     def _verify_file(self, folder: Path, name: str, recorded: dict[str, Any], seen: object) -> list[int]:
         path = folder / name
         try:
-            stat = path.stat()
+            mark = _mark(path)
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{path}: a file of this artifact is missing. {self._mend(folder)}") from None
-        mark = [stat.st_size, stat.st_mtime_ns]
-        if stat.st_size != recorded["size"] or (mark != seen and sha256(path) != recorded["sha256"]):
+        if mark[0] != recorded["size"] or (mark != seen and sha256(path) != recorded["sha256"]):
             raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {self._mend(folder)}")
         return mark
+
+    def _memory(self, key: str) -> Path:
+        """Return the file that says which files of an artifact were compared with their checksums, and when."""
+        return self.root / ".verified" / f"{key[:SHORT]}.json"
 
     def _mend(self, folder: Path) -> str:
         store = shlex.quote(str(self.root))
@@ -163,8 +166,10 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() and not self.has(stage):
             shutil.rmtree(target)  # what a removal that was cut short left behind
+        marks = {name: _mark(output / name) for name in files}
         try:
             output.rename(target)
+            remember(self._memory(stage.key), marks)  # hashed just now: who reuses it need not read it again
         except OSError:
             if not self.has(stage):
                 raise
@@ -187,6 +192,12 @@ class Store:
             raise StoreError(f"{path}: not inside the store {self.root}")
         (path / ARTIFACT).unlink(missing_ok=True)
         shutil.rmtree(path)
+
+
+def _mark(path: Path) -> list[int]:
+    """Return a file's size and time: as long as they stay, its content counts as unchanged."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -159,6 +160,29 @@ def test_a_heartbeat_is_read_from_a_newly_opened_file(
     with Lock(tmp_path / "key", stale_s=0.5).hold(done=lambda: time.monotonic() > ends) as mine:
         assert not mine
     assert module.STALE_S >= 60 + 2 * module.HEARTBEAT_S, "NFS shows attributes that are 60 s old"
+
+
+@pytest.mark.parametrize("refreshed_s", [3, 30, 60])
+def test_an_owner_whose_heartbeats_are_shown_late_is_given_up_only_when_it_is_dead(
+    tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, refreshed_s: int
+) -> None:
+    """A network file system that shows a file as it was up to a minute ago (NFS: acregmin 3 s, acregmax 60 s)."""
+    clock, read, dies_at = [0.0], module._read, 3600.0
+
+    def sleep(seconds: float) -> None:
+        clock[0] += max(seconds, 0.1)
+
+    def shown(file: Path) -> module._Seen | None:
+        asked_last = clock[0] // refreshed_s * refreshed_s
+        beat = min(asked_last, dies_at) // module.HEARTBEAT_S * module.HEARTBEAT_S
+        found = read(file)
+        return found._replace(beat=int(beat)) if found and file == elsewhere else found
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    monkeypatch.setattr(module, "_read", shown)
+    with Lock(tmp_path / "key").hold() as mine:
+        assert mine and not elsewhere.exists()
+    assert dies_at + module.STALE_S - module.HEARTBEAT_S <= clock[0] <= dies_at + refreshed_s + module.STALE_S + 1
 
 
 def test_the_holder_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import mt.store
 from mt.errors import StoreError
 from mt.runtime.jsonl import Journal
 from mt.runtime.lock import Lock
+from mt.workflow import store as module
 from mt.workflow.execute import execute
 from mt.workflow.fingerprint import MEMORY, file_fingerprint
 from mt.workflow.plan import plan
@@ -50,6 +51,21 @@ def test_what_was_verified_is_read_again(store: Store, content: bytes | None) ->
     (memory,) = (store.root / ".verified").iterdir()
     damage(memory, content)
     store.verified(Number(1))
+    table = store.path(Number(1)) / "table.parquet"
+    table.write_bytes(b"x" * table.stat().st_size)
+    with pytest.raises(StoreError, match="damaged"):
+        store.verified(Number(1))
+
+
+def test_what_is_published_is_hashed_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    real = module.sha256
+    monkeypatch.setattr(module, "sha256", lambda path: (hashed.append(path.name), real(path))[1])
+    execute(plan([Number(1)]), store, Silent())
+    assert hashed == ["table.parquet"]
+    store.verified(Number(1))
+    execute(plan([Number(1)]), store, Silent())
+    assert hashed == ["table.parquet"], "who reuses it sees that size and time are those of the publication"
     table = store.path(Number(1)) / "table.parquet"
     table.write_bytes(b"x" * table.stat().st_size)
     with pytest.raises(StoreError, match="damaged"):
@@ -131,6 +147,7 @@ def test_a_damaged_record_is_said_in_one_line(tmp_path: Path, content: bytes | N
 
 def test_a_read_only_store_is_verified_all_the_same(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     execute(plan([Number(1)]), store, Silent())
+    shutil.rmtree(store.root / ".verified")
     (store.root / ".verified").write_text("a file where nothing can be remembered")
     assert mt.store.main(["--store", str(store.root), "verify"]) == 0
     assert "1 artifacts checked, 0 damaged" in capsys.readouterr().out
