@@ -8,6 +8,7 @@ from typing import ClassVar
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.gold import GoldLanguage
+from mt.stages.room import inspect_engine
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
@@ -35,6 +36,10 @@ class PolicyDiagnostics(Stage):
     def opens(self) -> str:
         """The policy, opened for its log-probabilities; the base follows."""
         return engine_key(self.engine, self.policy, self.template)
+
+    def inspect(self) -> None:
+        """Refuse a policy that one GPU has no room for."""
+        inspect_engine(self.policy, self.engine, "logprobs")
 
     def run(self, work: Work) -> None:
         """Estimate the KL in nats per response, and count."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
+from mt.stages.room import inspect_engine
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work, engine_key
@@ -32,6 +33,10 @@ class ImplicitRewards(Stage):
     def opens(self) -> str:
         """The policy, opened for its log-probabilities; the base follows."""
         return engine_key(self.engine, self.policy, self.template)
+
+    def inspect(self) -> None:
+        """Refuse a policy that one GPU has no room for."""
+        inspect_engine(self.policy, self.engine, "logprobs")
 
     def run(self, work: Work) -> None:
         """Sum the log-probabilities under both policies."""

@@ -43,6 +43,12 @@ class Sample(Stage):
         self.generator.check()
         longest_prompt(self.generator.min_response_tokens, self.decoding)
 
+    def inspect(self) -> None:
+        """Refuse a policy that the engine's GPUs have no room for."""
+        from mt.stages.room import inspect_engine
+
+        inspect_engine(self.policy, self.generator, "generator")
+
     def run(self, work: Work) -> None:
         """Sample what an interrupted attempt left open; responses are written down as they come."""
         prompts = work.rows(Prompt, self.prompts)

@@ -12,6 +12,7 @@ from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.runtime.jsonl import Journal
 from mt.stages.lineage import samplers
+from mt.stages.room import inspect_engine
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work, engine_key
@@ -40,6 +41,10 @@ class Score(Stage):
     def check(self) -> None:
         """Refuse an engine that is not installed."""
         self.scorer.check()
+
+    def inspect(self) -> None:
+        """Refuse a reward model that the engine's GPUs have no room for."""
+        inspect_engine(self.reward, self.scorer, "scorer")
 
     def run(self, work: Work) -> None:
         """Score what an interrupted attempt left open."""
@@ -88,6 +93,10 @@ class ReferenceLogProbs(Stage):
     def opens(self) -> str:
         """The policy, opened for its log-probabilities."""
         return engine_key(self.engine, self.policy, self.template)
+
+    def inspect(self) -> None:
+        """Refuse a policy that one GPU has no room for."""
+        inspect_engine(self.policy, self.engine, "logprobs")
 
     def run(self, work: Work) -> None:
         """Compute the log-probabilities, chosen and rejected interleaved."""

@@ -13,6 +13,7 @@ from mt.objectives.sft import Sft
 from mt.reward_losses import BradleyTerry, RewardLoss
 from mt.stages.lineage import start_of
 from mt.stages.models import ModelFolder
+from mt.stages.room import WIDTH, inspect_room
 from mt.workflow.stage import Stage
 from mt.workflow.work import TABLE, Work
 
@@ -40,8 +41,8 @@ class TrainPolicy(Stage):
         self.trainer.check(self.training, self.objective)
 
     def inspect(self) -> None:
-        """Refuse adapters that the model cannot have."""
-        _inspect(self.policy, self.training)
+        """Refuse adapters that the model cannot have, and a model that no GPU has room for."""
+        _inspect(self.policy, self.training, self.trainer)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -81,8 +82,8 @@ class TrainReward(Stage):
         self.trainer.check(self.training, self.loss or BradleyTerry())
 
     def inspect(self) -> None:
-        """Refuse adapters that the model cannot have."""
-        _inspect(self.initial, self.training)
+        """Refuse adapters that the model cannot have, and a model that no GPU has room for."""
+        _inspect(self.initial, self.training, self.trainer)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -118,8 +119,8 @@ class SupervisedFinetune(Stage):
         self.trainer.check(self.training, Sft(per_token=True))
 
     def inspect(self) -> None:
-        """Refuse adapters that the model cannot have."""
-        _inspect(self.policy, self.training)
+        """Refuse adapters that the model cannot have, and a model that no GPU has room for."""
+        _inspect(self.policy, self.training, self.trainer)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -135,8 +136,17 @@ class SupervisedFinetune(Stage):
         )
 
 
-def _inspect(model: Stage, training: TrainingConfig) -> None:
-    """Look at the folder from which the training of a model began, however many trainings ago."""
+def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer) -> None:
+    """Look at the folder from which the training of a model began, however many trainings ago.
+
+    Where nothing is sharded, a GPU holds float32 weights, gradients and two moments, 16 bytes for each weight that is
+    trained; below ZeRO-3, the weights at least.
+    """
+    if trainer.sharding < 3:
+        width = WIDTH[trainer.dtype]
+        whole = width if training.lora else 16 if trainer.sharding == 0 else width
+        mend = "Set trainer=torchrun trainer.zero_stage=3 on several GPUs, or train adapters: training.lora"
+        inspect_room(model, whole, trainer.device, mend)
     start = start_of(model)
     if training.lora is not None and isinstance(start, ModelFolder):
         from mt.engines.lora_targets import check_folder_targets
