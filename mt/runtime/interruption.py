@@ -65,6 +65,8 @@ def end_at_once() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    for other in _heeded():
+        signal.signal(other, signal.SIG_IGN)  # the line is said once
     with contextlib.suppress(OSError):
         os.write(2, f"{SAID}\n".encode())
     os._exit(STATUS)
