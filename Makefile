@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything runs in .venv, which `make setup` fills from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format test-models test-engines test-slurm test-browser smollm2 real notebooks report clean
+.PHONY: help setup run test soak lint format test-models test-engines test-slurm test-browser smollm2 real notebooks report clean
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 APT := $(SUDO) sh -c 'apt-get update -qq && apt-get install -qq -y --no-install-recommends "$$@"' apt
 SHELL := /bin/bash
@@ -27,6 +27,9 @@ run: setup ## run Mutual-Taught in the synthetic world (ARGS="seed=1 iterations=
 
 test: setup ## run the default test suite (ARGS="-k store")
 	$(BIN)/python -m pytest -m "not slurm and not engines and not browser and not models" $(ARGS)
+
+soak: setup ## kill, race and damage runs, and give them bad inputs, for 20 minutes (ARGS="--seed 1"; benchmarks/faults.md)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 test-models: setup ## compare 29 model families and SmolLM2 with plain transformers (docs/models.md)
 	$(BIN)/python -m pytest -m models tests/models $(ARGS)
