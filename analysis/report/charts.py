@@ -16,8 +16,6 @@ class Kind(StrEnum):
 
     ITERATIONS = "iterations"
     """Points over iterations, with intervals, joined by lines."""
-    PATH = "path"
-    """One quantity against another, points joined in the order of the iterations."""
     HISTOGRAM = "histogram"
     RELIABILITY = "reliability"
     """Observed against predicted share, with the diagonal."""
@@ -90,7 +88,7 @@ def agreeing(charts: Sequence[Chart]) -> list[Chart]:
 
 def _ranged(chart: Chart, values: Sequence[float]) -> Chart:
     """Return a chart of points with the range of its values: never so narrow that noise looks like news."""
-    if chart.kind not in (Kind.ITERATIONS, Kind.PATH) or not values:
+    if chart.kind is not Kind.ITERATIONS or not values:
         return chart
     low, high = min(values), max(values)
     least = 0.04 if chart.y.format.endswith("%") else max(abs(low), abs(high)) * 0.05 or 1.0

@@ -59,13 +59,18 @@ def results(run: Run) -> ResultsTable:
     for row in run.metrics:
         cells[key_of(row)][int(row["iteration"])] = row
     iterations = sorted({iteration for found in cells.values() for iteration in found})
-    placed = [one for one in run.record.get("stages") or [] if one.get("path")]
-    known = Results.of_record({"stages": placed, "metrics": run.metrics}, run.folder)
+    known = results_of(run)
     groups: dict[str, list[Row]] = defaultdict(list)
     for key in sorted(cells, key=order):
         if key != _CHARACTERS or _TOKENS not in cells:
             groups[heading(*key[:2])].append(_row(key, cells[key], iterations, known))
     return ResultsTable(iterations, list(groups.items()))
+
+
+def results_of(run: Run) -> Results:
+    """Return what a run measured, with the values of single prompts where their artifacts are there."""
+    placed = [one for one in run.record.get("stages") or [] if one.get("path")]
+    return Results.of_record({"stages": placed, "metrics": run.metrics}, run.folder)
 
 
 def order(key: Key) -> tuple[str, int]:

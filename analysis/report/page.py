@@ -21,7 +21,6 @@ from analysis.report import (
     compared,
     distributions,
     metrics,
-    over_optimisation,
     plan_graph,
     questions,
     samples,
@@ -155,12 +154,11 @@ def _sections(
 ) -> dict[str, Any]:
     """Return the chart sections by their name in the template."""
     asked = gallery.hang(questions.charts(runs, names))
-    per_run: dict[str, list[Section]] = {"proxy": [], "distributions": [], "calibration": [], "training": []}
+    per_run: dict[str, list[Section]] = {"distributions": [], "calibration": [], "training": []}
     for number, run in enumerate(runs):
         own = {key: row for key, row in stages.items() if run.name in row.runs}
         own_tables = {key: table for key, table in found.items() if key in own}
         sets, held_out = sample_sets(own, own_tables), benchmark_sets(own, own_tables)
-        per_run["proxy"].append(gallery.hang(over_optimisation.charts(sets), number))
         per_run["distributions"].append(gallery.hang(distributions.charts(sets), number))
         per_run["calibration"].append(gallery.hang(calibration.charts(sets, held_out, _gold_margin(run)), number))
         per_run["training"].append(gallery.hang(training.charts(own), number))

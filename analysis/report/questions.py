@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.metrics import Key, Measured, average, key_of
+from analysis.report.metrics import Key, Measured, average, key_of, results_of
 from analysis.report.record import Run
 from mt.evaluation.catalogue import quantity
+from mt.running.results import difference
 
 Values = Mapping[tuple[str, Key], Mapping[int, Sequence[Measured]]]
 """What runs measured by (variant, metric) and iteration."""
@@ -31,6 +32,7 @@ class Question:
 
 
 _RATE, _BY_BASE = ("policy", "gold", "win_rate"), ("policy", "proxy", "win_rate_base")
+_GOLD, _PROXY = ("policy", "gold", "mean_reward"), ("policy", "proxy", "mean_reward_base")
 _LC = ("policy", "alpaca_eval", "lc_win_rate")
 _OWN, _GAIN = ("reward", "gold", "accuracy"), ("reward", "same_responses", "gain_over_base")
 _SELECTED, _CONTRAST = ("policy", "labels", "selected_accuracy"), ("policy", "labels", "contrast_accuracy")
@@ -86,7 +88,17 @@ def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
 def remarks(run: Run) -> list[tuple[str, bool]]:
     """Return what else the numbers of a run say, each with its interval, and whether it is a warning."""
     last = {key_of(row): row for row in sorted(run.metrics, key=lambda row: int(row["iteration"]))}
-    return [*_length(last), *_choice(last)]
+    return [*_over_optimised(run), *_length(last), *_choice(last)]
+
+
+def _over_optimised(run: Run) -> Iterator[tuple[str, bool]]:
+    """Warn of an iteration whose reward by r₀ rose while gold fell, the intervals of both changes clear of zero."""
+    known, form = results_of(run), quantity(*_GOLD[1:]).format
+    for t in range(1, known.last + 1):
+        proxy, gold = (difference(known, t, known, t - 1, *key) for key in (_PROXY, _GOLD))
+        if proxy and gold and proxy.sign > 0 > gold.sign:
+            changes = [f"{form.difference(one.value)} {form.interval(one.low, one.high)}" for one in (proxy, gold)]
+            yield f"Over-optimised in iteration {t}: average reward by r₀ {changes[0]}, gold {changes[1]}.", True
 
 
 def _length(last: Mapping[Key, Measured]) -> Iterator[tuple[str, bool]]:
@@ -153,7 +165,10 @@ def _series(name: str, found: Mapping[int, Sequence[Measured]]) -> Series:
     points = [average(found[iteration]) for iteration in sorted(found)]
     keys = {key_of(rows[0]) for rows in found.values()}
     scale = 0.01 if _LC in keys else 1.0  # recorded in percent
-    low, high = (-1.0, 1.0) if _GAIN in keys else (0.0, 1.0)  # no share lies beyond, whatever Student's interval says
-    sides = [[None if side is None else min(max(side * scale, low), high) for side in point[:3]] for point in points]
-    y, lows, highs = (rounded(side) for side in zip(*sides, strict=True))
-    return Series(name, sorted(found), y, lows, highs, n=[point[3] for point in points])
+    least = -1.0 if _GAIN in keys else 0.0  # no share lies beyond these, whatever Student's interval says
+    sides = (
+        rounded([None if side is None else side * scale for side in column])
+        for column in zip(*(point[:3] for point in points), strict=True)
+    )
+    y, lows, highs = ([None if one is None else min(max(one, least), 1.0) for one in side] for side in sides)
+    return Series(name, sorted(found), y, lows, highs, [point[3] for point in points])

@@ -72,16 +72,6 @@
       const x = series.x.map((iteration) => iteration + aside);
       return { ...trace, x, mode: chart.joined ? "lines+markers" : "markers", error_y: whiskers(series, trace.line.color) };
     },
-    path: (chart, series, index) => {
-      const trace = base(chart, series, index);
-      // One path names the points; on the others the same policies stand at the same height.
-      const most = Math.max(...chart.series.map((one) => one.x.length));
-      const named = index === chart.series.findIndex((one) => one.x.length === most);
-      const text = named ? series.labels.map((label) => `  ${plain(label)}`) : [];
-      const labels = { hovertext: trace.text, text, textposition: "middle right" };
-      const mode = named ? "lines+markers+text" : "lines+markers";
-      return { ...trace, ...labels, mode, textfont: { size: 14 }, error_y: whiskers(series, trace.line.color) };
-    },
     histogram: (chart, series, index) => {
       const trace = base(chart, series, index);
       const filled = series.role === "between" ? undefined : "tozeroy";
@@ -136,11 +126,6 @@
     }
     if (chart.y.range) figure.yaxis.range = chart.y.range;
     if (chart.neutral !== null) figure.shapes = [level(chart.neutral)];
-    if (chart.kind === "path") {
-      const xs = chart.series.flatMap((series) => series.x);
-      const width = Math.max(...xs) - Math.min(...xs) || 1;
-      figure.xaxis.range = [Math.min(...xs) - 0.06 * width, Math.max(...xs) + 0.14 * width];
-    }
     if (chart.kind === "histogram") figure.yaxis.rangemode = "tozero";
     if (chart.kind === "reliability") {
       figure.shapes = [diagonal()];

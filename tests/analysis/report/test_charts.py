@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.report import calibration, distributions, metrics, over_optimisation, questions, training
-from analysis.report.charts import Chart, Series, agreeing
+from analysis.report import calibration, distributions, metrics, questions, training
+from analysis.report.charts import Chart, agreeing
 from analysis.report.record import Run, StageRow
 from analysis.report.sets import SampleSet, benchmark_sets, sample_sets
 from analysis.report.tables import Table
 from tests.analysis.report import fixture
 
 Stages = dict[str, StageRow]
+UNKNOWN = dict.fromkeys(("low", "high", "n"))
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +82,18 @@ def test_held_out_pairs_need_no_gold(stages: Stages, found: dict[str, Table]) ->
     assert (chart.series[0].n, chart.series[0].y) == ([4], [0.0])  # the fixture's r₀ prefers the second response
 
 
-def test_gold_against_proxy_by_hand(sets: list[SampleSet]) -> None:
-    (chart,) = over_optimisation.charts(sets)
-    (series,) = [one for one in chart.series if one.name == "proxy r₀"]
-    assert series.labels == ["π₀", "π₁", "π₂"]
-    assert series.x == pytest.approx([2, 3, 4])
-    assert series.y == pytest.approx([0.2, 0.3, 0.4])
-    assert series.n == [8, 8, 8]
-    assert chart.alert == ""
-
-
-def test_over_optimisation_is_said() -> None:
-    three = ["π₀", "π₁", "π₂"]
-    falls = Series("proxy r₀", [1.0, 2.0, 3.0], [0.4, 0.5, 0.45], [0.39, 0.49, 0.44], [0.41, 0.51, 0.46], labels=three)
-    assert over_optimisation.fall(falls) == "gold fell while the proxy rose at π₂"
-    wide = replace(falls, low=[0.3, 0.4, 0.35], high=[0.5, 0.6, 0.55])
-    assert over_optimisation.fall(wide) == "gold fell while the proxy rose at π₂ (within the intervals)"
-    assert over_optimisation.fall(replace(falls, x=[1.0, 2.0, 1.5])) == ""
+@pytest.mark.parametrize(("fall", "warns"), [(0.1, True), (0.02, False)])
+def test_over_optimisation_is_said_where_both_intervals_tell(run: Run, fall: float, warns: bool) -> None:
+    measured = [("proxy", "mean_reward_base", (1.0, 2.0)), ("gold", "mean_reward", (0.8, 0.8 - fall))]
+    rows = [
+        {"iteration": t, "model": "policy", "benchmark": name, "metric": metric, "value": value,
+         "low": value - 0.03, "high": value + 0.03, "n": 9}
+        for name, metric, values in measured
+        for t, value in enumerate(values)
+    ]  # fmt: skip
+    # Half-widths of 0.03 add as squares where the values of single prompts are unknown: 0.042.
+    text = "Over-optimised in iteration 1: average reward by r₀ +1.000 [0.958, 1.042], gold −0.100 [−0.142, −0.058]."
+    assert questions.remarks(replace(run, metrics=rows)) == ([(text, True)] if warns else [])
 
 
 def asked(runs: list[Run], variants: list[str]) -> list[Chart]:
@@ -163,14 +159,14 @@ def test_axes_of_one_metric_agree(run: Run) -> None:
     ],
 )
 def test_the_correlation_of_reward_with_length_is_commented(run: Run, value: float, said: str, warns: bool) -> None:
-    row = {"iteration": 2, "model": "policy", "benchmark": "diagnostics", "metric": "length_correlation"}
+    row = {"iteration": 2, "model": "policy", "benchmark": "diagnostics", "metric": "length_correlation", **UNKNOWN}
     ((text, warning),) = questions.remarks(replace(run, metrics=[{**row, "value": value}]))
     assert text.endswith(f"correlate by {said}") and warning == warns
 
 
 @pytest.mark.parametrize(("high", "warns"), [(-0.01, True), (0.02, False)])
 def test_a_choice_worse_than_chance_is_said_where_its_interval_tells(run: Run, high: float, warns: bool) -> None:
-    row = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "choice_gain"}
+    row = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "choice_gain", **UNKNOWN}
     base = {**row, "benchmark": "same_responses", "metric": "choice_gain_base", "value": 0.02}
     found = questions.remarks(replace(run, metrics=[{**row, "value": -0.05, "low": -0.09, "high": high}, base]))
     expected = (

@@ -88,7 +88,7 @@ def test_the_policy_allows_these_scripts_and_no_other(page: Reader) -> None:
 
 def test_every_section_is_there(page: Reader) -> None:
     ids = {attrs.get("id") for tag, attrs in page.tags if tag == "section"}
-    wanted = {"answers", "results", "plan", "proxy", "distributions", "calibration", "training", "samples", "origin"}
+    wanted = {"answers", "results", "plan", "distributions", "calibration", "training", "samples", "origin"}
     assert wanted <= ids
     assert "68.0%" in page.text and "python -m mt.run" in page.text and "torch 2.13.0" in page.text
 
@@ -199,7 +199,7 @@ def test_a_run_on_own_models_needs_no_gold_and_no_sections(tmp_path: Path) -> No
     (tmp_path / "model").mkdir()
     planned = fixture.own_models(3, tmp_path / "model")
     page = page_of(fixture.make_run(tmp_path, planned, metrics=metrics), to=tmp_path)
-    assert "No gold rewards of two policies" in page.text and "Calibration needs responses" in page.text
+    assert "Calibration needs responses" in page.text
     samples = page.data("samples")
     assert [one["policy"] for one in samples["sets"]] == ["π₀", "π₁"]
     assert {prompt["section"] for prompt in samples["prompts"]} == {None}
