@@ -71,12 +71,13 @@ def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: boo
 
 
 def _refuse_without_login(folder: Path) -> None:
-    import wandb  # late: a second
-
-    host = _server(folder) or os.environ.get("WANDB_BASE_URL")
-    if not wandb.login(prompt=False, verify=False, host=host):
+    """Raise DataError where nobody is logged in; asked in another process, for W&B keeps what it has read."""
+    host = _server(folder) or os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+    code = f"import sys, wandb; sys.exit(not wandb.login(prompt=False, verify=False, host={host!r}))"
+    asked = subprocess.run([sys.executable, "-c", code], env=_environment(folder), capture_output=True, check=False)
+    if asked.returncode:
         mend = "Log in once with wandb login, or set WANDB_API_KEY"
-        raise DataError(describe("W&B", host or "https://api.wandb.ai", "nobody is logged in there", mend=mend))
+        raise DataError(describe("W&B", host, "nobody is logged in there", mend=mend))
 
 
 def _listen(command: list[str], folder: Path) -> list[str]:
