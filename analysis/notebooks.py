@@ -5,10 +5,11 @@ They hold no logic: one cell says where the runs are, one loads them, the others
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.specs import SPECS, TableSpec
 
@@ -16,27 +17,22 @@ FOLDER = Path(__file__).resolve().parent
 SOURCE = (
     'SOURCE = "../runs"  # or "wandb:ENTITY/PROJECT"\nFILTERS = {}  # such as {"sweep": "…"} or {"seed": [0, 1, 2]}'
 )
-_TABLES = ("table1", "table2", "table3", "table4", "table5")
-
-
-def notebook(spec: TableSpec) -> dict[str, Any]:
-    """Return a notebook as plain data."""
-    run = f"python -m mt.run -m experiment={spec.name} seed=0,1,2"
-    cells = [
-        _markdown("head", f"# {spec.title}\n\nThe runs come from `{run}`."),
-        _code("source", SOURCE),
-        _code("load", "from analysis import load\nfrom analysis.tables import show\n\nframe = load(SOURCE, FILTERS)"),
-        _code("show", f'show("{spec.name}", frame)'),
-        *([] if spec.name in _TABLES else [_code("draw", _drawing(spec.name))]),
-    ]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 def text(spec: TableSpec) -> str:
     """Return a notebook's file."""
-    return json.dumps(notebook(spec), indent=1, ensure_ascii=False) + "\n"
+    run = f"python -m mt.run -m experiment={spec.name} seed=0,1,2"
+    code = {
+        "source": SOURCE,
+        "load": "from analysis import load\nfrom analysis.tables import show\n\nframe = load(SOURCE, FILTERS)",
+        "show": f'show("{spec.name}", frame)',
+    }
+    if not spec.name.startswith("table"):
+        code["draw"] = f'from analysis.figures import figure\n\nfigure("{spec.name}", frame)'
+    head = new_markdown_cell(f"# {spec.title}\n\nThe runs come from `{run}`.", id="head")
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    made = new_notebook(cells=[head, *(new_code_cell(one, id=name) for name, one in code.items())], metadata=kernel)
+    return nbformat.writes(made) + "\n"
 
 
 def main() -> int:
@@ -45,25 +41,6 @@ def main() -> int:
         (FOLDER / f"{spec.name}.ipynb").write_text(text(spec))
         print(FOLDER / f"{spec.name}.ipynb")
     return 0
-
-
-def _drawing(name: str) -> str:
-    return f'from analysis.figures import figure\n\nfigure("{name}", frame)'
-
-
-def _markdown(name: str, source: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": _lines(source)}
-
-
-def _code(name: str, source: str) -> dict[str, Any]:
-    return {
-        "cell_type": "code", "execution_count": None, "id": name, "metadata": {}, "outputs": [],
-        "source": _lines(source),
-    }  # fmt: skip
-
-
-def _lines(source: str) -> list[str]:
-    return source.splitlines(keepends=True)
 
 
 if __name__ == "__main__":

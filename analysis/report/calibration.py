@@ -90,7 +90,7 @@ def _reliability(name: str, found: Calibration) -> Series:
     bins = [one for one in found.bins if one.n]
     limits = [wilson_interval((one.accuracy or 0.0) * one.n, one.n) for one in bins]
     return Series(
-        name=f"{name} · calibration error {found.expected_calibration_error:.3f} · accuracy {found.accuracy:.1%}",
+        name=name,
         x=rounded([one.confidence for one in bins]),
         y=rounded([one.accuracy for one in bins]),
         low=rounded([limit.low for limit in limits]),
