@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from mt.errors import DataError, describe
@@ -71,13 +72,18 @@ def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: boo
 
 
 def _refuse_without_login(folder: Path) -> None:
-    """Raise DataError where nobody is logged in; asked in another process, for W&B keeps what it has read."""
+    """Raise DataError where nobody is logged in."""
     host = _server(folder) or os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
-    code = f"import sys, wandb; sys.exit(not wandb.login(prompt=False, verify=False, host={host!r}))"
-    asked = subprocess.run([sys.executable, "-c", code], env=_environment(folder), capture_output=True, check=False)
-    if asked.returncode:
+    if not _is_logged_in(host, os.environ.get("WANDB_API_KEY")):
         mend = "Log in once with wandb login, or set WANDB_API_KEY"
         raise DataError(describe("W&B", host, "nobody is logged in there", mend=mend))
+
+
+@cache
+def _is_logged_in(host: str, key: str | None) -> bool:
+    """Ask in another process: W&B keeps what it has read, for the rest of this one."""
+    code = f"import sys, wandb; sys.exit(not wandb.login(prompt=False, verify=False, host={host!r}))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def _listen(command: list[str], folder: Path) -> list[str]:
