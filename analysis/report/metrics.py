@@ -17,8 +17,11 @@ Measured = Mapping[str, Any]
 """A row of the record's metrics."""
 Key = tuple[str, str, str]
 """(model, benchmark, metric)."""
-_TOKENS, _CHARACTERS = ("policy", "gold", "length"), ("policy", "proxy", "length")
-"""One length in two units: the second is shown where there is no first."""
+_SAME: Mapping[Key, Key] = {
+    ("policy", "proxy", "length"): ("policy", "gold", "length"),
+    ("reward", "gold", "mean_of_k"): ("policy", "gold", "mean_reward"),
+}
+"""Metrics that say in another unit, or of another model, what a second one says: shown where that one is not."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def results(run: Run) -> ResultsTable:
     known = results_of(run)
     groups: dict[str, list[Row]] = defaultdict(list)
     for key in sorted(cells, key=order):
-        if key != _CHARACTERS or _TOKENS not in cells:
+        if _SAME.get(key) not in cells:
             groups[heading(*key[:2])].append(_row(key, cells[key], iterations, known))
     return ResultsTable(iterations, list(groups.items()))
 
@@ -118,8 +121,8 @@ def _row(key: Key, found: Mapping[int, Measured], iterations: Sequence[int], kno
 
 
 def moves(key: Key) -> bool:
-    """Say whether what is measured moves with the policy: a reward model on πₜ's responses, which differ every time."""
-    return key[0] == "reward" and key[1] in ("gold", "same_responses")
+    """Say whether iterations do not compare: reward models on πₜ's responses, policies judged by the newest of them."""
+    return (key[0] == "reward" and key[1] in ("gold", "same_responses")) or key == ("policy", "proxy", "win_rate")
 
 
 def verdict(change: Difference, better: str) -> str:

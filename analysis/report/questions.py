@@ -33,6 +33,7 @@ class Question:
 
 _RATE, _BY_BASE = ("policy", "gold", "win_rate"), ("policy", "proxy", "win_rate_base")
 _GOLD, _PROXY = ("policy", "gold", "mean_reward"), ("policy", "proxy", "mean_reward_base")
+_LENGTH = ("policy", "diagnostics", "length_correlation")
 _LC = ("policy", "alpaca_eval", "lc_win_rate")
 _OWN, _GAIN = ("reward", "gold", "accuracy"), ("reward", "same_responses", "gain_over_base")
 _SELECTED, _CONTRAST = ("policy", "labels", "selected_accuracy"), ("policy", "labels", "contrast_accuracy")
@@ -88,7 +89,7 @@ def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
 def remarks(run: Run) -> list[tuple[str, bool]]:
     """Return what else the numbers of a run say, each with its interval, and whether it is a warning."""
     last = {key_of(row): row for row in sorted(run.metrics, key=lambda row: int(row["iteration"]))}
-    return [*_over_optimised(run), *_length(last), *_choice(last)]
+    return [*_over_optimised(run), *_length(run), *_choice(last)]
 
 
 def _over_optimised(run: Run) -> Iterator[tuple[str, bool]]:
@@ -101,18 +102,21 @@ def _over_optimised(run: Run) -> Iterator[tuple[str, bool]]:
             yield f"Over-optimised in iteration {t}: average reward by r₀ {changes[0]}, gold {changes[1]}.", True
 
 
-def _length(last: Mapping[Key, Measured]) -> Iterator[tuple[str, bool]]:
-    """Say what the correlation of reward with length means."""
-    row = last.get(("policy", "diagnostics", "length_correlation"))
+def _length(run: Run) -> Iterator[tuple[str, bool]]:
+    """Say what the correlation of reward with length means, beside that of r₀ on π₀'s responses."""
+    rows = {int(row["iteration"]): row for row in run.metrics if key_of(row) == _LENGTH}
+    row, base = rows.get(max(rows, default=0)), rows.get(0)
     if row is None:
         return
-    value, form = row["value"], quantity("diagnostics", "length_correlation").format
+    value, form = row["value"], quantity(*_LENGTH[1:]).format
     shown = f"{form.text(value)} {form.interval(row.get('low'), row.get('high'))}".strip()
     which = f"The rewards of the last reward model and the length of responses to one prompt correlate by {shown}"
     taught = "longer" if value > 0 else "shorter"
     degree = "strongly" if abs(value) >= _STRONG else "somewhat"
     meant = f"it {degree} prefers {taught} responses, which teaches the policy to write {taught} ones"
-    yield f"{which}: {meant if abs(value) >= _WEAK else 'length hardly matters to it'}.", abs(value) >= _STRONG
+    other = f" (r₀ on π₀'s responses: {form.text(base['value'])})" if base is not None and base is not row else ""
+    text = f"{which}{other}: {meant if abs(value) >= _WEAK else 'length hardly matters to it'}."
+    yield text, abs(value) >= _STRONG and abs(value) > (abs(base["value"]) if base else 0.0)
 
 
 def _choice(last: Mapping[Key, Measured]) -> Iterator[tuple[str, bool]]:

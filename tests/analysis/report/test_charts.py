@@ -162,6 +162,10 @@ def test_the_correlation_of_reward_with_length_is_commented(run: Run, value: flo
     row = {"iteration": 2, "model": "policy", "benchmark": "diagnostics", "metric": "length_correlation", **UNKNOWN}
     ((text, warning),) = questions.remarks(replace(run, metrics=[{**row, "value": value}]))
     assert text.endswith(f"correlate by {said}") and warning == warns
+    ((text, warning),) = questions.remarks(
+        replace(run, metrics=[{**row, "value": value}, {**row, "iteration": 0, "value": 0.5}])
+    )
+    assert " (r₀ on π₀'s responses: 0.500): " in text and not warning, "no worse than it was at first"
 
 
 @pytest.mark.parametrize(("high", "warns"), [(-0.01, True), (0.02, False)])
