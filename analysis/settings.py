@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from mt.choice import NOT_KEYED, Config
+from mt.choice import NOT_KEYED, Choice, Config, chosen
 from mt.config.run import RunConfig
 from mt.costing.shapes import Shape
 from mt.world.language import VOCABULARY
@@ -26,24 +26,32 @@ def setting(config: Mapping[str, Any], path: str) -> Any:
     return node
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every setting with its dotted path; a list counts as one setting."""
-    for name, value in config.items():
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that an experiment is made of, by dotted path: neither seeds nor what changes no result."""
+    return dict(_keyed(config, [RunConfig], ""))
+
+
+def _keyed(values: Mapping[str, Any], models: Sequence[type[Config]], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of a group, whose class says what is keyed; a list counts as one setting."""
+    for name, value in values.items():
+        if value is None or name in SEEDS or any(_is_unkeyed(model, name) for model in models):
+            continue
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
+            kinds = [kind for model in models for kind in _parts(model, name)]
+            named = [chosen(kind, dict(value)) if issubclass(kind, Choice) else kind for kind in kinds]
+            yield from _keyed(value, named, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
 
-def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that an experiment is made of: neither seeds nor what never changes a result."""
-    return {path: value for path, value in flat(config) if value is not None and _identifies(path)}
+@cache
+def _is_unkeyed(model: type[Config], name: str) -> bool:
+    return name in model.model_fields and NOT_KEYED in model.model_fields[name].metadata
 
 
 @cache
-def _identifies(path: str) -> bool:
-    is_seed = path.rpartition(".")[2] in SEEDS
-    return not is_seed and not any(is_within(path, skip) for skip in unkeyed())
+def _parts(model: type[Config], name: str) -> list[type[Config]]:
+    return list(_models(model.model_fields[name].annotation)) if name in model.model_fields else []
 
 
 def matches(value: Any, wanted: Any) -> bool:
@@ -61,23 +69,8 @@ def world_weights(config: Mapping[str, Any]) -> int:
     return Shape(*sizes, vocabulary=len(SPECIAL) + len(VOCABULARY), tied=True).parameters
 
 
-@cache
-def unkeyed() -> frozenset[str]:
-    """Return the paths of settings that never change a result."""
-    return frozenset(_unkeyed(RunConfig, ""))
-
-
-def _unkeyed(model: type[Config], prefix: str) -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        if NOT_KEYED in info.metadata:
-            yield f"{prefix}{name}"
-            continue
-        for part in _models(info.annotation):
-            yield from _unkeyed(part, f"{prefix}{name}.")
-
-
 def _models(annotation: Any) -> Iterator[type[Config]]:
-    """Yield the configuration classes within a type, such as the choices of a union."""
+    """Yield the configuration classes within a type, such as X of X | None."""
     if isinstance(annotation, type) and issubclass(annotation, Config):
         yield annotation
     for part in typing.get_args(annotation):

@@ -11,7 +11,7 @@ import pytest
 import analysis
 from analysis.frame import COLUMNS, LeftOut, load, with_settings
 from analysis.records import read_records
-from analysis.settings import identity, matches, unkeyed
+from analysis.settings import identity, matches
 from mt.errors import DataError
 from tests.analysis.synthetic import config, record, row, write
 
@@ -133,11 +133,15 @@ def test_copies_below_a_run_are_no_runs(tmp_path: Path) -> None:
 
 
 def test_an_identity_knows_neither_seeds_nor_machines() -> None:
-    one, other = identity(config({}, 0)), identity(config({}, 5, **{"trainer.threads": 7, "data.seed": 3}))
+    """Also not those of the class that a choice names: its base class does not declare them."""
+    machine = {"trainer.threads": 7, "generator.batch_tokens": 9, "scorer.threads": 3, "store": "elsewhere"}
+    one, other = identity(config({}, 0)), identity(config({}, 5, **{**machine, "data.seed": 3}))
     assert one == other
     changed = identity(config({}, 0, **{"policy.training.batch_size": 7}))
     assert [path for path in one if one[path] != changed[path]] == ["policy.training.batch_size"]
-    assert {"tracking", "launch", "name", "trainer.threads"} <= unkeyed()
+    assert not {path.partition(".")[0] for path in one} & {"tracking", "launch", "name", "hardware", "seed"}
+    judged = {"name": "openai", "model": "m", "limit_usd": 5.0, "concurrency": 2}
+    assert identity({"judge": judged}) == {"judge.name": "openai", "judge.model": "m"}
 
 
 def test_values_match_as_typed_on_a_command_line() -> None:
