@@ -107,5 +107,21 @@ def describe_os_error(error: BaseException, place: object) -> str | None:
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return " Did you mean …?" for the closest valid name, or an empty string."""
-    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    lower = {one.lower(): one for one in valid}
+    close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
+    return f" Did you mean '{lower[close[0]]}'?" if close else ""
+
+
+def nearest_setting(key: str, valid: Iterable[str]) -> str:
+    """Return " Did you mean …?" for a dotted setting: where its last name exists, in any case, else the closest one.
+
+    Of several settings with that last name the three closest are named.
+    """
+    known = [one for one in dict.fromkeys(valid) if one != key]
+    parent, _, leaf = key.rpartition(".")
+    same = [one for one in known if one.rpartition(".")[2].lower() == leaf.lower()]
+    if same:
+        here = [one for one in same if one.lower() == key.lower()]
+        *others, last = here or difflib.get_close_matches(key.lower(), same, n=3, cutoff=0.0)
+        return f" Did you mean {' or '.join(filter(None, (', '.join(map(repr, others)), repr(last))))}?"
+    return nearest(key, (one for one in known if one.rpartition(".")[0] == parent)) or nearest(key, known)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 from mt.config.choices import SearchPath, search_path
 from mt.config.explain import Explained, all_settings
 from mt.config.overrides import parse_override, swept
 from mt.errors import ConfigError, describe
+from mt.workflow.run_record import find_records
+
+_ROOT = Path(__file__).parents[2]
 
 _SCRIPT = r"""_mutual_taught() {
     local typed=${COMP_LINE:0:COMP_POINT} before=
-    [[ $typed =~ \ -m\ +mt\.(run|plan)\  ]] || return 0
+    [[ $typed =~ \ -m\ +(mt|launch|analysis)\.[a-z._]+\  ]] || return 0
     local word=${typed##* }
     COMPREPLY=($(COMP_LINE=$typed "$1" -m mt.run -sc query=bash 2>/dev/null))
     [[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace 2>/dev/null
@@ -33,7 +37,10 @@ def answer(asked: str, line: str) -> str:
 
 def candidates(line: str) -> list[str]:
     """Return what the last word of a command line may become."""
-    *given, last = re.sub(r"^.*? -m +mt\.\w+ ", "", line).split(" ")
+    module, words = re.fullmatch(r"(?:.*? -m +([\w.]+) )?(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
+    *given, last = words.split(" ")
+    if module not in ("mt.run", "mt.plan", None):
+        return [word for word in _of_command(module, given) if word.startswith(last)]
     folders = [folder for flag, folder in pairwise(given) if flag in ("--config-dir", "-cd")]
     folders += [word.partition("=")[2] for word in given if word.startswith("--config-dir=")]
     path = search_path(folders)
@@ -47,6 +54,24 @@ def candidates(line: str) -> list[str]:
     else:
         found = [value for one in _settings(given, path) if one.path == key.lstrip("+") for value in one.listed]
     return [f"{before}{name}" for name in found if name.startswith(tail)]
+
+
+def _of_command(module: str, given: list[str]) -> list[str]:
+    """Return the flags of another command, as its source names them, and what it takes: tables, or runs and sweeps."""
+    package, _, name = module.partition(".")
+    folder = _ROOT / package
+    sources = [
+        folder / f"{name}.py",
+        folder / name / "__main__.py",
+        *([folder / "cli.py"] if package == "launch" else []),
+    ]
+    text = "".join(file.read_text(encoding="utf-8") for file in sources if file.is_file())
+    flags = sorted(set(re.findall(r'add_argument\([^)]*?"(--[a-z-]+)"', text)))
+    if module == "analysis.tables":
+        return [*SearchPath().options("experiment"), "all", *flags]
+    runs = next((Path(one) for flag, one in pairwise(given) if flag == "--runs"), Path("runs"))
+    found = {str(one) for path in find_records(runs) for one in (path.relative_to(runs), path.relative_to(runs).parent)}
+    return [*sorted(found - {"."}), *flags]
 
 
 def _names(last: str, path: SearchPath, known: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ refers to is set on a copy of the resolved result.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -21,8 +21,9 @@ from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
-from mt.config.choices import SearchPath
-from mt.config.fields import find, free_settings, is_nullable
+from mt.choice import Choice
+from mt.config.choices import SearchPath, optional_values
+from mt.config.fields import find, free_settings, group_class, is_nullable
 from mt.config.overrides import override_key, parse_override
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
@@ -65,6 +66,19 @@ class _Remembering(ConfigRepository):
         return deepcopy(self._known[config_path])
 
 
+def unresolved(overrides: Sequence[str], choices: Collection[str], *, hydra: bool = False) -> DictConfig:
+    """Return the configuration that overrides compose to, interpolations as they are written.
+
+    Raises what Hydra and OmegaConf raise.
+    """
+    rest, settings = _split(overrides, choices)
+    config = compose("config", overrides=rest, return_hydra_config=hydra)
+    free = set(free_settings(RunConfig, OmegaConf.to_container(config, resolve=False)))
+    for key, value in settings.items():
+        _set(config, key, value, free=is_within(key, free))
+    return config
+
+
 class Assembler:
     """Composes each combination of choices once, and sets the plain values of a sweep's runs on copies of it."""
 
@@ -75,12 +89,10 @@ class Assembler:
 
     def assemble(self, overrides: list[str]) -> dict[str, Any]:
         """Return the resolved configuration of one run as plain data; raises what Hydra and OmegaConf raise."""
-        values = [line for line in overrides if re.match(r"[\w.]+=", line) and override_key(line) not in self._choices]
-        rest = tuple(line for line in overrides if line not in values)
-        if rest not in self._composed:
-            self._composed[rest] = _Base(compose("config", overrides=list(rest)))
-        settings = {one.key_or_group: one.value() for one in map(parse_override, values)}
-        return self._composed[rest].with_values(settings)
+        rest, settings = _split(overrides, self._choices)
+        if tuple(rest) not in self._composed:
+            self._composed[tuple(rest)] = _Base(compose("config", overrides=rest))
+        return self._composed[tuple(rest)].with_values(settings)
 
 
 class _Base:
@@ -122,6 +134,13 @@ class _Base:
         return scalar and known and not self._words.intersection(key.split("."))
 
 
+def _split(overrides: Sequence[str], choices: Collection[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return what Hydra composes, and the values that are set afterwards, by setting."""
+    values = [line for line in overrides if re.match(r"[\w.]+=", line) and override_key(line) not in choices]
+    rest = [line for line in overrides if line not in values]
+    return rest, {one.key_or_group: one.value() for one in map(parse_override, values)}
+
+
 def is_within(key: str, paths: Collection[str]) -> bool:
     """Say whether a setting is one of these or lies below one."""
     return any(key == path or key.startswith(f"{path}.") for path in paths)
@@ -150,14 +169,36 @@ def _descend(node: Any, names: list[str]) -> Any:
 
 def _set(config: DictConfig, key: str, value: Any, *, free: bool) -> None:
     """Set an existing setting; an unknown one is an error, as in Hydra, unless it is `free`."""
+    if not free:
+        _open_optional(config, key, value)
     if not free and OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
         parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
         names = list(parent) if isinstance(parent, DictConfig) else []  # `in parent` overlooks values of "???"
-        if key.rpartition(".")[2] not in names:
+        path = key.split(".")
+        # A choice inside of a group, such as reward.selection, has the fields that its class has.
+        inner = len(path) > 2 and isinstance(parent, DictConfig)
+        free = inner and find(RunConfig, path, OmegaConf.to_container(config, resolve=False)) is not None
+        if path[-1] not in names and not free:
             raise ConfigCompositionException(f"Could not override '{key}'.")
     if not free:
         _refuse_value_of_group(config, key, value)
     OmegaConf.update(config, key, value, merge=True, force_add=free)
+
+
+def _open_optional(config: DictConfig, key: str, value: Any) -> None:
+    """Give an optional group that is null its values, where one of its fields or the name of a choice is to be set."""
+    *parents, last = key.split(".")
+    for depth in range(1, len(parents) + 1):
+        group = ".".join(parents[:depth])
+        if OmegaConf.select(config, group, default=_ABSENT, throw_on_resolution_failure=False) is not None:
+            continue
+        info = find(RunConfig, parents[:depth], OmegaConf.to_container(config, resolve=False))
+        inner = group_class(info.annotation, None) if info is not None else None
+        if inner is not None and issubclass(inner, Choice) and last != "name":
+            raise ConfigError(describe(key, value, f"{group} is null", mend=f"Choose it first: {group}.name=NAME"))
+        if inner is not None:
+            file = f"{inner.GROUP}/{value}" if issubclass(inner, Choice) else parents[depth - 1]
+            OmegaConf.update(config, group, optional_values(file), merge=True, force_add=True)
 
 
 def _refuse_value_of_group(config: DictConfig, key: str, value: Any) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mt.errors import ConfigError, describe
 
@@ -28,6 +31,12 @@ class SearchPath:
     def file(self, group: str, name: str) -> Path:
         """Return the file of a choice."""
         return next(path for folder in self.folders if (path := folder / group / f"{name}.yaml").exists())
+
+
+def optional_values(name: str) -> dict[str, Any]:
+    """Return what an optional group of settings starts from where one of its fields is set: the file conf/NAME.yaml."""
+    file = CONF / f"{name}.yaml"
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def search_path(own: list[str]) -> SearchPath:

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import compose
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from mt.config.assembly import Assembler, hydra_at, is_within
+from mt.config.assembly import Assembler, hydra_at, unresolved
 from mt.config.choices import CONF as CONF  # for those who read its files
 from mt.config.choices import SearchPath
-from mt.config.fields import free_settings
 from mt.config.overrides import check_count, check_overrides, expand, override_key, swept
 from mt.config.refusals import first_line, refuse_booleans_as_numbers, refused_by_hydra, refused_by_pydantic
 from mt.config.run import RunConfig
@@ -67,20 +65,9 @@ def compose_unchecked(overrides: Sequence[str], path: SearchPath = PACKAGE, *, h
     check_overrides(overrides, path, several="Give one value")
     with hydra_at(path):
         try:
-            words = _adding_free_settings(overrides, path)
-            return compose("config", overrides=words, return_hydra_config=hydra)
+            return unresolved(overrides, path.groups(), hydra=hydra)
         except Exception as error:  # as in _plain
             raise ConfigError(refused_by_hydra(error, overrides, path)) from error
-
-
-def _adding_free_settings(overrides: Sequence[str], path: SearchPath) -> list[str]:
-    """Mark the words that set a name of the user's own, which no file in conf/ has."""
-    deep = [line for line in overrides if override_key(line).count(".") > 1 and line[0] not in "+~"]
-    if not deep:
-        return list(overrides)
-    choices = [line for line in overrides if override_key(line) in path.groups()]
-    free = tuple(free_settings(RunConfig, OmegaConf.to_container(compose("config", overrides=choices), resolve=False)))
-    return [f"++{line}" if line in deep and is_within(override_key(line), free) else line for line in overrides]
 
 
 def register_resolvers() -> None:

@@ -6,7 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from mt.choice import Config
-from mt.config.choices import SearchPath
+from mt.choice import Choice, Config
+from mt.config.choices import SearchPath, optional_values
 from mt.config.compose import PACKAGE, compose_unchecked
 from mt.config.fields import allowed, group_class, listed
 from mt.config.overrides import override_key
 from mt.config.refusals import refused_by_hydra, refused_choice
 from mt.config.run import RunConfig
-from mt.errors import ConfigError, describe, nearest
+from mt.errors import ConfigError, describe, nearest_setting
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,20 @@ class Explained:
 def choices(path: SearchPath = PACKAGE) -> dict[str, dict[str, str]]:
     """Return what each option of each group is, by the comment on top of its file."""
     return {group: {name: _headline(path.file(group, name)) for name in path.options(group)} for group in path.groups()}
+
+
+def groups(path: SearchPath = PACKAGE) -> dict[str, str]:
+    """Return what each group of choices decides, in the order of the fields."""
+    meanings = _meanings(RunConfig)
+    return {name: meanings[name].rstrip(".") for name in RunConfig.model_fields if name in path.groups()}
+
+
+def chosen_options(path: SearchPath = PACKAGE) -> dict[str, list[str]]:
+    """Return the options of each group that a run has where its command names none."""
+    values = OmegaConf.to_container(compose_unchecked([], path), resolve=False)
+    assert isinstance(values, dict)
+    made = {str(group): value for group, value in values.items() if isinstance(value, dict)}
+    return {group: [str(value["name"])] if "name" in value else list(map(str, value)) for group, value in made.items()}
 
 
 def all_settings(overrides: list[str], path: SearchPath = PACKAGE) -> list[Explained]:
@@ -60,9 +74,8 @@ def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE)
         if not any(_within(one.path, asked) for one in known):
             group = asked.partition(".")[0]
             mend = f"Settings of one choice: --help {group}=NAME" if group in path.groups() else ""
-            raise ConfigError(
-                describe("--help", asked, "no such setting", mend=mend) + nearest(asked, _prefixes(known))
-            )
+            hint = nearest_setting(asked, _prefixes(known))
+            raise ConfigError(describe("--help", asked, "no such setting", mend=mend) + hint)
     return [one for one in known if not wanted or any(_within(one.path, asked) for asked in wanted)]
 
 
@@ -75,6 +88,9 @@ def _walk(kind: type[Config], values: Any, prefix: str) -> Iterator[Explained]:
         elif not prefix or (name not in ("name", "code") and (name != "class_" or "class" in values)):
             meaning = _meanings(kind).get(name, "")
             yield Explained(prefix + (info.alias or name), _shown(value), tuple(listed(info)), allowed(info), meaning)
+            if inner is not None and value is None and not issubclass(inner, Choice):
+                unset = _walk(inner, optional_values(name), f"{prefix}{name}.")
+                yield from (replace(one, value=f"({one.value})") for one in unset)
 
 
 def _class_of(info: FieldInfo, value: Any, path: str) -> type[Config] | None:

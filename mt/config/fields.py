@@ -131,6 +131,17 @@ def free_settings(kind: type[Config], values: Any, prefix: str = "") -> Iterator
             yield from free_settings(inner, value, f"{prefix}{name}.")
 
 
+def optional_settings(kind: type[Config], values: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of the fields of groups that are null, which can be set one by one."""
+    for name, info in kind.model_fields.items():
+        value = values.get(name) if isinstance(values, dict) else None
+        inner = group_class(info.annotation, value)
+        if inner is not None and value is not None:
+            yield from optional_settings(inner, value, f"{prefix}{name}.")
+        elif inner is not None and not issubclass(inner, Choice):
+            yield from (f"{prefix}{name}.{field}" for field in inner.model_fields)
+
+
 def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:
     """Yield the dotted paths of the settings that identify a result."""
     for name, info in type(config).model_fields.items():

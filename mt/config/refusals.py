@@ -16,10 +16,10 @@ from pydantic.fields import FieldInfo
 
 from mt.choice import Config
 from mt.config.choices import SearchPath
-from mt.config.fields import allowed, choice_names, field_of, find, group_class
+from mt.config.fields import allowed, choice_names, field_of, find, group_class, optional_settings
 from mt.config.overrides import first_line, override_key, unknown_choice
 from mt.config.run import RunConfig
-from mt.errors import ConfigError, MutualTaughtError, describe, nearest
+from mt.errors import ConfigError, MutualTaughtError, describe, nearest_setting
 
 _PROBLEMS = {
     "greater_than_equal": "too small",
@@ -78,7 +78,7 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
     if first["type"] == "extra_forbidden":
         known = [key for key in _keys(values) if key != path and not key.startswith(f"{path}.")]
         siblings = [key for key in known if key.rpartition(".")[0] == path.rpartition(".")[0]]
-        return describe(path, first["input"], "no such setting", allowed=_few(siblings)) + nearest(path, known)
+        return describe(path, first["input"], "no such setting", allowed=_few(siblings)) + nearest_setting(path, known)
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     if first["type"] in ("union_tag_not_found", "union_tag_invalid"):
@@ -169,9 +169,8 @@ def _unknown_setting(key: str, overrides: Sequence[str], path: SearchPath) -> st
         return describe(key, value, "the choices made here have no such setting", mend=mend)
     valid = [*known, *groups]
     siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
-    hint = nearest(key, siblings) or nearest(key, valid)
     mend = "python -m mt.run --cfg job lists all settings"
-    return describe(key, value, "no such setting", allowed=_few(siblings), mend=mend) + hint
+    return describe(key, value, "no such setting", allowed=_few(siblings), mend=mend) + nearest_setting(key, valid)
 
 
 def _composed_keys(choices: tuple[str, ...]) -> list[str]:
@@ -180,7 +179,8 @@ def _composed_keys(choices: tuple[str, ...]) -> list[str]:
         config = compose("config", overrides=list(choices))
     except (HydraException, OmegaConfBaseException):
         config = compose("config")
-    return _keys(OmegaConf.to_container(config, resolve=False))
+    values = OmegaConf.to_container(config, resolve=False)
+    return [*_keys(values), *optional_settings(RunConfig, values)]
 
 
 def _keys(node: Any, prefix: str = "") -> list[str]:

@@ -100,24 +100,39 @@ class RunConfig(Config):
     """Times that the iterations are run over the same prompts, both models restarted from base (Appendix B)."""
     partition: PartitionConfig
     scale: ScaleConfig
+    """How big the run is: values per scale are looked up by its name, then by its family."""
     method: Method
+    """How policy and reward model are trained."""
     objective: Objective
+    """The loss of the policy."""
     rm_data: RewardData
+    """What an M-step retrains the reward model on (§5.3)."""
     reward_loss: RewardLoss
+    """The loss of the reward model."""
     selection: Selection
+    """How pairs, or demonstrations, are selected from the responses."""
     sampling: SamplingConfig
     policy: PolicyConfig
     reward: Reward
     data: DataSource
+    """Where prompts come from, and the base models where none are named."""
     generator: Generator
+    """What samples responses."""
     scorer: Scorer
+    """What computes rewards."""
     logprobs: LogProbsConfig
     trainer: Trainer
+    """What trains the models."""
     judge: Judge
+    """Who compares two responses in the benchmarks."""
     eval: EvalConfig
+    """What is measured, as in eval=[held_out,alpaca_eval]; eval=[] measures nothing."""
     tracking: Unkeyed[Tracking]
+    """Where a run is shown, beside its record."""
     launch: Unkeyed[LaunchConfig]
+    """How runs are executed: in this process, as processes here, or by SLURM."""
     hardware: Unkeyed[HardwareConfig]
+    """The node that estimates are made for."""
     assumptions: Unkeyed[AssumptionsConfig]
     experiment: Unkeyed[ExperimentConfig | None]
     """A table or figure of the paper, or a study; only for -m."""

@@ -189,7 +189,7 @@ def test_choices_of_ones_own_are_composed_explained_and_shown(own: Path, capfd: 
     flag = ["--config-dir", str(own)]
     assert run.main([*flag, "--cfg", "job", "-p", "objective.tau", "objective=mine"]) == 0
     assert capfd.readouterr().out == "0.3\n"
-    assert run.main([*flag, "--help"]) == 0
+    assert run.main([*flag, "--help", "objective"]) == 0
     assert "An objective of my own" in capfd.readouterr().out
     assert run.main([*flag, "--help", "objective=mine"]) == 0
     assert "0.3" in capfd.readouterr().out
@@ -217,8 +217,8 @@ def test_choices_of_ones_own_are_planned_and_swept(own: Path, capsys: pytest.Cap
     [
         ("objective/dpo", MINE, "objective=dpo exists already, so that objective/dpo.yaml would never be read"),
         ("objective/bad", "a: [", "bad.yaml: no readable YAML"),
-        ("objective/bad", "tau: 0.3\n", "objective.name=nothing: a choice without a name. Allowed: dpo"),
-        ("objective/bad", "name: nope\n", "objective.name=nope: no such name. Allowed: dpo, robust, ipo"),
+        ("objective/bad", "tau: 0.3\n", "objective.name=nothing: no name of a choice. Allowed: apo_zero, "),
+        ("objective/bad", "name: nope\n", "objective.name=nope: no such name. Allowed: apo_zero, "),
         ("objective/bad", MINE + "taus: 1\n", "objective.taus=1: no such setting. Allowed: objective."),
         ("objective/bad", "name: ipo\n", "=nothing: it has no value. Allowed: a number"),
     ],

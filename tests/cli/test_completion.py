@@ -38,6 +38,22 @@ def test_the_values_of_a_setting_the_flags_and_the_items_of_a_list_are_completed
     assert candidates(RUN + "objective=nope sampling.top") == ["sampling.top_p="]
 
 
+def test_other_commands_complete_their_flags_and_what_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alone", "swept/first"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "record.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert candidates("python -m launch.status sw") == ["swept", "swept/first"]
+    assert candidates("python -m mt.compare alone swept/") == ["swept/first"]
+    assert candidates("python -m launch.logs --f") == ["--follow"]
+    assert candidates("python -m launch.status --j") == ["--json"], "what all commands of launch share"
+    assert candidates("python -m analysis.tables table") == [f"table{n}" for n in (1, 2, 3, 4, 5)]
+    assert candidates("python -m analysis.report --o") == ["--output"]
+    assert candidates("python -m nothing.here x") == []
+
+
 def test_choices_of_ones_own_are_completed(tmp_path: Path) -> None:
     (tmp_path / "objective").mkdir()
     mine = "# Mine.\nname: ipo\ntau: 0.3\nper_token: false\nnll_weight: 0\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mt.cli.help import COMMON
 from mt.config.compose import groups, options
 from mt.config.explain import choices, settings
+from mt.config.explain import groups as explained_groups
 from mt.run import main
 
 
@@ -21,11 +23,24 @@ def test_every_setting_says_what_it_means(group: str) -> None:
         assert [one.path for one in settings([], [f"{group}={name}"]) if not one.meaning] == [], name
 
 
-def test_help_lists_the_choices_and_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_groups_and_the_settings_that_people_change(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
-    for wanted in ("objective=ipo", "Identity preference", "world_seed", "--cfg job"):
+    for wanted in (*groups(), *COMMON, "mutual_taught | iterative", "dpo | apo_zero", "--cfg job"):
         assert wanted in printed
+    assert len(COMMON) == 20 and {one.path for one in settings([], [])} >= set(COMMON)
+    assert set(explained_groups()) == set(groups()) and all(explained_groups().values())
+
+
+def test_help_explains_the_fields_of_a_group_that_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help", "policy.training.lora"]) == 0
+    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("policy.")]
+    assert lines == [
+        ["policy.training.lora", "null"],
+        ["policy.training.lora.rank", "(16)"],
+        ["policy.training.lora.alpha", "(32)"],
+        ["policy.training.lora.targets", "(['all-linear'])"],
+    ]
 
 
 def test_help_explains_a_choice_with_its_settings_and_the_values_they_take(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,11 @@ def test_every_choice_composes(group: str, option: str) -> None:
     ("overrides", "said"),
     [
         (["objective=dpoo"], r"objective=dpoo: no such choice\. Allowed: .*dpo.*Did you mean 'dpo'\?"),
+        (["beta=1"], r"beta=1: no such setting.*Did you mean 'objective\.beta'\?"),
+        (["Sampling.Top_P=1"], r"Did you mean 'sampling\.top_p'\?"),
+        (["objective=DPO"], r"objective=DPO: no such choice.*Did you mean 'dpo'\?"),
+        (["policy.training.lora.rnk=8"], r"lora\.rank, .*Did you mean 'policy\.training\.lora\.rank'\?"),
+        (["reward.selection.ties=1"], r"reward\.selection is null\. Choose it first: reward\.selection\.name=NAME"),
         (["objective.betta=1"], r"objective\.betta=1: no such setting.*Did you mean 'objective\.beta'\?"),
         (["objective=orpo", "objective.beta=1"], r"objective\.beta=1: the choices made .*another objective="),
         (["eval=[held_out]", "eval.alpaca_eval.prompts=9"], r"eval\.alpaca_eval\.prompts=9: the choices made"),
@@ -217,3 +222,19 @@ def test_shared_stages_of_the_papers_sweep() -> None:
 def test_every_field_of_the_configuration_is_documented() -> None:
     text = (CONF / "config.yaml").read_text()
     assert "§5.1" in text
+
+
+def test_fields_of_a_group_that_is_null_are_set_one_by_one() -> None:
+    lora = compose_runs(["policy.training.lora.rank=8"])[0].config.policy.training.lora
+    assert lora is not None and (lora.rank, lora.alpha, lora.targets) == (8, 32, ["all-linear"])
+    swept = compose_runs(["-m", "reward.training.lora.rank=4,8", "reward.training.lora.alpha=8"][1:], multirun=True)
+    found = [one.config.reward.training.lora for one in swept]
+    assert [(one.rank, one.alpha) for one in found if one] == [(4, 8), (8, 8)]
+    assert compose_runs(["policy.training.lora=null"])[0].config.policy.training.lora is None
+
+
+def test_a_choice_that_is_null_is_made_by_its_name_and_then_its_fields() -> None:
+    selection = compose_runs(["reward.selection.name=margin"])[0].config.reward.selection
+    assert selection == compose_runs(["selection=margin"])[0].config.selection
+    words = ["rm_data.label_filter.name=margin", "rm_data.label_filter.margin=1.5"]
+    assert compose_runs(words)[0].config.rm_data.model_dump()["label_filter"] == {"name": "margin", "margin": 1.5}
