@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
+from mt.config.choices import CONF
+from mt.config.method import RewardData
 from mt.config.run import RunConfig
 from mt.engines.judging.base import judged_by
 from mt.errors import MutualTaughtError
@@ -18,7 +21,6 @@ from mt.evaluation.catalogue import NUMBER, SHARE, quantity
 from mt.evaluation.pairing import Difference
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.methods.mutual_taught import MutualTaught
-from mt.methods.reward_data.pairs import Pairs
 from mt.running.results import Key, Results, difference
 from mt.types import Metric
 from mt.workflow.store import Store
@@ -90,10 +92,8 @@ def answers_of_record(record: Mapping[str, Any]) -> list[str]:
 
 def frozen(config: RunConfig) -> RunConfig:
     """Return the run's settings with a reward model that is never updated."""
-    nothing = {"self_training": False, "contrast": False, "label_filter": None, "replay": 0.0}
-    by_reward = {"labels": "reward", "e_step": "reward"}
-    no_pairs = Pairs.model_validate({"name": "frozen", "class": "pairs", **nothing, **by_reward})
-    return config.model_copy(update={"rm_data": no_pairs})
+    values = yaml.safe_load((CONF / "rm_data" / "frozen.yaml").read_text(encoding="utf-8"))
+    return config.model_copy(update={"rm_data": RewardData.model_validate(values)})
 
 
 def _policy(run: _Run) -> str:
