@@ -16,6 +16,7 @@ from launch.states import State
 from launch.survey import survey
 from launch.sweep import load, names
 from mt.errors import LaunchError
+from mt.runtime.clock import local_time
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
     table.add_column("state")
     for row in rows:
         parts = (f"{row.runs_done}/{row.runs}", f"{row.stages_done}/{row.stages}") if row.runs else ("", "")
-        table.add_row(row.name, row.created, row.launch, *parts, row.state)
+        table.add_row(row.name, local_time(row.created), row.launch, *parts, row.state)
     console.print(table)
     for why in filter(None, (row.why for row in rows)):
         console.print(why, markup=False, highlight=False, soft_wrap=True)

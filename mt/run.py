@@ -115,15 +115,15 @@ def execute_run(
             raise
         if sweep is None:
             print_summary(console, record.facts, folder, record.facts["answers"], details=details)
-        write_report([folder], folder / "report.html", console)
+        write_report([folder], folder / "report.html", console, say=sweep is None)
 
 
 def _dim(console: Console, line: str) -> None:
     console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
-def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
-    """Write the report; what goes wrong there is said, and takes nothing from the run."""
+def write_report(folders: Sequence[Path], page: Path, console: Console, *, say: bool = True) -> None:
+    """Write the report, and say where; what goes wrong there is said, and takes nothing from the run."""
     from analysis import report  # late: pandas and plotly take a second, when the run is over
 
     try:
@@ -134,7 +134,8 @@ def write_report(folders: Sequence[Path], page: Path, console: Console) -> None:
         text = f"report   failed ({type(error).__name__}: {error})"
         console.print(text, style="yellow", markup=False, soft_wrap=True)
         return
-    console.print(f"report   {page}", markup=False, soft_wrap=True)
+    if say:
+        console.print(f"report   {page}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import ended
+from mt.runtime.clock import local_time
 from mt.workflow.execute import lock_of
 from mt.workflow.leftovers import changing, clean_store, needed_keys
 from mt.workflow.run_record import RECORD, read_record
@@ -80,7 +81,7 @@ def _ls(store: Store, given: argparse.Namespace, console: Console) -> int:
         facts = one.facts
         counts = ", ".join(f"{name} {value:,.0f}" for name, value in list(facts["counts"].items())[:3])
         shown = Text(counts, no_wrap=True, overflow="ellipsis")  # the one column that a narrow terminal cuts
-        day, seconds = facts["started"][:16].replace("T", " "), f"{facts['seconds']:.1f}"
+        day, seconds = local_time(facts["started"]), f"{facts['seconds']:.1f}"
         table.add_row(facts["stage"], one.key[:12], _size(one.size), seconds, day, shown)
     console.print(table)
     console.print(f"{len(found)} artifacts, {_size(sum(one.size for one in found))} in {store.root}")

@@ -93,7 +93,7 @@ def lookup(config: Mapping[str, Any], path: str) -> Any:
 
 def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     started, finished = _moment(record.get("started")), _moment(record.get("finished"))
-    facts = [("started", started.strftime("%Y-%m-%d %H:%M %Z").strip())] if started else []
+    facts = [("started", f"{started.astimezone():%Y-%m-%d %H:%M}")] if started else []
     return facts + ([("took", duration((finished - started).total_seconds()))] if started and finished else [])
 
 
