@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import os
 import shlex
 import sys
@@ -24,6 +25,7 @@ from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_text
 from mt.workflow.work import read_metrics
 
+log = logging.getLogger("mt")
 State = Literal["planned", "running", "finished", "failed", "interrupted"]
 COLUMNS = ("iteration", "model", "benchmark", "metric", "value", "low", "high", "n")
 
@@ -81,7 +83,7 @@ class Record:
         self.facts["finished"] = _now()
         self.facts["error"] = f"{type(error).__name__}: {error}" if error is not None else None
         if state == "finished":
-            self.facts["answers"] = answers(self.blueprint, self.store, self.facts["command"])
+            self.facts["answers"] = self._answers()
         self.write(state)
         self._link()
 
@@ -133,6 +135,14 @@ class Record:
                 return []
             self._measured[stage.key] = [asdict(metric) for metric in read_metrics(self.store.path(stage))]
         return self._measured[stage.key]
+
+    def _answers(self) -> list[str]:
+        """Return the run's sentences; what goes wrong there is said in their place, and takes nothing from the run."""
+        try:
+            return answers(self.blueprint, self.store, self.facts["command"])
+        except Exception as error:
+            log.warning("the answers failed", exc_info=error)
+            return [f"The answers failed ({type(error).__name__}); run.log has the traceback"]
 
     def _link(self) -> None:
         """Link the models and tables of every iteration under readable names."""

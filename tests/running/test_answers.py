@@ -12,6 +12,7 @@ import pytest
 from mt.config.compose import compose_runs
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.answers import answers, answers_of_record
+from mt.running.record import Record
 from mt.workflow.store import Store
 
 COMMAND = "python -m mt.run seed=3 rm_data=both"
@@ -152,3 +153,15 @@ def test_nothing_measured_is_no_answer_and_a_record_keeps_what_it_said(tmp_path:
     assert len(answers_of_record(record)) == 3
     shutil.rmtree(tmp_path)
     assert answers_of_record({**record, "config": {"written": "by another version"}}) == ["As it was."]
+
+
+def test_a_defect_in_the_answers_does_not_fail_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> list[str]:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("mt.running.record.answers", broken)
+    record = Record(tmp_path / "runs" / "one", drawn(tmp_path / "store"), Store(tmp_path / "store"))
+    record.begin()
+    record.end("finished")
+    written = json.loads((tmp_path / "runs" / "one" / "record.json").read_text())
+    assert written["state"] == "finished" and "ZeroDivisionError" in written["answers"][0]
