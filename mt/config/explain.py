@@ -7,7 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +50,24 @@ def groups(path: SearchPath = PACKAGE) -> dict[str, str]:
 
 def chosen_options(path: SearchPath = PACKAGE) -> dict[str, list[str]]:
     """Return the options of each group that a run has where its command names none."""
-    values = OmegaConf.to_container(compose_unchecked([], path), resolve=False)
-    assert isinstance(values, dict)
-    made = {str(group): value for group, value in values.items() if isinstance(value, dict)}
+    made = {str(group): value for group, value in _values((), path).items() if isinstance(value, dict)}
     return {group: [str(value["name"])] if "name" in value else list(map(str, value)) for group, value in made.items()}
 
 
 def all_settings(overrides: list[str], path: SearchPath = PACKAGE) -> list[Explained]:
     """Return every setting under these choices."""
+    return list(_walk(RunConfig, _values(tuple(overrides), path), ""))
+
+
+@lru_cache(maxsize=4)
+def _values(overrides: tuple[str, ...], path: SearchPath) -> dict[str, Any]:
     composed = compose_unchecked(overrides, path)
     try:
         values = OmegaConf.to_container(composed, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
         raise ConfigError(refused_by_hydra(error, overrides, path)) from error
-    return list(_walk(RunConfig, values, ""))
+    assert isinstance(values, dict)
+    return {str(name): value for name, value in values.items()}
 
 
 def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE) -> list[Explained]:
