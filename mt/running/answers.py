@@ -103,11 +103,12 @@ def _policy(run: _Run) -> str:
     if run.judge not in (_WIN_RATE, _PROXY):
         change = difference(run.results, run.last, run.results, 0, *run.judge)
         judge = judged_by(run.drawn.config.judge.model_dump())
-        text = f"{run.policy()} against π₀, {_change(run, run.judge)}"
+        text = f"{run.policy()} against π₀, {_change(run, run.judge)}{_peak(run, run.judge)}"
         return f"The policy {_verdict(_CHANGED, change, 0)}: {text} (judge: {judge})."
     judge = "gold" if run.judge == _WIN_RATE else "r₀"
     wins = f"{run.policy()} wins {_value(metric)} of its comparisons with π₀ by {judge}, where 50% is no change"
-    more = "r₀ is a proxy, which over-optimisation raises, too" if run.judge == _PROXY else _change(run, _QUALITY)
+    proxy = "r₀ is a proxy, which over-optimisation raises, too"
+    more = proxy if run.judge == _PROXY else _change(run, _QUALITY) + _peak(run, _QUALITY)
     return f"The policy {_verdict(_CHANGED, metric, 0.5)}: {wins}; {more}."
 
 
@@ -161,11 +162,11 @@ def _update(run: _Run) -> str:
         return f"{text}: {_with(run.command, 'rm_data=frozen')}"
     keys = (_WIN_RATE, _QUALITY) if run.judge == _WIN_RATE else (run.judge,)
     changes = [
-        f"{_title(key)} {_signed(key, found)}"
+        f"by {_signed(key, found)} in {_title(key)}"
         for key in keys
         if (found := difference(run.results, run.last, results, at, *key))
     ]
-    text = f"{run.policy()} minus the policy that a frozen reward model teaches, {', '.join(changes)}"
+    text = f"compared with a frozen one, {run.policy()} differs {' and '.join(changes)}"
     return f"Updating the reward model {_verdict(_HELPED, change, 0)}: {text}."
 
 
@@ -193,6 +194,20 @@ def _change(run: _Run, key: Key) -> str:
     if found is None or first is None or last is None:
         return f"{_title(key)} is not known of π₀"
     return f"{_title(key)} {known.format.text(first.value)} → {known.format.text(last.value)}, {_signed(key, found)}"
+
+
+def _peak(run: _Run, key: Key) -> str:
+    """Say which earlier policy was better than the last one, where its paired interval says so."""
+    better = [
+        (found.value, t, found)
+        for t in range(1, run.last)
+        if (found := difference(run.results, t, run.results, run.last, *key)) and found.sign > 0
+    ]
+    if not better:
+        return ""
+    _, t, found = max(better, key=lambda one: one[0])
+    name = run.drawn.plan.position(run.drawn.outcome.iterations[t].policy).model_name
+    return f"; {name} was better than {run.policy()} by {_signed(key, found).lstrip('+')}"
 
 
 def _title(key: Key) -> str:

@@ -94,6 +94,17 @@ def test_a_run_with_gold_says_three_things(tmp_path: Path) -> None:
     assert update.endswith("with a frozen one tells: python -m mt.run seed=3 rm_data=frozen")
 
 
+def test_an_earlier_policy_that_was_better_is_named(tmp_path: Path) -> None:
+    run, store = drawn(tmp_path), Store(tmp_path)
+    measured(run, store, BETTER | {(1, "gold/mean_reward"): (0.5, 0.6, 0.8), (1, "gold/win_rate"): (0.7, 0.8, 0.9)})
+    # Differences .1, .1 and .2: their mean is .133 ± 4.303·.0577/√3.
+    assert "was better" not in answers(run, store, COMMAND)[0]
+    closer = {(1, "gold/mean_reward"): (0.5, 0.6, 0.71), (1, "gold/win_rate"): (0.7, 0.8, 0.9)}
+    run, store = drawn(tmp_path / "other"), Store(tmp_path / "other")
+    measured(run, store, BETTER | closer)
+    assert answers(run, store, COMMAND)[0].endswith("; π₁ was better than π₂ by 0.103 [0.089, 0.118].")
+
+
 def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run = drawn(tmp_path, "seed=3")
@@ -104,8 +115,8 @@ def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Pat
     measured(drawn(tmp_path, "seed=3", "rm_data=frozen"), store, other)
     # Win rates differ by .1, 0 and .2: their mean is .1 ± 4.303·.1/√3; gold rewards all differ by .1.
     assert answers(run, store, COMMAND)[2] == (
-        "Updating the reward model made no measurable difference: π₂ minus the policy that a frozen reward model "
-        "teaches, win rate against π₀, by gold +10.0 points [−14.8, 34.8], average gold reward +0.100 [0.100, 0.100]."
+        "Updating the reward model made no measurable difference: compared with a frozen one, π₂ differs by +10.0 "
+        "points [−14.8, 34.8] in win rate against π₀, by gold and by +0.100 [0.100, 0.100] in average gold reward."
     )
 
 
