@@ -19,7 +19,7 @@ from mt.config.choices import SearchPath
 from mt.config.fields import allowed, choice_names, field_of, find, group_class, optional_settings
 from mt.config.overrides import first_line, override_key, unknown_choice
 from mt.config.run import RunConfig
-from mt.errors import ConfigError, MutualTaughtError, describe, nearest_setting
+from mt.errors import ConfigError, MutualTaughtError, describe, nearest, nearest_setting
 
 _PROBLEMS = {
     "greater_than_equal": "too small",
