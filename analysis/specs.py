@@ -118,11 +118,13 @@ _ALPACA = (
     Column("LC win rate", LC, "AlpacaEval 2"),
     Column("win rate", WR, "AlpacaEval 2"),
     Column("length", LENGTH, "AlpacaEval 2"),
+    Column("cut", ("alpaca_eval", "cut_answers"), "AlpacaEval 2", optional=True),
 )
-_TWO_DECIMALS = (*(replace(column, digits=2) for column in _ALPACA[:2]), _ALPACA[2])
+_TWO_DECIMALS = (*(replace(column, digits=2) for column in _ALPACA[:2]), *_ALPACA[2:])
 _ARENA = (
     Column("score", ARENA, "Arena-Hard"),
     Column("length", ARENA_LENGTH, "Arena-Hard"),
+    Column("cut", ("arena_hard", "cut_answers"), "Arena-Hard", optional=True),
 )
 _GOLD = (
     Column("win rate", ("gold", "win_rate"), "gold", optional=True),
@@ -221,6 +223,9 @@ FIGURE3 = TableSpec(
         Row("r_2 against r_0", _MT_DPO, 2),
     ),
     (
+        Column("win against r_{t-1}", ("in_distribution", "win_vs_previous"), model="reward", optional=True),
+        Column("tie against r_{t-1}", ("in_distribution", "tie_vs_previous"), model="reward", optional=True),
+        Column("lose against r_{t-1}", ("in_distribution", "lose_vs_previous"), model="reward", optional=True),
         Column("win", ("in_distribution", "win"), model="reward"),
         Column("tie", ("in_distribution", "tie"), model="reward"),
         Column("lose", ("in_distribution", "lose"), model="reward"),

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mt.cli.arguments import parse
-from mt.config.compose import compose_runs
+from mt.config.compose import compose_runs, partial_settings
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.duplicate_runs import duplicate_runs
 from mt.running.exit_codes import ended
@@ -44,6 +44,8 @@ def _plan(given: list[str]) -> int:
     if parsed is None:
         return 0
     composed = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
+    for line in partial_settings(composed):
+        print(line, file=sys.stderr)
     runs = [blueprint(one.config) for one in composed]
     cost = _estimate(runs) if "--cost" in parsed.flags else None
     found = describe_plan(runs)

@@ -16,7 +16,7 @@ from rich.console import Console
 from mt.cli.arguments import parse
 from mt.cli.display import Display
 from mt.cli.summary import print_summary
-from mt.config.compose import Composed, compose_runs
+from mt.config.compose import Composed, compose_runs, partial_settings
 from mt.errors import MutualTaughtError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.alone import alone
@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed is None:
             return 0
         runs = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
+        for line in partial_settings(runs):
+            _dim(console, line)
         return _launch(runs, parsed.multirun, console, details="--details" in parsed.flags)
 
     return ended(command)

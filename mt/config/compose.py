@@ -15,7 +15,13 @@ from mt.config.assembly import Assembler, hydra_at, unresolved
 from mt.config.choices import CONF as CONF  # for those who read its files
 from mt.config.choices import SearchPath
 from mt.config.overrides import check_count, check_overrides, expand, override_key, swept
-from mt.config.refusals import first_line, refuse_booleans_as_numbers, refused_by_hydra, refused_by_pydantic
+from mt.config.refusals import (
+    first_line,
+    refuse_booleans_as_numbers,
+    refused_by_hydra,
+    refused_by_pydantic,
+    unknown_setting,
+)
 from mt.config.run import RunConfig
 from mt.engines.contexts import within_context
 from mt.engines.sizes import count_weights, family_of
@@ -30,25 +36,54 @@ class Composed:
 
     overrides: list[str]
     config: RunConfig
+    left_out: tuple[str, ...] = ()
+    """Overrides of the command that this run's choices have no setting for; other runs of the sweep have."""
 
 
 def compose_runs(overrides: Sequence[str], *, multirun: bool = False, path: SearchPath = PACKAGE) -> list[Composed]:
     """Compose the runs of a command line; identical runs of a sweep appear once.
+
+    In a sweep a setting reaches the runs whose choices have it (`method.eft` those of Meta-Rewarding); one that no run
+    has is refused.
 
     Raises ConfigError with one line that names the field, its value, what is allowed and how to fix it.
     """
     register_resolvers()
     check_overrides(overrides, path, several="" if multirun else "Add -m")
     found: dict[str, Composed] = {}
+    unknown: dict[str, _UnknownSetting] = {}
+    taken: set[str] = set()
     with hydra_at(path):
         assembler = Assembler(set(path.groups()))
         for line in _sweep(list(overrides), path) if multirun else [list(overrides)]:
-            one = Composed(line, _checked(_plain(assembler, line, path)))
+            values, left_out = None, list[str]()
+            while values is None:
+                try:
+                    values = _plain(assembler, line, path)
+                except _UnknownSetting as error:
+                    if not multirun:
+                        raise
+                    unknown.setdefault(error.key, error)
+                    left_out += [word for word in line if override_key(word) == error.key]
+                    line = [word for word in line if override_key(word) != error.key]
+            taken.update(map(override_key, line))
+            one = Composed(line, _checked(values), tuple(left_out))
             found.setdefault(repr(one.config.identity()), one)
+    for key, refusal in unknown.items():
+        if key not in taken:
+            raise refusal
     runs = list(found.values())
     if not multirun:
         _refuse_experiment(runs[0].config)
     return runs
+
+
+def partial_settings(runs: Sequence[Composed]) -> list[str]:
+    """Return a line for each setting of a sweep that only some of its runs have."""
+    words = dict.fromkeys(word for run in runs for word in run.left_out)
+    reached = {word: sum(word not in run.left_out for run in runs) for word in words}
+    text = "the others have no such setting"
+    return [f"{word} reaches {number} of {len(runs)} runs: {text}" for word, number in reached.items()]
 
 
 def compose_unchecked(overrides: Sequence[str], path: SearchPath = PACKAGE, *, hydra: bool = False) -> DictConfig:
@@ -121,7 +156,17 @@ def _plain(assembler: Assembler, overrides: list[str], path: SearchPath) -> dict
     except ConfigError:
         raise
     except Exception as error:  # Hydra answers files and values that it does not expect with errors of any kind
-        raise ConfigError(refused_by_hydra(error, overrides, path)) from error
+        text = refused_by_hydra(error, overrides, path)
+        key = unknown_setting(error)
+        raise (ConfigError(text) if key is None else _UnknownSetting(key, text)) from error
+
+
+class _UnknownSetting(ConfigError):
+    """The choices of a run have no setting of this name."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
 
 
 def _checked(values: dict[str, Any]) -> RunConfig:

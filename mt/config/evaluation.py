@@ -53,6 +53,8 @@ class ArenaHardEval(Config):
     outputs: str | None
     """The baseline's answers (question_id or uid, choices or messages), named likewise; without `questions`, rows of a
     question (turns, messages or prompt) with its answer."""
+    tokens: Literal["cl100k_base", "policy"]
+    """Whose tokens an answer's length counts: those of tiktoken's encoding, as the original does, or the policy's."""
     category: str | None
     """The category of the questions that are asked (v2: hard_prompt or creative_writing, each with a baseline of its
     own); null for files of one category. The world's questions have none."""
@@ -71,6 +73,10 @@ class ArenaHardEval(Config):
 class RewardBenchEval(Config):
     """RewardBench: pairs that a reward model should order, by section."""
 
+    convention: Literal["current", "rlhflow"]
+    """How pairs are counted: as the leaderboard does (a tie is lost), or as RLHFlow's script does (a tie counts half,
+    the weights of the two xstest subsets swapped, two decimals)."""
+
     pairs: str | None
     """The pairs (subset, prompt, chosen, rejected): a file, or one on the hub by OWNER/NAME@COMMIT:FILE. The world has
     its own."""
@@ -86,6 +92,11 @@ class RewardBench2Eval(Config):
 
 class InDistributionEval(Config):
     """Figure 3: each reward model picks from the final policy's responses, and a judge compares the picks."""
+
+    source: Literal["reward_training", "held_out"]
+    """Whose prompts: D_R, on which the reward models were trained (as the paper says), or held-out ones."""
+    prompts: Count
+    """Prompts of D_R, at most so many; held-out ones are those of eval.held_out."""
 
 
 class PairwiseEval(Config):

@@ -56,8 +56,8 @@ def refused_by_hydra(error: Exception, overrides: Sequence[str], path: SearchPat
     text = str(error)
     if option := re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text):
         return unknown_choice(option[1], option[2], path)
-    if missing := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_setting(missing[1], overrides, path)
+    if missing := unknown_setting(error):
+        return _unknown_setting(missing, overrides, path)
     if deleted := re.search(r"Could not delete (?:from config\. )?'([^']+)'", text):
         return describe("override", f"~{deleted[1]}", "there is nothing to delete", mend="Leave it out")
     if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
@@ -69,6 +69,12 @@ def refused_by_hydra(error: Exception, overrides: Sequence[str], path: SearchPat
     if (key := re.search(r"full_key: ([\w.\[\]]+)", text)) and isinstance(error, OmegaConfBaseException):
         return describe(key[1], _given(key[1], overrides), first_line(error), mend="See python -m mt.run --help")
     return describe("overrides", " ".join(overrides), first_line(error), mend="See python -m mt.run --help")
+
+
+def unknown_setting(error: Exception) -> str | None:
+    """Return the setting that a composition did not find; None where it failed for another reason."""
+    missing = re.search(r"Could not override '([^']+)'", str(error))
+    return missing[1] if missing else None
 
 
 def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:

@@ -198,8 +198,10 @@ CATALOGUE: tuple[Quantity, ...] = (
     _reward("in_distribution", "win_rate", "Win rate of rₜ's choices against r₀'s", _PERCENT, PERCENT, "higher",
             "How often the judge prefers the response that rₜ chooses among the final policy's to the one that r₀ "
             "chooses (Figure 3)."),
+    _reward("in_distribution", "((?:win|tie|lose|win_rate)_vs_previous)", "rₜ's choices against rₜ₋₁'s", _PERCENT,
+            PERCENT, "", "The same against the choices of the reward model before (Figure 3)."),
     _reward("in_distribution", "(win|tie|lose)", "rₜ's choices against r₀'s", _PERCENT, PERCENT, "",
-            "Prompts where the judge prefers rₜ's choice, neither, or r₀'s."),
+            "Prompts where the judge prefers rₜ's choice in both orders, in neither or in one only, or r₀'s."),
     _policy("pairwise", "win_rate_(vs_.+)", "Win rate against an earlier iteration, by r₀", _PERCENT, PERCENT, "higher",
             "How often r₀ prefers the iteration's response to an earlier one's (Figure 5)."),
     _policy("pairwise", "((?:win|tie|lose)_vs_.+)", "Against an earlier iteration, by r₀", _PERCENT, PERCENT, "",
@@ -212,8 +214,10 @@ CATALOGUE: tuple[Quantity, ...] = (
             "Standard error of the win rate, and of the length-controlled one, as AlpacaEval prints it.", minor=True),
     _policy("alpaca_eval", "C", "AlpacaEval inverse penalty", "C", NUMBER, "",
             "Inverse strength of the penalty of the length control's regression.", minor=True),
+    _policy("(?:alpaca_eval|arena_hard)", "cut_answers", "Answers that the decoding limit cut", "answers", COUNT,
+            "lower", "Answers of the benchmark that reached max_new_tokens or max_length before they ended."),
     _policy("arena_hard", "avg_length", "Arena-Hard length", "tokens", COUNT, "",
-            "Tokens of the answers to Arena-Hard's questions, on average."),
+            "Tokens of the answers to Arena-Hard's questions, on average: tiktoken's, or the policy's own."),
     _policy("arena_hard", "(wins|ties|losses)", "Arena-Hard rows", "rows", COUNT, "",
             "Verdicts for the policy, for neither, and for the baseline.", minor=True),
 )

@@ -36,14 +36,25 @@ class WinTieLose:
 
 
 def merge_orders(judged: Iterable[tuple[str, float | None]]) -> dict[str, float | None]:
-    """Return one preference in [1, 2] a prompt: the mean over its orders, None where one of them is missing.
+    """Return one preference a prompt: 2 for a win, 1 for a loss, 1.5 for a tie, None where an order is missing.
 
-    `judged` holds (prompt_id, preference of the model), once for each order in which the prompt was judged.
+    Each order is won, lost or tied by the side of 1.5 that its preference lies on. A prompt is won where the orders win
+    more often than they lose, so orders that disagree are a tie: a judge that follows the position decides nothing.
+    `judged` holds (prompt_id, preference of the model in [1, 2]), once for each order in which the prompt was judged.
     """
     by_prompt: dict[str, list[float | None]] = {}
     for prompt_id, preference in judged:
         by_prompt.setdefault(prompt_id, []).append(preference)
-    return {prompt_id: _mean_or_none(values) for prompt_id, values in by_prompt.items()}
+    return {prompt_id: _verdict(values) for prompt_id, values in by_prompt.items()}
+
+
+def _verdict(preferences: Sequence[float | None]) -> float | None:
+    """Return 1, 1.5 or 2 by how many orders are won and lost; None where one is missing."""
+    known = [value for value in preferences if value is not None]
+    if len(known) < len(preferences):
+        return None
+    balance = sum((value > 1.5) - (value < 1.5) for value in known)
+    return 1.5 + ((balance > 0) - (balance < 0)) / 2
 
 
 def win_tie_lose(
@@ -69,8 +80,3 @@ def win_tie_lose(
         interval=bootstrap_interval(outcomes, rounds=rounds, seed=seed).scaled(100),
         sign_test=test,
     )
-
-
-def _mean_or_none(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None

@@ -15,7 +15,7 @@ from mt.sources.references import named_file
 from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
 from mt.stages.judge import Judge, JudgeOverNetwork, SelectBestResponse
-from mt.stages.prompts import ExtractPrompts
+from mt.stages.prompts import ExtractPrompts, FirstPrompts
 from mt.stages.rewards import compares_responses
 from mt.workflow.stage import Stage
 
@@ -40,7 +40,9 @@ def arena_hard(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
         return
     baseline = steps.add(steps.source.baseline(settings, "standard"))
     model = steps.sample(iteration.policy, steps.add(ExtractPrompts(baseline)), settings.decoding)
-    yield "policy", ArenaHard(model, judge(steps, outcome, baseline, model, "verdict", "both"), settings.rule)
+    judgments = judge(steps, outcome, baseline, model, "verdict", "both")
+    tokens = settings.tokens if settings.tokens != "policy" else None
+    yield "policy", ArenaHard(model, judgments, settings.rule, tokens)
 
 
 def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
@@ -48,7 +50,8 @@ def reward_bench(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
     settings = steps.config.eval.reward_bench
     if settings is not None and not compares_responses(iteration.reward):
         pairs = steps.add(steps.source.reward_bench(settings.pairs))
-        yield "reward", RewardBench(pairs, steps.score(iteration.reward, pairs))
+        convention = settings.convention if settings.convention != "current" else None
+        yield "reward", RewardBench(pairs, steps.score(iteration.reward, pairs), convention)
 
 
 def reward_bench_2(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
@@ -60,16 +63,31 @@ def reward_bench_2(steps: Steps, outcome: Outcome, iteration: Iteration) -> Foun
 
 
 def in_distribution(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
-    """Figure 3: the picks of r_t and of r_0 among the final policy's responses; r_0 itself has nothing to beat."""
-    _needs(steps, "in_distribution", "held_out")
-    if iteration.reward.key != outcome.base.reward.key:
-        samples = answers(steps, outcome.final)
-        picks = [
-            steps.add(SelectBestResponse(samples, steps.score(one.reward, samples)))
-            for one in (outcome.base, iteration)
-        ]
-        judgments = judge(steps, outcome, picks[0], picks[1], "preference", "both")
-        yield "reward", PairwiseWinRate(judgments, "in_distribution", "")
+    """Figure 3: the picks of r_t, of r_0 and of r_{t-1} among the final policy's responses, two by two."""
+    samples = _in_distribution_responses(steps, outcome)
+    if samples is None or iteration.reward.key == outcome.base.reward.key:
+        return  # r_0 has nothing to beat
+    earlier = {"": outcome.base}
+    if iteration.index > 1:
+        earlier["_vs_previous"] = outcome.iterations[iteration.index - 1]
+    for suffix, other in earlier.items():
+        theirs, own = (
+            steps.add(SelectBestResponse(samples, steps.score(one.reward, samples))) for one in (other, iteration)
+        )
+        judgments = judge(steps, outcome, theirs, own, "preference", "both")
+        yield "reward", PairwiseWinRate(judgments, "in_distribution", suffix)
+
+
+def _in_distribution_responses(steps: Steps, outcome: Outcome) -> Stage | None:
+    """The final policy's responses to prompts of D_R, None for a method without; or those to held-out prompts."""
+    settings = steps.config.eval.in_distribution
+    if settings is None or settings.source == "held_out":
+        _needs(steps, "in_distribution", "held_out")
+        return answers(steps, outcome.final)
+    if outcome.reward_prompts is None:
+        return None
+    prompts = steps.add(FirstPrompts(outcome.reward_prompts, settings.prompts))
+    return steps.sample(outcome.final.policy, prompts)
 
 
 def pairwise(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:

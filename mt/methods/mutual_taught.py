@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from mt.config.method import Method
 from mt.methods.outcome import Iteration, Outcome
@@ -15,19 +15,26 @@ class MutualTaught(Method):
     has_rounds: ClassVar[bool] = True
     retrains_reward: ClassVar[bool] = True
 
+    round_data: Literal["matched", "last"]
+    """Whose responses and rewards the later rounds learn from: iteration t from the models of iteration t of the round
+    before (matched), or only its first iteration from those that the round before ended with (last)."""
+
     def build(self, steps: Steps) -> Outcome:
         """Return the outcome of `rounds` times `iterations` E-steps and M-steps.
 
-        Every round restarts both models from base; the first iteration of a later round samples from, and scores
-        with, the models that the previous round ended with.
+        Every round restarts both models from base. An iteration's data come from its teacher: the models of the
+        iteration before, or in later rounds those of the round before, as `round_data` says. Each round contrasts its
+        own new policy with its own previous one.
         """
         config = steps.config
         *policy_parts, reward_part = steps.partition(config.iterations + 1)
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         done = [base]
         for round_ in range(1, config.rounds + 1):
-            policy, teacher = base.policy, done[-1]
+            policy, own_reward = base.policy, base.reward
             for t, prompts in enumerate(policy_parts, start=1):
+                matched = round_ > 1 and self.round_data == "matched"
+                teacher = done[len(done) - config.iterations] if matched else done[-1]
                 steps.at("E-step", t, round_)
                 samples = steps.sample(teacher.policy, prompts)
                 by_gold = config.rm_data.e_step == "gold" and len(done) > 1
@@ -39,10 +46,9 @@ class MutualTaught(Method):
                 labeler = teacher.reward if config.reward.labeler == "current" else base.reward
                 self_training, contrast = config.rm_data.tables(steps, new_policy, policy, labeler, reward_part)
                 rows = config.rm_data.rows(steps, self_training, contrast)
-                new_reward = base.reward
-                if rows is not None:
-                    new_reward = steps.train_reward(steps.initial_reward(base.reward, teacher.reward), rows)
+                initial = steps.initial_reward(base.reward, own_reward)
+                own_reward = steps.train_reward(initial, rows) if rows is not None else base.reward
                 policy, index = new_policy, len(done)
-                teacher = Iteration(index, new_policy, new_reward, samples, rewards, selected, self_training, contrast)
-                done.append(teacher)
-        return Outcome(tuple(done))
+                tables = (samples, rewards, selected, self_training, contrast)
+                done.append(Iteration(index, new_policy, own_reward, *tables))
+        return Outcome(tuple(done), reward_part)

@@ -31,6 +31,8 @@ class Outcome:
     """The iterations of a run, the base models first."""
 
     iterations: tuple[Iteration, ...]
+    reward_prompts: Stage | None = None
+    """D_R: the prompts that the reward model learns from, where there are any."""
 
     @property
     def base(self) -> Iteration:

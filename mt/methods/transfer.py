@@ -45,7 +45,7 @@ class Transfer(Method):
         settings: the same stages, computed here where no run has computed them yet.
         """
         steps.at("Mutual-Taught")
-        taught = MutualTaught(name="mutual_taught").build(Steps(guide_config(steps.config, self)))
+        taught = MutualTaught(round_data="matched").build(Steps(guide_config(steps.config, self)))
         rewards = [iteration.reward for iteration in taught.iterations]
         if self.reward_iteration >= len(rewards):
             problem = f"the Mutual-Taught run has reward models 0 to {len(rewards) - 1}"
@@ -75,7 +75,7 @@ def other_policy(steps: Steps, settings: Transfer) -> Stage:
 def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
     """Return the configuration of the Mutual-Taught run; raises ConfigError where `method.source` is no such run."""
     if settings.source is None:
-        method = MutualTaught(name="mutual_taught")
+        method = MutualTaught(round_data="matched")
         return config.model_copy(update={"method": method, "iterations": settings.guide_iterations})
     record = Path(settings.source) / "record.json"
     mend = "Run it first: python -m mt.run"

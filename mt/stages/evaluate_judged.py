@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mt.errors import DataError, describe
+from mt.errors import DataError, MissingPackageError, describe
 from mt.stages.judge import aligned
 from mt.stages.load_benchmarks import LoadOutputs
 from mt.types import Comparison, Judgment, Metric, Samples
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 class AlpacaEval(Stage):
     """AlpacaEval 2: win rate and length-controlled win rate against the baseline, length in characters."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     baseline: Stage
     model: Stage
     judgments: Stage
@@ -56,7 +58,8 @@ class AlpacaEval(Stage):
             gamed = _gamed_rows(path / GAMED if path.is_dir() else path)
             controlled = length_controlled(annotations, gamed, rounds=self.resamples)
         write_json(work.folder / "annotations.json", annotation_records(annotations))
-        work.write_metrics(alpaca_eval_metrics(win_rate(annotations), controlled))
+        cut = _cut(work.rows(Samples, self.model), "alpaca_eval")
+        work.write_metrics([*alpaca_eval_metrics(win_rate(annotations), controlled), cut])
         judged = {str(row.index): 100 * (row.preference - 1) for row in annotations if row.preference is not None}
         work.write_items({"win_rate": judged})
         work.write_draws({"lc_win_rate": controlled.draws_R.tolist()} if controlled else {})
@@ -92,11 +95,21 @@ class GamedBaseline(Stage):
 class ArenaHard(Stage):
     """Arena-Hard: score against the baseline over two games a question, length in tokens."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     model: Stage
     judgments: Stage
     rule: Literal["2024", "head"]
     """How verdicts are counted: as v0.1 or as v2 does."""
+    tokens: Literal["cl100k_base"] | None = None
+    """Whose tokens a length counts: those of tiktoken's encoding, as the original does; None counts the policy's."""
+
+    def check(self) -> None:
+        """Refuse to count in the original's tokens without tiktoken."""
+        if self.tokens is not None and importlib.util.find_spec("tiktoken") is None:
+            mend = "Install it (pip install tiktoken), or count the policy's by eval.arena_hard.tokens=policy"
+            raise MissingPackageError(
+                describe("eval.arena_hard.tokens", self.tokens, "tiktoken is not installed", mend=mend)
+            )
 
     def run(self, work: Work) -> None:
         """Compute the score, and write the judgments as arena-hard-auto does."""
@@ -106,13 +119,15 @@ class ArenaHard(Stage):
 
         judgments, samples = work.rows(Judgment, self.judgments), work.rows(Samples, self.model)
         ids = list(dict.fromkeys(judgment.prompt_id for judgment in judgments))
-        tokens = [row.responses[0].n_tokens for row in samples]
+        tokens = _lengths(samples, self.tokens)
         length = Metric("arena_hard", "avg_length", sum(tokens) / len(tokens), n=len(tokens))
         with (work.folder / "judgments.jsonl").open("w") as file:
             for record in arena_records(ids, judgments, "model", "baseline"):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         games = games_of(ids, judgments)
-        work.write_metrics([*arena_hard_metrics(arena_hard(games, rule=self.rule)), length])
+        work.write_metrics(
+            [*arena_hard_metrics(arena_hard(games, rule=self.rule)), length, _cut(samples, "arena_hard")]
+        )
         rows = [one for question in games if (one := question_rows(question, self.rule)).rows]
         scale = 100 * len(rows) / sum(one.rows for one in rows)
         work.write_items({"score": {one.question_id: scale * one.points for one in rows}})
@@ -120,16 +135,16 @@ class ArenaHard(Stage):
 
 @dataclass(frozen=True, eq=False)
 class PairwiseWinRate(Stage):
-    """How often one side is preferred over the other in both orders taken together (Figures 3 and 5)."""
+    """How often one side is preferred over the other; orders that disagree are a tie (Figures 3 and 5)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     judgments: Stage
     benchmark: str
     against: str
     """Suffix of the metrics' names that says against whom, or nothing."""
 
     def run(self, work: Work) -> None:
-        """Average the orders of each prompt, then count."""
+        """Put the orders of each prompt together, then count."""
         from mt.evaluation.metrics import win_tie_lose_metrics
         from mt.evaluation.pairwise import merge_orders, win_tie_lose
 
@@ -137,6 +152,28 @@ class PairwiseWinRate(Stage):
         preferences = merge_orders((judgment.prompt_id, judgment.preference) for judgment in judgments)
         metrics = win_tie_lose_metrics(win_tie_lose(list(preferences.values())), self.benchmark)
         work.write_metrics([Metric(m.benchmark, m.metric + self.against, m.value, m.low, m.high, m.n) for m in metrics])
+
+
+def _cut(samples: Sequence[Samples], benchmark: str) -> Metric:
+    """Return how many answers the decoding limit cut: what was cut counts in lengths, and in judgments, as it is."""
+    answers = [row.responses[0] for row in samples]
+    return Metric(benchmark, "cut_answers", float(sum(not one.finished for one in answers)), n=len(answers))
+
+
+def _lengths(samples: Sequence[Samples], encoding: str | None) -> list[int]:
+    """Return the tokens of each answer; raises DataError where tiktoken has no file of the encoding."""
+    answers = [row.responses[0] for row in samples]
+    if encoding is None:
+        return [one.n_tokens for one in answers]
+    import tiktoken
+
+    try:
+        encode = tiktoken.get_encoding(encoding).encode
+    except Exception as error:  # requests' errors, and tiktoken's own for a damaged file
+        problem = f"tiktoken has no file of it here ({type(error).__name__})"
+        mend = "Load it once where there is a network (TIKTOKEN_CACHE_DIR), or set eval.arena_hard.tokens=policy"
+        raise DataError(describe("eval.arena_hard.tokens", encoding, problem, mend=mend)) from error
+    return [len(encode(one.text, disallowed_special=())) for one in answers]
 
 
 def _gamed_rows(path: Path) -> list[GamedRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from mt.stages.metrics import known
 from mt.types import Rewards, Samples
@@ -15,7 +15,7 @@ from mt.workflow.work import Work
 
 @dataclass(frozen=True, eq=False)
 class RewardBench(Stage):
-    """Accuracy in percent per section and on average; a tie is lost (§5.1).
+    """Accuracy in percent per section and on average (§5.1).
 
     Pairs that name their own sections have equal weights; RewardBench's own are weighted by subset, as on its
     leaderboard.
@@ -25,6 +25,8 @@ class RewardBench(Stage):
     pairs: Stage
     """Samples with the chosen response first; `prompt_id` is "<subset>/<pair>"."""
     rewards: Stage
+    convention: Literal["rlhflow"] | None = None
+    """How pairs are counted; None as the leaderboard does: a tie is lost."""
 
     def run(self, work: Work) -> None:
         """Score every pair, then sections."""
@@ -35,7 +37,7 @@ class RewardBench(Stage):
         names = [row.prompt_id.partition("/")[0] for row in samples]
         pairs = [ScoredPair(name, *row.rewards) for name, row in zip(names, rewards, strict=True)]
         sections = _own_sections(samples, names) or SECTIONS
-        work.write_metrics(reward_bench_metrics(score_pairs(pairs, sections=sections)))
+        work.write_metrics(reward_bench_metrics(score_pairs(pairs, self.convention or "current", sections)))
         ids = [row.prompt_id for row in samples]
         scores = {
             slug(name): known(dict(zip(ids, found, strict=True)))

@@ -95,6 +95,22 @@ class PromptBlock(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class FirstPrompts(Stage):
+    """The first of some prompts, which are in an order that nothing depends on."""
+
+    VERSION: ClassVar[int] = 1
+    prompts: Stage
+    size: int
+    """At most so many."""
+
+    def run(self, work: Work) -> None:
+        """Leave out the others."""
+        kept = work.rows(Prompt, self.prompts)[: self.size]
+        work.count(prompts=len(kept))
+        work.write(kept, Prompt)
+
+
+@dataclass(frozen=True, eq=False)
 class ExtractPrompts(Stage):
     """The prompts that some samples answer."""
 

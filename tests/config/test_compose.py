@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mt.config.compose import CONF, compose_runs, groups, options
+from mt.config.compose import CONF, compose_runs, groups, options, partial_settings
 from mt.errors import ConfigError
 from mt.methods.blueprint import blueprint
 
@@ -238,3 +238,21 @@ def test_a_choice_that_is_null_is_made_by_its_name_and_then_its_fields() -> None
     assert selection == compose_runs(["selection=margin"])[0].config.selection
     words = ["rm_data.label_filter.name=margin", "rm_data.label_filter.margin=1.5"]
     assert compose_runs(words)[0].config.rm_data.model_dump()["label_filter"] == {"name": "margin", "margin": 1.5}
+
+
+def test_a_setting_of_a_sweep_reaches_the_runs_that_have_it() -> None:
+    runs = compose_runs(["experiment=table1", "method.eft=judged.jsonl"], multirun=True)
+    reached = {run.config.method.name for run in runs if not run.left_out}
+    assert reached == {"meta_rewarding"}
+    (one,) = [run.config.method for run in runs if not run.left_out]
+    assert one.model_dump()["eft"] == "judged.jsonl"
+    assert partial_settings(runs) == [
+        f"method.eft=judged.jsonl reaches 1 of {len(runs)} runs: the others have no such setting"
+    ]
+
+
+def test_a_setting_that_no_run_of_a_sweep_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"objective\.gama=1: no such setting"):
+        compose_runs(["objective=dpo,simpo", "objective.gama=1"], multirun=True)
+    with pytest.raises(ConfigError, match=r"method\.eft=x: the choices made here have no such setting"):
+        compose_runs(["method=iterative", "method.eft=x"])

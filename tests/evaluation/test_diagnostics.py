@@ -105,6 +105,11 @@ def test_win_tie_lose_by_hand():
         win_tie_lose([None])
 
 
-def test_orders_are_averaged_and_a_half_judged_prompt_is_missing():
+def test_orders_that_disagree_are_a_tie_however_sure_they_are():
+    judged = [("p", 1.9), ("p", 1.3), ("q", 1.6), ("q", 1.5), ("r", 1.4), ("r", 1.2)]
+    assert merge_orders(judged) == {"p": 1.5, "q": 2.0, "r": 1.0}
+
+
+def test_a_half_judged_prompt_is_missing():
     judged = [("p", 2.0), ("q", 1.0), ("p", 1.0), ("q", 1.2), ("r", 2.0), ("r", None)]
-    assert merge_orders(judged) == {"p": 1.5, "q": pytest.approx(1.1), "r": None}
+    assert merge_orders(judged) == {"p": 1.5, "q": 1.0, "r": None}

@@ -33,7 +33,10 @@ from tests.methods.plans import drawn
             r"selection=best_of_k: .* objective=dpo learns from pairs",
         ),
         (("objective=rest_em", "selection=tiers"), r"selection=tiers: it makes pairs.*Allowed: best_of_k, reward_"),
-        (("eval=[in_distribution]",), r"eval=in_distribution: .*held_out.* Add held_out to eval="),
+        (
+            ("eval=[in_distribution]", "eval.in_distribution.source=held_out"),
+            r"eval=in_distribution: .*held_out.* Add held_out to eval=",
+        ),
         (("eval=[held_out,pairwise]",), r"eval=pairwise: .* Add alpaca_eval to eval="),
     ],
 )

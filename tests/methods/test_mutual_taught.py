@@ -158,8 +158,26 @@ def test_frozen_is_iterative_optimization_on_the_same_parts() -> None:
     assert {one.reward.key for one in frozen.iterations} == {frozen.base.reward.key}
 
 
-def test_a_second_round_restarts_from_base_and_learns_from_the_models_of_the_first() -> None:
+def test_each_iteration_of_a_second_round_learns_from_the_models_of_that_iteration_of_the_first() -> None:
     base, *rounds = drawn("rounds=2").outcome.iterations
+    first, second = rounds[:2], rounds[2:]
+    for before, now in zip(first, second, strict=True):
+        samples = the(Sample, now.samples)
+        assert same(samples.policy, before.policy)
+        assert same(samples.prompts, the(Sample, before.samples).prompts)
+        assert same(the(Score, now.rewards).reward, before.reward)
+        assert same(the(SelectPairs, now.self_training).rewards.reward, before.reward)  # type: ignore[attr-defined]
+    for previous, now in ((base, second[0]), (second[0], second[1])):
+        assert same(the(TrainPolicy, now.policy).policy, previous.policy)
+        contrast = the(ContrastPairs, now.contrast)
+        assert same(the(Sample, contrast.new).policy, now.policy) and same(
+            the(Sample, contrast.old).policy, previous.policy
+        )
+    assert {the(TrainReward, one.reward).initial.key for one in rounds} == {base.reward.key}
+
+
+def test_a_second_round_may_learn_from_what_the_first_ended_with() -> None:
+    base, *rounds = drawn("rounds=2", "method.round_data=last").outcome.iterations
     first, second = rounds[:2], rounds[2:]
     assert [one.policy.key for one in drawn().outcome.iterations[1:]] == [one.policy.key for one in first]
     samples = the(Sample, second[0].samples)
