@@ -31,13 +31,16 @@ def write_means(
 
 def mean_metric(benchmark: str, name: str, values: Sequence[float], *, difference: bool = False) -> Metric:
     """Return a mean with its 95% interval: Wilson's for a share (values of 0 and 1 that are no difference), or
-    Student's.
+    Student's, which for shares per prompt is kept within 0 and 1.
     """
+    from mt.evaluation.catalogue import SHARE, quantity
     from mt.evaluation.statistics import t_interval, wilson_interval
 
     share = not difference and all(value in (0.0, 1.0) for value in values)
     interval: Interval | None = wilson_interval(sum(values), len(values)) if share else t_interval(values)
     low, high = (interval.low, interval.high) if interval else (None, None)
+    if low is not None and high is not None and not difference and quantity(benchmark, name).format is SHARE:
+        low, high = max(low, 0.0), min(high, 1.0)
     return Metric(benchmark, name, mean(values), low, high, len(values))
 
 
