@@ -257,7 +257,7 @@ FIGURE5 = TableSpec(
     ),
     judge="the base reward model r_0",
 )
-_LONGER = {**_MT_DPO, "rm_data.name": "frozen", "data.reward_training.epochs": 3}
+_LONGER = {**_MT_DPO, "rm_data.name": "frozen", "data.reward_training.epochs": 64}
 _UPDATED = {
     "both": "Mutual-Taught (both)",
     "pm": "self-training pairs only",
@@ -274,7 +274,7 @@ STUDY = TableSpec(
     (
         Row("π_0", _MT_DPO, 0, "Base"),
         *_iterations("iteration", _ITERATIVE_DPO, 3, "Frozen reward model"),
-        Row("iteration 2, r_0 trained 3 times as long", _LONGER, 2, "Frozen reward model"),
+        Row("iteration 2, r_0 trained twice as long", _LONGER, 2, "Frozen reward model"),
         Row("offline, all prompts", _offline("dpo"), 1, "Frozen reward model"),
         *(
             Row(title, {**_MT_DPO, "rm_data.name": name}, 2, "Updated reward model, iteration 2")
@@ -298,7 +298,7 @@ STUDY = TableSpec(
         ("no M-step, E-step by gold", "both, labelled by gold", "gold at once, not by an M-step"),
         ("both, margin filter", "Mutual-Taught (both)", "fewer pairs, same labels"),
         ("both, with replay", "Mutual-Taught (both)", "more pairs, same labels"),
-        ("both, with replay", "iteration 2, r_0 trained 3 times as long", "r_0's own preferences alone"),
+        ("both, with replay", "iteration 2, r_0 trained twice as long", "r_0's own preferences alone"),
     ),
     judge="the world's gold judge, without noise",
 )

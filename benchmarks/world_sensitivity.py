@@ -10,6 +10,7 @@ its end. Everything lies in the store: a run that was stopped goes on.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
@@ -17,7 +18,6 @@ from statistics import mean
 from mt.config.compose import compose_runs
 from mt.evaluation.statistics import t_interval
 from mt.methods.held_out import answers
-from mt.methods.mutual_taught import mutual_taught
 from mt.methods.steps import Steps
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics
 from mt.workflow.execute import execute
@@ -45,10 +45,10 @@ def measure(overrides: list[str], arm: str, world: int, seed: int) -> Values:
         epochs = 2 * config.data.model_dump()["reward_training"]["epochs"]
         config = compose_runs([*given, f"data.reward_training.epochs={epochs}"])[0].config
     steps, store = Steps(config), Store(Path(config.store))
-    iterations = mutual_taught(steps).iterations
+    iterations = config.method.build(steps).iterations
 
     def value(stage: Stage, metric: str) -> float:
-        execute(plan([stage], steps.labels), store, Silent())
+        execute(plan([stage], steps.positions), store, Silent())
         return next(one.value for one in read_metrics(store.path(stage)) if one.metric == metric)
 
     def gold(index: int) -> float:
@@ -56,9 +56,9 @@ def measure(overrides: list[str], arm: str, world: int, seed: int) -> Values:
         return value(GoldPolicyMetrics(samples, steps.gold(samples), steps.gold(base)), "mean_reward")
 
     def accuracy(reward: int, policy: int) -> float:
-        samples, (_, language) = answers(steps, iterations[policy]), steps.source.world()
+        samples, (_, language) = answers(steps, iterations[policy]), steps.source.gold()
         scores = steps.score(iterations[reward].reward, samples)
-        return value(GoldRewardMetrics(samples, steps.gold(samples), scores, language, "gold"), "accuracy")
+        return value(GoldRewardMetrics(samples, steps.gold(samples), scores, language.gold_margin, "gold"), "accuracy")
 
     return {f"π_{index}": gold(index) for index in range(3)} | {
         "r_0 on π_0": accuracy(0, 0),
@@ -101,10 +101,12 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3", help="seeds of the runs")
     parser.add_argument("overrides", nargs="*", help="settings, as for python -m mt.run")
     options = parser.parse_args()
-    found: dict[tuple[int, int], dict[str, Values]] = {}
-    for world in map(int, options.worlds.split(",")):
-        for seed in map(int, options.seeds.split(",")):
-            found[world, seed] = {arm: measure(options.overrides, arm, world, seed) for arm in ARMS}
+    pairs = [(int(world), int(seed)) for world in options.worlds.split(",") for seed in options.seeds.split(",")]
+    found: dict[tuple[int, int], dict[str, Values]] = {pair: {} for pair in pairs}
+    for arm in ARMS:
+        for pair in pairs:
+            found[pair][arm] = measure(options.overrides, arm, *pair)
+            print(f"world {pair[0]}, seed {pair[1]}, {arm}: {found[pair][arm]['π_2']:.3f}", file=sys.stderr, flush=True)
     print("\n".join(table(found)))
 
 

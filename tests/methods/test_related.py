@@ -20,7 +20,7 @@ def test_spin_sets_demonstrations_against_the_policys_own_responses() -> None:
     demonstrations = only(of(one, WorldDemonstrations))
     prompts = only(of(one, DemonstrationPrompts))
     assert same(prompts.demonstrations, demonstrations)
-    assert prompts.size == 4500, "as many prompts as the other methods have"
+    assert prompts.size == 7500, "as many prompts as the other methods have"
     for t, (before, now) in enumerate(itertools.pairwise(one.outcome.iterations)):
         pairs = now.selected
         assert isinstance(pairs, SpinPairs) and same(pairs.demonstrations, demonstrations)
