@@ -240,9 +240,14 @@ def _trainer(task: TrainingTask, model: Any, tokenizer: Any, data: Examples, wat
 
 def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
     """Return what TRL's two configurations have in common."""
+    import torch
+
     from mt.engines.training.checkpoints import KEPT, checkpoint_folder
     from mt.engines.training.process import OPTIMIZERS
 
+    if task.trainer.device == "cuda" and not torch.cuda.is_available():
+        problem = "this machine shows no GPU"
+        raise EngineError(describe("trainer.device", "cuda", problem, mend="Set trainer.device=auto"))
     config, own = task.training, task.trainer
     rows = rows_of_micro_batch(config.batch_size, max(one.padded for one in data.examples), own.micro_batch_tokens)
     return {
@@ -261,7 +266,7 @@ def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
         "seed": task.seed,
         "bf16": own.dtype == "bfloat16",
         "gradient_checkpointing": own.gradient_checkpointing,
-        "use_cpu": own.device == "cpu",
+        "use_cpu": own.device == "cpu" or not torch.cuda.is_available(),
         "logging_steps": own.report_steps,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from mt.config.compose import compose_runs
 from mt.engines.training.settings import LoraConfig
@@ -23,7 +27,9 @@ from mt.reward_losses import BradleyTerry
 from mt.reward_losses.centered import Centered
 from mt.reward_losses.label_smoothing import LabelSmoothing
 from mt.reward_losses.margin import Margin
+from mt.run import main
 from mt.running.checks import check
+from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_train import assert_close
 
@@ -147,3 +153,34 @@ def test_a_plan_with_it_is_refused_for_an_objective_that_it_lacks() -> None:
     config = compose_runs(["trainer=trl", "objective=sppo"])[0].config
     with pytest.raises(ConfigError, match=r"^objective=sppo: TRL's DPOTrainer has no such loss"):
         check(blueprint(config))
+
+
+def test_one_iteration_gives_the_same_policy_on_both_engines(tmp_path: Path) -> None:
+    tiny_policy(tmp_path / "policy", initializer_range=0.1)
+    tiny_reward(tmp_path / "reward", initializer_range=0.1)
+    asked = [f"tell me the colour of {n} {a}" for n in ("one", "two", "three") for a in ("fox", "owl", "cat", "dog")]
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
+    given = {"data.path": "prompts.jsonl", "policy.path": "policy", "reward.path": "reward", "store": "store"}
+    words = [*(f"{name}={tmp_path / value}" for name, value in given.items()), f"runs={tmp_path}/runs"]
+    for part in ("policy", "reward"):  # one batch, and one learning rate
+        same = {"batch_size": 64, "group_by_length": 1, "schedule": "constant", "warmup_ratio": 0}
+        words += [f"{part}.training.{name}={value}" for name, value in same.items()]
+    words += ["data=jsonl", "data.held_out=2", "iterations=1", "eval=[]", "objective.nll_weight=0", "trainer.threads=1"]
+    words += [
+        "sampling.samples=4",
+        "sampling.max_new_tokens=6",
+        "trainer.dtype=float32",
+        "trainer.publish_dtype=float32",
+    ]
+    words += ["policy.training.learning_rate=1e-3", "reward.training.learning_rate=1e-3"]
+    found = []
+    for name in ("inline", "trl"):
+        assert main([*words, f"trainer={name}", f"name={name}"]) == 0
+        models = tmp_path / "runs" / name / "store"
+        found.append([load_file(models / f"iteration_1-{kind}" / "model.safetensors") for kind in ("policy", "reward")])
+    start = [load_file(tmp_path / kind / "model.safetensors") for kind in ("policy", "reward")]
+    (ours, _), (theirs, _) = found  # the reward models learn from samples that each policy has seeds of its own for
+    assert all(torch.allclose(ours[name], theirs[name], rtol=0, atol=1e-5) for name in ours)
+    for models in found:
+        for model, begun in zip(models, start, strict=True):
+            assert max((model[name] - begun[name]).abs().max() for name in begun) > 1e-4  # a step was made
