@@ -41,8 +41,8 @@ def test_the_cache_is_used_offline(cache: Path) -> None:
 )
 def test_a_hub_name_needs_its_revision(name: str, revision: str | None, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        check_name("policy", name, revision)
-    assert check_name("policy", "owner/name.v1", COMMIT) == COMMIT
+        check_name("policy.path", name, revision)
+    assert check_name("policy.path", "owner/name.v1", COMMIT) == COMMIT
 
 
 FILES = [
