@@ -14,6 +14,7 @@ from rich.table import Table
 from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, NUMBER, quantity, rank, title
 from mt.running.results import Key, Results
+from mt.running.warnings import after
 from mt.types import Metric
 from mt.workflow.position import Position
 
@@ -125,7 +126,7 @@ def _warn(console: Console, record: Mapping[str, Any], results: Results, *, deta
     if lost := [f"{model} {share:.1%}" for model, share in kept if share < _LITTLE_KEPT]:
         text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
         lines.append(f"{', '.join(lost)}: {text}")
-    for line in lines:
+    for line in [*lines, *after(record, results)]:
         console.print(f"warning  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if kept and details:
         shares = [share for _, share in kept]

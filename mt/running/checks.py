@@ -12,6 +12,7 @@ from mt.config.run import RunConfig
 from mt.engines.models import check_context
 from mt.errors import ConfigError, NotHereError, StoreError, describe
 from mt.methods.blueprint import Blueprint
+from mt.running.warnings import before
 from mt.runtime.redact import redact
 from mt.stages.files import NotGiven
 from mt.stages.models import HubModel, ModelFolder
@@ -37,6 +38,8 @@ def check(
     _check_stages(blueprint, absent)
     _check_contexts(blueprint)
     _check_prompts(blueprint, say)
+    for line in before(blueprint):
+        say(f"warning  {line}")
 
 
 def _family(config: RunConfig) -> str:

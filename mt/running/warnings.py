@@ -1,0 +1,64 @@
+"""What a run's numbers cannot be trusted for: known before it starts, or seen when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mt.methods.blueprint import Blueprint
+from mt.running.results import Results
+from mt.stages.lineage import tables_behind
+from mt.stages.prompts import Counted, PartitionPrompts, PromptBlock
+from mt.stages.train import TrainPolicy
+from mt.workflow.position import EVALUATION, Position
+from mt.workflow.stage import Stage
+
+FEW_PROMPTS = 30
+"""Held-out prompts below which an interval tells little (our choice)."""
+STILL = 0.01
+"""KL from π_0 in nats a response below which a policy has not moved (our choice)."""
+MOST = 0.9
+"""Share of cut off or repeated responses that is worth a warning (our choice)."""
+
+
+def before(blueprint: Blueprint) -> Iterator[str]:
+    """Yield what can be foreseen of a run, as far as its prompts can be counted already."""
+    batch = blueprint.config.policy.training.batch_size
+    trained = [stage for stage in blueprint.plan.order if isinstance(stage, TrainPolicy)]
+    counts = [count for stage in trained if (count := prompts_behind(stage.selected)) is not None]
+    if counts and min(counts) < batch:
+        problem = f"an iteration has {min(counts)} prompts, fewer than policy.training.batch_size={batch}"
+        yield f"{problem}: one step of training each. Give more prompts, or lower it"
+    held_out = blueprint.config.eval.held_out
+    if held_out is not None:
+        prompts = blueprint.config.data.source(blueprint.config).held_out(held_out.prompts)
+        if isinstance(prompts, Counted) and prompts.count() < FEW_PROMPTS:
+            yield f"{prompts.count()} held-out prompts are too few for useful intervals. Raise data.held_out to 100"
+
+
+def prompts_behind(table: Stage) -> int | None:
+    """Return how many prompts a table's rows can come from at most, or None where nobody knows yet."""
+    total = 0
+    for stage in tables_behind(table):
+        if isinstance(stage, PartitionPrompts | PromptBlock):
+            if not isinstance(stage.prompts, Counted):
+                return None
+            total += stage.size if isinstance(stage, PromptBlock) else stage.prompts.count() // stage.parts
+    return total or None
+
+
+def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
+    """Yield what a finished run's numbers say of its policies."""
+    for i in sorted(results.found):
+        kl = results.metric(i, "policy", "diagnostics", "kl")
+        if i and kl is not None and abs(kl.value) < STILL:
+            mend = "raise policy.training.learning_rate, or give more prompts"
+            yield f"iteration {i}: the policy did not move (KL {kl.value:.3f} nats a response from π₀); {mend}"
+        repeated = results.metric(i, "policy", "diagnostics", "duplicate_rate")
+        if repeated is not None and repeated.value > MOST:
+            yield f"iteration {i}: {repeated.value:.0%} of the responses repeat another one; these make no pairs"
+    for stage in record["stages"]:
+        counts, where = stage.get("counts", {}), Position.of(stage)
+        share = counts.get("unfinished", 0) / counts.get("responses", 1) if counts.get("responses") else 0.0
+        if stage["stage"] == "sample" and where.step != EVALUATION and share > MOST:
+            yield f"{where}: {share:.0%} of the responses are cut off; raise sampling.max_new_tokens"
