@@ -45,9 +45,8 @@ def test_the_world_gives_no_cause() -> None:
 
 def results(kl: float, duplicates: float) -> Results:
     found = {"kl": kl, "duplicate_rate": duplicates}
-    cells = {
-        ("policy", "diagnostics", name): (Metric("diagnostics", name, value), Path()) for name, value in found.items()
-    }
+    metrics = {name: Metric("diagnostics", name, value) for name, value in found.items()}
+    cells = {("policy", "diagnostics", name): (metric, Path()) for name, metric in metrics.items()}
     return Results({1: cells})
 
 
