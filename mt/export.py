@@ -1,0 +1,161 @@
+"""A finished run for other tools: models with cards, pairs and samples in TRL's conversational format.
+
+python -m mt.export runs/NAME --to DIR                      models and data of the last iteration
+python -m mt.export runs/NAME --to DIR --iteration 1        of another one
+python -m mt.export runs/NAME --to DIR --push OWNER/NAME    uploads OWNER/NAME-policy, -reward and -data, too
+
+DIR/policy and DIR/reward are Hugging Face folders. DIR/data holds pairs, reward_pairs and samples: each as a JSONL file
+and as a folder for `datasets.load_from_disk`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mt.config.run import RunConfig
+from mt.errors import StoreError, describe
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.outcome import Iteration
+from mt.running.exit_codes import ended
+from mt.running.model_card import data_card, model_card
+from mt.stages.select import SelectDemonstrations
+from mt.types import Demonstration, Pair, Response, Rewards, Samples
+from mt.workflow.run_record import read_record
+from mt.workflow.stage import Stage
+from mt.workflow.store import Store
+from mt.workflow.tables import read
+from mt.workflow.work import TABLE
+
+Rows = list[dict[str, Any]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export a run; returns the exit status."""
+    parser = argparse.ArgumentParser("python -m mt.export", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("run", type=Path, help="the folder of a finished run")
+    parser.add_argument("--to", type=Path, required=True, help="the folder to write, which must not exist")
+    parser.add_argument("--iteration", type=int, help="whose models and data (default: the last one's)")
+    parser.add_argument("--push", metavar="OWNER/NAME", help="upload them to the hub (log in first: hf auth login)")
+    given = parser.parse_args(arguments)
+    return ended(lambda: _export(given))
+
+
+def _export(given: argparse.Namespace) -> int:
+    if given.to.exists():
+        raise StoreError(describe("--to", given.to, "exists already", mend="Name a folder that does not"))
+    record = read_record(given.run)
+    if record["state"] != "finished":
+        raise StoreError(
+            describe("run", given.run, f"is {record['state']}", mend="Let it finish: run its command again")
+        )
+    drawn = blueprint(RunConfig.model_validate(record["config"]))
+    iterations = drawn.outcome.iterations
+    index = len(iterations) - 1 if given.iteration is None else given.iteration
+    if not 0 <= index < len(iterations):
+        raise StoreError(describe("--iteration", index, "no such iteration", allowed=f"0 to {len(iterations) - 1}"))
+    draft = given.to.with_name(given.to.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    _write(draft, record, drawn, iterations[index])
+    draft.rename(given.to)
+    print(given.to)
+    if given.push:
+        for place in push(given.to, given.push):
+            print(place)
+    return 0
+
+
+def _write(folder: Path, record: dict[str, Any], drawn: Blueprint, iteration: Iteration) -> None:
+    store = Store(Path(drawn.config.store))
+    models: tuple[tuple[Literal["policy", "reward"], Stage], ...]
+    models = ("policy", iteration.policy), ("reward", iteration.reward)
+    for kind, stage in models:
+        source = getattr(stage, "location", None) or store.path(stage)
+        shutil.copytree(source, folder / kind, ignore=shutil.ignore_patterns("artifact.json", "README.md"))
+        (folder / kind / "README.md").write_text(model_card(record, drawn, iteration.index, kind), "utf-8")
+    tables = {name: rows for name, rows in _tables(store, iteration) if rows}
+    for name, rows in tables.items():
+        _write_rows(folder / "data" / name, rows)
+    if tables:
+        (folder / "data" / "README.md").write_text(data_card(record, drawn, iteration.index, list(tables)), "utf-8")
+
+
+def _tables(store: Store, iteration: Iteration) -> Iterator[tuple[str, Rows]]:
+    """Yield what the iteration's models were trained on, and what was sampled for it."""
+    if isinstance(iteration.selected, SelectDemonstrations):
+        yield "demonstrations", [demonstration_row(row) for row in _read(store, iteration.selected, Demonstration)]
+    else:
+        yield "pairs", [pair_row(row) for row in _read(store, iteration.selected, Pair)]
+    reward_tables = (iteration.self_training, iteration.contrast)
+    yield "reward_pairs", [pair_row(row) for table in reward_tables for row in _read(store, table, Pair)]
+    rewards = {row.prompt_id: row.rewards for row in _read(store, iteration.rewards, Rewards)}
+    yield "samples", list(sample_rows(_read(store, iteration.samples, Samples), rewards))
+
+
+def _read(store: Store, stage: Stage | None, row_type: type[Any]) -> list[Any]:
+    return [] if stage is None else read(store.path(stage) / TABLE, row_type)
+
+
+def pair_row(pair: Pair) -> dict[str, Any]:
+    """Return a pair in TRL's conversational preference format with an explicit prompt."""
+    return {
+        "prompt": pair.messages,
+        "chosen": _turn(pair.chosen),
+        "rejected": _turn(pair.rejected),
+        "score_chosen": pair.chosen_reward,
+        "score_rejected": pair.rejected_reward,
+        "prompt_id": pair.prompt_id,
+    }
+
+
+def demonstration_row(row: Demonstration) -> dict[str, Any]:
+    """Return a demonstration in TRL's conversational prompt-completion format."""
+    return {"prompt": row.messages, "completion": _turn(row.response), "prompt_id": row.prompt_id}
+
+
+def sample_rows(samples: Iterable[Samples], rewards: dict[str, list[float]]) -> Iterator[dict[str, Any]]:
+    """Yield every response in TRL's conversational prompt-completion format, with its reward where it has one."""
+    for row in samples:
+        scores: Sequence[float | None] = rewards.get(row.prompt_id) or [None] * len(row.responses)
+        for response, score in zip(row.responses, scores, strict=True):
+            finished = {"finished": response.finished, "prompt_id": row.prompt_id}
+            yield {"prompt": row.messages, "completion": _turn(response), "score": score, **finished}
+
+
+def _turn(response: Response) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": response.text}]
+
+
+def _write_rows(path: Path, rows: Rows) -> None:
+    """Write rows as `<path>.jsonl` and as a folder of the library `datasets`."""
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.with_suffix(".jsonl").write_text("".join(lines), "utf-8")
+    Dataset.from_list(rows).save_to_disk(path)
+
+
+def push(folder: Path, name: str) -> Iterator[str]:
+    """Upload an export to the hub, private at first; yields the address of each repository."""
+    from huggingface_hub import HfApi
+
+    hub = HfApi()
+    for part, kind in (("policy", "model"), ("reward", "model"), ("data", "dataset")):
+        if (folder / part).is_dir():
+            repository = f"{name}-{part}"
+            hub.create_repo(repository, repo_type=kind, private=True, exist_ok=True)
+            found = hub.upload_folder(
+                repo_id=repository, repo_type=kind, folder_path=folder / part, commit_message="Upload from mt.export"
+            )
+            yield str(found.commit_url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Cards (README.md) of exported models and data: where they come from, how they were made, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from mt.evaluation.catalogue import quantity, title
+from mt.methods.blueprint import Blueprint
+from mt.types import Metric
+
+_TASKS = {"policy": "text-generation", "reward": "text-classification"}
+_KEPT = ("method", "objective", "rm_data", "selection", "sampling", "seed", "iterations", "rounds")
+
+
+def model_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind: Literal["policy", "reward"]) -> str:
+    """Return the card of the policy or the reward model of one iteration."""
+    settings = drawn.config.policy if kind == "policy" else drawn.config.reward
+    head = {"library_name": "transformers", "pipeline_tag": _TASKS[kind], "tags": ["mutual-taught"]}
+    if settings.revision is not None:
+        head["base_model"] = str(settings.path)
+    name = {"policy": "policy π", "reward": "reward model r"}[kind]
+    kept = {**{key: record["config"][key] for key in _KEPT}, "training": record["config"][kind]["training"]}
+    parts = [
+        f"---\n{yaml.safe_dump(head, sort_keys=True)}---\n",
+        f"# {record['name']}: the {name} of iteration {iteration}\n",
+        f"Base model: {_base(drawn, kind)}. Data: {record['config']['data']['name']}. Made by\n",
+        f"```console\n{record['command']}\n```\n",
+        *(f"{sentence}\n" for sentence in record.get("answers") or []),
+        "## Metrics\n",
+        _metrics(record["metrics"], iteration, kind),
+        "## Settings\n",
+        f"```yaml\n{yaml.safe_dump(kept, sort_keys=False)}```\n",
+    ]
+    return "\n".join(parts)
+
+
+def data_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, tables: Sequence[str]) -> str:
+    """Return the card of the data of one iteration: each table is a configuration of one JSONL file."""
+    configs = [{"config_name": name, "data_files": f"{name}.jsonl"} for name in tables]
+    about = {
+        "pairs": "pairs that the policy was trained on (conversational preference format, explicit prompt)",
+        "demonstrations": "responses that the policy was trained on (conversational prompt-completion format)",
+        "reward_pairs": "pairs that the reward model was trained on (the same format)",
+        "samples": "responses that were sampled, with their rewards (conversational prompt-completion format)",
+    }
+    lines = [f"- `{name}`: {about[name]}" for name in tables]
+    head = yaml.safe_dump({"configs": configs, "tags": ["mutual-taught"]}, sort_keys=True)
+    text = (
+        f"---\n{head}---\n\n# {record['name']}: data of iteration {iteration}\n\nPolicy: {_base(drawn, 'policy')}.\n\n"
+    )
+    return text + "\n".join(lines) + "\n"
+
+
+def _base(drawn: Blueprint, kind: Literal["policy", "reward"]) -> str:
+    settings = drawn.config.policy if kind == "policy" else drawn.config.reward
+    if settings.path is None:
+        return f"made by data={drawn.config.data.name}"
+    if settings.revision is None:
+        return f"the local folder {Path(settings.path).name}"  # where it lies is nobody's business
+    return f"{settings.path} at {settings.revision}"
+
+
+def _metrics(rows: Sequence[Mapping[str, Any]], iteration: int, kind: str) -> str:
+    found = [row for row in rows if row["iteration"] == iteration and row["model"] == kind]
+    lines = ["| metric | value | 95% interval | n |", "|---|---|---|---|"]
+    for row in found:
+        metric = Metric(*(row[name] for name in ("benchmark", "metric", "value", "low", "high", "n")))
+        form = quantity(metric.benchmark, metric.metric).format
+        interval = form.interval(metric.low, metric.high)
+        name = title(metric.benchmark, metric.metric)
+        lines.append(f"| {name} | {form.text(metric.value)} | {interval} | {metric.n or ''} |")
+    return "\n".join(lines) + "\n" if found else "Nothing was measured of it.\n"
