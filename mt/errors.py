@@ -47,6 +47,10 @@ class MissingPackageError(ConfigError, NotHereError):
     """A setting needs a package that is not installed here."""
 
 
+class MissingDeviceError(ConfigError, NotHereError):
+    """A setting names a device that this machine does not have."""
+
+
 class MissingKeyError(JudgeError, NotHereError):
     """A judge needs a key that this machine's environment does not have."""
 
@@ -72,6 +76,8 @@ def describe(field: str, value: object, problem: str, *, allowed: str = "", mend
 def _shown(value: object) -> str:
     """Return a value on one line, cut where a whole table stands in place of a cell."""
     line = " ".join(str(value).splitlines())
+    if not line.isprintable():  # control characters would write elsewhere on the terminal
+        line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line[: _LONGEST_VALUE + 1])
     return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}…"
 
 

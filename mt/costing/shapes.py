@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mt.errors import ModelError, describe
+from mt.runtime.jsonl import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ KNOWN = {
 def shape_of_folder(folder: Path) -> Shape:
     """Return the shape that a folder's config.json states; raises ModelError where it states none."""
     try:
-        return shape_of_config(json.loads((folder / "config.json").read_text()))
-    except (OSError, ValueError, KeyError) as error:
+        return shape_of_config(parse_json((folder / "config.json").read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ModelError(describe("model", folder, f"its config.json tells no sizes ({error})")) from None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
 from mt.errors import ModelError, describe
+from mt.runtime.jsonl import parse_json
 
 _FIELDS = ("max_position_embeddings", "n_positions")
 
@@ -21,7 +21,7 @@ def context_length(folder: Path) -> int | None:
     if not path.is_file():
         return None
     try:
-        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        config: dict[str, Any] = parse_json(path.read_bytes())
         config = {**config, **(config.get("text_config") or {})}
     except (ValueError, AttributeError, TypeError) as error:
         mend = "Download or save the model again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from mt.errors import ConfigError, describe, nearest
+from mt.errors import ConfigError, MissingDeviceError, describe, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +22,11 @@ DTYPES = ("float32", "bfloat16", "float16")
 _MANY = 100_000  # objects: more than a model has, fewer than the libraries
 
 
-def choose_device(wanted: str) -> torch.device:
-    """Return the device named `auto` (the first GPU, or the CPU), `cpu`, `cuda` or `cuda:<index>`."""
+def choose_device(wanted: str, field: str = "device") -> torch.device:
+    """Return the device named `auto` (the first GPU, or the CPU), `cpu`, `cuda` or `cuda:<index>`.
+
+    Raises ConfigError, naming the setting `field`, for any other name and for a device that does not exist here.
+    """
     import torch
 
     gpus = torch.cuda.device_count()
@@ -31,8 +35,10 @@ def choose_device(wanted: str) -> torch.device:
     allowed = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{index}" for index in range(gpus))]
     if wanted not in allowed:
         names = ", ".join(["auto", *allowed])
-        problem = "no such device on this machine" if wanted.startswith("cuda") else "not a device"
-        raise ConfigError(describe("device", wanted, problem, allowed=names, mend="Set device=auto"))
+        if re.fullmatch(r"cuda(:\d+)?", wanted):
+            problem = "no such device on this machine"
+            raise MissingDeviceError(describe(field, wanted, problem, allowed=names, mend=f"Set {field}=auto"))
+        raise ConfigError(describe(field, wanted, "not a device", allowed=names, mend=f"Set {field}=auto"))
     return torch.device("cuda:0" if wanted == "cuda" else wanted)
 
 

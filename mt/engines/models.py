@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mt.engines.contexts import context_length
 from mt.errors import ModelError, MutualTaughtError, describe
+from mt.runtime.jsonl import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -178,7 +179,7 @@ def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         header = file.read(length) if length < size else b""
     try:
-        tensors = json.loads(header)
+        tensors = parse_json(header)
         tensors.pop("__metadata__", None)
         end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         shapes = {name: list(entry["shape"]) for name, entry in tensors.items()}
@@ -222,7 +223,7 @@ def _json(path: Path, field: str) -> dict[str, Any]:
         return {}
     mend = "Download or save the model again"
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_bytes())
     except ValueError as error:
         raise ModelError(describe(field, path, f"is not valid JSON ({error})", mend=mend)) from error
     if not isinstance(found, dict):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mt.engines.template import TemplateConfig
 from mt.errors import ModelError, describe
+from mt.runtime.jsonl import parse_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,7 +32,7 @@ def read_tokenizer(folder: Path, template: TemplateConfig) -> PreTrainedTokenize
         raise ModelError(describe("model folder", folder, "no such folder", mend="Give a model folder"))
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError, AttributeError, TypeError) as error:
+    except Exception as error:  # the tokenizers library raises plain ones
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         mend = "" if (folder / "tokenizer.json").is_file() else _FAST
         raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})", mend=mend)) from error
@@ -123,8 +124,13 @@ def pad_token(free: Mapping[str, int], declared: str | None, unknown: str | None
 def embedding_rows(folder: Path) -> int | None:
     """Return how many token ids the folder's model knows, None where its config does not say."""
     config = read_json(folder / "config.json")
-    rows = config.get("vocab_size", (config.get("text_config") or {}).get("vocab_size"))
-    return None if rows is None else int(rows)
+    inner = config.get("text_config")
+    rows = config.get("vocab_size", inner.get("vocab_size") if isinstance(inner, dict) else None)
+    if rows is not None and type(rows) is not int:
+        raise ModelError(
+            describe(f"{folder / 'config.json'}: vocab_size", rows, "is no number", allowed="a whole number")
+        )
+    return rows
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -132,7 +138,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_bytes())
     except ValueError as error:
         mend = "Download or save the model again"
         raise ModelError(describe("model folder", path, f"is not valid JSON ({error})", mend=mend)) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from mt.config.fields import keyed_paths
 from mt.config.run import RunConfig
+from mt.engines.devices import choose_device
 from mt.engines.models import check_context
 from mt.errors import ConfigError, NotHereError, StoreError, describe
 from mt.methods.blueprint import Blueprint
@@ -35,6 +36,7 @@ def check(
         say(_family(blueprint.config))
     _check_writable("store", Path(blueprint.config.store))
     _check_writable("runs", Path(blueprint.config.runs))
+    _check_devices(blueprint, absent)
     _check_stages(blueprint, absent)
     _check_contexts(blueprint)
     _check_prompts(blueprint, say)
@@ -84,6 +86,21 @@ def _check_writable(field: str, folder: Path) -> None:
         raise StoreError(describe(field, folder, f"cannot be made ({error.strerror})", mend=mend)) from error
     if not os.access(folder, os.W_OK):
         raise StoreError(describe(field, folder, "not writable", mend=mend))
+
+
+def _check_devices(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:
+    """Refuse devices that do not exist; torch is asked only about those that a setting names."""
+    if not blueprint.plan.missing(Store(Path(blueprint.config.store))):
+        return
+    for group in ("generator", "scorer", "logprobs", "trainer"):
+        device = getattr(getattr(blueprint.config, group), "device", "auto")
+        if device not in ("auto", "cpu"):
+            try:
+                choose_device(device, f"{group}.device")
+            except NotHereError as error:
+                if absent is None:
+                    raise
+                absent(error)
 
 
 def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:

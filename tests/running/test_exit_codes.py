@@ -232,3 +232,13 @@ def test_a_command_that_still_imports_ends_with_one_line(tmp_path: Path) -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "interrupted; nothing is lost. Run the same command to continue\n"
+
+
+@pytest.mark.parametrize("setting", ["generator.device", "scorer.device", "logprobs.device"])
+def test_a_device_that_does_not_exist_is_refused_by_its_setting_before_the_run(tmp_path: Path, setting: str) -> None:
+    for device, problem in (("cuda:99", "no such device on this machine"), ("gpu", "not a device")):
+        with pytest.raises(ConfigError, match=rf"^{setting}={device}: {problem}\. Allowed: auto, cpu.*{setting}=auto"):
+            check(sketch(tmp_path, lambda: None, f"{setting}={device}"))
+    lacking: list[Exception] = []
+    check(sketch(tmp_path, lambda: None, f"{setting}=cuda:99"), lacking.append)  # other machines may have it
+    assert len(lacking) == 1

@@ -154,6 +154,8 @@ class BatchTrainer(Trainer):
     def _refuse(self, what: str, value: float) -> None:
         step = f"{self.state.global_step + 1} of {self.state.max_steps}"
         mend = "Lower the learning rate, or look for broken rows"
+        if self.state.global_step == 0:  # nothing was learnt yet
+            mend = "Look for broken rows, and for weights that are no numbers"
         raise EngineError(describe(what, value, f"not finite at step {step}", mend=mend))
 
 
