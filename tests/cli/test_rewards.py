@@ -46,7 +46,7 @@ def run(place: Path, name: str, *overrides: str) -> dict[str, Any]:
 )
 def test_a_run_ends_with_its_reward_measured(place: Path, name: str, overrides: list[str]) -> None:
     metrics = run(place, name, *overrides)
-    assert "1 proxy/mean_reward" in metrics and "1 gold/win_rate" in metrics
+    assert "1 proxy/win_rate" in metrics and "1 gold/win_rate" in metrics
     measured = "0 reward_bench/average" in metrics
     assert measured == (name != "consensus"), "a consensus orders no two responses that stand alone"
 
