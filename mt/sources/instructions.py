@@ -1,4 +1,4 @@
-"""Verifiable English as a source of prompts, a base reward model, benchmarks and a gold judge (data=instructions)."""
+"""Verifiable English as a source of prompts, preferences, benchmarks and a gold judge (data=instructions)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mt.config.data import DataSource, Judged, Style
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.engines.settings import DecodingConfig
-from mt.engines.training.settings import TrainingConfig
 from mt.errors import ConfigError, describe
 from mt.gold import GoldJudgeConfig, PeopleConfig
 from mt.instructions.settings import InstructionLanguage, InstructionSizes
@@ -21,7 +20,6 @@ from mt.stages.instructions import BestOverWorst, InstructionPrompts
 from mt.stages.judge import Oracle
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.sample import Sample
-from mt.stages.train import TrainReward
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
 
@@ -30,7 +28,6 @@ class InstructionData(DataSource):
     """Verifiable English: everyday questions with demands that a program checks (data=instructions)."""
 
     has_gold: ClassVar[bool] = True
-    has_reward: ClassVar[bool] = True
 
     family: Literal["smollm2"]
     """Which hyper-parameters apply: those of a small real model."""
@@ -41,8 +38,6 @@ class InstructionData(DataSource):
     """How people compare the base policy's responses, from which the base reward model learns."""
     pairs_per_prompt: Count
     """Pairs that people compare for each prompt, at most."""
-    reward_training: TrainingConfig
-    """How the base reward model learns from preferences."""
     judge: GoldJudgeConfig
     sizes: InstructionSizes
 
@@ -72,10 +67,8 @@ class InstructionSource:
         return given_model(self.config, "policy")
 
     def reward(self) -> Stage:
-        """A reward model from the base policy's weights, trained on people's preferences."""
-        seed, template = derive_seed(self.data.seed, "base reward"), template_of(self.config, "reward")
-        how = (self.data.reward_training, self.config.trainer, False, seed, template)
-        return TrainReward(self.policy(), self.preferences(), *how)
+        """The model that `reward.path` names; without one, reward=train makes one of the preferences."""
+        return given_model(self.config, "reward")
 
     def preferences(self) -> Stage:
         """Pairs of the base policy's responses, labelled as people label them."""
