@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -109,7 +110,9 @@ class Record:
         return known
 
     def _entry(self, stage: Stage, found: bool) -> dict[str, Any]:
-        facts = self.store.artifact(stage).facts if found and not isinstance(stage, External) else {}
+        facts: dict[str, Any] = {}
+        with contextlib.suppress(StoreError):  # as above
+            facts = self.store.artifact(stage).facts if found and not isinstance(stage, External) else {}
         state = "computed" if stage.key in self._computed else "reused"
         return {
             "key": stage.key,
@@ -133,7 +136,10 @@ class Record:
         if stage.key not in self._measured:
             if not self.store.has(stage):
                 return []
-            self._measured[stage.key] = [asdict(metric) for metric in read_metrics(self.store.path(stage))]
+            try:
+                self._measured[stage.key] = [asdict(metric) for metric in read_metrics(self.store.path(stage))]
+            except StoreError:  # a damaged artifact is named where it is verified
+                return []
         return self._measured[stage.key]
 
     def _answers(self) -> list[str]:

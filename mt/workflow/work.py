@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from mt.runtime.jsonl import JsonLines
+from pydantic import TypeAdapter
+
+from mt.errors import StoreError
+from mt.runtime.jsonl import JsonLines, parse_json
 from mt.types import Metric
 from mt.workflow.engine import OpenEngine
 from mt.workflow.position import Position
@@ -22,6 +25,7 @@ T_co = TypeVar("T_co", covariant=True)
 TABLE = "table.parquet"
 METRICS, ITEMS, DRAWS = "metrics.json", "items.json", "draws.json"
 CURVES = "curves.jsonl"
+_METRICS = TypeAdapter(list[Metric])
 
 
 class Opens(Protocol[T_co]):
@@ -188,5 +192,8 @@ def read_draws(folder: Path) -> dict[str, list[float]]:
 
 
 def read_metrics(folder: Path) -> list[Metric]:
-    """Return the metrics of an artifact."""
-    return [Metric(**row) for row in json.loads((folder / METRICS).read_text())]
+    """Return the metrics of an artifact; raises StoreError where they are damaged."""
+    try:
+        return _METRICS.validate_python(parse_json((folder / METRICS).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder / METRICS}: damaged ({str(error).splitlines()[0]})") from None

@@ -18,7 +18,7 @@ from mt.workflow.fingerprint import MEMORY, file_fingerprint
 from mt.workflow.plan import plan
 from mt.workflow.run_record import read_record
 from mt.workflow.store import ARTIFACT, Store
-from mt.workflow.work import Silent
+from mt.workflow.work import Silent, read_metrics
 from tests.workflow.fakes import Number, Resumable
 
 FOLDER = None
@@ -151,3 +151,13 @@ def test_a_read_only_store_is_verified_all_the_same(store: Store, capsys: pytest
     (store.root / ".verified").write_text("a file where nothing can be remembered")
     assert mt.store.main(["--store", str(store.root), "verify"]) == 0
     assert "1 artifacts checked, 0 damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+def test_damaged_metrics_are_said_as_damage(tmp_path: Path, content: bytes | None) -> None:
+    damage(tmp_path / "metrics.json", content)
+    if content == b"[]":
+        assert read_metrics(tmp_path) == []
+        return
+    with pytest.raises(StoreError, match=r"metrics\.json: damaged \(.*\)$"):
+        read_metrics(tmp_path)
