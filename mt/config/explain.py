@@ -45,7 +45,7 @@ def choices(path: SearchPath = PACKAGE) -> dict[str, dict[str, str]]:
 def groups(path: SearchPath = PACKAGE) -> dict[str, str]:
     """Return what each group of choices decides, in the order of the fields."""
     meanings = _meanings(RunConfig)
-    return {name: meanings[name].rstrip(".") for name in RunConfig.model_fields if name in path.groups()}
+    return {name: meanings.get(name, "").rstrip(".") for name in RunConfig.model_fields if name in path.groups()}
 
 
 def chosen_options(path: SearchPath = PACKAGE) -> dict[str, list[str]]:

@@ -114,6 +114,7 @@ class RunConfig(Config):
     sampling: SamplingConfig
     policy: PolicyConfig
     reward: Reward
+    """What gives the rewards, and how an M-step retrains it."""
     data: DataSource
     """Where prompts come from, and the base models where none are named."""
     generator: Generator
