@@ -18,7 +18,6 @@ from analysis.tables import table
 from mt.errors import DataError, describe
 
 _COLORS = {"win": "#2f7ebc", "tie": "#c9ced6", "lose": "#d1603d"}
-_HASH_SALT = {"svg.hashsalt": "mt", "svg.fonttype": "none"}
 
 
 class Drawing:
@@ -35,7 +34,7 @@ class Drawing:
         from matplotlib import rc_context
 
         out = io.StringIO()
-        with rc_context(_HASH_SALT):
+        with rc_context({"svg.hashsalt": "mt", "svg.fonttype": "none"}):
             self.figure.savefig(out, format="svg", metadata={"Date": None})
         return out.getvalue()[out.getvalue().index("<svg") :]
 
@@ -112,7 +111,7 @@ def _over_optimization(report: Report, drawn: Figure) -> None:
     shown = (("gold", "mean_reward"), ("proxy", "mean_reward_base"))
     columns = [column for column in report.columns if column.key in shown]
     drawn.set_size_inches(5 * len(columns), 4)
-    colors = colormaps["tab10"].colors
+    colors = [colormaps["tab10"](number) for number in range(10)]
     for axes, column in zip(_panels(drawn, len(columns)), columns, strict=True):
         for number, (title, rows) in enumerate(_curves(report).items()):
             cells = [report.cells[row.title, column.name] for row in rows]
