@@ -29,6 +29,7 @@ from mt.errors import LaunchError, MutualTaughtError
 from mt.running.execution import Chorus, Logger, logged_by, quiet_libraries
 from mt.runtime.child import end_with_parent, kill_descendants
 from mt.runtime.jsonl import problem
+from mt.runtime.redact import redact
 from mt.workflow.execute import execute, require
 from mt.workflow.plan import Plan, plan
 from mt.workflow.stage import Stage
@@ -193,7 +194,7 @@ def _upstream(stages: list[Stage]) -> list[Stage]:
 
 
 def _one_line(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
+    first = redact((str(error).splitlines() or [""])[0])
     return first if isinstance(error, MutualTaughtError) else f"{type(error).__name__}: {first}"
 
 

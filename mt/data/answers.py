@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mt.data.files import Row
-from mt.data.prompts import content_hash, conversation, message, refusal
+from mt.data.prompts import content_hash, conversation, message, refusal, whole_text
 from mt.types import Demonstration, Messages, Pair, Response
 
 _CHAT = "a chat that ends with the assistant's turn"
+
+
+DEMONSTRATION_FIELDS = ("prompt", "response", "messages")
+PREFERENCE_FIELDS = ("prompt", "chosen", "rejected")
 
 
 def load_demonstrations(rows: Iterable[Row], places: dict[str, str] | None = None) -> list[Demonstration]:
@@ -53,7 +57,7 @@ def _answered(row: Row, name: str) -> tuple[Messages, str]:
     """Return the prompt and the answer of a field: a text or a chat beside the row's prompt, or a chat of both."""
     value = row.values.get(name)
     if isinstance(value, str) and value.strip():
-        return _prompt(row), value
+        return _prompt(row), whole_text(value, row, name)
     if not isinstance(value, list) or not value:
         raise refusal(row, name, value, "no answer", f"a text, or {_CHAT}")
     *before, last = (message(item, row, f"{name}[{index}]") for index, item in enumerate(value))

@@ -7,13 +7,15 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from mt.errors import DataError, describe, no_file
+from mt.runtime.jsonl import parse_json
+from mt.runtime.parquet import column_names, parquet_rows
 
 ENDINGS = {
     ".jsonl": "jsonl",
@@ -33,15 +35,20 @@ class Row:
 
     place: str
     values: dict[str, Any]
+    others: tuple[str, ...] = ()
+    """Columns that were not asked for, and not read."""
 
 
-def read_rows(path: Path, data_format: str = "auto") -> Iterator[Row]:
-    """Yield the rows of a data file; raises DataError naming the file and line of what cannot be read."""
+def read_rows(path: Path, data_format: str = "auto", columns: Collection[str] | None = None) -> Iterator[Row]:
+    """Yield the rows of a data file; raises DataError naming the file and line of what cannot be read.
+
+    Of Parquet files the named columns alone are read.
+    """
     if not path.is_file():
         raise DataError(describe("data.path", path, no_file(path), mend="Check the path"))
     kind = format_of(path) if data_format == "auto" else data_format
     if kind == "parquet":
-        yield from _parquet(path)
+        yield from _parquet(path, columns)
     elif kind == "csv":
         yield from _csv(path)
     else:
@@ -84,10 +91,10 @@ def _json(path: Path) -> Iterator[Row]:
 
 def _parsed(text: str, path: Path, number: int) -> Any:
     try:
-        return json.loads(text.rstrip())
-    except (json.JSONDecodeError, RecursionError) as error:
+        return parse_json(text.rstrip())
+    except ValueError as error:
         line = number + error.lineno - 1 if isinstance(error, json.JSONDecodeError) else number
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise _refusal(path, line, f"not valid JSON ({reason})", "one object per line, such as {…}") from error
 
 
@@ -130,20 +137,10 @@ def _cells(cells: list[str], header: list[str], path: Path, line: int) -> dict[s
     return dict(zip(header, cells, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches():
-                for values in batch.to_pylist():
-                    number += 1
-                    yield Row(f"{path}, row {number}", values)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(describe("data.path", path, f"not a readable Parquet file ({reason})")) from error
+def _parquet(path: Path, columns: Collection[str] | None) -> Iterator[Row]:
+    others = tuple(name for name in column_names(path) if columns is not None and name not in columns)
+    for number, values in enumerate(parquet_rows(path, columns), start=1):
+        yield Row(f"{path}, row {number}", values, others)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

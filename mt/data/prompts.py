@@ -11,6 +11,8 @@ from typing import Any
 from mt.data.files import Row
 from mt.data.settings import FieldsConfig
 from mt.errors import DataError, describe, nearest
+from mt.runtime.jsonl import parse_json
+from mt.runtime.text import half_character
 from mt.types import Demonstration, Messages, Pair, Prompt
 
 ROLES = ("system", "user", "assistant")
@@ -79,8 +81,8 @@ def _messages(row: Row, fields: FieldsConfig) -> Messages:
 def _json_messages(text: str, row: Row, name: str) -> Any:
     """Read a chat that is written as JSON, as CSV has to."""
     try:
-        return json.loads(text) if text.strip() else None
-    except (json.JSONDecodeError, RecursionError) as error:
+        return parse_json(text) if text.strip() else None
+    except ValueError as error:
         raise refusal(row, name, text, f"not valid JSON ({error})", "a JSON list of messages") from error
 
 
@@ -89,7 +91,7 @@ def conversation(value: Any, row: Row, name: str) -> Messages:
     if value is None or (isinstance(value, str) and not value.strip()):
         return []
     if isinstance(value, str):
-        return [{"role": "user", "content": _text(value, row, name)}]
+        return [{"role": "user", "content": whole_text(value, row, name)}]
     if not isinstance(value, list):
         raise refusal(row, name, value, "neither text nor a chat", _TEXT_OR_CHAT)
     messages = [message(item, row, f"{name}[{index}]") for index, item in enumerate(value)]
@@ -107,7 +109,7 @@ def message(item: Any, row: Row, name: str) -> dict[str, str]:
         raise refusal(row, f"{name}.role", item["role"], "unknown role", ", ".join(ROLES))
     if not isinstance(item["content"], str):
         raise refusal(row, f"{name}.content", item["content"], "not text", "text")
-    return {"role": item["role"], "content": _text(item["content"], row, f"{name}.content")}
+    return {"role": item["role"], "content": whole_text(item["content"], row, f"{name}.content")}
 
 
 def _check_order(messages: Messages, row: Row, name: str) -> None:
@@ -120,12 +122,11 @@ def _check_order(messages: Messages, row: Row, name: str) -> None:
         raise refusal(row, name, "system", problem, "at most one, and it comes first")
 
 
-def _text(value: str, row: Row, name: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        problem = f"half a surrogate pair at character {error.start}, which is no text"
-        raise refusal(row, name, ascii(value), problem, "complete characters") from error
+def whole_text(value: str, row: Row, name: str) -> str:
+    """Return a field's text; raises DataError where it has half a character, which no other file can hold."""
+    if (at := half_character(value)) is not None:
+        problem = f"half a surrogate pair at character {at}, which is no text"
+        raise refusal(row, name, ascii(value), problem, "complete characters")
     return value
 
 
@@ -135,7 +136,7 @@ def _id(row: Row, name: str | None) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise refusal(row, str(name), value, "no name of a prompt", "text or a whole number")
-    return _text(str(value), row, str(name))
+    return whole_text(str(value), row, str(name))
 
 
 def _section(row: Row, name: str | None) -> str | None:
@@ -144,7 +145,7 @@ def _section(row: Row, name: str | None) -> str | None:
         return None
     if not isinstance(value, str):
         raise refusal(row, str(name), value, "no label", "text")
-    return _text(value, row, str(name))
+    return whole_text(value, row, str(name))
 
 
 def _refuse_shared_id(prompt: Prompt, row: Row, name: str | None, places: dict[str, str]) -> None:
@@ -156,7 +157,7 @@ def _refuse_shared_id(prompt: Prompt, row: Row, name: str | None, places: dict[s
 
 
 def _no_field(row: Row, names: list[str]) -> DataError:
-    given = sorted(map(str, row.values))
+    given = sorted(map(str, (*row.values, *row.others)))
     hint = next((text for name in names if (text := nearest(name, given))), "")
     problem = f"has no field {' or '.join(map(repr, names))}, only {', '.join(map(repr, given)) or 'none'}"
     return DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")

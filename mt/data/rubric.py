@@ -69,8 +69,8 @@ _COMPARISON = (
     "Two reviewers were given the instructions below. Decide which of the two reviews judges the answer more "
     "accurately and argues better. Explain in a few sentences, then end with one line: `Better: A` or `Better: B`."
 )
-_SCORE = re.compile(r"^\W*score\W{1,4}([0-5])(?:\s*/\s*5)?\W*$", re.IGNORECASE | re.MULTILINE)
-_BETTER = re.compile(r"^\W*better\W{1,4}([AB])\W*$", re.IGNORECASE | re.MULTILINE)
+_SCORE = re.compile(r"^[^\w\n]*score\W{1,4}([0-5])(?:\s*/\s*5)?[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
+_BETTER = re.compile(r"^[^\w\n]*better\W{1,4}([AB])[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
 
 
 class EnglishRubric:

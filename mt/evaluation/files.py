@@ -9,11 +9,14 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, describe
+from mt.runtime.jsonl import parse_json
+from mt.runtime.parquet import parquet_rows
+from mt.runtime.text import broken_text
 
 EMPTY = ("", "nan", "none", "null")
 """How tables write that a cell holds nothing, in small letters."""
@@ -22,18 +25,30 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_records(path: Path) -> list[Any]:
+def read_records(path: Path, columns: Collection[str] | None = None) -> list[Any]:
     """Return a file's rows: the items of a JSON list, each line of JSON lines, each row of a CSV or Parquet table.
 
     A lone JSON object is one row; objects one after another, indented or not, are rows too. CSV values stay texts, and
-    a column without a name (an index that pandas wrote) is left out. gzip is recognised by content.
+    a column without a name (an index that pandas wrote) is left out. gzip is recognised by content. Where `columns` are
+    named, the others may hold anything: a Parquet table's are not read.
 
     Raises:
-        DataError: the file is absent, empty or not in its format.
+        DataError: the file is absent, empty or not in its format, or a text in it is broken.
     """
+    rows = _rows(path, columns)
+    for position, row in enumerate(rows):
+        asked = row if columns is None or not isinstance(row, dict) else [row.get(name) for name in columns]
+        if (text := broken_text(asked)) is not None:
+            problem = "half a surrogate pair, which is no text"
+            mend = "Correct the row"
+            raise DataError(describe(f"{path} row {position} (from 0)", ascii(text), problem, mend=mend))
+    return rows
+
+
+def _rows(path: Path, columns: Collection[str] | None) -> list[Any]:
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix == ".parquet":
-        return _parquet_rows(path)
+        return _parquet_rows(path, columns)
     text = _text(path)
     if not text.strip():
         raise DataError(f"{path}: the file is empty. Judgments are needed.")
@@ -105,8 +120,8 @@ def _bytes(path: Path) -> bytes:
 
 def _json_rows(path: Path, text: str) -> list[Any]:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+        value = parse_json(text)
+    except ValueError:
         return _json_lines(path, text)
     if not isinstance(value, list | dict):
         raise DataError(f"{path}: holds a single {type(value).__name__}. A list of objects is needed.")
@@ -120,16 +135,18 @@ def _json_lines(path: Path, text: str) -> list[Any]:
     while (at := _SPACE.match(text, at).end()) < len(text):  # type: ignore[union-attr]
         try:
             row, at = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             line = text.count("\n", 0, at) + 1
+            why = error.msg if isinstance(error, json.JSONDecodeError) else error
             raise DataError(
-                f"{path}: neither JSON nor JSON lines; the row that begins in line {line}: {error.msg}."
+                f"{path}: neither JSON nor JSON lines; the row that begins in line {line}: {why}."
             ) from None
         rows.append(row)
     return rows
 
 
 def _csv_rows(path: Path, text: str, delimiter: str) -> list[Any]:
+    csv.field_size_limit(2**31 - 1)  # the module refuses fields of more than 128 KiB otherwise
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
@@ -144,14 +161,8 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> list[Any]:
     return [{name: value for name, value in row.items() if name} for row in rows]
 
 
-def _parquet_rows(path: Path) -> list[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        rows = list(pyarrow.parquet.read_table(path).to_pylist())
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}).") from None
+def _parquet_rows(path: Path, columns: Collection[str] | None) -> list[Any]:
+    rows: list[Any] = list(parquet_rows(path, columns))
     if not rows:
         raise DataError(f"{path}: a table without rows. Judgments are needed.")
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from mt.errors import DataError, describe, nearest
 from mt.evaluation.files import number, rows_of_columns
 from mt.evaluation.reward_bench import SECTIONS, ScoredPair
 from mt.evaluation.reward_bench_2 import SUBSETS, TIES, RankedPrompt
+from mt.runtime.jsonl import parse_json
 
 Unit = Literal["share", "percent"]
 
@@ -237,7 +237,7 @@ def _list(value: object) -> object:
     """Return the list that a cell of a CSV table holds as a text, and any other value as it is."""
     if isinstance(value, str) and value.strip().startswith("["):
         try:
-            return json.loads(value)
+            return parse_json(value)
         except ValueError:
             return value
     return value

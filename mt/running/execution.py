@@ -14,6 +14,7 @@ from mt.methods.blueprint import Blueprint
 from mt.running.record import Record, State
 from mt.running.tracker_callbacks import mirrored
 from mt.runtime.interruption import Interrupted, interruptible, uninterrupted
+from mt.runtime.redact import redact
 from mt.workflow.execute import execute
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
@@ -138,6 +139,14 @@ class _LogFile(logging.FileHandler):
         """Stay silent."""
 
 
+class _Redacted(logging.Formatter):
+    """Keeps keys and passwords out of the log, those in tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and a traceback below it."""
+        return str(redact(super().format(record)))
+
+
 @contextmanager
 def logged(folder: Path) -> Iterator[None]:
     """Write the log of this run, in append mode, so that no attempt hides an earlier one."""
@@ -149,7 +158,7 @@ def logged(folder: Path) -> Iterator[None]:
 @contextmanager
 def logged_by(handler: logging.Handler) -> Iterator[None]:
     """Send the log to a handler while the block lasts."""
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

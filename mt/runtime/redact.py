@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
 _SECRET_FIELD = re.compile(
@@ -16,8 +19,9 @@ _SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$
 _SECRET_TEXT = re.compile(
     r"\b(?:sk|pk|rk)-[\w-]{16,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bwandb_v1_[\w-]{16,}"
 )
-_USER_IN_URL = re.compile(r"(\w://)[^/@\s]+@")
+_USER_IN_URL = re.compile(r"(\w://)[^/\s]+@")
 _SHORTEST = 8
+_SHORTEST_PASSWORD = 6
 
 
 def redact(value: Any) -> Any:
@@ -45,13 +49,40 @@ def _clean(text: str, secrets: list[str]) -> str:
 
 
 def _environment_secrets() -> list[str]:
-    """Return the values of variables named like secrets, longest first, so that none is left in parts."""
+    """Return the values of variables named like secrets, and passwords in addresses, also coded in base 64.
+
+    The longest come first, so that none is left in parts.
+    """
     found = {
         value
         for name, value in os.environ.items()
         if _SECRET_VARIABLE.search(name.upper()) and len(value) >= _SHORTEST and not _is_path(value)
     }
+    for value in os.environ.values():
+        found.update(one for one in _in_address(value) if len(one) >= _SHORTEST_PASSWORD)
+    found |= {coded for secret in found for coded in _coded(secret)}
     return sorted(found, key=len, reverse=True)
+
+
+def _in_address(value: str) -> Iterator[str]:
+    """Yield the user with the password, and the password, of a value that is an address with them."""
+    if "://" not in value or "@" not in value:
+        return
+    with contextlib.suppress(ValueError):
+        address = urlsplit(value)
+        if address.password:
+            pair = f"{address.username or ''}:{address.password}"
+            yield from (address.password, unquote(address.password), pair, unquote(pair))
+
+
+def _coded(secret: str) -> Iterator[str]:
+    """Yield what of a secret's base 64 does not depend on what stands around it, at each of the three offsets."""
+    for offset in range(3):
+        content = bytes(offset) + secret.encode("utf-8", "surrogateescape")
+        first, last = -(-offset * 8 // 6), len(content) * 8 // 6
+        for coded in (b64encode(content), urlsafe_b64encode(content)):
+            if last - first >= _SHORTEST:
+                yield coded[first:last].decode()
 
 
 def _is_path(value: str) -> bool:

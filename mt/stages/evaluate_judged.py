@@ -88,7 +88,7 @@ class GamedBaseline(Stage):
             for name, samples, judgments in zip(("verbose", "concise"), self.variants, self.judgments, strict=True)
         ]
         difficulty = instruction_difficulty([[row.preference for row in variant] for variant in variants])
-        (work.folder / GAMED).write_text(gamed_csv(gamed_rows(variants, difficulty)))
+        (work.folder / GAMED).write_text(gamed_csv(gamed_rows(variants, difficulty)), "utf-8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class ArenaHard(Stage):
         ids = list(dict.fromkeys(judgment.prompt_id for judgment in judgments))
         tokens = _lengths(samples, self.tokens)
         length = Metric("arena_hard", "avg_length", sum(tokens) / len(tokens), n=len(tokens))
-        with (work.folder / "judgments.jsonl").open("w") as file:
+        with (work.folder / "judgments.jsonl").open("w", encoding="utf-8") as file:
             for record in arena_records(ids, judgments, "model", "baseline"):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         games = games_of(ids, judgments)

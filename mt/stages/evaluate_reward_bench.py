@@ -64,7 +64,7 @@ class RewardBench2(Stage):
         for sample, row in zip(work.rows(Samples, self.prompts), work.rows(Rewards, self.rewards), strict=True):
             subset, correct, name = sample.prompt_id.split("/", 2)
             prompts.append(RankedPrompt(subset, name, tuple(row.rewards), int(correct)))
-        with (work.folder / "scores.jsonl").open("w") as file:
+        with (work.folder / "scores.jsonl").open("w", encoding="utf-8") as file:
             for one in prompts:
                 file.write(json.dumps(ranked_record(one), ensure_ascii=False) + "\n")
         work.write_metrics(reward_bench_2_metrics(score_prompts(prompts)))

@@ -146,4 +146,6 @@ def _load(
 
 
 def _read(files: tuple[File, ...], fields: FieldsConfig) -> Loaded:
-    return load_prompts((row for path, data_format, _ in files for row in read_rows(path, data_format)), fields)
+    columns = [name for name in (fields.prompt, fields.messages, fields.id, fields.section) if name is not None]
+    rows = (row for path, data_format, _ in files for row in read_rows(path, data_format, columns))
+    return load_prompts(rows, fields)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from mt.data.answers import load_demonstrations, load_preferences
+from mt.data.answers import DEMONSTRATION_FIELDS, PREFERENCE_FIELDS, load_demonstrations, load_preferences
 from mt.data.clean import decontaminate
 from mt.data.files import read_rows
 from mt.data.settings import DecontaminationConfig
@@ -17,7 +17,10 @@ from mt.types import Demonstration, Messages, Pair, Prompt
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
 
-_READ: dict[str, Any] = {"demonstrations": load_demonstrations, "preferences": load_preferences}
+_READ: dict[str, Any] = {
+    "demonstrations": (load_demonstrations, DEMONSTRATION_FIELDS),
+    "preferences": (load_preferences, PREFERENCE_FIELDS),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,8 @@ class LoadAnswers(Stage):
 
     def read(self, path: Path, places: dict[str, str] | None = None) -> list[Any]:
         """Return all rows of the file; raises DataError for a malformed one, or none."""
-        found: list[Any] = _READ[self.rows](read_rows(path), places)
+        load, columns = _READ[self.rows]
+        found: list[Any] = load(read_rows(path, columns=columns), places)
         if not found:
             raise DataError(describe(f"data.{self.rows}", path, "it holds none", mend="Give a file with rows"))
         return found

@@ -15,6 +15,8 @@ from mt.workflow.work import Work
 
 _IDS = ("question_id", "uid", "prompt_id")
 _ASKED = ("messages", "instruction", "prompt", "turns")
+_READ = (*_IDS, *_ASKED, "id", "category", "subset", "output", "answer", "choices", "chosen", "rejected", "num_correct")
+"""Columns that any benchmark's loader reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +216,7 @@ def _records(path: Path, limit: int | None = None) -> Iterator[tuple[int, Any, s
     """Yield each row's number, the row, and how errors name it."""
     from mt.evaluation.files import read_records
 
-    for number, record in enumerate(read_records(path)[:limit]):
+    for number, record in enumerate(read_records(path, _READ)[:limit]):
         yield number, record, f"{path} row {number} (from 0)"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mt.errors import DataError, describe
 from mt.stages.load_benchmarks import conversation, required
 from mt.types import Demonstration, Response
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
 
 
@@ -17,26 +18,32 @@ class LoadJudgments(Stage):
     """Judgments of responses as demonstrations of judging, the question put as the policy will be asked it."""
 
     VERSION: ClassVar[int] = 2
-    source: Stage
+    source: External
     """JSONL or JSON: messages (or prompt), response, judgment."""
     rubric: str
 
     def run(self, work: Work) -> None:
         """Keep the judgments that the rubric can read; DataError where none is."""
+        kept, total = self._read(work.path(self.source))
+        work.count(judgments=total, unreadable=total - len(kept))
+        work.write(kept, Demonstration)
+
+    def check(self) -> None:
+        """Read the file once, so that a malformed row is reported before anything heavy starts."""
+        self._read(self.source.location)
+
+    def _read(self, path: Path) -> tuple[list[Demonstration], int]:
+        """Return the judgments that the rubric can read, and the number of all; raises DataError."""
         from mt.evaluation.files import read_records
 
-        path = work.path(self.source)
-        found = [
-            self._row(record, f"{path} row {number} (from 0)", number)
-            for number, record in enumerate(read_records(path))
-        ]
+        rows = read_records(path, ("messages", "prompt", "response", "judgment"))
+        found = [self._row(record, f"{path} row {number} (from 0)", number) for number, record in enumerate(rows)]
         kept = [row for row in found if row is not None]
-        work.count(judgments=len(found), unreadable=len(found) - len(kept))
         if not kept:
             problem = f"none of its {len(found)} judgments can be read"
             allowed = "a text that ends with a line 'Score: N', N from 0 to 5"
             raise DataError(describe("method.eft", path, problem, allowed=allowed))
-        work.write(kept, Demonstration)
+        return kept, len(found)
 
     def _row(self, record: Any, where: str, number: int) -> Demonstration | None:
         from mt.data.rubric import RUBRICS

@@ -11,6 +11,8 @@ from typing import Any
 
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.template import Style
+from mt.runtime.jsonl import parse_json
+from mt.runtime.text import whole
 from mt.verdicts import extract_label, preference_of, without_thinking
 
 NAMES = ("m", "M")
@@ -25,6 +27,8 @@ NO_LABEL = "no verdict label, or several that differ"
 NO_SCORE = "no score from 1 to 10 in double brackets, or several that differ"
 CUT = "the judge was cut at judge.max_tokens before it answered; a judge that thinks needs more of them"
 NOT_A_COMPLETION = "the reply is not a chat completion"
+_LEAST_LOGPROB = 1e9
+"""No log-probability is so small: what is smaller, or minus infinity, is none."""
 _MOST_TOKENS = 10**8
 """No context is so long: a larger count is none."""
 
@@ -51,8 +55,8 @@ class Reply:
 def read_reply(body: str) -> Reply | None:
     """Return the parts of a chat completion's JSON, or None where the body is none."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body)
+    except ValueError:
         return None
     choice = _get(value, "choices", 0)
     message = _get(choice, "message")
@@ -64,12 +68,12 @@ def read_reply(body: str) -> Reply | None:
         return None
     served_by = _get(value, "model")
     return Reply(
-        text=text,
+        text=whole(text),
         cut=_get(choice, "finish_reason") == "length",
         top_logprobs=_top_logprobs(_get(choice, "logprobs", "content", 0, "top_logprobs")),
         input_tokens=_count(_get(value, "usage", "prompt_tokens")),
         output_tokens=_count(_get(value, "usage", "completion_tokens")),
-        served_by=served_by if isinstance(served_by, str) else None,
+        served_by=whole(served_by) if isinstance(served_by, str) else None,
     )
 
 
@@ -159,8 +163,8 @@ def _top_logprobs(entries: Any) -> dict[str, float] | None:
         token, logprob = _get(entry, "token"), _get(entry, "logprob")
         number = isinstance(logprob, int | float) and not isinstance(logprob, bool)
         # A log-probability above 0 is none; endpoints send -9999 for what they cut off, which is a small one.
-        if isinstance(token, str) and number and math.isfinite(logprob) and logprob <= 1e-6:
-            top.setdefault(token, float(logprob))
+        if isinstance(token, str) and number and -_LEAST_LOGPROB <= logprob <= 1e-6:
+            top.setdefault(whole(token), float(logprob))
     return top
 
 

@@ -15,6 +15,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from mt.engines.judging.openai import OpenAIJudge
 from mt.errors import JudgeError, MissingKeyError, describe
+from mt.runtime.redact import redact
+from mt.runtime.text import whole
 
 _LONGEST_WAIT_S = 60.0
 _CONNECT_S = 20.0
@@ -31,7 +33,6 @@ _FATAL = {
 _NOT_SENT = ("Connect", "Pool", "Proxy", "UnsupportedProtocol")
 """How the names of errors begin that come before a request leaves this machine."""
 _UNSUPPORTED = ("unsupported", "not supported", "not support", "not available", "not allowed")
-_SHORTEST_SECRET = 8  # a local server's key may be any letter
 
 
 class Unanswered(Exception):
@@ -150,10 +151,8 @@ class Endpoint:
 def _said(error: Any) -> str:
     """Return a status and what the endpoint says about it, on one line; some repeat the key, which nobody may read."""
     body = error.body if isinstance(error.body, dict) else {}
-    said = str(body.get("message") or error.message)
-    key = os.environ.get("OPENAI_API_KEY", "")
-    said = said.replace(key, "***") if len(key) >= _SHORTEST_SECRET else said
-    return f"status {error.status_code}: {' '.join(said.split())[:300]}"
+    said = " ".join(whole(str(body.get("message") or error.message)).split())
+    return f"status {error.status_code}: {redact(said)[:300]}"
 
 
 def _retry_after_s(error: Any) -> float:
@@ -164,7 +163,7 @@ def _retry_after_s(error: Any) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(wish).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError, TypeError):
             return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 

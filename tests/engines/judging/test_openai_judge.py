@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from mt.engines.judging import both_orders
 from mt.engines.judging.cache import JudgmentCache
 from mt.errors import JudgeError
-from tests.engines.judging.server import Endpoint, serving
+from mt.types import Judgment
+from mt.workflow import tables
+from tests.engines.judging.server import Endpoint, completion, serving
 from tests.engines.judging.settings import comparisons, judged
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -195,3 +200,63 @@ def test_a_missing_key_or_model_is_said(endpoint, tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(JudgeError, match="OPENAI_API_KEY"):
         judged(comparisons(1), tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "500"])
+def test_a_password_in_the_address_is_not_repeated_plainly_or_coded(endpoint, tmp_path, monkeypatch, fault):
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url.replace("http://", "http://me:p%40ss-word@"))
+    coded = base64.b64encode(b"Basic me:p@ss-word!").decode()
+    endpoint.said = f"not you: p@ss-word, p%40ss-word, {coded}, {base64.b64encode(b'sk-not-to-be-seen').decode()}"
+    endpoint.faults = lambda number: None if number in (0, 3) else fault
+    with pytest.raises(JudgeError, match=r"not you: \*\*\*, \*\*\*, ") as caught:
+        judged(comparisons(40), tmp_path, concurrency=1, retries=0)
+    written = [str(caught.value), *(path.read_text() for path in tmp_path.rglob("*.json*"))]
+    for secret in ("p@ss-word", "p%40ss-word", coded[8:-4], "c2stbm90LXRv"):
+        assert not any(secret in text for text in written)
+
+
+HALF = "\ud83d"
+ODD_ANSWERS = [
+    {"message": {"content": f"[[A>B]] {HALF}\x00\x1b[2J"}},
+    {"message": {"content": [{"type": "text", "text": f"[[A>B]]{HALF}"}]}},
+    {"message": {"content": HALF * 100_000}},
+    {"message": {"refusal": HALF}},
+    {"message": {"content": {"deep": [HALF]}}},
+    {"message": 5},
+    {"finish_reason": ["length"], "message": {"content": "x" * 2_000_000}},
+    {"message": {"content": "[[" * 300_000}},
+    {"message": {"content": "<think>" * 100_000}},
+]
+
+
+@pytest.mark.parametrize("number", range(len(ODD_ANSWERS)))
+@pytest.mark.parametrize("style", ["preference", "verdict"])
+def test_an_odd_answer_is_one_judgment_that_tables_can_hold(endpoint, tmp_path, monkeypatch, style, number):
+    odd = {
+        "model": HALF,
+        "usage": {"prompt_tokens": 10**400, "completion_tokens": -1},
+        "choices": [ODD_ANSWERS[number]],
+    }
+    odd["choices"][0]["logprobs"] = {"content": [{"top_logprobs": [{"token": f"m{HALF}", "logprob": -(10**400)}]}]}
+    plain = completion
+    monkeypatch.setattr(
+        "tests.engines.judging.server.completion",
+        lambda one, request: json.dumps(odd).encode() if "Question 1" in str(request) else plain(one, request),
+    )
+    endpoint.reply = lambda messages: ("m" if style == "preference" else "[[A>B]]", {"m": -0.1})
+    rows, counts = judged(comparisons(3), tmp_path / "kept", style, concurrency=1)
+    assert counts["judgments"] == 3
+    assert [row.problem for row in rows.values()][::2] == [None, None]
+    tables.write(tmp_path / "table.parquet", list(rows.values()), Judgment)
+    assert len(tables.read(tmp_path / "table.parquet", Judgment)) == 3
+    again, counts = judged(comparisons(3), tmp_path / "kept", style, concurrency=1)
+    assert again == rows
+
+
+def test_errors_of_any_kind_are_one_line(endpoint, tmp_path):
+    for said in (f"no {HALF}\x00", "a\nb\r\nc", "x" * 5000):
+        endpoint.said, endpoint.faults = said, lambda number: "401"
+        endpoint.retry_after = "9" * 400
+        with pytest.raises(JudgeError) as caught:
+            judged(comparisons(3), tmp_path, concurrency=1, retries=0)
+        assert str(caught.value).encode() and "\n" not in str(caught.value) and len(str(caught.value)) < 500

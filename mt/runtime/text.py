@@ -1,0 +1,33 @@
+"""Texts from outside: half a surrogate pair is none, which JSON can spell and no file of ours can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def half_character(text: str) -> int | None:
+    """Return where a text has half a surrogate pair, or None where all its characters are whole."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+def whole(text: str) -> str:
+    """Return a text with U+FFFD in place of each half of a surrogate pair."""
+    return text if half_character(text) is None else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def broken_text(value: Any) -> str | None:
+    """Return the first text in plain data that has half a surrogate pair, or None."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str) and half_character(one) is not None:
+            return one
+        if isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+    return None
