@@ -45,7 +45,7 @@ def _reported(error: BaseException, tell: Callable[[str], None]) -> int:
     if line is None or not (known or isinstance(error, OSError)):
         raise error
     with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal to say it on
-        tell(line)
+        tell(" ".join(line.splitlines()))
     return exit_code(error) if known else 2
 
 
