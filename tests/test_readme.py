@@ -127,11 +127,11 @@ PRINTED = {
 def call(module: str, words: list[str]) -> tuple[int, str]:
     """Run a command, or plan it where it would take minutes; return its status and what it has to print."""
     wanted = PRINTED.get(module, {}).get(" ".join(words), PRINTED.get(module, {}).get(words[0] if words else "", ""))
-    if module == "benchmarks.make_models":
+    if module in ("benchmarks.make_models", "mt.export"):
         words = [*words, "--help"]
         with pytest.raises(SystemExit) as ended:
             importlib.import_module(module).main(words)
-        return int(ended.value.code or 0), "--text"
+        return int(ended.value.code or 0), "usage:"
     if module == "mt.run" and "data=jsonl" in words:
         words, wanted = [*words, *REDUCED], "π₁"
     elif module == "mt.run" and words[:1] not in (["--cfg"], ["--help"]):

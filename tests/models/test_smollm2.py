@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import signal
@@ -82,3 +83,16 @@ def kill_at_the_first_checkpoint(one: Run) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not one.artifacts("train_policy")
+
+
+def test_verifiable_english_is_learnt_from_and_judged_by_gold(tmp_path: Path) -> None:
+    few = ["data.sizes.prompts=10", "data.sizes.preferences=5", "eval.held_out.prompts=4", "eval=[held_out]"]
+    short = ["iterations=1", "sampling.samples=3", "sampling.max_new_tokens=16", "eval.held_out.decoding.samples=2"]
+    steps = ["policy.training.batch_size=4", "reward.training.batch_size=4", "eval.held_out.diagnostics=false"]
+    where = [f"policy.path={smollm2()}", f"store={tmp_path}/store", f"runs={tmp_path}/runs", "name=small"]
+    command = [sys.executable, "-m", "mt.run", "scale=smollm2", *few, *short, *steps, *where]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with (tmp_path / "runs" / "small" / "metrics.csv").open(newline="") as file:
+        gold = [row for row in csv.DictReader(file) if (row["benchmark"], row["metric"]) == ("gold", "mean_reward")]
+    assert [row["iteration"] for row in gold] == ["0", "1"]
+    assert all(0.0 <= float(row["value"]) <= 1.0 for row in gold)
