@@ -21,7 +21,14 @@ RUN = "python -m mt.run "
     ("line", "found"),
     [
         (RUN + "objective=", {f"objective={name}" for name in options("objective")}),
-        (RUN + "-m objective=dpo,ipo rm_data=c", {"rm_data=contrast", "rm_data=confidence_weight"}),
+        (
+            RUN + "-m objective=dpo,ipo rm_data=c",
+            {
+                "rm_data=contrast",
+                "rm_data=confidence_weight",
+                *(f"rm_data=consensus{end}" for end in ("", "_contrast", "_mixed")),
+            },
+        ),
         ("python -m mt.plan sampling.top", {"sampling.top_p="}),
         (RUN + "objective=ipo objective.", {"objective.tau=", "objective.per_token=", "objective.nll_weight="}),
         (RUN + "nonsense", set()),
@@ -74,7 +81,8 @@ def test_bash_is_given_what_it_replaces(
     script = f'{capsys.readouterr().out}\n{ask}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
     asked = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert asked.stdout.split() == [f"{prefix}confidence_weight", f"{prefix}contrast"], asked.stderr
+    expected = sorted(f"{prefix}{name}" for name in options("rm_data") if name.startswith("c"))
+    assert sorted(asked.stdout.split()) == expected, asked.stderr
 
 
 def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,13 +18,13 @@ from {module} import main
 sys.exit(main(sys.argv[1:]))
 """
 EXPERIMENTS = f"experiment={','.join(options('experiment'))}"
-NOT_CLASSES = {"eval", "experiment", "hardware", "launch", "scale", "tracking"}
+NOT_CLASSES = {"eval", "experiment", "hardware", "launch", "scale"}
 
 
 @pytest.mark.parametrize(
     ("module", "words", "shown"),
     [
-        ("mt.run", ["--help"], "objective=dpo"),
+        ("mt.run", ["--help"], "objective=ipo"),
         ("mt.run", ["--help", "eval=alpaca_eval", "trainer=torchrun", "generator=vllm"], "trainer.zero_stage"),
         ("mt.run", ["--cfg", "job"], "objective:"),
         ("mt.plan", ["-m", EXPERIMENTS, "seed=0", "--json"], '"missing"'),
