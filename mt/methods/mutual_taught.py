@@ -46,8 +46,10 @@ class MutualTaught(Method):
                 labeler = teacher.reward if config.reward.labeler == "current" else base.reward
                 self_training, contrast = config.rm_data.tables(steps, new_policy, policy, labeler, reward_part)
                 rows = config.rm_data.rows(steps, self_training, contrast)
-                initial = steps.initial_reward(base.reward, own_reward)
-                own_reward = steps.train_reward(initial, rows) if rows is not None else base.reward
+                if rows is None:
+                    own_reward = base.reward
+                else:  # only then does there have to be a model that can be trained
+                    own_reward = steps.train_reward(steps.initial_reward(base.reward, own_reward), rows)
                 policy, index = new_policy, len(done)
                 tables = (samples, rewards, selected, self_training, contrast)
                 done.append(Iteration(index, new_policy, own_reward, *tables))
