@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tests.engines.tiny import SPECIALS, TEMPLATE
 
-SAYINGS = ["m", "M", "[[A>B]]", "[[B>>A]]", "perhaps"]
+SAYINGS = ["m", "M", "[[A>B]]", "[[B>>A]]", "perhaps", "[[7]]"]
 _WIDTH = 64  # heads of 32, the narrowest that vLLM's attention on a CPU knows
 _NORMED = 8.0  # root of the width: what RMS normalisation makes of a unit vector
 
