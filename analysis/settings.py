@@ -10,7 +10,7 @@ from typing import Any
 
 from mt.choice import NOT_KEYED, Choice, Config, chosen
 from mt.config.run import RunConfig
-from mt.costing.shapes import Shape
+from mt.workflow.volume import Shape
 from mt.world.language import VOCABULARY
 from mt.world.models import SPECIAL
 

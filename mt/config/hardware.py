@@ -1,4 +1,4 @@
-"""Settings of cost estimates: what the hardware can do, and what is assumed where nothing is known."""
+"""Settings of cost estimates: what the hardware can do."""
 
 from __future__ import annotations
 
@@ -41,22 +41,3 @@ class HardwareConfig(Config):
     """Fixed seconds per stage: starting processes, loading weights, compiling."""
     overhead_gib: Annotated[float, Field(ge=0)]
     """Memory of each that no model gets: the device's context, communication buffers."""
-
-
-class AssumptionsConfig(Config):
-    """What is assumed where no finished stage tells better."""
-
-    prompts: Annotated[int, Field(ge=1)]
-    """Prompts of a data set whose size is unknown before it is read."""
-    prompt_tokens: Positive
-    """Mean tokens of a prompt."""
-    response_tokens: Positive
-    """Mean tokens of a response."""
-    judge_prompt_tokens: Positive
-    """Tokens of a judge's prompt beside the texts that it compares."""
-    judge_answer_tokens: Positive
-    """Mean tokens of a judge's answer where a verdict text is asked for."""
-    judge_call_seconds: Positive
-    """Seconds that one call of a judge over the network takes; `judge.concurrency` are under way at a time."""
-    text_bytes_per_token: Positive
-    """Bytes that a token of text takes in a compressed table."""

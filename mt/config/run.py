@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from mt.choice import Config, Share, Unkeyed
 from mt.config.data import DataSource
 from mt.config.evaluation import EvalConfig
-from mt.config.hardware import AssumptionsConfig, HardwareConfig
+from mt.config.hardware import HardwareConfig
 from mt.config.launch import LaunchConfig
 from mt.config.method import Method, RewardData
 from mt.config.reward import Reward
@@ -25,6 +25,7 @@ from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
 from mt.selection import Selection
 from mt.tracking import Tracking
+from mt.workflow.volume import AssumptionsConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
 

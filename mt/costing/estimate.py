@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mt.config.hardware import HardwareConfig
 from mt.config.run import RunConfig
 from mt.costing.memory import Memory, checkpoint_bytes, fastest, inference, passes, training
-from mt.costing.shapes import Shape
-from mt.costing.volumes import Volume, volumes
-from mt.engines.judging.openai import OpenAIJudge
-from mt.engines.scoring.windows import WINDOW
 from mt.workflow.engine import in_order_of_engines, loads
 from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
+from mt.workflow.volume import AssumptionsConfig, Shape, Use, Volume, Volumes
 
 Kind = Literal["generate", "score", "train", "network", "cpu"]
 CHECKPOINTS_KEPT = 2  # at a time (mt/engines/training/checkpoints.py)
@@ -46,32 +43,6 @@ class Cost:
     """Models that are loaded for it: 0 where the one that it asks is open already."""
 
 
-@dataclass(frozen=True)
-class _Use:
-    """How a stage uses a model: its fields that name model, table and engine, and the setting of the engine."""
-
-    kind: Literal["generate", "score", "train"]
-    model: str
-    table: str
-    engine: str
-    setting: str
-    passes: int = 1
-
-
-_USES = {
-    "sample": _Use("generate", "policy", "", "generator", "generator"),
-    "score": _Use("score", "reward", "samples", "scorer", "scorer"),
-    "judge": _Use("score", "judge_model", "", "judge", "judge"),
-    "judge_scores": _Use("score", "judge_model", "", "judge", "judge"),
-    "reference_log_probs": _Use("score", "policy", "pairs", "engine", "logprobs"),
-    "policy_diagnostics": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
-    "implicit_rewards": _Use("score", "policy", "samples", "engine", "logprobs", passes=2),
-    "train_policy": _Use("train", "policy", "selected", "trainer", "policy.training"),
-    "train_reward": _Use("train", "initial", "pairs", "trainer", "reward.training"),
-    "supervised_finetune": _Use("train", "policy", "demonstrations", "trainer", "policy.training"),
-}
-
-
 def costs(plan: Plan, config: RunConfig, store: Store) -> list[Cost]:
     """Return the cost of every stage of a plan; finished stages calibrate those of their name."""
     found = volumes(plan.order, config.assumptions)
@@ -87,25 +58,31 @@ def _loaded(cost: Cost, loads: int, config: RunConfig) -> Cost:
     return replace(cost, loads=loads if cost.tokens else 0, seconds=max(0.0, cost.seconds - spared))
 
 
-def _cost(stage: Any, found: Mapping[str, Volume], config: RunConfig) -> Cost:
-    out = found[stage.key]
+def volumes(order: Sequence[Stage], assumed: AssumptionsConfig) -> dict[str, Volume]:
+    """Return the volume of every stage of a plan, by key."""
+    found: dict[str, Volume] = {}
+    for stage in order:
+        found[stage.key] = stage.volume(found, assumed)
+    return found
+
+
+def _cost(stage: Any, found: Volumes, config: RunConfig) -> Cost:
+    out, use = found[stage.key], stage.use()
     disk = out.stored_tokens * config.assumptions.text_bytes_per_token
     if stage.NEEDS == "network":
         return _network(stage, out, config, disk)
-    use = _USES.get(stage.name)
-    model = getattr(stage, use.model) if use else None
-    shape = found[model.key].shape if model is not None else None
+    shape = found[use.model.key].shape if use is not None else None
     if use is None or shape is None:
         return Cost(stage, "cpu", disk_bytes=disk)
+    read = found[use.table.key] if use.table is not None else None
     if use.kind == "train":
-        return _training(stage, use, found[getattr(stage, use.table).key].tokens, shape, config.hardware)
-    read = found[getattr(stage, use.table).key] if use.table else out
-    tokens = use.passes * read.tokens if use.table else out.stored_tokens
-    shares = math.ceil(read.rows * read.responses / WINDOW) if use.setting == "logprobs" else config.hardware.devices
+        return _training(stage, use, read.tokens if read else 0.0, shape, config.hardware)
+    tokens = use.passes * read.tokens if read else out.stored_tokens
+    shares = math.ceil(read.rows * read.responses / use.shares) if read and use.shares else config.hardware.devices
     return _inference(stage, use, tokens, shape, config.hardware, disk, shares)
 
 
-def _training(stage: Any, use: _Use, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
+def _training(stage: Any, use: Use, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
     tokens *= stage.training.epochs
     flops = passes(stage.training, stage.trainer) * tokens * shape.flops_per_token
     seconds = _seconds(flops, stage.trainer, "train", hardware, hardware.devices)
@@ -126,27 +103,19 @@ def _faster(stage: Any, shape: Shape, hardware: HardwareConfig) -> str:
 
 
 def _inference(
-    stage: Any, use: _Use, tokens: float, shape: Shape, hardware: HardwareConfig, disk: float, shares: int
+    stage: Stage, use: Use, tokens: float, shape: Shape, hardware: HardwareConfig, disk: float, shares: int
 ) -> Cost:
-    engine, setting = getattr(stage, use.engine), use.setting
-    sequence: int = getattr(stage, "max_length", 0) or getattr(engine, "max_length", 0)
-    if use.kind == "generate":
-        sequence = stage.decoding.max_length * (1 if engine.name == "vllm" else stage.decoding.samples)
-    elif use.setting == "judge":
-        part = "scorer" if hasattr(engine, "scorer") else "generator"
-        engine, setting = getattr(engine, part), f"judge.{part}"
-        sequence = sequence or engine.max_length
     flops = tokens * shape.flops_per_token
-    caches = setting.endswith("generator")
-    memory = inference(shape, engine, setting, sequence, hardware, caches=caches)
-    seconds = _seconds(flops, engine, use.kind, hardware, shares)
+    caches = use.setting.endswith("generator")
+    memory = inference(shape, use.engine, use.setting, use.sequence, hardware, caches=caches)
+    seconds = _seconds(flops, use.engine, use.kind, hardware, shares)
     return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory)
 
 
 def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, shares: int) -> float:
     """Return the seconds that an engine takes on every device (at most one for each of `shares`), or on one."""
     devices = 1
-    if getattr(engine, "name", None) not in ("transformers", "inline"):
+    if engine.spreads:
         processes = getattr(engine, "processes", None) or hardware.devices
         devices = min(processes * getattr(engine, "tensor_parallel", 1), hardware.devices, max(shares, 1))
     rate = devices * hardware.tflops * 1e12 * getattr(hardware.utilization, kind)
@@ -154,12 +123,8 @@ def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, sha
 
 
 def _network(stage: Any, out: Volume, config: RunConfig, disk: float) -> Cost:
-    judge, usd, at_once = stage.judge, 0.0, 1
-    if isinstance(judge, OpenAIJudge):
-        price_in, price_out = judge.usd_per_million_input or 0.0, judge.usd_per_million_output or 0.0
-        usd = out.rows * (out.prompt_tokens * price_in + out.response_tokens * price_out) / 1e6
-        at_once = judge.concurrency
-    seconds = out.rows * config.assumptions.judge_call_seconds / at_once
+    usd = stage.judge.usd(out.rows * out.prompt_tokens, out.rows * out.response_tokens)
+    seconds = out.rows * config.assumptions.judge_call_seconds / stage.judge.at_once
     return Cost(stage, "network", out.tokens, calls=out.rows, usd=usd, disk_bytes=disk, seconds=seconds)
 
 

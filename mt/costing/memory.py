@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mt.config.hardware import HardwareConfig
-from mt.costing.shapes import Shape
 from mt.engines.training import Trainer
 from mt.engines.training.settings import LoraConfig, TrainingConfig
+from mt.workflow.volume import Shape
 
 GIB = 2.0**30
 _USABLE = 0.95  # of a device: the rest is lost to fragmentation
@@ -51,13 +51,13 @@ def training(shape: Shape, training: TrainingConfig, trainer: Trainer, field: st
     changes: list[Change] = [{"gradient_checkpointing": True}, {"micro_batch_tokens": longest}]
     # LoRA's adapters cannot be merged into weights that are spread
     sharded: Change = {"zero_stage": 2 if training.lora else 3, "gradient_checkpointing": True}
-    choice = {} if trainer.name == "torchrun" else {"name": "torchrun", "dtype": "bfloat16"}
+    choice = {} if trainer.spreads else {"name": "torchrun", "dtype": "bfloat16"}
     changes += [{**choice, **sharded}, {**choice, **sharded, "offload_optimizer": True}]
     if trainer.dtype == "float32":
         changes.append({"dtype": "bfloat16"})
     adapted: Change = {
         "lora": _ADAPTERS, "dtype": "bfloat16", "gradient_checkpointing": True, "micro_batch_tokens": longest,
-        **({"zero_stage": 2} if trainer.name == "torchrun" else {}),
+        **({"zero_stage": 2} if trainer.spreads else {}),
     }  # fmt: skip
     now = {**trainer.model_dump(), "lora": training.lora}
 
@@ -125,7 +125,7 @@ def _kept(
     adapters the base is frozen, in the trainer's precision.
     """
     zero, lora = trainer.get("zero_stage", 0), trainer["lora"]
-    devices = (trainer.get("processes") or hardware.devices) if trainer["name"] == "torchrun" else 1
+    devices = (trainer.get("processes") or hardware.devices) if "zero_stage" in trainer else 1
     moments = 1 if training.optimizer == "rmsprop" else 2
     half = trainer["dtype"] == "bfloat16"
     trained = shape.adapter_parameters(lora.rank) if lora else shape.parameters
@@ -159,7 +159,7 @@ def _training_host_gib(shape: Shape, trainer: Change, hardware: HardwareConfig) 
     in fp32, which the trained weights replace one by one. An optimizer that is offloaded keeps fp32 weights,
     gradients and two moments there, 16 bytes a weight.
     """
-    processes = (trainer.get("processes") or hardware.devices) if trainer["name"] == "torchrun" else 1
+    processes = (trainer.get("processes") or hardware.devices) if "zero_stage" in trainer else 1
     width = 2 if trainer["dtype"] == "bfloat16" and trainer.get("zero_stage", 0) else 4
     reading = processes * (_PROCESS_GIB + width * shape.parameters / GIB)
     publishing = processes * _PROCESS_GIB + 4 * shape.parameters / GIB
@@ -184,7 +184,6 @@ def inference(
         changes = [{"tensor_parallel": 2**power} for power in range(1, 8) if spread < 2**power <= hardware.devices]
     if engine.dtype == "float32":
         changes.append({"dtype": "bfloat16"})
-    alone = getattr(engine, "name", None) == "transformers"  # reference log-probabilities have no choice, and no name
 
     def weights(settings: Change) -> float:
         return shape.parameters * (4 if settings["dtype"] == "float32" else 2) / GIB
@@ -194,7 +193,7 @@ def inference(
         token = shape.cache_values if caches else 4 * shape.hidden + 3 * shape.feed_forward
         width = 4 if settings["dtype"] == "float32" else 2
         held = tokens * token * width + (0 if caches else _logits(shape, tokens))
-        processes = 1 if alone else settings.get("processes") or max(1, hardware.devices // size)
+        processes = 1 if not engine.spreads else settings.get("processes") or max(1, hardware.devices // size)
         host = processes * (_PROCESS_GIB + weights(settings))
         return (weights(settings) + held / GIB) / size + hardware.overhead_gib, host
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,9 @@ class SamplingConfig(DecodingConfig):
 class LocalEngine(Config):
     """Where and in which batches a model runs inside this process."""
 
+    spreads: ClassVar[bool] = False
+    """Whether several devices share the work."""
+
     device: Unkeyed[str]
     """auto (the first GPU, or the CPU), cpu, cuda or cuda:<index>."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
@@ -52,6 +55,8 @@ class LocalEngine(Config):
 
 class VllmEngine(Config):
     """How vLLM's worker processes are started."""
+
+    spreads: ClassVar[bool] = True
 
     dtype: Dtype
     """Precision of weights and activations; never guessed from the folder."""
@@ -73,6 +78,8 @@ class VllmEngine(Config):
 
 class LogProbsConfig(LocalEngine):
     """How a policy's log-probabilities of given responses are computed, in this process."""
+
+    spreads: ClassVar[bool] = True
 
     dtype: Dtype
     """Precision of weights and activations; the sums are float32 always."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mt.stages.select import publish
 from mt.types import Demonstration, Pair, Prompt, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -43,3 +44,7 @@ class SpinPairs(Stage):
         wanted = {row.prompt_id for row in samples}
         shown = [row for row in work.rows(Demonstration, self.demonstrations) if row.prompt_id in wanted]
         publish(work, against_demonstrations(samples, shown, seed=self.seed), Pair)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one pair for each prompt."""
+        return replace(super().volume(inputs, assumed), responses=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
+from mt.engines.scoring.windows import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.gold import GoldLanguage
@@ -12,6 +13,7 @@ from mt.stages.room import inspect_engine
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
+from mt.workflow.volume import Use
 from mt.workflow.work import Work, engine_key
 
 RELIABILITY = "reliability.json"
@@ -80,6 +82,19 @@ class PolicyDiagnostics(Stage):
         interval = divergence.interval
         low, high = (interval.low, interval.high) if interval else (None, None)
         return [Metric("diagnostics", "kl", divergence.kl, low, high, divergence.n)]
+
+    def use(self) -> Use | None:
+        """Return how it uses the policy and its base."""
+        return Use(
+            "score",
+            self.policy,
+            self.engine,
+            "logprobs",
+            self.samples,
+            passes=2,
+            sequence=self.max_length,
+            shares=WINDOW,
+        )
 
 
 @dataclass(frozen=True, eq=False)

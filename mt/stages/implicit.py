@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mt.engines.scoring.windows import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.stages.room import inspect_engine
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import Use
 from mt.workflow.work import Work, engine_key
 
 
@@ -52,3 +54,16 @@ class ImplicitRewards(Stage):
         values = iter(self.beta * ratio for ratio in ratios)
         work.count(responses=len(items))
         work.write([Rewards(row.prompt_id, [next(values) for _ in row.responses]) for row in samples], Rewards)
+
+    def use(self) -> Use | None:
+        """Return how it uses the policy and its base."""
+        return Use(
+            "score",
+            self.policy,
+            self.engine,
+            "logprobs",
+            self.samples,
+            passes=2,
+            sequence=self.max_length,
+            shares=WINDOW,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from mt.engines.judging import Asked, open_judge
@@ -16,6 +16,7 @@ from mt.gold import GoldJudgeConfig, GoldLanguage, gold_judge
 from mt.types import Comparison, Judgment, Messages, Response, Rewards, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Use, Volume, Volumes
 from mt.workflow.work import Work
 
 LOWEST, HIGHEST = 1, 10
@@ -101,6 +102,17 @@ class Judge(Stage):
                 found.append(Comparison(base.prompt_id, base.messages, *texts, order))
         return found
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one judgment for each comparison: the texts that are read, and the answer."""
+        model = inputs[self.model.key]
+        texts = model.prompt_tokens + 2 * model.response_tokens + assumed.judge_prompt_tokens
+        answer = 1.0 if self.style == "preference" else assumed.judge_answer_tokens
+        return Volume(model.rows * (2 if self.orders == "both" else 1), 1, texts, answer)
+
+    def use(self) -> Use | None:
+        """Return how it uses the judge's model; None where it has none."""
+        return _use_of_judge(self.judge, self.judge_model)
+
 
 class OverNetwork:
     """What a stage has in addition whose judge is behind an endpoint: it needs a network and no GPU."""
@@ -167,10 +179,27 @@ class JudgeScores(Stage):
         scores = iter(found[index] for index in range(len(items)))
         work.write([Rewards(row.prompt_id, _filled([next(scores) for _ in row.responses])) for row in rows], Rewards)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one score for each response: the texts that are read, and the answer."""
+        samples = inputs[self.samples.key]
+        asked = assumed.judge_prompt_tokens + samples.prompt_tokens + samples.response_tokens
+        return Volume(samples.rows * samples.responses, 1, asked, assumed.judge_answer_tokens)
+
+    def use(self) -> Use | None:
+        """Return how it uses the judge's model; None where it has none."""
+        return _use_of_judge(self.judge, self.judge_model)
+
 
 @dataclass(frozen=True, eq=False)
 class JudgeScoresOverNetwork(OverNetwork, JudgeScores):
     """The same by a judge behind an endpoint."""
+
+
+def _use_of_judge(judge: JudgeSettings, model: Stage | None) -> Use | None:
+    if model is None or judge.engine is None:
+        return None
+    setting, engine, sequence = judge.engine
+    return Use("score", model, engine, f"judge.{setting}", sequence=sequence)
 
 
 def _filled(scores: Sequence[float | None]) -> list[float]:
@@ -195,6 +224,10 @@ class SelectBestResponse(Stage):
             best = max(range(len(row.responses)), key=scored.rewards.__getitem__)
             kept.append(Samples(row.prompt_id, row.messages, row.section, [row.responses[best]]))
         work.write(kept, Samples)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one response to each prompt."""
+        return replace(inputs[self.samples.key], responses=1)
 
 
 def _require_some(judgments: Collection[Judgment]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mt.errors import DataError, describe
 from mt.types import Pair, Prompt, Rewards, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class JudgmentPrompts(Stage):
         ]
         work.count(prompts=len(prompts))
         work.write(prompts, Prompt)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one question for each response."""
+        samples = inputs[self.samples.key]
+        asked = assumed.judge_prompt_tokens + samples.prompt_tokens + samples.response_tokens
+        return Volume(samples.rows * samples.responses, 0, asked, assumed.judge_answer_tokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +103,11 @@ class SelectMostVaried(Stage):
         work.count(prompts=len(kept))
         work.write(kept, Samples)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the judgments of one response in five (our choice)."""
+        judgments = inputs[self.judgments.key]
+        return replace(judgments, rows=judgments.rows / 5)
+
 
 @dataclass(frozen=True, eq=False)
 class ComparisonPrompts(Stage):
@@ -119,6 +131,13 @@ class ComparisonPrompts(Stage):
         ]
         work.count(prompts=len(prompts))
         work.write(prompts, Prompt)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one question for each two judgments, in both orders."""
+        judgments = inputs[self.varied.key]
+        count = min(judgments.responses, 6)  # scores from 0 to 5: at most so many judgments differ in a short rubric
+        asked = judgments.prompt_tokens + 2 * judgments.response_tokens
+        return Volume(judgments.rows * count * (count - 1), 0, asked, assumed.judge_answer_tokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +172,10 @@ class JudgePairs(Stage):
         if not selected.rows:
             work.note("no judgments differ enough for a judge pair: this iteration trains on actor pairs alone")
         work.write(selected.rows, Pair)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one pair for each prompt."""
+        return replace(inputs[self.varied.key], responses=2)
 
 
 def _rubric(name: str) -> Rubric:

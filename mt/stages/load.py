@@ -16,6 +16,7 @@ from mt.data.settings import DecontaminationConfig, FieldsConfig
 from mt.errors import ConfigError, DataError, describe
 from mt.types import Messages, Prompt
 from mt.workflow.stage import External, Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -114,6 +115,13 @@ class LoadPrompts(Stage):
     def _loaded(self) -> Loaded:
         evaluation = _files(self.evaluation), self.decontamination.fields, self.decontamination.ngram
         return _load(_files(self.sources), self.fields, self.limit, *evaluation)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its part of as many prompts as are assumed or allowed."""
+        total = min(assumed.prompts, self.limit or assumed.prompts)
+        held_out = self.held_out if self.held_out >= 1 else self.held_out * total
+        rows = total - held_out if self.part == "train" else held_out
+        return assumed.rows(min(rows, self.size or rows))
 
 
 File = tuple[Path, str, str]

@@ -15,6 +15,7 @@ from mt.errors import DataError, describe
 from mt.stages.load import PromptFile, evaluation_prompts
 from mt.types import Demonstration, Messages, Pair, Prompt
 from mt.workflow.stage import External, Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 _READ: dict[str, Any] = {
@@ -63,3 +64,7 @@ class LoadAnswers(Stage):
         if not found:
             raise DataError(describe(f"data.{self.rows}", path, "it holds none", mend="Give a file with rows"))
         return found
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return two answers to as many prompts as are assumed."""
+        return assumed.rows(assumed.prompts, responses=2)

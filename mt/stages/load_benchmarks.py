@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from mt.errors import DataError, describe
 from mt.types import Messages, Response, Samples
 from mt.workflow.stage import External, Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 _IDS = ("question_id", "uid", "prompt_id")
@@ -51,6 +52,10 @@ class LoadOutputs(Stage):
             answer = str(required(record, ("output", "answer"), where))
             found.append(Samples(str(_first(record, _IDS, number)), asked, None, [Response(answer, 0)]))
         return found
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one answer to each prompt."""
+        return assumed.rows(self.limit, responses=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +116,10 @@ class LoadAnsweredQuestions(Stage):
         kept = [row for row in rows if self.category is None or row[0].get("category") == self.category]
         return kept[: self.limit]
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one answer to each prompt."""
+        return assumed.rows(self.limit, responses=1)
+
 
 @dataclass(frozen=True, eq=False)
 class _AnswersInOneFile(Stage):
@@ -153,6 +162,10 @@ class LoadRewardPairs(_AnswersInOneFile):
             asked = conversation(required(record, ("messages", "prompt"), where), where)
             found.append(Samples(name, asked, None, answers))
         return found
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the 2985 pairs of RewardBench."""
+        return assumed.rows(2985, responses=2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from mt.errors import DataError, describe
 from mt.stages.load_benchmarks import conversation, required
 from mt.types import Demonstration, Response
 from mt.workflow.stage import External, Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -55,3 +56,8 @@ class LoadJudgments(Stage):
             return None
         # the answer's length in tokens is unknown here and plays no part in supervised training
         return Demonstration(str(number), rubric.judge_prompt(asked, response), None, Response(judgment, 0))
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return as many judgments as Yuan et al. 2024 have (§3.1)."""
+        asked = assumed.judge_prompt_tokens + assumed.prompt_tokens + assumed.response_tokens
+        return Volume(1630, 1, asked, assumed.judge_answer_tokens)

@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from mt.errors import ModelError
+from mt.errors import ConfigError, ModelError, describe
 from mt.workflow.stage import External, Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -36,6 +37,12 @@ class ModelFolder(External):
         """Refuse weights that do not fit the architecture, and outputs that would not be the model's own."""
         _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights, self.outputs)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the shape that its config.json states."""
+        from mt.engines.shapes import shape_of_folder
+
+        return Volume(shape=shape_of_folder(self.location))
+
 
 @dataclass(frozen=True, eq=False)
 class HubModel(ModelFolder):
@@ -51,6 +58,18 @@ class HubModel(ModelFolder):
             name, revision = self.fingerprint.split("@")
             fetch("model", name, revision, MODEL_FILES, self.kind)
             super().check()
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its shape: of the local copy, else what is known of it."""
+        from mt.engines.shapes import KNOWN
+
+        if self.location.is_dir():
+            return super().volume(inputs, assumed)
+        name = self.fingerprint.split("@")[0]
+        if name not in KNOWN:
+            mend = "Download it once (huggingface-cli download), or give a local folder"
+            raise ConfigError(describe("model", name, "its sizes are not known here", mend=mend))
+        return Volume(shape=KNOWN[name])
 
 
 @cache

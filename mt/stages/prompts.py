@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 from mt.errors import DataError, describe
 from mt.types import Prompt, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -52,6 +53,11 @@ class PartitionPrompts(Stage):
             problem = f"fewer than the {self.parts} parts that the method needs"
             raise DataError(describe("prompts", count, problem, mend="Give more prompts or fewer iterations"))
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one part."""
+        prompts = inputs[self.prompts.key]
+        return replace(prompts, rows=prompts.rows / self.parts)
+
 
 @dataclass(frozen=True, eq=False)
 class PromptBlock(Stage):
@@ -92,6 +98,10 @@ class PromptBlock(Stage):
             problem = f"{self.parts} parts of so many prompts are needed, and there are {count} prompts"
             mend = f"Lower it to {count // self.parts}, or set iterations={most}" if most else "Give more prompts"
             raise DataError(describe("partition.part_size", self.size, problem, mend=mend))
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one block."""
+        return replace(inputs[self.prompts.key], rows=self.size)
 
 
 @dataclass(frozen=True, eq=False)

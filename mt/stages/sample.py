@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from mt.engines.generation import Generator
@@ -14,6 +14,7 @@ from mt.runtime.jsonl import Journal
 from mt.types import Prompt, Response, Samples
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Use, Volume, Volumes
 from mt.workflow.work import Work, engine_key
 
 
@@ -76,6 +77,22 @@ class Sample(Stage):
         work.count(**counts)
         work.count(prompts=len(rows), responses=len(responses), response_tokens=tokens, unfinished=unfinished)
         work.write(rows, Samples)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return K responses to each prompt."""
+        prompts = inputs[self.prompts.key]
+        length = min(prompts.response_tokens, self.decoding.max_new_tokens)
+        return replace(prompts, responses=self.decoding.samples, response_tokens=length)
+
+    def use(self) -> Use | None:
+        """Return how it uses the policy."""
+        return Use(
+            "generate",
+            self.policy,
+            self.generator,
+            "generator",
+            sequence=self.decoding.max_length * self.generator.responses_at_once(self.decoding.samples),
+        )
 
 
 def _samples(item: dict[str, Any]) -> Samples:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mt.engines.scoring import Scorer
+from mt.engines.scoring.windows import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.runtime.jsonl import Journal
@@ -15,6 +16,7 @@ from mt.stages.lineage import samplers
 from mt.stages.room import inspect_engine
 from mt.types import Pair, PairLogProbs, Rewards, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import Use
 from mt.workflow.work import Work, engine_key
 
 LARGE_GAP = 0.05
@@ -60,6 +62,10 @@ class Score(Stage):
             rewards = dict(map(tuple, journal.items))
         work.count(responses=len(items))
         work.write(list(_aligned(rows, rewards)), Rewards)
+
+    def use(self) -> Use | None:
+        """Return how it uses the reward model."""
+        return Use("score", self.reward, self.scorer, "scorer", self.samples, sequence=self.scorer.max_length)
 
 
 def _aligned(rows: list[Samples], rewards: dict[int, float]) -> Iterator[Rewards]:
@@ -139,3 +145,7 @@ class ReferenceLogProbs(Stage):
                 f"the log-probabilities of {len(gaps)} responses differ by {mean:.3f} nats a token from those that "
                 "their sampler had, with the same policy; check dtype and version of generator and logprobs"
             )
+
+    def use(self) -> Use | None:
+        """Return how it uses the reference policy."""
+        return Use("score", self.policy, self.engine, "logprobs", self.pairs, sequence=self.max_length, shares=WINDOW)

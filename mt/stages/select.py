@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from mt.errors import DataError, describe
@@ -10,6 +10,7 @@ from mt.selection import DemonstrationSelection, PairSelection, Selected, contra
 from mt.selection.label_filters import LabelFilter
 from mt.types import Demonstration, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -29,6 +30,10 @@ class SelectPairs(Stage):
         """Select the pairs; raises DataError when no prompt gives one."""
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
         publish(work, self.selection.select(samples, rewards, seed=self.seed, source=self.source), Pair)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one pair for each prompt."""
+        return replace(super().volume(inputs, assumed), responses=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,10 @@ class ContrastPairs(Stage):
             work.note("no contrast pair passed the label filter")
         work.write(filtered.rows, Pair)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one pair for each prompt."""
+        return replace(super().volume(inputs, assumed), responses=2)
+
 
 @dataclass(frozen=True, eq=False)
 class ConcatenateRows(Stage):
@@ -90,6 +99,11 @@ class ConcatenateRows(Stage):
         work.count(**{self.rows: len(found)})
         work.write(found, row_type)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the rows of all tables."""
+        tables = [inputs[table.key] for table in self.tables]
+        return replace(tables[0], rows=sum(table.rows for table in tables))
+
 
 @dataclass(frozen=True, eq=False)
 class MixPairs(Stage):
@@ -105,6 +119,11 @@ class MixPairs(Stage):
         """Draw from the extra pairs at random."""
         pairs, extra = work.rows(Pair, self.pairs), work.rows(Pair, self.extra)
         publish(work, mix(pairs, extra, share=self.share, seed=self.seed), Pair)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the pairs, and the others that make up the share."""
+        pairs = inputs[self.pairs.key]
+        return replace(pairs, rows=pairs.rows / (1 - self.share), responses=2)
 
 
 def publish(work: Work, selected: Selected[Any], row_type: type[Any]) -> None:

@@ -15,6 +15,7 @@ from mt.stages.lineage import start_of
 from mt.stages.models import ModelFolder
 from mt.stages.room import WIDTH, inspect_room
 from mt.workflow.stage import Stage
+from mt.workflow.volume import Use
 from mt.workflow.work import TABLE, Work
 
 
@@ -59,6 +60,10 @@ class TrainPolicy(Stage):
             template=self.template,
         )
 
+    def use(self) -> Use | None:
+        """Return how it uses the policy."""
+        return Use("train", self.policy, self.trainer, "policy.training", self.selected)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainReward(Stage):
@@ -99,6 +104,10 @@ class TrainReward(Stage):
             template=self.template,
         )
 
+    def use(self) -> Use | None:
+        """Return how it uses the reward model."""
+        return Use("train", self.initial, self.trainer, "reward.training", self.pairs)
+
 
 @dataclass(frozen=True, eq=False)
 class SupervisedFinetune(Stage):
@@ -134,6 +143,10 @@ class SupervisedFinetune(Stage):
             seed=self.seed,
             template=self.template,
         )
+
+    def use(self) -> Use | None:
+        """Return how it uses the policy."""
+        return Use("train", self.policy, self.trainer, "policy.training", self.demonstrations)
 
 
 def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from mt.types import Demonstration, Messages, Pair, Prompt, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Shape, Volume, Volumes
 from mt.workflow.work import Work
 from mt.world.settings import (
     BaselineConfig,
@@ -52,6 +53,10 @@ class WorldPrompts(Stage):
 
         return prompts(build_world(self.seed, self.language), self.split, self.size)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its rows."""
+        return assumed.rows(self.size)
+
 
 @dataclass(frozen=True, eq=False)
 class WorldDemonstrations(Stage):
@@ -70,6 +75,10 @@ class WorldDemonstrations(Stage):
 
         world = build_world(self.seed, self.language)
         work.write(demonstrations(world, self.people, self.size, self.seed), Demonstration)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its rows."""
+        return assumed.rows(self.size, responses=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +100,10 @@ class WorldPreferences(Stage):
         world = build_world(self.seed, self.language)
         work.write(preferences(world, self.preferences, self.people, self.size, self.seed), Pair)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its rows."""
+        return assumed.rows(self.size, responses=2)
+
 
 @dataclass(frozen=True, eq=False)
 class WorldJudgments(Stage):
@@ -111,6 +124,10 @@ class WorldJudgments(Stage):
         world = build_world(self.seed, self.language)
         work.write(judgment_demonstrations(world, self.judgments, self.people, self.size, self.seed), Demonstration)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its rows."""
+        return assumed.rows(self.size, responses=1)
+
 
 @dataclass(frozen=True, eq=False)
 class WorldPolicy(Stage):
@@ -125,6 +142,12 @@ class WorldPolicy(Stage):
         from mt.world.models import write_policy
 
         work.count(parameters=write_policy(work.folder, self.model, self.seed))
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the shape of the small model."""
+        model = self.model
+        sizes = (model.hidden_size, model.layers, model.feed_forward, model.heads, model.key_value_heads)
+        return Volume(shape=Shape(*sizes, model.hidden_size // model.heads, vocabulary=130, tied=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +176,10 @@ class WorldBenchmark(Stage):
         from mt.world.world import build_world
 
         return benchmark_pairs(build_world(self.seed, self.language), self.size)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its pairs of 16 subsets."""
+        return assumed.rows(16 * self.size, responses=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,3 +232,7 @@ class WorldBaseline(Stage):
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
         work.write(rows, Samples)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return one answer to each prompt."""
+        return replace(inputs[self.prompts.key], responses=1)

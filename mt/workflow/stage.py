@@ -15,6 +15,7 @@ from mt.errors import StoreError, describe
 from mt.workflow.keys import Keyed, canonical, digest_canonical
 
 if TYPE_CHECKING:
+    from mt.workflow.volume import AssumptionsConfig, Use, Volume, Volumes
     from mt.workflow.work import Work
 
 SHORT = 20
@@ -87,6 +88,22 @@ class Stage(Keyed):
 
     def reach(self) -> None:
         """Raise one clear error where this machine does not reach what `outside` names; takes seconds at most."""
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return how much it puts out, for estimates of cost; unless a stage says otherwise, as its first input does.
+
+        Args:
+            inputs: The volumes of its inputs.
+            assumed: What is assumed where nothing is known.
+        """
+        from mt.workflow.volume import Volume
+
+        first = self.inputs()[:1]
+        return inputs[first[0].key] if first else Volume()
+
+    def use(self) -> Use | None:
+        """Return how it uses a model, for estimates of cost; None where it uses none."""
+        return None
 
     def run(self, work: Work) -> None:
         """Compute the output into `work.folder`; heavy imports belong inside."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,13 +11,15 @@ from typing import Any
 
 import pytest
 
+import mt.stages
 from mt.config.compose import compose_runs
 from mt.costing.estimate import CHECKPOINTS_KEPT, Cost, costs
 from mt.costing.memory import Memory, fastest
 from mt.costing.report import estimate
-from mt.costing.shapes import KNOWN, shape_of_config
+from mt.engines.shapes import KNOWN, shape_of_config
 from mt.methods.blueprint import blueprint
 from mt.plan import main
+from mt.workflow.stage import Stage
 from mt.workflow.store import Store
 from tests.small import small
 
@@ -277,3 +281,15 @@ def test_the_table_names_its_assumptions(tmp_path: Path, capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     for word in ("GPU-hours", "fits", "a100x8", "assumptions.response_tokens=400", "hardware.utilization.train=0.5"):
         assert word in printed
+
+
+def test_every_stage_that_needs_a_gpu_says_which_model_it_uses_it_for() -> None:
+    for module in pkgutil.iter_modules(mt.stages.__path__):
+        importlib.import_module(f"mt.stages.{module.name}")
+    kinds, waiting = list[type[Stage]](), [Stage]
+    while waiting:
+        waiting += (kind := waiting.pop()).__subclasses__()
+        kinds.append(kind)
+    needy = [kind for kind in kinds if kind.NEEDS == "gpu" and kind.__module__.startswith("mt.")]
+    assert len(needy) >= 8
+    assert [kind.__name__ for kind in needy if kind.use is Stage.use] == []

@@ -46,6 +46,10 @@ class Generator(Choice):
     min_response_tokens: Count
     """Tokens that a prompt has to leave for its response (at most max_new_tokens count)."""
 
+    def responses_at_once(self, samples: int) -> int:
+        """Return how many of a prompt's responses have to be in memory together: all that are decoded as one batch."""
+        return samples
+
     def check(self) -> None:
         """Raise ConfigError where the engine is not installed; GPUs are counted where it is opened."""
 

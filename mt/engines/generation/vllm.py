@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 class VllmGenerator(Generator, VllmEngine):
     """Generation by vLLM, one worker process per GPU or group of GPUs."""
 
+    def responses_at_once(self, samples: int) -> int:
+        """Return 1: vLLM takes responses as it has room for them."""
+        return 1
+
     def check(self) -> None:
         """Raise ConfigError where vLLM is not installed."""
         check_installed()

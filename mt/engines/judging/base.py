@@ -59,6 +59,20 @@ class Judge(Choice):
     model_kind: ClassVar[Literal["policy", "reward"] | None] = None
     """What kind of model answers on this machine; None for no model of its own."""
 
+    @property
+    def engine(self) -> tuple[str, Any, int] | None:
+        """Its engine on this machine: the setting that holds it, its settings, and the tokens of the longest text."""
+        return None
+
+    @property
+    def at_once(self) -> int:
+        """Calls over a network that are under way at a time."""
+        return 1
+
+    def usd(self, input_tokens: float, output_tokens: float) -> float:
+        """Return what so many tokens cost; 0 where it costs nothing or its price is not known."""
+        return 0.0
+
     def check(self) -> None:
         """Raise a clear error where it cannot be asked; called before there is anything to judge."""
 

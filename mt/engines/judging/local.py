@@ -38,6 +38,11 @@ class LocalJudge(PromptedJudge, RenderedConfig):
     generator: Generator
     """How texts are written."""
 
+    @property
+    def engine(self) -> tuple[str, Any, int]:
+        """The generator."""
+        return "generator", self.generator, self.max_length
+
     def check(self) -> None:
         """Refuse a generator that is not installed."""
         self.generator.check()

@@ -67,6 +67,16 @@ class OpenAIJudge(PromptedJudge):
             raise ConfigError(describe("judge.limit_usd", self.limit_usd, "no limit without prices", mend=mend))
         return self
 
+    @property
+    def at_once(self) -> int:
+        """`concurrency` calls."""
+        return self.concurrency
+
+    def usd(self, input_tokens: float, output_tokens: float) -> float:
+        """Return what so many tokens cost by the prices that are known."""
+        price_in, price_out = self.usd_per_million_input or 0.0, self.usd_per_million_output or 0.0
+        return (input_tokens * price_in + output_tokens * price_out) / 1e6
+
     def check(self) -> None:
         """Raise ConfigError without a model's name, NotHereError without a key."""
         from mt.engines.judging.endpoint import check_environment

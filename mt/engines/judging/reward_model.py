@@ -25,6 +25,11 @@ class RewardModelJudge(Judge):
     scorer: Scorer
     """How its rewards are computed."""
 
+    @property
+    def engine(self) -> tuple[str, Any, int]:
+        """The scorer."""
+        return "scorer", self.scorer, self.scorer.max_length
+
     def check(self) -> None:
         """Refuse a scorer that is not installed."""
         self.scorer.check()

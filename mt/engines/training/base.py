@@ -28,6 +28,9 @@ class Trainer(Choice):
     GROUP: ClassVar[str] = "trainer"
     PACKAGE: ClassVar[str] = "mt.engines.training"
 
+    spreads: ClassVar[bool] = False
+    """Whether several devices share a training."""
+
     dtype: Literal["float32", "bfloat16"]
     """Precision of the forward and backward pass; master weights and optimizer stay in float32."""
     publish_dtype: Literal["float32", "bfloat16"]

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ _POLL_S, _GRACE_S = 0.2, 15.0
 
 class TorchrunTrainer(Trainer):
     """Training in processes of their own, one per GPU, with DDP or DeepSpeed."""
+
+    spreads: ClassVar[bool] = True
 
     processes: Unkeyed[Annotated[int, Field(ge=1)] | None]
     """Processes that share a training; null starts one per GPU (one on a machine without)."""

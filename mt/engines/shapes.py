@@ -3,58 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mt.errors import ModelError, describe
 from mt.runtime.jsonl import parse_json
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A decoder's sizes."""
-
-    hidden: int
-    layers: int
-    feed_forward: int
-    heads: int
-    key_value_heads: int
-    head_size: int
-    vocabulary: int
-    tied: bool
-    """Whether the output head shares the embedding's weights."""
-    rewards: bool = False
-    """Whether one number is read out in place of the vocabulary."""
-
-    @property
-    def embedding(self) -> int:
-        """Weights of the embedding, and of an output head over the vocabulary."""
-        return self.vocabulary * self.hidden
-
-    @property
-    def parameters(self) -> int:
-        """Weights of attention, gated feed-forward, embedding and output head."""
-        attention = 2 * self.hidden * self.head_size * (self.heads + self.key_value_heads)
-        one_table = self.tied or self.rewards
-        return self.layers * (attention + 3 * self.hidden * self.feed_forward) + self.embedding * (2 - one_table)
-
-    def adapter_parameters(self, rank: int) -> int:
-        """Return the weights of low-rank adapters beside all linear layers but the output head."""
-        attention = 4 * self.hidden + 2 * self.head_size * (self.heads + self.key_value_heads)
-        return self.layers * rank * (attention + 3 * (self.hidden + self.feed_forward))
-
-    @property
-    def flops_per_token(self) -> int:
-        """FLOPs of a forward pass per token: two per weight that multiplies (the embedding look-up does not)."""
-        looked_up = 0 if self.tied and not self.rewards else self.embedding
-        return 2 * (self.parameters - looked_up)
-
-    @property
-    def cache_values(self) -> int:
-        """Keys and values that a token leaves in the cache."""
-        return 2 * self.layers * self.key_value_heads * self.head_size
-
+from mt.workflow.volume import Shape
 
 _LLAMA3_8B = Shape(4096, 32, 14336, 32, 8, 128, 128256, tied=False)
 KNOWN = {
