@@ -24,7 +24,7 @@ from launch.work import plan_run
 from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.costing.estimate import costs
-from mt.errors import ConfigError, DataError, LaunchError, NotHereError, describe
+from mt.errors import ConfigError, LaunchError, MutualTaughtError, NotHereError, describe
 from mt.methods.blueprint import blueprint
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
@@ -86,7 +86,7 @@ def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
     if ended.finished:
         try:
             print_findings(console, list(sweep.folder.values()))
-        except DataError as error:  # the sweep is done, whether its records can be compared or not
+        except MutualTaughtError as error:  # the sweep is done, whether its records can be compared or not
             console.print(f"not compared: {error}", markup=False, highlight=False, soft_wrap=True)
     return 0 if ended.finished else 1
 

@@ -40,8 +40,9 @@ def check(
     _check_stages(blueprint, absent)
     _check_contexts(blueprint)
     _check_prompts(blueprint, say)
-    for line in before(blueprint):
-        say(f"warning  {line}")
+    if blueprint.plan.missing(Store(Path(blueprint.config.store))):  # else nothing outside the store is read
+        for line in before(blueprint):
+            say(f"warning  {line}")
 
 
 def _family(config: RunConfig) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
-from mt.runtime.interruption import SAID, STATUS, Interrupted, Request, interruptible
+from mt.runtime.interruption import SAID, STATUS, Interrupted, Request, heed_no_more, interruptible
 
 
 def say(text: str) -> None:
@@ -32,6 +32,8 @@ def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
                 sys.stdout.flush()
             return status
     except BaseException as error:
+        if request.made or isinstance(error, Interrupted):
+            heed_no_more()
         asked = request.made and not isinstance(error, Interrupted)
         return _reported(Interrupted(SAID) if asked else error, tell)
 

@@ -46,9 +46,17 @@ def interruptible() -> Iterator[Request]:
         with _handled_by(stop):
             yield request
     finally:
-        for number in _heeded() if request.made else ():
-            if signal.getsignal(number) is _end:  # the command is about to end, and has said so
-                signal.signal(number, signal.SIG_IGN)
+        if request.made:
+            heed_no_more()
+
+
+def heed_no_more() -> None:
+    """Ignore further signals in a command that is about to end and has said so: while the interpreter shuts down they
+    would have their default effect, and another exit status.
+    """
+    for number in _heeded():
+        if signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -173,10 +173,12 @@ def test_of_two_runs_of_a_name_at_once_the_second_is_refused(
     command = [sys.executable, "-m", "mt.run", *brief_run(tmp_path), "name=mine"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert child.stdout is not None
-    assert "mine" in child.stdout.readline()
+    said = []
     for line in child.stdout:
+        said.append(line)
         if "stages to compute" in line:
             break
+    assert "mine\n" in said
     before = (tmp_path / "runs" / "mine" / "record.json").read_text()
     try:
         for other in ("seed=0", "seed=7"):
