@@ -223,13 +223,13 @@ FIGURE3 = TableSpec(
         Row("r_2 against r_0", _MT_DPO, 2),
     ),
     (
-        Column("win against r_{t-1}", ("in_distribution", "win_vs_previous"), model="reward", optional=True),
-        Column("tie against r_{t-1}", ("in_distribution", "tie_vs_previous"), model="reward", optional=True),
-        Column("lose against r_{t-1}", ("in_distribution", "lose_vs_previous"), model="reward", optional=True),
         Column("win", ("in_distribution", "win"), model="reward"),
         Column("tie", ("in_distribution", "tie"), model="reward"),
         Column("lose", ("in_distribution", "lose"), model="reward"),
         Column("win rate", ("in_distribution", "win_rate"), model="reward", chance=50),
+        Column("win against r_{t-1}", ("in_distribution", "win_vs_previous"), model="reward", optional=True),
+        Column("tie against r_{t-1}", ("in_distribution", "tie_vs_previous"), model="reward", optional=True),
+        Column("lose against r_{t-1}", ("in_distribution", "lose_vs_previous"), model="reward", optional=True),
     ),
 )
 FIGURE4 = TableSpec(
