@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, chdir
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,7 @@ def main(arguments: list[str]) -> int:
 def _resume(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep).absolute()
     said = Console(stderr=True) if arguments.json else console
-    with driving(folder):
-        before = load(folder)
+    with driving(folder), _where_submitted(before := load(folder)):
         if before.launch.queued:
             slurm.check_commands()
         code, status = 0, survey(folder, before, strict=True)
@@ -64,6 +64,14 @@ def _resume(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         cli.print_json(as_data(survey(folder, load(folder))))
     return code
+
+
+def _where_submitted(sweep: Sweep) -> AbstractContextManager[None]:
+    """Work in the folder that the sweep was submitted from, where its relative paths and own classes start."""
+    if not Path(sweep.cwd).is_dir():
+        problem = f"the folder that it was submitted from is gone ({sweep.cwd})"
+        raise LaunchError(describe("sweep", sweep.name, problem, mend="Bring it back"))
+    return chdir(sweep.cwd)
 
 
 def _dispatch(folder: Path, before: Sweep, sweep: Sweep, console: Console) -> int:

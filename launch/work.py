@@ -159,6 +159,9 @@ def plan_run(sweep: Sweep, folder: Path, run: str) -> Planned:
     try:
         return planner(sweep.planner)(values[run])
     except ValidationError as error:
+        if error.errors()[0]["type"] == "choice":  # a class of the user's own: changed, gone, or no longer fitting
+            again = "Undo the change, or submit again under another name: sweep=NAME"
+            raise LaunchError(f"run {run}: {problem(error)}. {again}") from None
         text = f"run {run}: the code now expects other settings than at submission ({problem(error)})"
         raise LaunchError(f"{text}. {_submit_again(sweep)}") from None
 

@@ -228,3 +228,23 @@ def test_a_worker_process_reads_the_class_and_refuses_one_that_changed(package: 
     source.write_text(source.read_text() + "\n# Changed.\n")
     refused = subprocess.run(read, capture_output=True, text=True, check=False)
     assert "losses.py has changed since this run was planned" in refused.stderr
+
+
+def test_a_sweep_is_resumed_from_anywhere_with_the_class_that_it_was_planned_with(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = package / "my_package" / "losses.py"
+    broken = source.read_text().replace("        chosen_B,", "        raise RuntimeError('not yet')\n        chosen_B,")
+    source.write_text(broken)
+    own = ["--config-dir", "conf", "objective=exponential", *quick(tmp_path), "launch=local", "name=job"]
+    assert command("mt.run", *own).returncode == 1
+    monkeypatch.chdir(tmp_path)
+    again = command("launch.resume", "job", "--runs", "runs")
+    assert again.returncode == 1 and "not yet" in again.stdout + again.stderr  # it was planned, and ran
+    source.write_text(EXAMPLE.joinpath("my_package", "losses.py").read_text())
+    refused = command("launch.resume", "job", "--runs", "runs")
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert re.search(
+        r"^run job: objective: .*losses\.py has changed since this run was planned\. Undo the change, or", line
+    )
