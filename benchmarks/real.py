@@ -21,11 +21,12 @@ from typing import TypeVar
 from benchmarks.main_job import measure
 from mt.config.compose import compose_runs
 from mt.evaluation.statistics import t_interval
+from mt.methods.blueprint import blueprint
 from mt.methods.held_out import answers
 from mt.methods.steps import Steps
 from mt.stages.metrics import ordered_alike
 from mt.types import Rewards, Samples
-from mt.workflow.stage import Stage
+from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 from mt.workflow.tables import read
 from mt.workflow.work import TABLE
@@ -52,7 +53,9 @@ class Row:
     accuracy_r0: float
     accuracy_rt: float
     seconds: float
+    """Of all stages of the run, computed by it or by another arm."""
     peak_gib: float
+    """Of the last command of the run."""
 
 
 def main() -> None:
@@ -77,8 +80,10 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
     settings = ["scale=smollm2", f"rm_data={arm}", f"seed={seed}", *overrides]
     cost = measure([sys.executable, "-m", "mt.run", *settings])
     config = compose_runs(settings)[0].config
-    store, steps = Store(Path(config.store)), Steps(config)
-    iterations = config.method.build(steps).iterations
+    store, steps, drawn = Store(Path(config.store)), Steps(config), blueprint(config)
+    iterations = drawn.outcome.iterations
+    stages = [stage for stage in drawn.plan.order if not isinstance(stage, External)]
+    seconds = sum(float(store.artifact(stage).facts["seconds"]) for stage in stages)
     before: dict[str, float] = {}
     rows = []
     for one in iterations:
@@ -103,7 +108,7 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
             words=mean(len(response.text.split()) for response in responses),
             accuracy_r0=accuracy(gold, rewards_of(store, steps.score(iterations[0].reward, samples))),
             accuracy_rt=accuracy(gold, rewards_of(store, steps.score(one.reward, samples))),
-            seconds=cost.seconds,
+            seconds=seconds,
             peak_gib=cost.peak_mib / 1024,
         )
         rows.append(row)
