@@ -6,29 +6,14 @@ python -m mt.run -m objective=dpo,ipo seed=0,1    a sweep; shared stages are com
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from mt.cli.arguments import parse
-from mt.cli.display import Display
-from mt.cli.summary import print_summary
-from mt.config.compose import Composed, compose_runs, partial_settings
-from mt.errors import MutualTaughtError
-from mt.methods.blueprint import Blueprint, blueprint
-from mt.running.alone import alone
-from mt.running.checks import check, check_folders
-from mt.running.comparison_table import print_findings
-from mt.running.duplicate_runs import duplicate_runs
-from mt.running.estimates import Estimates
-from mt.running.execution import logged, quiet_libraries, run
-from mt.running.exit_codes import ended, exit_code
-from mt.running.naming import run_folder, sweep_name
-from mt.workflow.leftovers import remove_drafts
-from mt.workflow.store import Store
+from mt.config.compose import compose_runs, partial_settings
+from mt.running.exit_codes import ended
 
 
 class _Console(Console):
@@ -52,92 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run", ["--details"])
         if parsed is None:
             return 0
+        from mt.cli.execute import dim, launch  # late: help and --cfg need nothing of a run
+
         runs = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
         for line in partial_settings(runs):
-            _dim(console, line)
-        return _launch(runs, parsed.multirun, console, details="--details" in parsed.flags)
+            dim(console, line)
+        return launch(runs, parsed.multirun, console, details="--details" in parsed.flags)
 
     return ended(command)
-
-
-def _launch(runs: list[Composed], multirun: bool, console: Console, *, details: bool) -> int:
-    sweep = sweep_name(runs) if multirun else None
-    name = runs[0].config.launch.name
-    if name != "inline":
-        from launch.submit import submit  # late: a run in this process needs nothing of it
-
-        return submit(runs, sweep, console)
-    blueprints = [blueprint(one.config) for one in runs]
-    for one in blueprints:
-        check(one, say=lambda line: _dim(console, line))
-    folders = [run_folder(one.config, sweep) for one in blueprints]
-    if sweep is None:
-        console.print(f"[bold]{folders[0].name}[/bold]")
-        execute_run(blueprints[0], folders[0], console, details=details)
-        return 0
-    with alone(folders[0].parent, "sweep", lambda line: _dim(console, line)):
-        check_folders([(one.config, folder) for one, folder in zip(blueprints, folders, strict=True)])
-        for line in duplicate_runs((one.config, one.plan) for one in blueprints):
-            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        return _execute_sweep(list(zip(blueprints, folders, strict=True)), sweep, console)
-
-
-def _execute_sweep(runs: Sequence[tuple[Blueprint, Path]], sweep: str, console: Console) -> int:
-    """Execute the runs one after the other; what stops one of them stops no other."""
-    finished, failed = list[Path](), list[MutualTaughtError]()
-    for number, (one, folder) in enumerate(runs, start=1):
-        console.print(f"[bold]{folder.name}[/bold]  run {number}/{len(runs)}")
-        try:
-            execute_run(one, folder, console, sweep)
-            finished.append(folder)
-        except MutualTaughtError as error:
-            failed.append(error)
-            console.print(f"{folder.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    folder = runs[0][1].parent
-    if finished:
-        print_findings(console, finished)
-    write_report([folder], folder / "report.html", console)
-    console.print(f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True)
-    return exit_code(failed[0]) if failed else 0
-
-
-def execute_run(
-    one: Blueprint, folder: Path, console: Console, sweep: str | None = None, *, details: bool = False
-) -> None:
-    """Execute one run with its display, tracker and report, which it ends with however it ends."""
-    quiet_libraries()
-    with alone(folder, "name", lambda line: _dim(console, line)):
-        check_folders([(one.config, folder)])
-        remove_drafts(folder)
-        try:
-            with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
-                record = run(one, folder, [display], sweep)
-        except MutualTaughtError:
-            write_report([folder], folder / "report.html", console)
-            raise
-        if sweep is None:
-            print_summary(console, record.facts, folder, record.facts["answers"], details=details)
-        write_report([folder], folder / "report.html", console, say=sweep is None)
-
-
-def _dim(console: Console, line: str) -> None:
-    console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def write_report(folders: Sequence[Path], page: Path, console: Console, *, say: bool = True) -> None:
-    """Write the report, and say where; what goes wrong there is said, and takes nothing from the run."""
-    from analysis import report  # late: pandas and plotly take a second, when the run is over
-
-    try:
-        report.write(folders, page)
-    except Exception as error:  # the run is finished: its record is worth more than its report
-        with logged(page.parent):
-            logging.getLogger("mt").warning("the report failed", exc_info=error)
-        text = f"report   failed ({type(error).__name__}: {error})"
-        console.print(text, style="yellow", markup=False, soft_wrap=True)
-        return
-    if say:
-        console.print(f"report   {page}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

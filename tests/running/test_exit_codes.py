@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 import pytest
 from rich.console import Console
 
+from mt.cli.execute import write_report
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, StoreError
 from mt.methods.blueprint import Blueprint
 from mt.methods.outcome import Iteration, Outcome
 from mt.plan import main as plan_command
-from mt.run import write_report
 from mt.running.checks import check, check_folders
 from mt.running.execution import run
 from mt.running.exit_codes import ended

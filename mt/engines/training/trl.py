@@ -128,10 +128,9 @@ def _settings(objective: Objective | RewardLoss) -> _Asked:
 
 @dataclass
 class _Watch:
-    """What is seen of a training: TRL's reports, the largest gradient norm among them, and the time."""
+    """What is seen of a training: TRL's reports, and the largest gradient norm among them."""
 
     observe: Observe
-    seconds: float = 0.0
     largest_gradient_norm: float = 0.0
     last: dict[str, float] = field(default_factory=dict)
 
@@ -160,7 +159,10 @@ def _train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
     check_context(Path(task.model), task.training.max_length, "training.max_length")
     chat = open_chat(task.model, task.template)
     data = read(task, chat)
-    _refuse_weights(data)
+    if weighted := next((one for one in data.examples if one.weight != 1), None):
+        problem = f"TRL's trainers know no weights, and the row of prompt '{weighted.prompt_id}' has one"
+        mend = "Set trainer=inline or trainer=torchrun, or rm_data.label_filter=null"
+        raise DataError(describe("weight", weighted.weight, problem, allowed="1", mend=mend))
     watch = _Watch(observe)
     with cpu_threads(task.trainer.threads), quiet(), spared_collector(), full_disk_named(Path(task.scratch)):
         model = load_for_training(task)
@@ -169,7 +171,7 @@ def _train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
         checkpoint = newest(Path(task.scratch) / CHECKPOINTS)
         started = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        watch.seconds = time.monotonic() - started
+        seconds = time.monotonic() - started
         peak = peak_memory_mib(trainer.args.device)
         update = publish(model, chat, task, first=True)
     warning = unchanged(task, update, watch.largest_gradient_norm)
@@ -185,8 +187,8 @@ def _train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
         tokens=tokens,
         trained_tokens=task.training.epochs * sum(count for _, count in sequences),
         steps=trainer.state.global_step,
-        seconds=round(watch.seconds, 3),
-        tokens_per_second=round(tokens / watch.seconds, 1),
+        seconds=round(seconds, 3),
+        tokens_per_second=round(tokens / seconds, 1),
         peak_memory_mib=round(peak, 1),
         devices=1,
         update_kept=update.share_kept,
@@ -300,11 +302,3 @@ def _row(example: Example, kind: str, margin: float | None) -> dict[str, Any]:
         "ref_chosen_logps": example.reference.chosen,
         "ref_rejected_logps": example.reference.rejected,
     }
-
-
-def _refuse_weights(data: Examples) -> None:
-    weighted = next((one for one in data.examples if one.weight != 1), None)
-    if weighted is not None:
-        problem = f"TRL's trainers know no weights, and the row of prompt '{weighted.prompt_id}' has one"
-        mend = "Set trainer=inline or trainer=torchrun, or rm_data.label_filter=null"
-        raise DataError(describe("weight", weighted.weight, problem, allowed="1", mend=mend))
