@@ -1,8 +1,7 @@
 """Training by TRL's own DPOTrainer and RewardTrainer, in this process.
 
-TRL computes the log-probabilities or rewards, the loss, the batches, the learning rates and the steps. Its trainers get
-the models as every trainer does, and token ids in place of texts: what was sampled is not tokenised again. What they
-cannot do is refused; what they do in another way is said when a training starts.
+TRL computes log-probabilities or rewards, the loss, batches, learning rates and steps. Its trainers get token ids in
+place of texts: what was sampled is not tokenised again. What they cannot do is refused, what they do otherwise said.
 """
 
 from __future__ import annotations
@@ -34,18 +33,12 @@ if TYPE_CHECKING:
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 _METRICS = {
-    "loss": "loss",
-    "grad_norm": "gradient_norm",
-    "learning_rate": "learning_rate",
-    "accuracy": "accuracy",
-    "margin": "margin",
-    "rewards/accuracies": "accuracy",
-    "rewards/margins": "margin",
-    "rewards/chosen": "reward_chosen",
-    "rewards/rejected": "reward_rejected",
-    "logps/chosen": "log_prob_chosen",
-    "logps/rejected": "log_prob_rejected",
-}
+    "loss": "loss", "grad_norm": "gradient_norm", "learning_rate": "learning_rate",
+    "accuracy": "accuracy", "margin": "margin",
+    "rewards/accuracies": "accuracy", "rewards/margins": "margin",
+    "rewards/chosen": "reward_chosen", "rewards/rejected": "reward_rejected",
+    "logps/chosen": "log_prob_chosen", "logps/rejected": "log_prob_rejected",
+}  # fmt: skip
 """TRL's metrics that are reported, and their names here."""
 
 
@@ -96,11 +89,12 @@ def _settings(objective: Objective | RewardLoss) -> _Asked:
     """
     kind = type(objective)
     if isinstance(objective, RewardLoss):
-        if isinstance(objective, Centered) and kind is Centered:
-            return _Asked({"center_rewards_coefficient": objective.coefficient})
-        if isinstance(objective, Margin) and kind is Margin:
-            return _Asked({}, margin=objective.scale)
-        if kind is BradleyTerry:
+        if kind in (BradleyTerry, Centered, Margin):
+            match objective:
+                case Centered():
+                    return _Asked({"center_rewards_coefficient": objective.coefficient})
+                case Margin():
+                    return _Asked({}, margin=objective.scale)
             return _Asked({})
         problem, allowed = "TRL's RewardTrainer has no such loss", "bradley_terry, centered, margin"
         raise ConfigError(describe("reward_loss", objective.name, problem, allowed=allowed, mend="Or trainer=inline"))
@@ -177,15 +171,15 @@ def _train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
     warning = unchanged(task, update, watch.largest_gradient_norm)
     if warning and not task.trainer.allow_unchanged:
         raise EngineError(warning)
-    sequences = [sequence for example in data.examples for sequence in example.sequences]
-    tokens = task.training.epochs * sum(len(ids) for ids, _ in sequences)
+    epochs, sequences = task.training.epochs, [sequence for one in data.examples for sequence in one.sequences]
+    tokens = epochs * sum(len(ids) for ids, _ in sequences)
     return TrainingOutcome(
         rows=data.rows,
         used=len(data.examples),
         dropped=data.dropped,
         truncated=data.truncated,
         tokens=tokens,
-        trained_tokens=task.training.epochs * sum(count for _, count in sequences),
+        trained_tokens=epochs * sum(count for _, count in sequences),
         steps=trainer.state.global_step,
         seconds=round(seconds, 3),
         tokens_per_second=round(tokens / seconds, 1),
