@@ -36,6 +36,8 @@ class Cost:
     memory: Memory | None = None
     faster: str = ""
     """Settings with which a training recomputes nothing and still fits."""
+    steps: int = 0
+    """Optimizer steps of a training."""
     calls: float = 0.0
     usd: float = 0.0
     measured: bool = False
@@ -76,21 +78,22 @@ def _cost(stage: Any, found: Volumes, config: RunConfig) -> Cost:
         return Cost(stage, "cpu", disk_bytes=disk)
     read = found[use.table.key] if use.table is not None else None
     if use.kind == "train":
-        return _training(stage, use, read.tokens if read else 0.0, shape, config.hardware)
+        return _training(stage, use, read or Volume(), shape, config.hardware)
     tokens = use.passes * read.tokens if read else out.stored_tokens
     shares = math.ceil(read.rows * read.responses / use.shares) if read and use.shares else config.hardware.devices
     return _inference(stage, use, tokens, shape, config.hardware, disk, shares)
 
 
-def _training(stage: Any, use: Use, tokens: float, shape: Shape, hardware: HardwareConfig) -> Cost:
-    tokens *= stage.training.epochs
+def _training(stage: Any, use: Use, table: Volume, shape: Shape, hardware: HardwareConfig) -> Cost:
+    tokens = stage.training.epochs * table.tokens
+    steps = stage.training.epochs * math.ceil(table.rows / stage.training.batch_size)
     flops = passes(stage.training, stage.trainer) * tokens * shape.flops_per_token
     seconds = _seconds(flops, stage.trainer, "train", hardware, hardware.devices)
     disk = shape.parameters * (4 if stage.trainer.publish_dtype == "float32" else 2)
     scratch = CHECKPOINTS_KEPT * checkpoint_bytes(shape, stage.training, stage.trainer)
     memory = training(shape, stage.training, stage.trainer, use.setting, hardware)
     faster = _faster(stage, shape, hardware) if memory.fits else ""
-    return Cost(stage, "train", tokens, flops, seconds, disk, scratch, memory, faster)
+    return Cost(stage, "train", tokens, flops, seconds, disk, scratch, memory, faster, steps)
 
 
 def _faster(stage: Any, shape: Shape, hardware: HardwareConfig) -> str:

@@ -38,7 +38,18 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
     """Print the estimate."""
     table = Table(title=f"Estimated cost on {found['hardware']['name']}", title_justify="left", title_style="bold")
     table.add_column("stage")
-    for title in ("number", "loads", "tokens", "PFLOP", "hours", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB"):
+    for title in (
+        "number",
+        "loads",
+        "steps",
+        "tokens",
+        "PFLOP",
+        "hours",
+        "GPU-hours",
+        "GiB/GPU",
+        "GiB/node",
+        "disk GB",
+    ):
         table.add_column(title, justify="right")
     table.add_column("verdict")
     for name, row in found["stages"].items():
@@ -89,6 +100,7 @@ def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
     return {
         "number": len(group),
         "loads": sum(cost.loads for cost in group),
+        "steps": max(cost.steps for cost in group),
         "kind": group[0].kind,
         "tokens": sum(cost.tokens for cost in group),
         "flops": sum(cost.flops for cost in group),
@@ -129,8 +141,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     hours = f"{row['hours']:.2f}" if row["hours"] >= 0.01 else f"{row['hours'] * 3600:.0f} s"
     disk = f"{row['disk_bytes'] / 1e9:,.2f}"
     return [
-        str(row["number"]), str(row["loads"]), _count(row["tokens"]), f"{row['flops'] / 1e15:,.2f}", hours,
-        _count(row["gpu_hours"]), gib, host, disk,
+        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]),
+        f"{row['flops'] / 1e15:,.2f}", hours, _count(row["gpu_hours"]), gib, host, disk,
     ]  # fmt: skip
 
 

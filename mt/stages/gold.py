@@ -10,6 +10,7 @@ from typing import ClassVar
 from mt.gold import GoldLanguage, PeopleConfig, preference_probability
 from mt.types import Pair, Rewards, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -79,6 +80,11 @@ class PeoplesLabels(Stage):
                 pairs.append(Pair(row.prompt_id, row.messages, row.section, chosen, rejected, source="preferences"))
         work.count(pairs=len(pairs))
         work.write(pairs, Pair)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its pairs."""
+        samples = inputs[self.samples.key]
+        return replace(samples, rows=self.per_prompt * samples.rows, responses=2)
 
 
 def _turned(pair: Pair) -> Pair:

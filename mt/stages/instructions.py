@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mt.instructions.settings import InstructionLanguage
 from mt.types import Messages, Prompt, Samples
 from mt.workflow.stage import Stage
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
 from mt.workflow.work import Work
 
 
@@ -38,6 +39,10 @@ class InstructionPrompts(Stage):
         """Draw the prompts."""
         work.write(self._prompts(self.size), Prompt)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return its rows."""
+        return assumed.rows(self.size)
+
     def _prompts(self, drawn: int) -> list[Prompt]:
         from mt.instructions.prompts import prompts, refuse_too_many
 
@@ -65,3 +70,7 @@ class BestOverWorst(Stage):
                 kept.append(Samples(row.prompt_id, row.messages, row.section, pair))
         work.count(pairs=len(kept), dropped_equal=len(rows) - len(kept))
         work.write(kept, Samples)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return two responses to each prompt."""
+        return replace(inputs[self.samples.key], responses=2)

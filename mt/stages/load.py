@@ -117,7 +117,9 @@ class LoadPrompts(Stage):
         return _load(_files(self.sources), self.fields, self.limit, *evaluation)
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
-        """Return its part of as many prompts as are assumed or allowed."""
+        """Return its part of the prompts: of those that local files have, or of as many as are assumed or allowed."""
+        if all(source.location.is_file() for source in self.sources):
+            return assumed.rows(self.count())
         total = min(assumed.prompts, self.limit or assumed.prompts)
         held_out = self.held_out if self.held_out >= 1 else self.held_out * total
         rows = total - held_out if self.part == "train" else held_out

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from mt.data.answers import DEMONSTRATION_FIELDS, PREFERENCE_FIELDS, load_demonstrations, load_preferences
 from mt.data.clean import decontaminate
-from mt.data.files import read_rows
+from mt.data.files import format_of, read_rows
 from mt.data.settings import DecontaminationConfig
 from mt.errors import DataError, describe
 from mt.stages.load import PromptFile, evaluation_prompts
@@ -66,5 +66,7 @@ class LoadAnswers(Stage):
         return found
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
-        """Return two answers to as many prompts as are assumed."""
-        return assumed.rows(assumed.prompts, responses=2)
+        """Return two answers to as many prompts as a local file has, or as are assumed."""
+        path = self.source.location
+        rows = sum(1 for _ in read_rows(path, format_of(path))) if path.is_file() else assumed.prompts
+        return assumed.rows(rows, responses=2)

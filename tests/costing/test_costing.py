@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import mt.stages
@@ -19,8 +20,10 @@ from mt.costing.report import estimate
 from mt.engines.shapes import KNOWN, shape_of_config
 from mt.methods.blueprint import blueprint
 from mt.plan import main
+from mt.stages.load import LoadPrompts
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
+from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.small import small
 
 LLAMA = KNOWN["meta-llama/Meta-Llama-3-8B-Instruct"]
@@ -293,3 +296,15 @@ def test_every_stage_that_needs_a_gpu_says_which_model_it_uses_it_for() -> None:
     needy = [kind for kind in kinds if kind.NEEDS == "gpu" and kind.__module__.startswith("mt.")]
     assert len(needy) >= 8
     assert [kind.__name__ for kind in needy if kind.use is Stage.use] == []
+
+
+def test_the_rows_of_a_local_file_are_counted_and_steps_are_told(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("".join(f'{{"prompt": "tell me {i}"}}\n' for i in range(64)))
+    models = f"policy.path={tiny_policy(tmp_path / 'policy')}", f"reward.path={tiny_reward(tmp_path / 'reward')}"
+    own = ["data=jsonl", f"data.path={tmp_path}/prompts.jsonl", "data.held_out=4", f"store={tmp_path}/store", *models]
+    runs = [blueprint(one.config) for one in compose_runs([*own, "policy.training.batch_size=8", "eval=[]"])]
+    (prompts,) = {stage.count() for stage in runs[0].plan.order if isinstance(stage, LoadPrompts)}
+    assert prompts == 60
+    found = estimate(runs)
+    assert found["stages"]["train_policy"]["steps"] == 3, "20 prompts of a part, 8 pairs a step"
+    assert found["hardware"]["memory_gib"] == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)

@@ -1,0 +1,16 @@
+"""How much memory this machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def memory_here() -> float:
+    """Return this machine's memory in GiB, or the container's where it has less."""
+    total: int = psutil.virtual_memory().total
+    limit = _LIMIT.read_text().strip() if _LIMIT.is_file() else "max"
+    return round((total if limit == "max" else min(total, int(limit))) / 2**30, 1)
