@@ -116,7 +116,7 @@ def parse() -> argparse.Namespace:
         "new_tokens": 48,
         "threads": 1,
         "batch_size": 8,
-        "micro_batch_tokens": 2048,
+        "micro_batch_tokens": 1024,
     }
     for name, value in numbers.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=value)
@@ -153,7 +153,7 @@ def write_models(folder: Path, asked: list[Prompt], options: argparse.Namespace)
 
 def measured(folder: Path, asked: list[Prompt], options: argparse.Namespace) -> Iterator[Work]:
     """Yield the kinds of work in the order of an iteration."""
-    how = {"dtype": options.dtype, "device": "auto", "threads": options.threads, "batch_tokens": 16384}
+    how: dict[str, Any] = {"dtype": options.dtype, "device": "auto", "threads": options.threads, "batch_tokens": 16384}
     model = AutoModelForCausalLM.from_pretrained(folder / "model")
     every = sum(one.numel() for one in model.parameters())
     body = every - model.get_input_embeddings().weight.numel()
@@ -179,6 +179,7 @@ def measured(folder: Path, asked: list[Prompt], options: argparse.Namespace) -> 
     yield Work("sampling", seconds, seconds - computing, usual, tokens, 2 * every * tokens)
 
     items = [(row.messages, response.text, True) for row in found for response in row.responses]
+    how["batch_tokens"] = 65536 if torch.cuda.is_available() else 512  # what a CPU's caches hold
     scorer = TransformersScorer(name="transformers", max_length=options.max_length, strip_bos=False, **how)
     counts: dict[str, float] = {}
 

@@ -26,7 +26,7 @@ from mt.config.run import RunConfig
 from mt.engines.contexts import within_context
 from mt.engines.sizes import count_weights, family_of
 from mt.errors import ConfigError, describe
-from mt.runtime.memory import memory_here
+from mt.runtime.machine import has_gpu, memory_here
 
 PACKAGE = SearchPath()
 
@@ -107,18 +107,20 @@ def compose_unchecked(overrides: Sequence[str], path: SearchPath = PACKAGE, *, h
 
 
 def register_resolvers() -> None:
-    """Make five kinds of values known to the files in conf/.
+    """Make six kinds of values known to the files in conf/.
 
     `${at_scale:{paper: …, world: …}}` is a value per scale name or family; `${within_context:policy,2048}` is a
     length in tokens, or the policy's context where that is shorter; `${weights_of:policy}` is how many weights the
     policy's folder has, or null, and `${family_of:N,world}` the family of so many, or the world's for null.
-    `${memory_here:}` is this machine's memory in GiB.
+    `${memory_here:}` is this machine's memory in GiB, and `${here:{gpu: …, cpu: …}}` a value for machines with a GPU and
+    one for those without.
     """
     OmegaConf.register_new_resolver("at_scale", _at_scale, replace=True)
     OmegaConf.register_new_resolver("within_context", _within_context, replace=True)
     OmegaConf.register_new_resolver("weights_of", _weights_of, replace=True)
     OmegaConf.register_new_resolver("family_of", family_of, replace=True)
     OmegaConf.register_new_resolver("memory_here", memory_here, replace=True)
+    OmegaConf.register_new_resolver("here", lambda table: table["gpu" if has_gpu() else "cpu"], replace=True)
 
 
 def options(group: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""How much memory this machine has."""
+"""What this machine has, as far as that can be told without a model library."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
+_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def memory_here() -> float:
@@ -14,3 +15,8 @@ def memory_here() -> float:
     total: int = psutil.virtual_memory().total
     limit = _LIMIT.read_text().strip() if _LIMIT.is_file() else "max"
     return round((total if limit == "max" else min(total, int(limit))) / 2**30, 1)
+
+
+def has_gpu() -> bool:
+    """Say whether the driver of an NVIDIA GPU is loaded."""
+    return _GPUS.is_dir()
