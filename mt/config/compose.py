@@ -112,7 +112,7 @@ def register_resolvers() -> None:
     `${at_scale:{paper: …, world: …}}` is a value per scale name or family; `${within_context:policy,2048}` is a
     length in tokens, or the policy's context where that is shorter; `${weights_of:policy}` is how many weights the
     policy's folder has, or null, and `${family_of:N,world}` the family of so many, or the world's for null.
-    `${memory_here:}` is the memory of this machine in GiB, and `${here:{gpu: …, cpu: …}}` a value for one with a GPU and
+    `${memory_here:}` is this machine's memory in GiB, and `${here:{gpu: …, cpu: …}}` a value for one with a GPU and
     one without.
     """
     OmegaConf.register_new_resolver("at_scale", _at_scale, replace=True)
