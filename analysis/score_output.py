@@ -48,7 +48,7 @@ def print_table(scores: Scores) -> None:
             low, high = scores.values["low"], scores.values["high"]
         bounds = "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
         table.add_row(name.replace("_", " "), _text(value), bounds)
-    Console(highlight=False).print(table)
+    Console(emoji=False, highlight=False).print(table)
 
 
 def _shown(values: dict[str, Any]) -> dict[str, Any]:

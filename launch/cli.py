@@ -102,8 +102,8 @@ def main(
     command: Callable[[argparse.Namespace, Console], int], parser: argparse.ArgumentParser, given: list[str]
 ) -> int:
     """Run a command; an error is one line and status 2, with --json an object on the standard output as well."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=_FILE_WIDTH)
+    console = Console(emoji=False)
+    console = console if console.is_terminal else Console(emoji=False, width=_FILE_WIDTH)
     return ended(lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say)
 
 

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def _resume(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep).absolute()
-    said = Console(stderr=True) if arguments.json else console
+    said = Console(emoji=False, stderr=True) if arguments.json else console
     with driving(folder), _where_submitted(before := load(folder)):
         if before.launch.queued:
             slurm.check_commands()

@@ -38,8 +38,8 @@ def _compare(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(found.data(), indent=1))
     else:
-        console = Console()
-        print_comparison(console if console.is_terminal else Console(width=120), found)
+        console = Console(emoji=False)
+        print_comparison(console if console.is_terminal else Console(emoji=False, width=120), found)
     return 0
 
 

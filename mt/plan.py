@@ -67,8 +67,8 @@ def _estimate(runs: list[Blueprint]) -> dict[str, Any]:
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
+    console = Console(emoji=False)
+    return console if console.is_terminal else Console(emoji=False, width=140)
 
 
 def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:

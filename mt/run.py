@@ -29,9 +29,9 @@ class _Console(Console):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    console = _Console()
+    console = _Console(emoji=False)
     if not console.is_terminal:
-        console = _Console(width=120)
+        console = _Console(emoji=False, width=120)
 
     def command() -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run", ["--details"])

@@ -36,9 +36,9 @@ _FILE_WIDTH = 160
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     given = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    console = Console(emoji=False, soft_wrap=True)
     if not console.is_terminal:
-        console = Console(soft_wrap=True, width=_FILE_WIDTH)
+        console = Console(emoji=False, soft_wrap=True, width=_FILE_WIDTH)
     return ended(lambda: int(given.command(_opened(given.store), given, console)))
 
 

@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str], program: str, flags: Sequence[str] = ()) -> 
 
         from mt.cli.help import print_help
 
-        print_help(program, overrides, Console(), path)
+        print_help(program, overrides, Console(emoji=False), path)
     elif given["version"]:
         from importlib import metadata
 

@@ -16,7 +16,7 @@ from mt.runtime.interruption import SAID, STATUS, Interrupted, Request, heed_no_
 
 def say(text: str) -> None:
     """Print a line on the standard error stream."""
-    Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    Console(emoji=False, stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:

@@ -24,7 +24,7 @@ from mt.methods.outcome import Iteration, Outcome
 from mt.plan import main as plan_command
 from mt.running.checks import check, check_folders
 from mt.running.execution import run
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import ended, say
 from mt.running.naming import run_folder
 from mt.running.record import Record
 from mt.runtime.interruption import Interrupted
@@ -242,3 +242,8 @@ def test_a_device_that_does_not_exist_is_refused_by_its_setting_before_the_run(t
     lacking: list[Exception] = []
     check(sketch(tmp_path, lambda: None, f"{setting}=cuda:99"), lacking.append)  # other machines may have it
     assert len(lacking) == 1
+
+
+def test_a_line_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say("reward.function=package:x: [red] is no module")
+    assert capsys.readouterr().err == "reward.function=package:x: [red] is no module\n"
