@@ -202,6 +202,7 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
         ),
         (("reward=judge", "judge=reward_model"), r"judge\.path=None: the run has no base reward model"),
         (("reward=ensemble", "reward.trained=1"), r"reward\.models=\[\]: an ensemble has at least two models"),
+        (("reward=ensemble", "reward.retrained=4"), r"reward\.retrained=4: more than there are\. Allowed: 0 to 3"),
         (
             ("reward=ensemble", "reward.models=[no/model,no/other]"),
             r"reward\.models=no/model: no such folder\. Allowed",

@@ -41,6 +41,9 @@ class Ensemble(Train):
         if len(self.models) + self.trained < 2:
             mend = "Name two or more by reward.models=[DIR,DIR], or set reward.trained=2"
             raise ConfigError(describe("reward.models", self.models, "an ensemble has at least two models", mend=mend))
+        if (self.retrained or 0) > (count := len(self.models) + self.trained):
+            allowed = f"0 to {count}, or null for all of them"
+            raise ConfigError(describe("reward.retrained", self.retrained, "more than there are", allowed=allowed))
         return self
 
     @property
