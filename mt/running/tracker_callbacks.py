@@ -37,7 +37,12 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
     stages = {slug: key for key, slug in names.items()}
     who = (facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name)
     run = RunInfo(*who, stages, telling_groups(config))
-    tracker = config.tracking.open(run, say)
+    tracker = None
+    try:
+        tracker = config.tracking.open(run, say)
+    except Exception as error:  # of any kind: the class may be the user's own
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        say(f"tracking failed ({problem}). The run goes on, and its record is complete")
     if tracker is None:
         yield []
         return

@@ -219,3 +219,15 @@ def test_a_failing_mirror_is_said_once_and_the_run_goes_on(tmp_path: Path, told:
     (said,) = execute(tmp_path)
     assert said.startswith("tracking failed (start: RuntimeError: mirror broke). The run goes on, and its record is")
     assert told.events[-1] == ("finish", ("finished", "finished"))
+
+
+def test_a_tracker_that_cannot_be_opened_is_said_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(settings: WandbTracking, run: RunInfo, say: Callable[[str], None]) -> Guarded:
+        raise RuntimeError("no such server\nat all")
+
+    monkeypatch.setattr(WandbTracking, "open", refused)
+    (said,) = execute(tmp_path)
+    assert said == "tracking failed (RuntimeError: no such server at all). The run goes on, and its record is complete"
+    assert json.loads((tmp_path / "demo" / "record.json").read_text())["state"] == "finished"
