@@ -17,6 +17,7 @@ import inspect
 import io
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
@@ -102,6 +103,15 @@ class Choice(Config):
         """Return the fields of the option itself: a field is declared by its group's base class, which has fewer."""
         given = {info.alias or name: getattr(self, name) for name, info in type(self).model_fields.items()}
         return {name: value for name, value in given.items() if value is not None or name not in ("class", "code")}
+
+
+def own_choices(config: Config, path: str = "") -> Iterator[tuple[str, Choice]]:
+    """Yield the choices of a configuration whose class is the user's own, with their places in it."""
+    for name, value in config:
+        if isinstance(value, Choice) and value.code:
+            yield path + name, value
+        if isinstance(value, Config):
+            yield from own_choices(value, f"{path}{name}.")
 
 
 C = TypeVar("C", bound=Choice)

@@ -5,15 +5,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mt.choice import Choice, Unkeyed
 from mt.engines.template import RenderedModelConfig
 from mt.engines.training.settings import TrainingConfig
+from mt.errors import describe
 from mt.selection import PairSelection
 
 if TYPE_CHECKING:
     from mt.config.run import RunConfig
+
+
+def _not_all_zero(weights: list[float]) -> list[float]:
+    if not any(weights):
+        problem = "all weights are 0, which makes every reward 0"
+        raise ValueError(describe("reward.head_weights", weights, problem, allowed="at least one weight that is not 0"))
+    return weights
 
 
 class Reward(Choice, RenderedModelConfig):
@@ -32,7 +40,7 @@ class Reward(Choice, RenderedModelConfig):
     """The pinned commit of a hub model (40 hex digits); unused for a local folder."""
     allow_extra_weights: Unkeyed[bool]
     """Leave out weights of the folder that the model does not have, instead of refusing them."""
-    head_weights: Annotated[list[float], Field(min_length=2)] | None
+    head_weights: Annotated[list[float], Field(min_length=2), AfterValidator(_not_all_zero)] | None
     """How the outputs of that model become one reward, where its head has several: their weighted sum. null: one."""
     initial: Literal["base", "previous"]
     """Where every retraining starts: the base reward model (§5.1, against overfitting), or the previous one."""

@@ -48,9 +48,9 @@ def source_of(function: str, field: str) -> Path:
     except (SyntaxError, ValueError) as error:
         raise ConfigError(describe(field, function, f"{file} is no Python ({error})")) from error
     defined = {one for node in body for one in _names(node)}
-    if name not in defined:
+    if name not in defined or any(isinstance(node, ast.ClassDef) and node.name == name for node in body):
         functions = sorted(node.name for node in body if isinstance(node, ast.FunctionDef))
-        problem = f"{file} defines no {name}"
+        problem = f"{name} is a class" if name in defined else f"{file} defines no {name}"
         raise ConfigError(describe(field, function, problem, allowed=", ".join(functions) or _ALLOWED))
     return file
 

@@ -42,6 +42,8 @@ def main() -> None:
             reply(None, "raised", _in_one_line(error))
             continue
         try:
+            if texts := [reward for reward in found if isinstance(reward, str | bytes)]:
+                raise TypeError(f"it returned a text, {texts[0]!r}")
             rewards = [float(reward) for reward in found]
             wrong = [reward for reward in rewards if not math.isfinite(reward)]
             if wrong or len(rewards) != len(call["responses"]):

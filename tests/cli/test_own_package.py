@@ -19,6 +19,7 @@ from mt.config.choices import search_path
 from mt.config.compose import CONF, compose_runs
 from mt.engines.training.task import TrainingTask
 from mt.errors import ConfigError
+from mt.methods.blueprint import blueprint
 from mt.run import main
 from tests.small import small
 
@@ -175,6 +176,37 @@ def test_a_class_that_does_not_fit_is_one_line(package: Path, module: str) -> No
         compose_runs(["objective=mine"], path=search_path(["conf"]))
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(f"objective.class={module}.Mine: " if module != "bad_value" else "objective.a=")
+
+
+IN_PLANNING = {
+    "raises": (
+        "def build(self, steps):\n        return {}['x']",
+        r"KeyError: 'x' \(.*bad_plan\.py, line 4\)\. Correct that first; docs/extending\.md says what",
+    ),
+    "returns": (
+        "def build(self, steps):\n        return 5",
+        r"AttributeError: 'int' object has no attribute 'iterations'",
+    ),
+    "no_stage": (
+        "def build(self, steps):\n        return steps.add(5)",
+        r"'int' object has no attribute 'key' \(.*steps\.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", IN_PLANNING)
+def test_a_class_that_fails_while_planning_is_one_line(package: Path, fault: str) -> None:
+    body, said = IN_PLANNING[fault]
+    (package / "bad_plan.py").write_text(
+        f"from mt.methods.mutual_taught import MutualTaught\nclass Mine(MutualTaught):\n    {body}\n"
+    )
+    (package / "conf" / "method").mkdir()
+    text = (CONF / "method" / "mutual_taught.yaml").read_text()
+    (package / "conf" / "method" / "mine.yaml").write_text(text.replace("name: mutual_taught", "class: bad_plan.Mine"))
+    (run,) = compose_runs(["method=mine"], path=search_path(["conf"]))
+    with pytest.raises(ConfigError, match=r"^method\.class=bad_plan\.Mine: planning fails with .*" + said) as error:
+        blueprint(run.config)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def reward(messages, response):
     if response == "nan":
         return float("nan")
     if response == "text":
-        return "good"
+        return "7.5"
     return len(response.split()) + helper.BONUS + len(messages)
 
 def together(messages, responses):
@@ -35,6 +35,9 @@ def together(messages, responses):
     return [1.0] if responses == ["short"] * 2 else [float(len(one)) for one in responses]
 
 alias = reward
+
+class Scorer:
+    pass
 """
 
 
@@ -98,6 +101,7 @@ def test_a_module_that_cannot_be_imported_stops_the_run(rules: Path) -> None:
         ("other.py:reward", r"other\.py:reward: there is no other\.py"),
         ("no.such.module:reward", r"there is no no\.such\.module"),
         ("rules.py:nothing", r"defines no nothing\. Allowed: reward, together\."),
+        ("rules.py:Scorer", r"Scorer is a class\. Allowed: reward, together\."),
         ("broken.py:reward", r"broken\.py is no Python"),
     ],
 )

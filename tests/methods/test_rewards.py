@@ -192,6 +192,7 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
         (("policy.offline_share=0.5", "objective=sppo"), r"policy\.offline_share=0\.5: objective=sppo needs win"),
         (("policy.offline_share=0.5", "objective=rest_em"), r"policy\.offline_share=0\.5: objective=best_of_k or rest"),
         (("policy.offline_share=0.5", "method=sail"), r"offline_share=0\.5: method=sail mixes them by method\.offline"),
+        (("reward.head_weights=[0,0]",), r"reward\.head_weights=\[0\.0, 0\.0\]: all weights are 0"),
         (("reward.head_weights=[1,2]",), r"reward\.head_weights=\[1\.0, 2\.0\]: no reward model is given"),
         (("reward=consensus", "reward.student=null"), r"reward\.student=None: rm_data=both trains .*rm_data=frozen\."),
         (("reward=consensus", "reward.scores=later"), r"reward\.student=policy: reward\.scores=later .*Allowed: model"),

@@ -28,7 +28,6 @@ from mt.reward_losses.centered import Centered
 from mt.reward_losses.label_smoothing import LabelSmoothing
 from mt.reward_losses.margin import Margin
 from mt.run import main
-from mt.running.checks import check
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_train import assert_close
@@ -152,7 +151,7 @@ def test_what_it_does_otherwise_is_said() -> None:
 def test_a_plan_with_it_is_refused_for_an_objective_that_it_lacks() -> None:
     config = compose_runs(["trainer=trl", "objective=sppo"])[0].config
     with pytest.raises(ConfigError, match=r"^objective=sppo: TRL's DPOTrainer has no such loss"):
-        check(blueprint(config))
+        blueprint(config)
 
 
 def test_one_iteration_gives_the_same_policy_on_both_engines(tmp_path: Path) -> None:
