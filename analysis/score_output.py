@@ -33,8 +33,9 @@ def print_json(scores: Scores) -> None:
 def print_table(scores: Scores) -> None:
     """Print the values as a table, each with its interval."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from mt.runtime.terminal import terminal
 
     table = Table(title=scores.title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in (("", "left"), ("value", "right"), ("interval", "right")):
@@ -48,7 +49,7 @@ def print_table(scores: Scores) -> None:
             low, high = scores.values["low"], scores.values["high"]
         bounds = "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
         table.add_row(name.replace("_", " "), _text(value), bounds)
-    Console(emoji=False, highlight=False).print(table)
+    terminal(None, highlight=False).print(table)
 
 
 def _shown(values: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from launch.sweep import Sweep, find, load, names
 from mt.errors import LaunchError, describe, nearest
 from mt.running.exit_codes import ended, say
+from mt.runtime.terminal import terminal
 
 _FILE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -102,8 +103,7 @@ def main(
     command: Callable[[argparse.Namespace, Console], int], parser: argparse.ArgumentParser, given: list[str]
 ) -> int:
     """Run a command; an error is one line and status 2, with --json an object on the standard output as well."""
-    console = Console(emoji=False)
-    console = console if console.is_terminal else Console(emoji=False, width=_FILE_WIDTH)
+    console = terminal(_FILE_WIDTH)
     return ended(lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say)
 
 

@@ -25,6 +25,7 @@ from launch.view import as_data
 from launch.work import Planned, plan_run, planner, select
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
+from mt.runtime.terminal import terminal
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def _resume(arguments: argparse.Namespace, console: Console) -> int:
     folder = cli.sweep_folder(arguments.runs, arguments.sweep).absolute()
-    said = Console(emoji=False, stderr=True) if arguments.json else console
+    said = terminal(stderr=True) if arguments.json else console
     with driving(folder), _where_submitted(before := load(folder)):
         if before.launch.queued:
             slurm.check_commands()

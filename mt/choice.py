@@ -87,14 +87,14 @@ class Choice(Config):
         own = None if "GROUP" in vars(cls) else option_name(cls)
         given, field = values.get("class") or values.get("name") or own, "class" if values.get("class") else "name"
         if not isinstance(given, str):
-            raise _refusal("nothing" if given is None else str(given), "no name of a choice", names(cls), field=field)
+            raise refusal("nothing" if given is None else str(given), "no name of a choice", names(cls), field=field)
         kind = option(_base(cls), given, field)
         if not issubclass(kind, cls):
-            raise _refusal(given, f"it is no {cls.__name__}", names(cls), field=field)
+            raise refusal(given, f"it is no {cls.__name__}", names(cls), field=field)
         code = source_hash(kind)
         if values.get("code") not in (None, code):
             problem = f"{inspect.getfile(kind)} has changed since this run was planned"
-            raise _refusal(given, problem, mend="Undo the change, or give the command again, which plans it anew")
+            raise refusal(given, problem, mend="Undo the change, or give the command again, which plans it anew")
         values = {**values, "name": values.get("name") or given, "code": code}
         return handler(values) if kind is cls else kind.model_validate(values)
 
@@ -134,7 +134,7 @@ def option(base: type[C], name: str, field: str = "name") -> type[C]:
     found = [] if not name.isidentifier() or importlib.util.find_spec(module) is None else _options_in(base, module)
     if not found:
         allowed = [*names(base), *(["package.module.Class for one of your own"] if field == "class" else [])]
-        raise _refusal(name, "no such name", allowed, field=field)
+        raise refusal(name, "no such name", allowed, field=field)
     return found[0]
 
 
@@ -185,7 +185,7 @@ def _hash_of(modules: tuple[str, ...]) -> str:
         sources = [Path(inspect.getfile(sys.modules[name])).read_bytes() for name in modules]
     except (OSError, TypeError) as error:
         problem = f"its source cannot be read: {' '.join(str(error).split())}"
-        raise _refusal(modules[0], problem) from error
+        raise refusal(modules[0], problem) from error
     return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
@@ -214,11 +214,11 @@ def _own(base: type[C], path: str) -> type[C]:
         absent = isinstance(error, AttributeError | ModuleNotFoundError)
         mend = "Name it as package.module.Class, from the folder that holds it" if absent else "Correct that first"
         problem = f"it cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}"
-        raise _refusal(path, problem, mend=mend) from error
+        raise refusal(path, problem, mend=mend) from error
     if not (isinstance(kind, type) and issubclass(kind, base)) or kind is base:
-        raise _refusal(path, f"it is no subclass of {base.__module__}.{base.__name__}")
+        raise refusal(path, f"it is no subclass of {base.__module__}.{base.__name__}")
     if missing := ", ".join(sorted(kind.__abstractmethods__)):
-        raise _refusal(path, f"it does not define {missing}")
+        raise refusal(path, f"it does not define {missing}")
     if said := " ".join(printed.getvalue().split()):
         print(f'{module} prints "{said[:100]}" when it is imported. Print inside methods', file=sys.stderr)
     if "torch" in sys.modules and not had_torch:
@@ -228,8 +228,12 @@ def _own(base: type[C], path: str) -> type[C]:
     return kind
 
 
-def _refusal(
-    value: str, problem: str, allowed: list[str] | None = None, mend: str = "", field: str = "class"
+def refusal(
+    value: object, problem: str, allowed: list[str] | None = None, mend: str = "", field: str = "class"
 ) -> PydanticCustomError:
+    """Return the error by which a validator refuses a value; its line names the setting by the path that was typed.
+
+    `field` is the field's name below what is validated; empty where that is the field itself.
+    """
     facts = {"value": value, "problem": problem, "allowed": ", ".join(allowed or []), "mend": mend, "field": field}
     return PydanticCustomError("choice", "{problem}", facts)

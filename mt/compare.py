@@ -12,12 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from mt.errors import DataError, describe, nearest
 from mt.running.comparison import compare
 from mt.running.comparison_table import print_comparison
 from mt.running.exit_codes import ended
+from mt.runtime.terminal import terminal
 from mt.workflow.run_record import find_records
 
 
@@ -38,8 +37,7 @@ def _compare(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(found.data(), indent=1))
     else:
-        console = Console(emoji=False)
-        print_comparison(console if console.is_terminal else Console(emoji=False, width=120), found)
+        print_comparison(terminal(), found)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -74,8 +75,9 @@ def describe(field: str, value: object, problem: str, *, allowed: str = "", mend
 
 
 def _shown(value: object) -> str:
-    """Return a value on one line, cut where a whole table stands in place of a cell."""
-    line = " ".join(str(value).splitlines())
+    """Return a value as YAML and JSON write it, on one line, cut where a whole table stands in place of a cell."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+    line = " ".join(text.splitlines())
     if not line.isprintable():  # control characters would write elsewhere on the terminal
         line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line[: _LONGEST_VALUE + 1])
     return line if len(line) <= _LONGEST_VALUE else f"{line[:_LONGEST_VALUE]}…"

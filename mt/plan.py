@@ -27,6 +27,7 @@ from mt.running.duplicate_runs import duplicate_runs
 from mt.running.exit_codes import ended
 from mt.running.naming import run_name
 from mt.running.variants import Described, run_labels, variant_names
+from mt.runtime.terminal import terminal
 from mt.workflow.plan import merge
 from mt.workflow.position import Position
 from mt.workflow.stage import External
@@ -54,9 +55,9 @@ def _plan(given: list[str]) -> int:
     elif cost:
         from mt.costing.report import print_estimate
 
-        print_estimate(cost, _console())
+        print_estimate(cost, terminal(140))
     else:
-        _print(found, _console(), stages="--stages" in parsed.flags)
+        _print(found, terminal(140), stages="--stages" in parsed.flags)
     return 0
 
 
@@ -64,11 +65,6 @@ def _estimate(runs: list[Blueprint]) -> dict[str, Any]:
     from mt.costing.report import estimate
 
     return estimate(runs)
-
-
-def _console() -> Console:
-    console = Console(emoji=False)
-    return console if console.is_terminal else Console(emoji=False, width=140)
 
 
 def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:

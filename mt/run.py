@@ -14,6 +14,7 @@ from rich.console import Console
 from mt.cli.arguments import parse
 from mt.config.compose import compose_runs, partial_settings
 from mt.running.exit_codes import ended
+from mt.runtime.terminal import terminal
 
 
 class _Console(Console):
@@ -29,9 +30,7 @@ class _Console(Console):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    console = _Console(emoji=False)
-    if not console.is_terminal:
-        console = _Console(emoji=False, width=120)
+    console = terminal(kind=_Console)
 
     def command() -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run", ["--details"])

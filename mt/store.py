@@ -24,6 +24,7 @@ from rich.text import Text
 from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import ended
 from mt.runtime.clock import local_time
+from mt.runtime.terminal import terminal
 from mt.workflow.execute import lock_of
 from mt.workflow.leftovers import changing, clean_store, needed_keys
 from mt.workflow.run_record import RECORD, read_record
@@ -36,9 +37,7 @@ _FILE_WIDTH = 160
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     given = _parser().parse_args(arguments)
-    console = Console(emoji=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(emoji=False, soft_wrap=True, width=_FILE_WIDTH)
+    console = terminal(_FILE_WIDTH, soft_wrap=True)
     return ended(lambda: int(given.command(_opened(given.store), given, console)))
 
 

@@ -54,11 +54,10 @@ def parse(arguments: Sequence[str], program: str, flags: Sequence[str] = ()) -> 
     path = search_path(given["config_dir"])
     overrides: list[str] = given["overrides"]
     if given["help"]:
-        from rich.console import Console
-
         from mt.cli.help import print_help
+        from mt.runtime.terminal import terminal
 
-        print_help(program, overrides, Console(emoji=False), path)
+        print_help(program, overrides, terminal(None), path)
     elif given["version"]:
         from importlib import metadata
 

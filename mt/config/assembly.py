@@ -170,6 +170,7 @@ def _descend(node: Any, names: list[str]) -> Any:
 def _set(config: DictConfig, key: str, value: Any, *, free: bool) -> None:
     """Set an existing setting; an unknown one is an error, as in Hydra, unless it is `free`."""
     if not free:
+        _refuse_inside_reference(config, key, value)
         _open_optional(config, key, value)
     if not free and OmegaConf.select(config, key, default=_ABSENT, throw_on_resolution_failure=False) is _ABSENT:
         parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
@@ -201,6 +202,21 @@ def _open_optional(config: DictConfig, key: str, value: Any) -> None:
             OmegaConf.update(config, group, optional_values(file), merge=True, force_add=True)
 
 
+def _refuse_inside_reference(config: DictConfig, key: str, value: Any) -> None:
+    """Refuse a part of a group that stands for another one, such as judge.logprobs: ${logprobs}."""
+    node: Any = config
+    *parents, _ = key.split(".")
+    for depth, name in enumerate(parents, start=1):
+        if not isinstance(node, DictConfig) or name not in node:
+            return
+        if OmegaConf.is_interpolation(node, name):
+            group, other = ".".join(parents[:depth]), OmegaConf.to_container(node, resolve=False)[name].strip("${}")  # type: ignore[index]
+            rest = key.removeprefix(group)
+            mend = f"Set {other}{rest}, or all of {group}={{…}}"
+            raise ConfigError(describe(key, value, f"{group} is the same as {other}", mend=mend))
+        node = node[name]
+
+
 def _refuse_value_of_group(config: DictConfig, key: str, value: Any) -> None:
     """Refuse a plain value in place of a group of settings, before an interpolation fails at it."""
     node = OmegaConf.select(config, key, throw_on_resolution_failure=False, throw_on_missing=False)
@@ -210,5 +226,4 @@ def _refuse_value_of_group(config: DictConfig, key: str, value: Any) -> None:
     if value is None and info is not None and is_nullable(info):
         return
     allowed = ", ".join(f"{key}.{name!s}" for name in node)
-    shown = "null" if value is None else value
-    raise ConfigError(describe(key, shown, "a group of settings, which takes no value", allowed=allowed))
+    raise ConfigError(describe(key, value, "a group of settings, which takes no value", allowed=allowed))

@@ -74,10 +74,11 @@ def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE)
     """Return the settings at and below the paths, under these choices; raises ConfigError for an unknown path."""
     known = all_settings(overrides, path)
     wanted = [*paths, *(override_key(line) for line in overrides)]
+    groups = path.groups()
     for asked in paths:
-        if not any(_within(one.path, asked) for one in known):
+        if asked not in groups and not any(_within(one.path, asked) for one in known):
             group = asked.partition(".")[0]
-            mend = f"Settings of one choice: --help {group}=NAME" if group in path.groups() else ""
+            mend = f"Settings of one choice: --help {group}=NAME" if group in groups else ""
             hint = nearest_setting(asked, _prefixes(known))
             raise ConfigError(describe("--help", asked, "no such setting", mend=mend) + hint)
     return [one for one in known if not wanted or any(_within(one.path, asked) for asked in wanted)]

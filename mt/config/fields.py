@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
+from typing_extensions import Doc
 
 from mt.choice import NOT_KEYED, Choice, Config, chosen, names
 
@@ -117,7 +118,12 @@ def _words(part: Any, constraints: list[Any]) -> str:
         for kind, word in _BOUNDS.items()
         if isinstance(one, kind)
     ]
-    bounds += ["not empty" for one in constraints if isinstance(one, MinLen)]
+    bounds += [
+        "not empty" if one.min_length == 1 else f"at least {one.min_length}"
+        for one in constraints
+        if isinstance(one, MinLen)
+    ]
+    bounds += [one.documentation for one in constraints if isinstance(one, Doc)]
     return ", ".join([_NAMES.get(origin, ""), *([" and ".join(bounds)] if bounds else [])])
 
 
@@ -140,6 +146,27 @@ def optional_settings(kind: type[Config], values: Any, prefix: str = "") -> Iter
             yield from optional_settings(inner, value, f"{prefix}{name}.")
         elif inner is not None and not issubclass(inner, Choice):
             yield from (f"{prefix}{name}.{field}" for field in inner.model_fields)
+
+
+def path_of(config: Config, wanted: Config, prefix: str = "") -> str | None:
+    """Return the dotted path at which a configuration holds that very group of settings; None where it does not."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if value is wanted:
+            return prefix + name
+        if isinstance(value, Config) and (found := path_of(value, wanted, f"{prefix}{name}.")):
+            return found
+    return None
+
+
+def devices(config: Config, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted path and the value of every setting that names a device."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Config):
+            yield from devices(value, f"{prefix}{name}.")
+        elif name == "device":
+            yield prefix + name, value
 
 
 def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:

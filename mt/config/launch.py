@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Doc
 
 from mt.choice import Config
 from mt.errors import ConfigError, describe
@@ -136,7 +137,7 @@ class SlurmConfig(DetachedConfig):
     """Node features, such as "a100"."""
     gpus: Annotated[int, Field(ge=0)]
     """GPUs of a job that needs them; 0 asks for none (the synthetic world)."""
-    gpu_type: Annotated[str, Field(pattern=r"^[^:,=\s]+$")] | None
+    gpu_type: Annotated[str, Field(pattern=r"^[^:,=\s]+$"), Doc("without spaces and :,=")] | None
     """Type of those GPUs as the cluster names it, such as a100; null takes any."""
     cpus: Positive
     """CPU cores of a GPU job."""

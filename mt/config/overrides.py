@@ -182,7 +182,12 @@ def _unreadable(key: str, value: str, error: Exception) -> str:
         return describe(key, value, problem, allowed=_FUNCTIONS)
     if "integer string conversion" in text:
         return describe(key, value, "a number of too many digits", allowed="at most 4300 digits")
-    problem = f"cannot be read ({first_line(error)})"
+    problem = first_line(error)
+    if unread := re.search(
+        r"(?:recognition error at:|extraneous input|mismatched input) ('.*?')( expecting|$)", problem
+    ):
+        problem = "it ends too early" if "EOF" in unread[1] else f"{unread[1]} is not expected there"
+    problem = f"cannot be read ({problem})"
     return describe("override", f"{key}={value}", problem, mend=f"Put the value in quotes, and all in others: {quoted}")
 
 

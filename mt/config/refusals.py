@@ -36,6 +36,10 @@ _PROBLEMS = {
     "bool_parsing": "neither true nor false",
     "bool_type": "neither true nor false",
     "string_type": "not a text",
+    "string_too_short": "empty",
+    "string_too_long": "too long",
+    "string_pattern_mismatch": "not such a text",
+    "too_short": "too few values",
     "literal_error": "no such value",
     "list_type": "not a list",
     "dict_type": "not settings in braces",
@@ -58,6 +62,9 @@ def refused_by_hydra(error: Exception, overrides: Sequence[str], path: SearchPat
         return unknown_choice(option[1], option[2], path)
     if missing := unknown_setting(error):
         return _unknown_setting(missing, overrides, path)
+    if there := re.search(r"(?:An item is already at '|Multiple values for )([\w.]*\w)", text):
+        value = _given(there[1], overrides)
+        return describe(f"+{there[1]}", value, "it is there already", mend=f"Leave the + out: {there[1]}={value}")
     if deleted := re.search(r"Could not delete (?:from config\. )?'([^']+)'", text):
         return describe("override", f"~{deleted[1]}", "there is nothing to delete", mend="Leave it out")
     if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
@@ -98,14 +105,14 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
     if first["type"] == "missing":
         mend = "Add it to the file of the choice, or on the command line with a + before it"
         return describe(path, "nothing", problem, allowed=values_allowed, mend=mend)
-    return describe(path, "null" if value is None else value, problem, allowed=values_allowed, mend=f"Set {path}=VALUE")
+    return describe(path, value, problem, allowed=values_allowed, mend=f"Set {path}=VALUE")
 
 
 def refused_choice(path: str, facts: dict[str, Any]) -> str:
-    """Return the line for a choice whose class cannot be had, by the facts of the error "choice" of `mt.choice`."""
-    named = f"{path}.{facts['field']}"
+    """Return the line for a value that a class of settings refuses by `mt.choice.refusal`, by that error's facts."""
+    named = ".".join(filter(None, (path, facts["field"])))
     line = describe(named, facts["value"], facts["problem"], allowed=facts["allowed"], mend=facts["mend"])
-    return line + nearest(facts["value"], facts["allowed"].split(", "))
+    return line + nearest(str(facts["value"]), facts["allowed"].split(", "))
 
 
 def refuse_booleans_as_numbers(config: RunConfig, values: dict[str, Any]) -> None:
@@ -114,7 +121,7 @@ def refuse_booleans_as_numbers(config: RunConfig, values: dict[str, Any]) -> Non
         info = find(RunConfig, path, values)
         name = ".".join(path)
         text = allowed(info) if info else "a number"
-        raise ConfigError(describe(name, str(value).lower(), "not a number", allowed=text, mend=f"Set {name}=VALUE"))
+        raise ConfigError(describe(name, value, "not a number", allowed=text, mend=f"Set {name}=VALUE"))
 
 
 def _changed_booleans(config: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], bool]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from os.path import expanduser
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import Doc
 
 from mt.choice import Config, Share, Unkeyed
 from mt.config.data import DataSource
@@ -27,9 +29,13 @@ from mt.selection import Selection
 from mt.tracking import Tracking
 from mt.workflow.volume import AssumptionsConfig
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120)]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][\w.,=+-]*$", max_length=120),
+    Doc("at most 120 letters, digits and _.,=+-, the first one a letter or a digit"),
+]
 
-Folder = Annotated[str, Field(min_length=1)]
+Folder = Annotated[str, Field(min_length=1), AfterValidator(expanduser)]
 
 
 class PartitionConfig(Config):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mt.errors import ConfigError, describe
-
-if TYPE_CHECKING:
-    from mt.engines.models import Kind
 
 ALL_LINEAR = "all-linear"
 
@@ -38,14 +34,3 @@ def check_targets(model: Any, targets: Sequence[str], field: str = "lora.targets
             problem = f"the weights of {shared[0]} are tied to another layer's: merging would change both"
             mend = f"Leave it out, or use {ALL_LINEAR}"
             raise ConfigError(describe(field, target, problem, mend=mend))
-
-
-def check_folder_targets(folder: Path, kind: Kind, targets: Sequence[str], field: str) -> None:
-    """Refuse adapters that a folder's model cannot have; no weight is read."""
-    import torch
-
-    from mt.engines.inspection import read_architecture
-
-    model_class, config = read_architecture(Path(folder), kind)
-    with torch.device("meta"):
-        check_targets(model_class(config), targets, field)

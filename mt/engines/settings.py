@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from mt.choice import Config, Unkeyed
+from mt.choice import Config, Unkeyed, refusal
 
 if TYPE_CHECKING:
     from mt.engines.scoring.logprobs import OpenLogProbs
@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
+def _greedy_or_warm(temperature: float) -> float:
+    """Refuse what is above 0 and so cold that logits divided by it overflow."""
+    if 0 < temperature < 0.01:
+        raise refusal(temperature, "too small", ["0, which decodes greedily, or at least 0.01"], field="")
+    return temperature
+
+
 class DecodingConfig(Config):
     """How responses are drawn from a policy: K of them for each prompt (§5.1)."""
 
     samples: Annotated[int, Field(ge=1, le=10_000)]
     """Responses per prompt (K)."""
-    temperature: Annotated[float, Field(ge=0)]
-    """Softmax temperature; 0 decodes greedily."""
+    temperature: Annotated[float, Field(ge=0, le=100), AfterValidator(_greedy_or_warm)]
+    """Softmax temperature, at least 0.01; 0 decodes greedily."""
     top_p: Annotated[float, Field(ge=1e-6, le=1)]
     """Mass of the nucleus that tokens are drawn from, after temperature."""
     max_new_tokens: Annotated[int, Field(ge=1)]
@@ -56,6 +63,7 @@ class LocalEngine(Config):
 class VllmEngine(Config):
     """How vLLM's worker processes are started."""
 
+    GROUP: ClassVar[str]
     spreads: ClassVar[bool] = True
 
     dtype: Dtype

@@ -31,22 +31,24 @@ def device_groups(config: VllmEngine) -> list[list[str]]:
 
     Raises `ConfigError` where vLLM is not installed, or more GPUs are asked for than there are.
     """
-    check_installed()
+    check_installed(config.GROUP)
     devices, size = visible_gpus(), config.tensor_parallel
     count = config.processes or max(1, len(devices) // size)
     if devices and count * size > len(devices):
         problem = f"with tensor_parallel={size} needs {count * size} GPUs, {len(devices)} are visible"
-        raise ConfigError(describe("processes", config.processes, problem, allowed=f"1 to {len(devices) // size}"))
+        raise ConfigError(
+            describe(f"{config.GROUP}.processes", config.processes, problem, allowed=f"1 to {len(devices) // size}")
+        )
     if not devices and size > 1:
-        raise ConfigError(describe("tensor_parallel", size, "there is no GPU", allowed="1"))
+        raise ConfigError(describe(f"{config.GROUP}.tensor_parallel", size, "there is no GPU", allowed="1"))
     return [devices[i * size : (i + 1) * size] for i in range(count)]
 
 
-def check_installed() -> None:
-    """Raise `ConfigError` where vLLM is not installed."""
+def check_installed(group: str) -> None:
+    """Raise `ConfigError` where vLLM is not installed; `group` is the choice that asks for it."""
     if importlib.util.find_spec("vllm") is None:
-        mend = "Install the extra: pip install 'mutual-taught[cluster]', or use generator=transformers"
-        raise MissingPackageError(describe("engine", "vllm", "vLLM is not installed", mend=mend))
+        mend = f"Install the extra: pip install 'mutual-taught[cluster]', or use {group}=transformers"
+        raise MissingPackageError(describe(group, "vllm", "vLLM is not installed", mend=mend))
 
 
 def engine_settings(config: VllmEngine) -> dict[str, Any]:

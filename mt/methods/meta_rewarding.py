@@ -58,7 +58,7 @@ class MetaRewarding(Method):
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         steps.at("EFT")
         how = (self.eft_training, config.trainer, steps.seed("eft"), steps.policy_template)
-        policy: Stage = steps.add(SupervisedFinetune(base.policy, self._eft_data(steps), *how))
+        policy: Stage = steps.add(SupervisedFinetune(base.policy, self._eft_data(steps), *how, "method.eft_training"))
         done = [base]
         for t, prompts in enumerate(steps.partition(config.iterations), start=1):
             steps.at("actor", t)

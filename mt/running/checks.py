@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mt.config.fields import keyed_paths
+from mt.config.fields import devices, keyed_paths
 from mt.config.run import RunConfig
 from mt.engines.devices import choose_device
-from mt.engines.models import check_context
 from mt.errors import ConfigError, NotHereError, StoreError, describe
 from mt.methods.blueprint import Blueprint
+from mt.running.lengths import check_batches, check_contexts, check_lengths
+from mt.running.rendered_prompts import check_prompts
 from mt.running.warnings import before
 from mt.runtime.redact import redact
 from mt.stages.files import NotGiven
@@ -38,8 +39,8 @@ def check(
     _check_writable("runs", Path(blueprint.config.runs))
     _check_devices(blueprint, absent)
     _check_stages(blueprint, absent)
-    _check_contexts(blueprint)
-    _check_prompts(blueprint, say)
+    check_contexts(blueprint.plan.order, blueprint.config)
+    _check_rows(blueprint, say)
     if blueprint.plan.missing(Store(Path(blueprint.config.store))):  # else nothing outside the store is read
         for line in before(blueprint):
             say(f"warning  {line}")
@@ -93,11 +94,10 @@ def _check_devices(blueprint: Blueprint, absent: Callable[[NotHereError], None] 
     """Refuse devices that do not exist; torch is asked only about those that a setting names."""
     if not blueprint.plan.missing(Store(Path(blueprint.config.store))):
         return
-    for group in ("generator", "scorer", "logprobs", "trainer"):
-        device = getattr(getattr(blueprint.config, group), "device", "auto")
+    for field, device in devices(blueprint.config):
         if device not in ("auto", "cpu"):
             try:
-                choose_device(device, f"{group}.device")
+                choose_device(device, field)
             except NotHereError as error:
                 if absent is None:
                     raise
@@ -125,31 +125,13 @@ def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] |
             absent(error)
 
 
-def _check_contexts(blueprint: Blueprint) -> None:
-    """Refuse lengths that exceed a given model's context; those models are in place by now."""
-    config = blueprint.config
-    lengths = {
-        "policy": {
-            "sampling.max_length": config.sampling.max_length,
-            "policy.training.max_length": config.policy.training.max_length,
-        },
-        "reward": {
-            "scorer.max_length": config.scorer.max_length,
-            "reward.training.max_length": config.reward.training.max_length,
-        },
-    }
-    for stage in blueprint.plan.order:
-        if isinstance(stage, ModelFolder):
-            for field, length in lengths[stage.kind].items():
-                check_context(stage.location, length, field)
-
-
-def _check_prompts(blueprint: Blueprint, say: Callable[[str], None]) -> None:
-    """Render every prompt that is to be read; a run that has everything needs no tokenizer, and imports none."""
+def _check_rows(blueprint: Blueprint, say: Callable[[str], None]) -> None:
+    """Render prompts that are to be read; a run that has everything needs no tokenizer, and imports none."""
     missing = blueprint.plan.missing(Store(Path(blueprint.config.store)))
+    check_batches(missing, blueprint.config)
     if missing and any(isinstance(stage, ModelFolder) for stage in blueprint.plan.order):
         from mt.running.execution import quiet_libraries
-        from mt.running.rendered_prompts import check_prompts
 
         quiet_libraries()
         check_prompts(missing, say)
+    check_lengths(missing, blueprint.config)

@@ -8,15 +8,14 @@ import select
 import sys
 from collections.abc import Callable
 
-from rich.console import Console
-
 from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
 from mt.runtime.interruption import SAID, STATUS, Interrupted, Request, heed_no_more, interruptible
+from mt.runtime.terminal import terminal
 
 
 def say(text: str) -> None:
     """Print a line on the standard error stream."""
-    Console(emoji=False, stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    terminal(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:

@@ -39,17 +39,17 @@ def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda l
     for stage in stages:
         if isinstance(stage, Judge | JudgeScores):
             _check_judge(stage)
-        model, template = _rendering(stage)
+        model, template = rendering(stage)
         if template is None or not isinstance(model, ModelFolder) or not model.location.is_dir():
             continue
-        for table in _known_tables(stage):
-            written = _open(model.location, template.model_dump_json())[1]
+        for table in known_tables(stage):
+            written = open_model_chat(model.location, template.model_dump_json())[1]
             if (table.key, written) not in checked:
                 checked.add((table.key, written))
                 _check(model, template, table, say)
 
 
-def _rendering(stage: Stage) -> tuple[Stage | None, TemplateConfig | None]:
+def rendering(stage: Stage) -> tuple[Stage | None, TemplateConfig | None]:
     """Return the model that a stage renders rows for, as it was before any training, and how; None where it is none."""
     if isinstance(stage, DropRefused) or (
         isinstance(stage, Judge | JudgeScores) and stage.judge.model_kind != "reward"
@@ -62,7 +62,7 @@ def _rendering(stage: Stage) -> tuple[Stage | None, TemplateConfig | None]:
     return model and start_of(model), template
 
 
-def _known_tables(stage: Stage) -> Iterator[Asks]:
+def known_tables(stage: Stage) -> Iterator[Asks]:
     """Yield the tables that the rows of a stage come from, those whose prompts can be read on this machine."""
     waiting, seen = list(tables_of(stage)), set[str]()
     while waiting:
@@ -87,7 +87,7 @@ def _check_judge(stage: Judge | JudgeScores) -> None:
     prompt = judge.prompt(style)
     if prompt is None:
         return
-    if why := refusal(_open(model.location, template.model_dump_json())[0], prompt.messages):
+    if why := refusal(open_model_chat(model.location, template.model_dump_json())[0], prompt.messages):
         roles = ", ".join(message["role"] for message in prompt.messages)
         problem = f"the chat template of the judge {model.location} refuses its turns ({roles}): {why}"
         mend = "Name a file with a single user turn, or another judge"
@@ -101,7 +101,7 @@ def _outside(table: Stage | Asks) -> Iterator[External]:
 
 
 def _check(model: ModelFolder, template: TemplateConfig, table: Asks, say: Callable[[str], None]) -> None:
-    chat, asked = _open(model.location, template.model_dump_json())[0], list(table.asked())
+    chat, asked = open_model_chat(model.location, template.model_dump_json())[0], list(table.asked())
     if len(asked) > _MANY:
         say(f"rendering {len(asked):,} prompts with the chat template of {model.location}")
     refused = [(place, messages, why) for place, messages in asked if (why := refusal(chat, messages))]
@@ -122,7 +122,7 @@ def _described(model: ModelFolder, table: Asks, refused: list[tuple[str, Message
 
 
 @lru_cache(maxsize=8)
-def _open(folder: Path, template: str) -> tuple[Chat, str]:
+def open_model_chat(folder: Path, template: str) -> tuple[Chat, str]:
     """Return a model's chat, and all that decides what it refuses: policy and reward model often have one template."""
     config = TemplateConfig.model_validate_json(template)
     chat = open_chat(folder, config)

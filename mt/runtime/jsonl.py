@@ -27,6 +27,10 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if "integer string conversion" in str(error):
+            raise ValueError("a number of more than 4300 digits") from None
+        raise
 
 
 class JsonLines(Generic[T]):

@@ -25,6 +25,10 @@ class Selection(Choice):
     makes: ClassVar[Literal["pairs", "demonstrations"]]
     """What it selects, which is what the objective has to learn from."""
 
+    def most_rows(self, samples: int) -> int:
+        """Return the most rows that a prompt with so many responses gives."""
+        return samples
+
 
 @dataclass(frozen=True, slots=True)
 class Selected(Generic[Row]):

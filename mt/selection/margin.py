@@ -17,6 +17,10 @@ class Margin(PairSelection):
     max_pairs: Count
     """Most pairs that one prompt gives, at least 1."""
 
+    def most_rows(self, samples: int) -> int:
+        """Return how many pairs a prompt with so many responses gives at most."""
+        return min(self.max_pairs, samples - 1)
+
     def pick(self, prompt: Candidates, rng: random.Random) -> Picks:
         """Pick the best response over each that lies at least the margin below, worst first."""
         rewards = prompt.rewards

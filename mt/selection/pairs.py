@@ -25,6 +25,10 @@ class PairSelection(Selection):
     score_scale: Positive
     """Scale > 0 of rewards inside the win probabilities that every pair carries (for SPPO)."""
 
+    def most_rows(self, samples: int) -> int:
+        """Return how many pairs a prompt gives at most: one, unless a selection says otherwise."""
+        return 1
+
     @abstractmethod
     def pick(self, prompt: Candidates, rng: random.Random) -> Picks:
         """Return the pairs of one prompt, which has at least two distinct responses whose rewards are not all equal.

@@ -118,7 +118,8 @@ class WorldSource:
         data, seed = self.data, derive_seed(self.data.seed, "base reward")
         pairs, trainer = self.preferences(), self.config.trainer
         template = template_of(self.config, "reward")
-        return TrainReward(self._finetuned, pairs, data.reward_training, trainer, False, seed, template)
+        how = (data.reward_training, trainer, False, seed, template)
+        return TrainReward(self._finetuned, pairs, *how, setting="data.reward_training")
 
     @property
     def rubric(self) -> str:
@@ -164,5 +165,5 @@ class WorldSource:
 
     def _finetune(self, model: TinyModelConfig, name: str, template: TemplateConfig) -> Stage:
         seed = derive_seed(self.data.seed, name)
-        start, training = WorldPolicy(model, seed), self.data.policy_training
-        return SupervisedFinetune(start, self.demonstrations(), training, self.config.trainer, seed, template)
+        how = (self.data.policy_training, self.config.trainer, seed, template)
+        return SupervisedFinetune(WorldPolicy(model, seed), self.demonstrations(), *how, "data.policy_training")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mt.errors import ConfigError, ModelError, describe
 from mt.workflow.stage import External, Stage
@@ -36,6 +36,16 @@ class ModelFolder(External):
     def inspect(self) -> None:
         """Refuse weights that do not fit the architecture, and outputs that would not be the model's own."""
         _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights, self.outputs)
+
+    def skeleton(self) -> Any:
+        """Return the model without weights (on torch's meta device)."""
+        import torch
+
+        from mt.engines.inspection import read_architecture
+
+        model_class, config = read_architecture(self.location, self.kind)
+        with torch.device("meta"):
+            return model_class(config)
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return the shape that its config.json states."""

@@ -14,6 +14,7 @@ from mt.reward_losses import BradleyTerry, RewardLoss
 from mt.stages.lineage import start_of
 from mt.stages.models import ModelFolder
 from mt.stages.room import WIDTH, inspect_room
+from mt.stages.world import WorldPolicy
 from mt.workflow.stage import Stage
 from mt.workflow.volume import Use
 from mt.workflow.work import TABLE, Work
@@ -25,6 +26,8 @@ class TrainPolicy(Stage):
 
     VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
+    setting: ClassVar[str] = "policy.training"
+    """Where the configuration holds `training`, by which errors name it."""
     policy: Stage
     selected: Stage
     """Pairs, or demonstrations where the objective learns from those."""
@@ -43,7 +46,7 @@ class TrainPolicy(Stage):
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have, and a model that no GPU has room for."""
-        _inspect(self.policy, self.training, self.trainer)
+        _inspect(self.policy, self.training, self.trainer, self.setting)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -62,7 +65,7 @@ class TrainPolicy(Stage):
 
     def use(self) -> Use | None:
         """Return how it uses the policy."""
-        return Use("train", self.policy, self.trainer, "policy.training", self.selected)
+        return Use("train", self.policy, self.trainer, self.setting, self.selected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,7 @@ class TrainReward(Stage):
 
     VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"setting"})
     initial: Stage
     pairs: Stage
     training: TrainingConfig
@@ -81,6 +85,8 @@ class TrainReward(Stage):
     """How the reward model's chat template is rendered."""
     loss: RewardLoss | None = None
     """The loss; None is Bradley-Terry (Eq. 1), the paper's, which has entered no key since before there were others."""
+    setting: str = "reward.training"
+    """Where the configuration holds `training`, by which errors name it."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
@@ -88,7 +94,7 @@ class TrainReward(Stage):
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have, and a model that no GPU has room for."""
-        _inspect(self.initial, self.training, self.trainer)
+        _inspect(self.initial, self.training, self.trainer, self.setting)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -106,7 +112,7 @@ class TrainReward(Stage):
 
     def use(self) -> Use | None:
         """Return how it uses the reward model."""
-        return Use("train", self.initial, self.trainer, "reward.training", self.pairs)
+        return Use("train", self.initial, self.trainer, self.setting, self.pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +121,7 @@ class SupervisedFinetune(Stage):
 
     VERSION: ClassVar[int] = 2
     NEEDS: ClassVar[str] = "gpu"
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"setting"})
     policy: Stage
     demonstrations: Stage
     training: TrainingConfig
@@ -122,6 +129,8 @@ class SupervisedFinetune(Stage):
     seed: int
     template: TemplateConfig
     """How the policy's chat template is rendered."""
+    setting: str = "policy.training"
+    """Where the configuration holds `training`, by which errors name it."""
 
     def check(self) -> None:
         """Refuse a trainer that cannot train so here."""
@@ -129,7 +138,7 @@ class SupervisedFinetune(Stage):
 
     def inspect(self) -> None:
         """Refuse adapters that the model cannot have, and a model that no GPU has room for."""
-        _inspect(self.policy, self.training, self.trainer)
+        _inspect(self.policy, self.training, self.trainer, self.setting)
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
@@ -146,10 +155,10 @@ class SupervisedFinetune(Stage):
 
     def use(self) -> Use | None:
         """Return how it uses the policy."""
-        return Use("train", self.policy, self.trainer, "policy.training", self.demonstrations)
+        return Use("train", self.policy, self.trainer, self.setting, self.demonstrations)
 
 
-def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer) -> None:
+def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer, setting: str) -> None:
     """Look at the folder from which the training of a model began, however many trainings ago.
 
     Where nothing is sharded, a GPU holds float32 weights, gradients and two moments, 16 bytes for each weight that is
@@ -161,11 +170,10 @@ def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer) -> None:
         mend = "Set trainer=torchrun trainer.zero_stage=3 on several GPUs, or train adapters: training.lora"
         inspect_room(model, whole, trainer.device, mend)
     start = start_of(model)
-    if training.lora is not None and isinstance(start, ModelFolder):
-        from mt.engines.lora_targets import check_folder_targets
+    if training.lora is not None and isinstance(start, ModelFolder | WorldPolicy):
+        from mt.engines.lora_targets import check_targets
 
-        field = f"{start.kind}.training.lora.targets"
-        check_folder_targets(start.location, start.kind, training.lora.targets, field)
+        check_targets(start.skeleton(), training.lora.targets, f"{setting}.lora.targets")
 
 
 def _train(work: Work, **task: Any) -> None:

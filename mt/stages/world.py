@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mt.types import Demonstration, Messages, Pair, Prompt, Samples
 from mt.workflow.stage import Stage
@@ -20,8 +20,16 @@ from mt.world.settings import (
 )
 
 
+class AsksInWords:
+    """What a table of the world has in addition."""
+
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield one prompt: all are a single turn of the user's, in words without markup."""
+        yield "data=world", [{"role": "user", "content": "what"}]
+
+
 @dataclass(frozen=True, eq=False)
-class WorldPrompts(Stage):
+class WorldPrompts(AsksInWords, Stage):
     """Different prompts of one split of a world; no text is in two splits."""
 
     VERSION: ClassVar[int] = 2
@@ -33,10 +41,6 @@ class WorldPrompts(Stage):
     def count(self) -> int:
         """Return the number of prompts."""
         return self.size
-
-    def asked(self) -> Iterator[tuple[str, Messages]]:
-        """Yield one prompt: all are a single turn of the user's, in words without markup."""
-        yield "data=world", [{"role": "user", "content": "what"}]
 
     def check(self) -> None:
         """Refuse more prompts than the language has texts."""
@@ -59,7 +63,7 @@ class WorldPrompts(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WorldDemonstrations(Stage):
+class WorldDemonstrations(AsksInWords, Stage):
     """Answers of novices, average people and experts, from which the base policy learns to speak."""
 
     VERSION: ClassVar[int] = 3
@@ -82,7 +86,7 @@ class WorldDemonstrations(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WorldPreferences(Stage):
+class WorldPreferences(AsksInWords, Stage):
     """Human-like preference pairs of an older distribution, from which the base reward model learns."""
 
     VERSION: ClassVar[int] = 3
@@ -106,7 +110,7 @@ class WorldPreferences(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WorldJudgments(Stage):
+class WorldJudgments(AsksInWords, Stage):
     """Demonstrations of judging by the noisy gold judge, with ordinary answers as replay (EFT)."""
 
     VERSION: ClassVar[int] = 3
@@ -142,6 +146,16 @@ class WorldPolicy(Stage):
         from mt.world.models import write_policy
 
         work.count(parameters=write_policy(work.folder, self.model, self.seed))
+
+    def skeleton(self) -> Any:
+        """Return the model without weights (on torch's meta device)."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from mt.world.models import architecture
+
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(architecture(self.model))
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return the shape of the small model."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import psutil
 from pydantic import Field
+from typing_extensions import Doc
 
 from mt.tracking.base import Cell, Reporting, RunInfo
 from mt.tracking.guard import Guarded
@@ -38,7 +39,7 @@ class WandbTracking(Reporting):
     mode: Literal["offline", "online", "disabled"]
     """Write into the run's folder only (`python -m analysis.sync` uploads later), upload at once, or neither.
     WANDB_MODE sets it, too."""
-    project: Annotated[str, Field(min_length=1, pattern=r"^[^/\\#?%:]+$")]
+    project: Annotated[str, Field(min_length=1, pattern=r"^[^/\\#?%:]+$"), Doc("without /\\#?%:")]
     """The W&B project; WANDB_PROJECT sets it, too."""
     entity: str | None
     """The W&B user or team; null takes the account's default. WANDB_ENTITY sets it, too."""

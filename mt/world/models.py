@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mt.types import Messages
 from mt.world.language import VOCABULARY
 from mt.world.settings import TinyModelConfig
 
@@ -26,6 +27,11 @@ CHAT_TEMPLATE = (
 )
 
 
+def prompt_length(messages: Messages) -> int:
+    """Return the tokens of a prompt by the world's tokenizer and template: a token per word, and the special ones."""
+    return 2 + sum(2 + len(message["content"].split()) for message in messages)
+
+
 def write_tokenizer(folder: Path) -> None:
     """Write the world's tokenizer: a token per word, `<bos>` put before plain text as Llama's tokenizer does."""
     make_tokenizer().save_pretrained(folder)
@@ -38,7 +44,7 @@ def write_policy(folder: Path, model: TinyModelConfig, seed: int) -> int:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        policy = AutoModelForCausalLM.from_config(_architecture(model), dtype=torch.float32)
+        policy = AutoModelForCausalLM.from_config(architecture(model), dtype=torch.float32)
     policy.save_pretrained(folder)
     write_tokenizer(folder)
     return int(policy.num_parameters())
@@ -69,7 +75,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _architecture(model: TinyModelConfig) -> PretrainedConfig:
+def architecture(model: TinyModelConfig) -> PretrainedConfig:
+    """Return what transformers builds a policy from."""
     from transformers import LlamaConfig, MistralConfig
 
     sizes: dict[str, Any] = {

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mt.choice import Config, Positive
-from mt.errors import describe
+from mt.choice import Config, Positive, refusal
 from mt.gold import Gold, GoldLanguage, PeopleConfig
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=10_000_000)]
+Width = Annotated[int, Field(ge=1, le=16_384)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 
 
@@ -31,7 +31,7 @@ class SectionMix(Config):
     def _sums_to_one(self) -> SectionMix:
         total = self.chat + self.chat_hard + self.safety + self.reasoning
         if abs(total - 1.0) > 1e-6:
-            raise ValueError(describe("mix", f"{total:g}", "the four shares do not sum to one", allowed="1"))
+            raise refusal(f"{total:g}", "the sum of its shares, which has to be 1", field="")
         return self
 
 
@@ -116,20 +116,31 @@ class TinyModelConfig(Config):
 
     architecture: Literal["llama", "mistral"]
     """The model class of transformers."""
-    hidden_size: Size
+    hidden_size: Width
     """Width of the residual stream."""
-    layers: Size
+    layers: Annotated[int, Field(ge=1, le=200)]
     """Transformer blocks."""
-    heads: Size
+    heads: Width
     """Attention heads; they divide the width."""
-    key_value_heads: Size
+    key_value_heads: Width
     """Heads of keys and values; they divide the attention heads."""
-    feed_forward: Size
+    feed_forward: Width
     """Width of the feed-forward layers."""
-    initializer_range: Positive
+    initializer_range: Annotated[Positive, Field(le=10)]
     """Standard deviation of the random weights; narrow layers learn far sooner from more than the usual 0.02."""
     context: Size
     """Longest sequence in tokens."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> TinyModelConfig:
+        """Refuse widths that attention cannot divide; rotary positions turn the dimensions of a head in pairs."""
+        if self.hidden_size % (2 * self.heads):
+            problem = f"no multiple of twice heads={self.heads}"
+            raise refusal(self.hidden_size, problem, [f"a multiple of {2 * self.heads}"], field="hidden_size")
+        if self.heads % self.key_value_heads:
+            divisors = [str(n) for n in range(1, self.heads + 1) if self.heads % n == 0]
+            raise refusal(self.key_value_heads, f"no divisor of heads={self.heads}", divisors, field="key_value_heads")
+        return self
 
 
 class WorldSizes(Config):

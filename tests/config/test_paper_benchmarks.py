@@ -45,7 +45,7 @@ def test_the_gold_judge_is_refused_outside_the_world() -> None:
 def test_a_judge_without_a_name_is_planned_and_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_MODEL", raising=False)
     asked = [stage for stage in drawn().plan.order if stage.name == "judge_over_network"]
-    with pytest.raises(ConfigError, match=r"judge\.model=None: .*Export OPENAI_MODEL"):
+    with pytest.raises(ConfigError, match=r"judge\.model=null: .*Export OPENAI_MODEL"):
         asked[0].check()
     monkeypatch.setenv("OPENAI_MODEL", "a-judge")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)

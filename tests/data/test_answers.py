@@ -66,7 +66,7 @@ def test_pairs_of_one_prompt_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({"prompt": "why"}, r"line 1, messages=None: no answer.*chat that ends with the assistant's turn"),
+        ({"prompt": "why"}, r"line 1, messages=null: no answer.*chat that ends with the assistant's turn"),
         ({"response": "because"}, "line 1, prompt=None: there is none"),
         ({"messages": ASKED * 2}, r"messages\.role=user: the last turn is not the assistant's"),
         ({"messages": [{"role": "user"}, SAID[1]]}, r"messages\[0\].*not a message"),

@@ -69,7 +69,7 @@ def test_interval_covers_the_mean_and_repeats_by_seed():
         ({"output_1": 7}, "row 1 (from 0): output_1=7: not a text"),
         ({"preference": "win"}, "row 1 (from 0): preference='win': not a number"),
         ({"preference": [1.5]}, "row 1 (from 0): preference=[1.5]: not a number"),
-        ({"preference": True}, "row 1 (from 0): preference=True: not a number"),
+        ({"preference": True}, "row 1 (from 0): preference=true: not a number"),
         ({"preference": 3}, "row 1 (from 0): preference=3: out of range"),
         ({"preference": 0.5}, "row 1 (from 0): preference=0.5: out of range"),
         ({"preference": math.inf}, "row 1 (from 0): preference=inf: out of range"),

@@ -152,7 +152,7 @@ def test_an_unknown_subset_is_named_with_the_nearest():
         ({"score_chosen": "high"}, "score_chosen='high': not a number"),
         ({"score_rejected": math.nan}, "score_rejected=nan: no score"),
         ({"score_chosen": ""}, "leave its row out"),
-        ({"score_rejected": True}, "score_rejected=True: not a number"),
+        ({"score_rejected": True}, "score_rejected=true: not a number"),
     ],
 )
 def test_bad_pairs_are_named(changes, said):

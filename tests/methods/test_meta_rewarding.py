@@ -117,5 +117,5 @@ def test_judgments_of_the_users_own_replace_the_worlds(tmp_path: Path) -> None:
 def test_at_paper_scale_judgments_have_to_be_given_before_anything_is_fetched(tmp_path: Path) -> None:
     lines = ["scale=llama3_8b", "method=meta_rewarding", f"store={tmp_path}/store"]
     planned = blueprint(compose_runs(lines)[0].config)  # its cost can be asked for
-    with pytest.raises(ConfigError, match=r"method\.eft=None: data=ultrafeedback comes without judgments.*eft=FILE"):
+    with pytest.raises(ConfigError, match=r"method\.eft=null: data=ultrafeedback comes without judgments.*eft=FILE"):
         check(planned)

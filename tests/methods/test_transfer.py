@@ -115,6 +115,6 @@ def test_at_paper_scale_mistral_learns_from_the_reward_models_of_llamas_run() ->
     assert one.outcome.base.policy.fingerprint.startswith("mistralai/Mistral-7B-Instruct-v0.2@")
     names = {stage.fingerprint.partition("@")[0] for stage in of(one, HubModel)}
     assert "meta-llama/Meta-Llama-3-8B-Instruct" in names
-    with pytest.raises(ConfigError, match=r"method\.policy=None: data=ultrafeedback comes without a second policy"):
+    with pytest.raises(ConfigError, match=r"method\.policy=null: data=ultrafeedback comes without a second policy"):
         blueprint(compose_runs(["scale=small_gpu", "method=transfer", "eval=[]"])[0].config)
     assert only([s for s in of(one, TrainPolicy) if same(s, one.outcome.final.policy)])

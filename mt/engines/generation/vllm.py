@@ -24,7 +24,7 @@ class VllmGenerator(Generator, VllmEngine):
 
     def check(self) -> None:
         """Raise ConfigError where vLLM is not installed."""
-        check_installed()
+        check_installed(self.GROUP)
 
     def open(self, folder: Path, template: TemplateConfig | None = None) -> AbstractContextManager[VllmPolicy]:
         """Prepare a policy for vLLM; worker processes live from the first question to the block's end."""

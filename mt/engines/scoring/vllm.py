@@ -16,7 +16,7 @@ class VllmScorer(Scorer, VllmEngine):
 
     def check(self) -> None:
         """Raise ConfigError where vLLM is not installed."""
-        check_installed()
+        check_installed(self.GROUP)
 
     def open(self, folder: Path, template: TemplateConfig | None = None) -> AbstractContextManager[OpenRewardModel]:
         """Prepare a reward model for vLLM; worker processes live from the first question to the block's end."""

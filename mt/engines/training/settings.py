@@ -27,11 +27,11 @@ class LoraConfig(Config):
 class TrainingConfig(Config):
     """How one model is trained; every field changes the result."""
 
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
     """Peak learning rate."""
     batch_size: Annotated[int, Field(ge=1)]
     """Pairs (or demonstrations) per optimizer step, over all devices and accumulation steps."""
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
     """Passes over the data."""
     optimizer: Literal["adamw", "rmsprop"]
     """AdamW (β 0.9, 0.999) or RMSprop (α 0.99), with an ε of 1e-8."""

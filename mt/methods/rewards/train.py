@@ -34,7 +34,7 @@ class Train(StudentReward):
         config, seed = steps.config, derive_seed(self.base_seed, name)
         start, pairs = steps.add(student(steps, self.student)), steps.add(steps.source.preferences())
         how = (self.base_training, config.trainer, self.strip_bos, seed, steps.reward_template)
-        return TrainReward(start, pairs, *how)
+        return TrainReward(start, pairs, *how, setting="reward.base_training")
 
     def first_student(self, steps: Steps) -> Stage:
         """Return r_0."""

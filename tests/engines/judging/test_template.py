@@ -118,7 +118,7 @@ def test_the_settings_file_of_arena_hard_is_a_template(tmp_path):
 def test_official_prompts_are_the_packages_and_a_named_file(tmp_path):
     config = openai_config(official=True)
     assert config.prompt_choice("preference") == "alpaca_eval"
-    with pytest.raises(ConfigError, match=r"judge\.official=True: .* Add judge\.verdict_template=FILE"):
+    with pytest.raises(ConfigError, match=r"judge\.official=true: .* Add judge\.verdict_template=FILE"):
         load_template(config.prompt_choice("verdict"), "verdict", official=True)
     assert openai_config(official=True, verdict_template="x.yaml").prompt_choice("verdict") == "x.yaml"
     with pytest.raises(ValidationError, match=r"preference_template=x\.txt is another prompt than AlpacaEval's"):

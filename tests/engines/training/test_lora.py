@@ -8,12 +8,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from mt.engines.lora_targets import check_folder_targets
+from mt.engines.lora_targets import check_targets
 from mt.engines.text import open_chat
 from mt.engines.training.models import adapt, load_for_training, publish
 from mt.engines.training.settings import LoraConfig
 from mt.errors import ConfigError
 from mt.objectives.sft import Sft
+from mt.stages.models import ModelFolder
 from mt.workflow.keys import canonical
 from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
@@ -141,15 +142,15 @@ def test_tied_weights_take_no_adapter(lab: Lab, target: str) -> None:
 
 
 def test_adapters_are_refused_by_the_folder_alone(tmp_path: Path) -> None:
-    tied = tiny_policy(tmp_path / "tied")
-    free = tiny_policy(tmp_path / "free", tie_word_embeddings=False)
+    tied = ModelFolder("tied", tiny_policy(tmp_path / "tied"), "policy").skeleton()
+    free = ModelFolder("free", tiny_policy(tmp_path / "free", tie_word_embeddings=False), "policy").skeleton()
     field = "policy.training.lora.targets"
-    check_folder_targets(free, "policy", ["lm_head"], field)
-    check_folder_targets(tied, "policy", ["all-linear"], field)
+    check_targets(free, ["lm_head"], field)
+    check_targets(tied, ["all-linear"], field)
     with pytest.raises(ConfigError, match=rf"^{field}=lm_head: the weights of lm_head are tied"):
-        check_folder_targets(tied, "policy", ["lm_head"], field)
+        check_targets(tied, ["lm_head"], field)
     with pytest.raises(ConfigError, match=rf"^{field}=c_attn: the model has no such layers.*q_proj"):
-        check_folder_targets(tied, "policy", ["c_attn"], field)
+        check_targets(tied, ["c_attn"], field)
 
 
 def test_only_trainings_with_adapters_have_the_version_of_adapters_in_their_key() -> None:
