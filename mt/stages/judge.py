@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import Asked, OpenJudge, Style, open_judge
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, JudgeError, describe
@@ -17,7 +18,7 @@ from mt.types import Comparison, Judgment, Messages, Response, Rewards, Samples
 from mt.workflow.keys import digest
 from mt.workflow.stage import Stage
 from mt.workflow.volume import AssumptionsConfig, Use, Volume, Volumes
-from mt.workflow.work import Work
+from mt.workflow.work import Work, engine_key
 
 LOWEST, HIGHEST = 1, 10
 """The scores that a judge may give."""
@@ -68,6 +69,11 @@ class Judge(Stage):
     chat_template: TemplateConfig | None = None
     """How the judge model's chat template is rendered; None without a judge model."""
 
+    @property
+    def opens(self) -> str | None:
+        """The judge's model, opened by its engine."""
+        return _engine(self, self.style)
+
     def check(self) -> None:
         """Refuse a judge that cannot be asked here."""
         self.judge.check()
@@ -75,13 +81,8 @@ class Judge(Stage):
     def run(self, work: Work) -> None:
         """Judge every comparison; what was judged before an interruption comes from the cache."""
         comparisons = self._comparisons(work)
-        model = work.path(self.judge_model) if self.judge_model else None
-        version = self.judge_model.key[:12] if self.judge_model else digest(self.oracle)[:12] if self.oracle else ""
         done: dict[tuple[str, str], Judgment] = {}
-        prefer = self.oracle.prefer() if self.oracle else None
-        cache = None if self.oracle else work.store.root / CACHE  # the oracle costs nothing
-        asked = Asked(self.style, model, version, self.chat_template, prefer, None, work.note, work.command)
-        with open_judge(self.judge, asked, cache) as judge:
+        with _opened(self, self.style, work) as judge:
             for judgment in judge.judge(comparisons):
                 done[judgment.prompt_id, judgment.order] = judgment
                 work.progress(len(done), len(comparisons), "judgments")
@@ -111,7 +112,7 @@ class Judge(Stage):
 
     def use(self) -> Use | None:
         """Return how it uses the judge's model; None where it has none."""
-        return _use_of_judge(self.judge, self.judge_model)
+        return _use(self, self.style)
 
 
 class OverNetwork:
@@ -153,6 +154,11 @@ class JudgeScores(Stage):
     chat_template: TemplateConfig | None
     """How the judge model's chat template is rendered; None without a judge model."""
 
+    @property
+    def opens(self) -> str | None:
+        """The judge's model, opened by its engine."""
+        return _engine(self, "score")
+
     def check(self) -> None:
         """Refuse a judge that cannot be asked here."""
         self.judge.check()
@@ -162,11 +168,7 @@ class JudgeScores(Stage):
         rows = work.rows(Samples, self.samples)
         items = [(row.messages, response.text) for row in rows for response in row.responses]
         found, problems = dict[int, float | None](), Counter[str]()
-        model = work.path(self.judge_model) if self.judge_model else None
-        version = self.judge_model.key[:12] if self.judge_model else digest(self.oracle)[:12] if self.oracle else ""
-        prefer, gold = (self.oracle.prefer(), self.oracle.gold()) if self.oracle else (None, None)
-        asked = Asked("score", model, version, self.chat_template, prefer, gold, work.note, work.command)
-        with open_judge(self.judge, asked, None if self.oracle else work.store.root / CACHE) as judge:
+        with _opened(self, "score", work) as judge:
             for index, score, problem in judge.score(items):
                 found[index] = score
                 problems.update([problem] if problem is not None and score is None else [])
@@ -187,7 +189,7 @@ class JudgeScores(Stage):
 
     def use(self) -> Use | None:
         """Return how it uses the judge's model; None where it has none."""
-        return _use_of_judge(self.judge, self.judge_model)
+        return _use(self, "score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,11 +197,38 @@ class JudgeScoresOverNetwork(OverNetwork, JudgeScores):
     """The same by a judge behind an endpoint."""
 
 
-def _use_of_judge(judge: JudgeSettings, model: Stage | None) -> Use | None:
-    if model is None or judge.engine is None:
+def _opened(stage: Judge | JudgeScores, style: Style, work: Work) -> AbstractContextManager[OpenJudge]:
+    """Open a stage's judge; what it answered before comes from the cache, and the oracle costs nothing."""
+    model, oracle = stage.judge_model, stage.oracle
+    asked = Asked(
+        style,
+        model=work.path(model) if model else None,
+        version=model.key[:12] if model else digest(oracle)[:12] if oracle else "",
+        chat_template=stage.chat_template,
+        prefer=oracle.prefer() if oracle else None,
+        gold=oracle.gold() if oracle and style == "score" else None,
+        announce=work.note,
+        command=work.command,
+        keep_open=(lambda settings: work.engine(settings, model, stage.chat_template)) if model else None,
+    )
+    return open_judge(stage.judge, asked, None if oracle else work.store.root / CACHE)
+
+
+def _engine(stage: Judge | JudgeScores, style: Style) -> str | None:
+    """Return what names the engine that answers; None where the judge has no model on this machine."""
+    engine = stage.judge.engine(style)
+    if stage.judge_model is None or engine is None:
         return None
-    setting, engine, sequence = judge.engine
-    return Use("score", model, engine, f"judge.{setting}", sequence=sequence)
+    return engine_key(engine[1], stage.judge_model, stage.chat_template)
+
+
+def _use(stage: Judge | JudgeScores, style: Style) -> Use | None:
+    """Return how a stage uses its judge's model; None where it has none."""
+    engine = stage.judge.engine(style)
+    if stage.judge_model is None or engine is None:
+        return None
+    setting, settings, sequence = engine
+    return Use("score", stage.judge_model, settings, f"judge.{setting}", sequence=sequence)
 
 
 def _filled(scores: Sequence[float | None]) -> list[float]:

@@ -5,21 +5,32 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis.score import main as score
 from mt.engines.judging.gold import GoldJudge
+from mt.engines.judging.reward_model import RewardModelJudge
+from mt.engines.scoring.local import LocalRewardModel
 from mt.errors import DataError, JudgeError
 from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
-from mt.stages.judge import Judge, JudgeOverNetwork, Oracle
+from mt.stages.judge import Judge, JudgeOverNetwork, JudgeScores, Oracle
+from mt.stages.score import Score
 from mt.types import Judgment, Rewards
+from mt.workflow.execute import execute
+from mt.workflow.plan import plan
+from mt.workflow.stage import Stage
+from mt.workflow.work import Work
 from mt.world.gold import gold
 from mt.world.prompts import prompts
 from mt.world.world import build_world
-from tests.stages.bench import Bench, given, samples, world
+from tests.engines.settings import scorer_config
+from tests.engines.tiny import tiny_reward
+from tests.stages.bench import TEMPLATE, Bench, given, samples, world
 
 
 def judgment(name: str, order: str, preference: float | None = None, verdict: str | None = None) -> Judgment:
@@ -214,6 +225,37 @@ def test_the_coin_is_tossed_once_per_instruction_and_by_the_seed(bench: Bench) -
     assert len(orders[0]) == 12
     assert set(orders[0]) == {"baseline_first", "model_first"}
     assert orders[0] == orders[1] != orders[2]
+
+
+@dataclass(frozen=True, eq=False)
+class RewardModel(Stage):
+    """A reward model with random weights."""
+
+    def run(self, work: Work) -> None:
+        tiny_reward(work.folder)
+
+
+def test_a_reward_model_scores_and_judges_on_one_load(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, load = list[Path](), LocalRewardModel.__init__
+
+    def counted(self: LocalRewardModel, config: Any, folder: Path, template: Any) -> None:
+        loaded.append(folder)
+        load(self, config, folder, template)
+
+    monkeypatch.setattr(LocalRewardModel, "__init__", counted)
+    model, scorer = RewardModel(), scorer_config()
+    judge = RewardModelJudge(name="reward_model", path=None, revision=None, scorer=scorer)
+    ours, theirs = given(samples("p", "red", "blue")), given(samples("p", "green owl"))
+    scored, others = Score(model, ours, scorer, TEMPLATE), Score(model, theirs, scorer, TEMPLATE)
+    judged = Judge(theirs, ours, judge, model, None, "preference", "both", None, 0, TEMPLATE)
+    verdicts = Judge(theirs, ours, judge, model, None, "verdict", "coin", None, 0, TEMPLATE)
+    marks = JudgeScores(ours, judge, model, None, None, TEMPLATE)
+    execute(plan([scored, others, judged, verdicts, marks]), bench.store, bench.notes)
+    assert loaded == [bench.store.path(model)]
+    (one,), (other,) = (bench.rows(stage, Rewards)[0].rewards[:1] for stage in (scored, others))
+    probability = 1 / (1 + math.exp(other - one))
+    assert [row.preference for row in bench.rows(judged, Judgment)] == [pytest.approx(1 + probability, abs=1e-6)] * 2
+    assert bench.rows(marks, Rewards)[0].rewards[0] == pytest.approx(1 + 9 / (1 + math.exp(-one)), abs=1e-6)
 
 
 def test_a_prompt_that_the_model_did_not_answer_is_judged_as_empty(bench: Bench) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -44,6 +45,17 @@ class Asked:
     """The run or sweep that pays (openai): what it has spent, of `limit_usd` too, is kept beside the cache."""
     cache: Path | None = None
     """The folder of judgments by content; `open_judge` fills it in."""
+    keep_open: Callable[[Any], Any] | None = None
+    """Opens the judge's model by an engine of some settings and leaves it open for others; None keeps none open."""
+
+    @contextmanager
+    def open(self, settings: Any) -> Iterator[Any]:
+        """Open the judge's model by an engine of these settings for the length of a block, or longer (`keep_open`)."""
+        if self.keep_open is not None:
+            yield self.keep_open(settings)
+        else:
+            with settings.open(self.model, self.chat_template) as engine:
+                yield engine
 
 
 class Judge(Choice):
@@ -59,9 +71,11 @@ class Judge(Choice):
     model_kind: ClassVar[Literal["policy", "reward"] | None] = None
     """What kind of model answers on this machine; None for no model of its own."""
 
-    @property
-    def engine(self) -> tuple[str, Any, int] | None:
-        """Its engine on this machine: the setting that holds it, its settings, and the tokens of the longest text."""
+    def engine(self, style: Style) -> tuple[str, Any, int] | None:
+        """Return the engine that it asks on this machine: its setting's name, its settings, the longest text's tokens.
+
+        None where it asks none.
+        """
         return None
 
     @property
@@ -88,11 +102,10 @@ class Judge(Choice):
     def backend(self, asked: Asked) -> JudgeBackend:
         """Return who is asked; raises JudgeError where something is missing, ConfigError for a bad template."""
 
-    def model_folder(self, asked: Asked) -> Path:
-        """Return the folder of the judge's model; raises JudgeError where there is none."""
+    def require_model(self, asked: Asked) -> None:
+        """Raise JudgeError where the judge's model has no folder."""
         if asked.model is None:
             raise JudgeError(f"judge={self.name}: no model folder. Set judge.path=DIR.")
-        return asked.model
 
 
 class PromptedJudge(Judge):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,7 +11,8 @@ from pydantic import Field
 from mt.engines.generation import Generator
 from mt.engines.judging.base import Asked, PromptedJudge
 from mt.engines.judging.cache import Answer
-from mt.engines.template import RenderedConfig, TemplateConfig
+from mt.engines.judging.template import Style
+from mt.engines.template import RenderedConfig
 from mt.types import Messages
 
 if TYPE_CHECKING:
@@ -38,14 +38,17 @@ class LocalJudge(PromptedJudge, RenderedConfig):
     generator: Generator
     """How texts are written."""
 
-    @property
-    def engine(self) -> tuple[str, Any, int]:
-        """The generator."""
+    def engine(self, style: Style) -> tuple[str, Any, int]:
+        """Return the generator."""
         return "generator", self.generator, self.max_length
 
     def check(self) -> None:
         """Refuse a generator that is not installed."""
         self.generator.check()
+
+    def weighs(self, style: Style) -> bool:
+        """Return whether it answers by the log-probabilities of m and M, and writes no text."""
+        return style == "preference" and self.preference_by == "logprobs"
 
     @property
     def reading(self) -> Mapping[str, Any]:
@@ -53,9 +56,7 @@ class LocalJudge(PromptedJudge, RenderedConfig):
         return {}
 
     @abstractmethod
-    def weigh_names(
-        self, model: Path, prompts: Sequence[Messages], template: TemplateConfig | None
-    ) -> Iterator[tuple[int, Answer]]:
+    def weigh_names(self, asked: Asked, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
         """Yield (index, preference) of the prompts by the log-probabilities of m and M as the answer's beginning.
 
         Prompts that are longer than `max_length` may be left out.

@@ -19,10 +19,9 @@ class LocalBackend:
 
     def __init__(self, config: LocalJudge, asked: Asked):
         """Take the judge model's folder and its fingerprint, which is the judge's version."""
-        self._config, self._model = config, config.model_folder(asked)
-        style, chat_template = asked.style, asked.chat_template
-        self._style, self._chat_template = style, chat_template
-        self._template = config.prompt(style)
+        config.require_model(asked)
+        self._config, self._asked, chat_template = config, asked, asked.chat_template
+        self._template = config.prompt(asked.style)
         self.name: str = config.name
         self.version = f"{asked.version}/{self._template.version}"
         self.identity: Mapping[str, Any] = {
@@ -38,10 +37,10 @@ class LocalBackend:
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield the answers as they are computed, then why there is none for the others: their prompts are too long."""
         config, prompts = self._config, [self._template.fill(*question) for question in questions]
-        if self._style != "preference" or config.preference_by == "text":
-            answers = self._by_text(prompts)
+        if config.weighs(self._asked.style):
+            answers = config.weigh_names(self._asked, prompts)
         else:
-            answers = config.weigh_names(self._model, prompts, self._chat_template)
+            answers = self._by_text(prompts)
         left = set(range(len(questions)))
         for index, answer in answers:
             left.discard(index)
@@ -62,7 +61,7 @@ class LocalBackend:
             max_length=self._config.max_length,
         )
         asked = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
-        with self._config.generator.open(self._model, self._chat_template) as policy:
+        with self._asked.open(self._config.generator) as policy:
             for row in policy.sample(asked, decoding, seed=0):
                 response = row.responses[0]
-                yield int(row.prompt_id), read_answer(response.text, self._style, cut=not response.finished)
+                yield int(row.prompt_id), read_answer(response.text, self._asked.style, cut=not response.finished)

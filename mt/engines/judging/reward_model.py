@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from mt.engines.judging.base import Asked, Judge
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.protocol import Keep, Question, computed, scored
+from mt.engines.judging.template import Style
 from mt.engines.scoring import OpenRewardModel, Scorer
 from mt.types import Messages
 
@@ -25,9 +26,8 @@ class RewardModelJudge(Judge):
     scorer: Scorer
     """How its rewards are computed."""
 
-    @property
-    def engine(self) -> tuple[str, Any, int]:
-        """The scorer."""
+    def engine(self, style: Style) -> tuple[str, Any, int]:
+        """Return the scorer."""
         return "scorer", self.scorer, self.scorer.max_length
 
     def check(self) -> None:
@@ -47,7 +47,8 @@ class RewardModelBackend:
         self.name, self.version = "reward_model", asked.version
         rendered = asked.chat_template.identity() if asked.chat_template else None
         self.identity: Mapping[str, Any] = {**config.scorer.identity(), "chat_template": rendered}
-        self._config, self._model, self._asked = config, config.model_folder(asked), asked
+        config.require_model(asked)
+        self._config, self._asked = config, asked
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Score every different response once, and yield a judgment as soon as its one or two rewards are known."""
@@ -59,7 +60,7 @@ class RewardModelBackend:
             for name in set(names):
                 waiting.setdefault(name, []).append(index)
         rewards: dict[str, float] = {}
-        with self._config.scorer.open(self._model, self._asked.chat_template) as reward_model:
+        with self._asked.open(self._config.scorer) as reward_model:
             for name in self._scored(reward_model, items, rewards):
                 for index in waiting[name]:
                     if all(side in rewards for side in sides[index]):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import Any
 
 from mt.engines.generation.transformers import TransformersGenerator
 from mt.engines.judging.answers import NAMES, preference_from_logprobs
+from mt.engines.judging.base import Asked
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.local import TOO_LONG, LocalJudge
+from mt.engines.judging.template import Style
 from mt.engines.settings import LogProbsConfig
-from mt.engines.template import TemplateConfig
 from mt.types import Messages, Response
 
 
@@ -23,19 +24,20 @@ class TransformersJudge(LocalJudge):
     logprobs: LogProbsConfig
     """How the log-probabilities of m and M are computed."""
 
-    def weigh_names(
-        self, model: Path, prompts: Sequence[Messages], template: TemplateConfig | None
-    ) -> Iterator[tuple[int, Answer]]:
-        """Compare log π(m | prompt) with log π(M | prompt)."""
-        from mt.engines.scoring.logprobs import response_logprobs
+    def engine(self, style: Style) -> tuple[str, Any, int]:
+        """Return what computes log-probabilities, or the generator."""
+        return ("logprobs", self.logprobs, self.max_length) if self.weighs(style) else super().engine(style)
 
+    def weigh_names(self, asked: Asked, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
+        """Compare log π(m | prompt) with log π(M | prompt)."""
         rows = [(prompt, Response(name, 0, finished=False)) for prompt in prompts for name in NAMES]
         found: dict[int, float] = {}
-        for at, value, _ in response_logprobs(self.logprobs, model, rows, self.max_length, "drop", template):
-            found[at] = value
-            index, other = at // 2, at ^ 1
-            if other in found:
-                yield index, _weighed(found[2 * index], found[2 * index + 1])
+        with asked.open(self.logprobs) as policy:
+            for at, value, _ in policy.logprobs(rows, self.max_length, "drop"):
+                found[at] = value
+                index, other = at // 2, at ^ 1
+                if other in found:
+                    yield index, _weighed(found[2 * index], found[2 * index + 1])
 
 
 def _weighed(first: float, second: float) -> Answer:

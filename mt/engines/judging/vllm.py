@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from mt.engines.generation.vllm import VllmGenerator
 from mt.engines.judging.answers import read_logprobs
+from mt.engines.judging.base import Asked
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.local import LocalJudge
-from mt.engines.template import TemplateConfig
 from mt.types import Messages, Prompt
 
 
@@ -30,13 +28,9 @@ class VllmJudge(LocalJudge):
         """How many first tokens are looked through."""
         return {"top_logprobs": self.top_logprobs}
 
-    def weigh_names(
-        self, model: Path, prompts: Sequence[Messages], template: TemplateConfig | None
-    ) -> Iterator[tuple[int, Answer]]:
+    def weigh_names(self, asked: Asked, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
         """Find m and M among the answer's likeliest first tokens, as an endpoint tells them."""
-        from mt.engines.generation.vllm_engine import VllmPolicy
-
-        asked = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
-        with closing(VllmPolicy(self.generator, model, template)) as policy:
-            for name, top in policy.first_tokens(asked, self.max_length, self.top_logprobs):
+        named = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
+        with asked.open(self.generator) as policy:
+            for name, top in policy.first_tokens(named, self.max_length, self.top_logprobs):
                 yield int(name), read_logprobs(top)

@@ -91,19 +91,6 @@ class OpenLogProbs:
                 yield window[i], finite(window[i], value, "log-probability") if tokens else value, tokens
 
 
-def response_logprobs(
-    config: LogProbsConfig,
-    model: Path,
-    rows: Rows,
-    max_length: int,
-    truncation: Truncation = "left",
-    template: TemplateConfig | None = None,
-) -> Iterator[tuple[int, float, int]]:
-    """Yield what `OpenLogProbs.logprobs` does, of a policy that is open for this question alone."""
-    with config.open(model, template) as policy:
-        yield from policy.logprobs(rows, max_length, truncation)
-
-
 class _Policy:
     def __init__(self, config: LogProbsConfig, folder: Path, template: TemplateConfig | None):
         self.config = config

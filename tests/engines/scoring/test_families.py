@@ -11,10 +11,10 @@ import transformers
 
 from mt.engines.rotary import batch_regime
 from mt.engines.scoring import logprobs
-from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.text import open_chat
 from mt.types import Response
 from tests.engines.families import COMMON, LONG, MAKERS, family, family_folder
+from tests.engines.scoring.asking import response_logprobs
 from tests.engines.settings import logprobs_config, scorer_config
 from tests.engines.tiny import WORDS, tiny_tokenizer
 

@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.scoring import logprobs
-from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.text import open_chat
 from mt.errors import EngineError
 from mt.types import Messages, Prompt, Response
+from tests.engines.scoring.asking import response_logprobs
 from tests.engines.settings import decoding_config, generator_config, logprobs_config
 from tests.engines.tiny import WORDS, asked_ids, tiny_policy
 

@@ -23,7 +23,6 @@ from transformers import (
     PreTrainedModel,
 )
 
-from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.training import TrainingTask
 from mt.engines.training.checkpoints import drop_damaged
 from mt.engines.training.inline import InlineTrainer
@@ -31,6 +30,7 @@ from mt.errors import ConfigError, DataError, EngineError, ModelError
 from mt.objectives.kto import Kto
 from mt.objectives.sppo import Sppo
 from mt.types import PairLogProbs
+from tests.engines.scoring.asking import response_logprobs
 from tests.engines.settings import logprobs_config
 from tests.engines.tiny import tiny_policy
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs, references_of
