@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mt.engines.settings import VllmEngine
+from mt.engines.template import TemplateConfig
 from mt.engines.workers import Workers, visible_gpus
 from mt.errors import ConfigError, MissingPackageError, describe
 
@@ -20,10 +21,23 @@ _ENVIRONMENT = {
 }
 
 
-def vllm_workers(config: VllmEngine, module: str, request: Mapping[str, Any]) -> Workers:
-    """Return the workers of `module`, each with an engine of its own; none runs before it has something to do."""
+def vllm_workers(
+    config: VllmEngine, module: str, folder: Path, template: TemplateConfig | None, **more: Any
+) -> Workers:
+    """Return the workers of `module`, each with an engine of its own; none runs before it has something to do.
+
+    They are told the settings, the model's folder, its template, and whatever else is given.
+    """
+    request = {
+        "config": config.model_dump(),
+        "engine": engine_settings(config),
+        "model": str(folder),
+        "folder": str(folder),  # the model's own name, by which errors name it
+        "template": template.model_dump() if template else None,
+        **more,
+    }
     environment = {**_ENVIRONMENT, "OMP_NUM_THREADS": str(config.threads)}
-    return Workers(module, {**request, "engine": engine_settings(config)}, device_groups(config), environment)
+    return Workers(module, request, device_groups(config), environment)
 
 
 def device_groups(config: VllmEngine) -> list[list[str]]:

@@ -14,16 +14,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from mt.errors import EngineError, describe
+from mt.errors import EngineError, MutualTaughtError, describe
 from mt.runtime.child import Child, end_with_parent
 from mt.runtime.jsonl import JsonLines
+from mt.runtime.left import leave, raise_left
 from mt.runtime.logs import logs_folder
 
-ITEMS, RESULTS, JOBS, MODEL = "items.jsonl", "results.jsonl", "jobs.jsonl", "model"
+ITEMS, RESULTS, JOBS, MODEL, ERROR = "items.jsonl", "results.jsonl", "jobs.jsonl", "model", "error.json"
 _POLL_S = 0.05
 
 
@@ -47,8 +48,8 @@ class Workers:
         """Yield each item's result as a worker writes it; `job` goes to every worker, with its share of the items.
 
         Items that follow each other and are equal in what `together` returns go to the same worker. Raises
-        `EngineError` where a worker fails; all are ended then, as when the caller stops early, and their logs are
-        kept in the scratch folder of the stage at work.
+        what a worker raises, `EngineError` where it ends otherwise; all are ended then, as when the caller stops
+        early, and their logs are kept in the scratch folder of the stage at work.
         """
         with tempfile.TemporaryDirectory(prefix="workers-", dir=logs_folder()) as root:
             folders = [Path(root) / str(number) for number in range(len(self.groups))]
@@ -124,9 +125,10 @@ class Worker:
             jobs.append([str(folder)])
 
     def running(self) -> bool:
-        """Whether the process lives; raises `EngineError` with the end of its log where it failed."""
+        """Whether the process lives; raises what it raised, or `EngineError` with the end of its log."""
         code = self.child.poll()
         if code not in (None, 0):
+            raise_left(self.folder / ERROR)
             problem = f"ended with code {code}: {self.child.last_error()}"
             mend = f"See {logs_folder()}" if logs_folder() else ""
             raise EngineError(describe("worker", self.child.pid, problem, mend=mend))
@@ -166,11 +168,19 @@ def _collect(workers: Sequence[Worker], expected: int) -> Iterator[Any]:
             time.sleep(_POLL_S)
 
 
-def read_request() -> tuple[dict[str, Any], Path]:
-    """Return the request named on the command line and its folder; from now on the process ends with its parent."""
+@contextmanager
+def requested() -> Iterator[tuple[dict[str, Any], Path]]:
+    """Give the request named on the command line and its folder; from now on the process ends with its parent.
+
+    An error of this project's own that leaves the block is left for the parent.
+    """
     end_with_parent()
     path = Path(sys.argv[1])
-    return json.loads(path.read_text()), path.parent
+    try:
+        yield json.loads(path.read_text()), path.parent
+    except MutualTaughtError as error:
+        leave(error, path.parent / ERROR)
+        raise
 
 
 def read_jobs(place: Path) -> Iterator[tuple[dict[str, Any], Path]]:

@@ -18,7 +18,7 @@ import pytest
 from mt.engines import vllm_pool, workers
 from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.vllm_pool import device_groups, vllm_workers
-from mt.errors import ConfigError, EngineError
+from mt.errors import ConfigError, DataError, EngineError
 from mt.runtime.logs import logging_into
 from tests.engines.settings import vllm_scorer_config
 
@@ -33,7 +33,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(act: str, items: list[int], **changes: object) -> Iterator[list[object]]:
     config: VllmScorer = vllm_scorer_config(**changes)
-    with closing(vllm_workers(config, FAKE, {})) as opened:
+    with closing(vllm_workers(config, FAKE, Path(), None)) as opened:
         yield from opened.run({"act": act}, items)
 
 
@@ -59,6 +59,11 @@ def test_a_worker_that_fails_is_one_line_and_ends_the_others() -> None:
         list(run("fail", [1, 2, 3, 4], processes=2))
 
 
+def test_what_a_worker_refuses_is_refused_in_the_same_words() -> None:
+    with pytest.raises(DataError, match=r"^messages=user/user: the chat template refuses them\.$"):
+        list(run("refuse", [1, 2, 3, 4], processes=2))
+
+
 def test_the_log_of_a_worker_survives_in_the_scratch_folder_of_the_stage(tmp_path: Path) -> None:
     for _ in range(2):
         with logging_into(tmp_path), pytest.raises(EngineError, match=rf"on fire\. See {tmp_path}"):
@@ -68,7 +73,7 @@ def test_the_log_of_a_worker_survives_in_the_scratch_folder_of_the_stage(tmp_pat
 
 
 def test_workers_serve_one_job_after_another_and_end_when_they_are_closed() -> None:
-    with closing(vllm_workers(vllm_scorer_config(processes=2), FAKE, {})) as opened:
+    with closing(vllm_workers(vllm_scorer_config(processes=2), FAKE, Path(), None)) as opened:
         first = [pid for _, pid, *_ in opened.run({"act": "answer"}, [1])]
         assert len(first) == 1, "a worker that has nothing to do is not started"
         second = {item: pid for item, pid, *_ in opened.run({"act": "answer"}, [1, 2, 3])}
@@ -77,7 +82,7 @@ def test_workers_serve_one_job_after_another_and_end_when_they_are_closed() -> N
 
 
 def test_after_a_failure_the_next_job_has_new_workers(tmp_path: Path) -> None:
-    with closing(vllm_workers(vllm_scorer_config(), FAKE, {})) as opened:
+    with closing(vllm_workers(vllm_scorer_config(), FAKE, Path(), None)) as opened:
         with pytest.raises(EngineError, match="on fire"):
             list(opened.run({"act": "fail"}, [1, 2]))
         assert len(list(opened.run({"act": "answer"}, [1, 2]))) == 2
@@ -86,7 +91,7 @@ def test_after_a_failure_the_next_job_has_new_workers(tmp_path: Path) -> None:
 def test_a_stage_that_fails_keeps_the_log_of_workers_that_an_earlier_one_started(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
-    with closing(vllm_workers(vllm_scorer_config(), FAKE, {})) as opened:
+    with closing(vllm_workers(vllm_scorer_config(), FAKE, Path(), None)) as opened:
         with logging_into(tmp_path / "first"):
             list(opened.run({"act": "answer"}, [1]))
         with logging_into(tmp_path / "second"), pytest.raises(EngineError):
@@ -96,7 +101,7 @@ def test_a_stage_that_fails_keeps_the_log_of_workers_that_an_earlier_one_started
 
 
 def test_what_belongs_together_goes_to_one_worker() -> None:
-    with closing(vllm_workers(vllm_scorer_config(processes=2), FAKE, {})) as opened:
+    with closing(vllm_workers(vllm_scorer_config(processes=2), FAKE, Path(), None)) as opened:
         found = opened.run({"act": "answer"}, [10, 11, 12, 20, 21, 30], together=lambda item: item // 10)
         by_worker: dict[int, set[int]] = {}
         for item, pid, *_ in found:
@@ -108,8 +113,8 @@ def test_every_model_has_the_same_name_for_its_worker(tmp_path: Path) -> None:
     """VLLM keys its compiled graphs by that name."""
     for folder in (tmp_path / "one", tmp_path / "other"):
         folder.mkdir()
-        with closing(vllm_workers(vllm_scorer_config(), FAKE, {"model": str(folder)})) as opened:
-            ((*_, name, place),) = opened.run({"act": "answer"}, [1])
+        with closing(vllm_workers(vllm_scorer_config(), FAKE, folder, None)) as opened:
+            ((*_, name, place, _),) = opened.run({"act": "answer"}, [1])
         assert (name, place) == ("model", str(folder))
 
 
@@ -127,8 +132,9 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = (
         "from mt.engines import vllm_pool as pool\n"
         "from tests.engines.test_vllm_pool import FAKE, vllm_scorer_config\n"
+        "from pathlib import Path\n"
         "pool.device_groups = lambda config: [[]]\n"
-        "for _, pid, *_ in pool.vllm_workers(vllm_scorer_config(), FAKE, {}).run({'act': 'hang'}, [1, 2]):\n"
+        "for _, pid, *_ in pool.vllm_workers(vllm_scorer_config(), FAKE, Path(), None).run({'act': 'hang'}, [1, 2]):\n"
         "    print(pid, flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
@@ -177,7 +183,7 @@ def test_more_gpus_than_there_are_is_refused(
 
 def test_a_worker_sees_its_gpus_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm_pool, "visible_gpus", lambda: ["6", "7"])
-    assert {devices for _, _, devices, _ in run("answer", [1, 2])} == {"6", "7"}
+    assert {devices for _, _, devices, *_ in run("answer", [1, 2])} == {"6", "7"}
 
 
 def test_missing_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

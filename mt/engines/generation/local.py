@@ -11,7 +11,7 @@ from mt.engines.devices import choose_device, choose_dtype
 from mt.engines.generation.attention import share_heads
 from mt.engines.generation.decoding import Batch
 from mt.engines.generation.plain import decode_plainly
-from mt.engines.generation.prompts import Ready, check_decoding, fit_prompts
+from mt.engines.generation.prompts import Ready, check_decoding, fit_prompt, long_prompts
 from mt.engines.generation.sharing import plain_loop, shares_prompts
 from mt.engines.generation.transformers import TransformersGenerator
 from mt.engines.models import load_model
@@ -39,8 +39,10 @@ class LocalPolicy:
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str] = ()
     ) -> Iterator[Samples]:
         """Yield the responses batch by batch, longest prompts first."""
-        check_decoding(self.folder, decoding)
-        ready, self.counts = fit_prompts(prompts, self.chat, self.config, decoding)
+        check_decoding(self.folder, self.config, decoding)
+        fitted = [fit_prompt(prompt, self.chat, self.config, decoding) for prompt in prompts]
+        self.counts = long_prompts(self.config, len(prompts), sum(too_long for _, too_long in fitted))
+        ready = [row for row, _ in fitted if row is not None]
         sizes = [(len(row.ids) + row.room) * decoding.samples for row in ready]
         regimes = [self._regime(row) for row in ready]
         batches = token_batches(sizes, self.config.batch_tokens, regimes=regimes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,28 +22,24 @@ class Ready:
     room: int
 
 
-def fit_prompts(
-    prompts: Sequence[Prompt],
-    chat: Chat,
-    config: Generator,
-    decoding: DecodingConfig,
-) -> tuple[list[Ready], dict[str, int]]:
-    """Return the prompts that can be answered within `max_length`, and how many were dropped or cut.
+def fit_prompt(prompt: Prompt, chat: Chat, config: Generator, decoding: DecodingConfig) -> tuple[Ready | None, bool]:
+    """Return a prompt that can be answered within `max_length`, None where it is dropped, and whether it is too long.
 
     A prompt is too long where it leaves fewer than `min_response_tokens` tokens for its response (or fewer than
     `max_new_tokens`, where that is less). It is then dropped, or cut on its left to leave just that much.
     """
-    longest = longest_prompt(config.min_response_tokens, decoding)
-    ready, counts = [], {"prompts": len(prompts), "prompts_dropped": 0, "prompts_truncated": 0}
-    for prompt in prompts:
-        ids = chat.prompt_ids(prompt.messages)
-        if len(ids) > longest and config.long_prompts == "drop":
-            counts["prompts_dropped"] += 1
-            continue
-        counts["prompts_truncated"] += len(ids) > longest
-        ids = ids[-longest:]
-        ready.append(Ready(prompt, ids, min(decoding.max_new_tokens, decoding.max_length - len(ids))))
-    return ready, counts
+    ids, longest = chat.prompt_ids(prompt.messages), longest_prompt(config.min_response_tokens, decoding)
+    too_long = len(ids) > longest
+    if too_long and config.long_prompts == "drop":
+        return None, True
+    ids = ids[-longest:]
+    return Ready(prompt, ids, min(decoding.max_new_tokens, decoding.max_length - len(ids))), too_long
+
+
+def long_prompts(config: Generator, prompts: int, too_long: int) -> dict[str, int]:
+    """Return the counts of so many prompts, of which some are too long."""
+    dropped = too_long if config.long_prompts == "drop" else 0
+    return {"prompts": prompts, "prompts_dropped": dropped, "prompts_truncated": too_long - dropped}
 
 
 def longest_prompt(min_response_tokens: int, decoding: DecodingConfig) -> int:
@@ -60,6 +55,7 @@ def longest_prompt(min_response_tokens: int, decoding: DecodingConfig) -> int:
     return longest
 
 
-def check_decoding(model: Path, decoding: DecodingConfig) -> None:
-    """Refuse sequences longer than the policy's context."""
+def check_decoding(model: Path, config: Generator, decoding: DecodingConfig) -> None:
+    """Refuse sequences longer than the policy's context, and lengths that leave no prompt."""
     check_context(model, decoding.max_length, "sampling.max_length")
+    longest_prompt(config.min_response_tokens, decoding)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mt.engines.generation.prompts import check_decoding, fit_prompts
+from mt.engines.generation.prompts import check_decoding, long_prompts
 from mt.engines.generation.sampler import prompt_seed
 from mt.engines.generation.vllm import VllmGenerator
 from mt.engines.models import check_model
@@ -28,7 +28,7 @@ class VllmPolicy:
         device_groups(config)
         check_model(folder, "policy", has_template=template is None or template.file is None)
         self.config, self.folder = config, folder
-        self.chat = open_chat(folder, template)
+        self.template, self.chat = template, open_chat(folder, template)
         self.counts: dict[str, int] = {}
         self._workers: Workers | None = None
         self._length = 0
@@ -62,28 +62,23 @@ class VllmPolicy:
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, seed: int, skip: Collection[str], most: int = 0
     ) -> Iterator[tuple[Prompt, list[Any]]]:
         """Yield each prompt with its copies: ids, finish reason, log-probability, the first token's alternatives."""
-        check_decoding(self.folder, decoding)
-        ready, self.counts = fit_prompts(prompts, self.chat, self.config, decoding)
-        copies = 1 if decoding.temperature == 0 else decoding.samples
+        check_decoding(self.folder, self.config, decoding)
+        job, found = {"decoding": decoding.model_dump(), "alternatives": most}, 0
         items = (
-            [number, row.ids, row.room, prompt_seed(seed, row.prompt.prompt_id, decoding.samples)]
-            for number, row in enumerate(ready)
-            if row.prompt.prompt_id not in skip
+            [number, prompt.messages, prompt_seed(seed, name := prompt.prompt_id, decoding.samples), name not in skip]
+            for number, prompt in enumerate(prompts)
         )
-        job = {
-            "copies": copies,
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "stop": self.chat.stop_ids,
-            "alternatives": most,
-        }
-        for number, rows in self._with_room(decoding.max_length).run(job, items):
-            yield ready[number].prompt, rows
+        self.counts = long_prompts(self.config, len(prompts), found)
+        for number, rows, too_long in self._with_room(decoding.max_length).run(job, items):
+            found += too_long
+            self.counts = long_prompts(self.config, len(prompts), found)
+            if rows is not None:
+                yield prompts[number], rows
 
     def _with_room(self, max_length: int) -> Workers:
         """Return the workers; their engines are started anew where they have no room for such long sequences."""
         if self._workers is None or self._length < max_length:
             self.close()
-            request = {"model": str(self.folder), "max_length": max_length}
-            self._workers, self._length = vllm_workers(self.config, _WORKER, request), max_length
+            self._workers = vllm_workers(self.config, _WORKER, self.folder, self.template, max_length=max_length)
+            self._length = max_length
         return self._workers

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mt.engines.scoring.base import Scorer
 from mt.engines.text import Chat
 from mt.errors import EngineError, describe
-
-if TYPE_CHECKING:
-    from mt.engines.scoring import Item
+from mt.types import Messages
 
 
-def fit_items(
-    items: Sequence[Item],
-    chat: Chat,
-    config: Scorer,
-    counts: dict[str, int],
-) -> list[list[int]]:
-    """Return each conversation's token ids, cut on the left to `max_length`; adds to `counts`."""
-    rows = []
-    for messages, text, _finished in items:
-        ids = chat.conversation_ids(messages, text, strip_bos=config.strip_bos)
-        rows.append(ids[-config.max_length :])
-        counts["conversations"] += 1
-        counts["tokens"] += len(rows[-1])
-        counts["truncated"] += len(ids) > config.max_length
-    return rows
+def fit_item(messages: Messages, text: str, chat: Chat, config: Scorer) -> tuple[list[int], bool]:
+    """Return a conversation's token ids, cut on the left to `max_length`, and whether they were cut."""
+    ids = chat.conversation_ids(messages, text, strip_bos=config.strip_bos)
+    return ids[-config.max_length :], len(ids) > config.max_length
+
+
+def count(counts: dict[str, int], tokens: int, cut: bool) -> None:
+    """Add a conversation to what was read."""
+    for name, number in (("conversations", 1), ("tokens", tokens), ("truncated", int(cut))):
+        counts[name] += number
 
 
 def finite(index: int, value: float, what: str = "reward") -> float:

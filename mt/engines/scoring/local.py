@@ -13,7 +13,7 @@ from mt.engines.devices import choose_device, choose_dtype
 from mt.engines.heads import read_rewards, reward_head
 from mt.engines.models import check_context, load_model
 from mt.engines.rotary import batch_regime
-from mt.engines.scoring.conversations import finite, fit_items
+from mt.engines.scoring.conversations import count, finite, fit_item
 from mt.engines.scoring.transformers import TransformersScorer
 from mt.engines.scoring.windows import ahead, pad_right, windows
 from mt.engines.template import TemplateConfig
@@ -52,7 +52,12 @@ class LocalRewardModel:
 
     def _rows(self, items: Sequence[Item]) -> Iterator[tuple[range, list[list[int]]]]:
         for window in windows(len(items)):
-            yield window, fit_items([items[i] for i in window], self.chat, self.config, self.counts)
+            rows = []
+            for messages, text, _ in (items[i] for i in window):
+                ids, cut = fit_item(messages, text, self.chat, self.config)
+                count(self.counts, len(ids), cut)
+                rows.append(ids)
+            yield window, rows
 
     @torch.inference_mode()
     def rewards(self, rows: Sequence[Sequence[int]]) -> list[float]:

@@ -66,7 +66,7 @@ class OpenLogProbs:
             self.close()
             settings = self.config.model_copy(update={"threads": self.config.threads or 1}).model_dump()
             template = self.template.model_dump() if self.template else None
-            request = {"config": settings, "model": str(self.folder), "template": template}
+            request = {"config": settings, "folder": str(self.folder), "template": template}
             workers = Workers(_WORKER, request, [[gpu] for gpu in gpus], {"HF_HUB_OFFLINE": "1"})
             self._workers = self._held.enter_context(closing(workers))
         items = ([index, messages, asdict(response)] for index, (messages, response) in enumerate(rows))

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mt.engines.models import check_context, check_model
-from mt.engines.scoring.conversations import finite, fit_items
+from mt.engines.scoring.conversations import count, finite
 from mt.engines.scoring.vllm import VllmScorer
-from mt.engines.scoring.windows import windows
 from mt.engines.template import TemplateConfig
 from mt.engines.text import open_chat
 from mt.engines.vllm_pool import device_groups, vllm_workers
@@ -29,10 +28,9 @@ class VllmRewardModel:
         check_model(folder, "reward", has_template=template is None or template.file is None)
         check_context(folder, config.max_length, "scorer.max_length")
         self.config, self.folder = config, folder
-        self.chat = open_chat(folder, template)
+        open_chat(folder, template)  # refuses a tokenizer or a template that cannot serve
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
-        # vLLM wants room for one token more than a conversation has, though it generates none
-        self._workers = vllm_workers(config, _WORKER, {"model": str(folder), "max_length": config.max_length + 1})
+        self._workers = vllm_workers(config, _WORKER, folder, template)
 
     def close(self) -> None:
         """End the workers."""
@@ -41,12 +39,9 @@ class VllmRewardModel:
     def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
         """Yield (index, reward) as a worker finishes it."""
         self.counts = dict.fromkeys(self.counts, 0)
+        rows = ([index, messages, text, index not in skip] for index, (messages, text, _) in enumerate(items))
         # Responses to one prompt go to the same engine, whose prefix cache has the prompt from the second one on.
-        found = self._workers.run({}, self._rows(items, skip), together=lambda row: items[row[0]][0])
-        for index, value in found:
-            yield index, finite(index, value)
-
-    def _rows(self, items: Sequence[Item], skip: Collection[int]) -> Iterator[tuple[int, list[int]]]:
-        for window in windows(len(items)):
-            rows = fit_items([items[i] for i in window], self.chat, self.config, self.counts)
-            yield from ((index, row) for index, row in zip(window, rows, strict=True) if index not in skip)
+        for index, value, tokens, cut in self._workers.run({}, rows, together=lambda row: row[1]):
+            count(self.counts, tokens, cut)
+            if index not in skip:
+                yield index, finite(index, value)

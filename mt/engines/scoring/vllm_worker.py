@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from mt.engines.vllm_loop import serve
-from mt.engines.workers import read_items, read_jobs, read_request
+from mt.engines.scoring.conversations import fit_item
+from mt.engines.scoring.vllm import VllmScorer
+from mt.engines.text import Chat
+from mt.engines.vllm_loop import Asked, open_request, serve
+from mt.engines.workers import read_items, read_jobs, requested
 
 
 def main() -> None:
-    """Score the conversations of one job after another; each result is the raw logit of the score head."""
-    request, place = read_request()
-    from vllm import LLM, PoolingParams
+    """Score the conversations of one job after another: raw logits of the score head, tokens, whether they were cut."""
+    with requested() as (request, place):
+        from vllm import LLM, PoolingParams
 
-    llm = LLM(request["model"], runner="pooling", max_model_len=request["max_length"], **request["engine"])
-    raw = PoolingParams(use_activation=False, task="classify")
-    for _, folder in read_jobs(place):
-        serve(llm.llm_engine, ((number, ids, raw) for number, ids in read_items(folder)), folder, _reward)
+        config, chat = open_request(request, VllmScorer)
+        # vLLM wants room for one token more than a conversation has, though it generates none.
+        llm = LLM(request["model"], runner="pooling", max_model_len=config.max_length + 1, **request["engine"])
+        raw = PoolingParams(use_activation=False, task="classify")
+        for _, folder in read_jobs(place):
+            serve(llm.llm_engine, _asked(folder, chat, config, raw), folder, _reward)
+
+
+def _asked(folder: Path, chat: Chat, config: VllmScorer, raw: Any) -> Iterator[Asked]:
+    for number, messages, text, wanted in read_items(folder):
+        ids, cut = fit_item(messages, text, chat, config)
+        yield Asked(number, ids if wanted else None, raw, [len(ids), cut])
 
 
 def _reward(output: Any) -> float:

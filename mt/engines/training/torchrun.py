@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mt import errors
 from mt.choice import Unkeyed
 from mt.engines.devices import own_cores
 from mt.engines.training.base import Observe, Trainer
@@ -22,6 +21,7 @@ from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
 from mt.runtime.child import Child
 from mt.runtime.jsonl import JsonLines
+from mt.runtime.left import raise_left
 
 TASK, LOG, PROGRESS, OUTCOME, ERROR = "task.json", "workers.log", "progress.jsonl", "outcome.json", "error.json"
 _POLL_S, _GRACE_S = 0.2, 15.0
@@ -113,9 +113,7 @@ def _check_processes(processes: int, training: TrainingConfig) -> None:
 
 
 def _outcome(folder: Path, code: int, last_error: str) -> TrainingOutcome:
-    if (folder / ERROR).is_file():
-        said = json.loads((folder / ERROR).read_text("utf-8"))
-        raise getattr(errors, said["type"])(said["text"])
+    raise_left(folder / ERROR)
     if code != 0 or not (folder / OUTCOME).is_file():
         problem = f"ended with code {code} ({last_error})"
         raise EngineError(describe("trainer", "torchrun", problem, mend=f"See {folder / LOG}"))

@@ -15,6 +15,7 @@ from mt.engines.training.torchrun import ERROR, OUTCOME, PROGRESS
 from mt.errors import EngineError, MutualTaughtError, describe
 from mt.runtime.child import end_with_parent
 from mt.runtime.jsonl import JsonLines
+from mt.runtime.left import leave
 
 
 def work(task_file: str, processes: int) -> None:
@@ -24,7 +25,9 @@ def work(task_file: str, processes: int) -> None:
     try:
         _train_share(TrainingTask.read(Path(task_file)), folder, processes)
     except Exception as error:
-        _say(folder, error)
+        if not isinstance(error, MutualTaughtError):
+            error = EngineError(f"a training process failed: {' '.join(f'{type(error).__name__}: {error}'.split())}")
+        leave(error, folder / ERROR)
         traceback.print_exc()
         code = 1
     sys.stdout.flush()
@@ -50,20 +53,6 @@ def _train_share(task: TrainingTask, folder: Path, processes: int) -> None:
         (folder / OUTCOME).write_text(json.dumps(asdict(outcome)), "utf-8")
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # a process that leaves early would cut off the others
-
-
-def _say(folder: Path, error: Exception) -> None:
-    """Leave the first error for the process that waits; those that follow from it are of no interest."""
-    if isinstance(error, MutualTaughtError):
-        said = {"type": type(error).__name__, "text": str(error)}
-    else:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        said = {"type": "EngineError", "text": f"a training process failed: {reason}"}
-    try:
-        with (folder / ERROR).open("x", encoding="utf-8") as file:
-            json.dump(said, file)
-    except FileExistsError:
-        return
 
 
 if __name__ == "__main__":

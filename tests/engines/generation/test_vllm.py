@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mt.engines.generation import vllm_engine as engine
+from mt.engines.generation import vllm_engine
+from mt.engines.generation.prompts import Ready, fit_prompt
 from mt.engines.generation.sampler import prompt_seed
 from mt.engines.generation.vllm_engine import VllmPolicy
 from mt.engines.settings import DecodingConfig
-from mt.engines.text import open_chat
+from mt.engines.text import Chat, open_chat
 from mt.errors import ModelError
 from mt.types import Prompt, Response, Samples
 from tests.engines.generation.test_transformers import PROMPTS, answers
 from tests.engines.settings import decoding_config, vllm_generator_config
-from tests.engines.tiny import tiny_policy
+from tests.engines.tiny import asked_ids, tiny_policy
+from tests.engines.vllm_stand_in import Seen, workers_without_vllm
 
 END, RED, BLUE = 2, 6, 7
 real = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
@@ -29,86 +31,108 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_policy(tmp_path_factory.mktemp("policy"), initializer_range=0.3, hidden_size=64)
 
 
-Workers = Callable[[Any, str, dict[str, Any], Iterable[Any]], Iterator[Any]]
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    with workers_without_vllm(tmp_path_factory.mktemp("seen") / "log") as seen:
+        yield seen
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Stand in for the workers: every response is "red blue", every second one unfinished."""
-    requests: dict[str, Any] = {"started": [], "closed": 0}
-
-    class StandIn:
-        def __init__(self, config: Any, module: str, request: dict[str, Any]) -> None:
-            requests["started"].append(request)
-
-        def run(self, job: dict[str, Any], items: Iterable[Any]) -> Iterator[Any]:
-            requests.update(job, items=list(items))
-            for number, *_ in reversed(requests["items"]):
-                best = [[BLUE, -0.5], [RED, -1.0]][: job["alternatives"]]
-                rows = [[[RED, BLUE, END], "stop", -2.5, best], [[RED, BLUE], "length", None, best]]
-                yield number, [rows[k % 2] for k in range(job["copies"])]
-
-        def close(self) -> None:
-            requests["closed"] += 1
-
-    monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
-    monkeypatch.setattr(engine, "vllm_workers", StandIn)
-    return requests
+@pytest.fixture(scope="module")
+def generator(policy: Path, seen: Seen) -> Iterator[VllmPolicy]:
+    with vllm_generator_config(processes=2).open(policy) as opened:
+        list(opened.sample(PROMPTS, decoding_config(), 0))  # starts both, with room for all that follows
+        yield opened
 
 
-def test_responses_keep_their_ids_and_are_decoded_without_their_end_token(policy: Path, seen: dict[str, Any]) -> None:
-    with vllm_generator_config().open(policy) as generator:
-        found = {samples.prompt_id: samples for samples in generator.sample(PROMPTS, decoding_config(), 1)}
-    assert found.keys() == {prompt.prompt_id for prompt in PROMPTS}
-    finished, cut = seen_as([RED, BLUE, END], True, policy), seen_as([RED, BLUE], False, policy)
-    assert found["p3"] == Samples("p3", PROMPTS[3].messages, "s", [finished, cut, finished])
-    assert [response.logprob for response in found["p3"].responses] == [-2.5, None, -2.5]
-    assert seen["alternatives"] == 0
-    assert seen["stop"][0] == END
-    assert all(room <= 12 and len(ids) + room <= 64 for _, ids, room, _ in seen["items"])
+@pytest.fixture(autouse=True)
+def forget(seen: Seen) -> None:
+    seen.rows()
 
 
-def seen_as(ids: list[int], finished: bool, policy: Path) -> Response:
-    return Response("red blue", 2, finished, ids, open_chat(policy).fingerprint)
+def seen_as(ids: list[int], finished: bool, policy: Path, logprob: float | None = -2.5) -> Response:
+    return Response("red blue", 2, finished, ids, open_chat(policy).fingerprint, logprob)
 
 
-def test_only_missing_prompts_are_sent_with_seeds_of_their_own(policy: Path, seen: dict[str, Any]) -> None:
-    with vllm_generator_config().open(policy) as generator:
-        found = list(generator.sample(PROMPTS, decoding_config(), 1, skip={"p0", "p4"}))
-    assert {samples.prompt_id for samples in found} == {p.prompt_id for p in PROMPTS} - {"p0", "p4"}
-    assert [seed for *_, seed in seen["items"]] == [
-        prompt_seed(1, p.prompt_id, 3) for p in PROMPTS if p.prompt_id not in {"p0", "p4"}
-    ]
+def test_two_workers_tokenise_every_prompt_once_and_this_process_none(
+    policy: Path, generator: VllmPolicy, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, response = [asked_ids(policy, p.messages) for p in PROMPTS], seen_as([RED, BLUE, END], True, policy)
+    monkeypatch.setattr(Chat, "_render", None)
+    found = {samples.prompt_id: samples for samples in generator.sample(PROMPTS, decoding_config(max_length=24), 1)}
+    asked = seen.requests()
+    assert [row["ids"] for row in asked] == expected
+    assert len({row["pid"] for row in asked}) == 2
+    assert {(row["parameters"]["n"], row["parameters"]["logprobs"]) for row in asked} == {(3, 0)}
+    assert all(row["parameters"]["stop_token_ids"][0] == END for row in asked)
+    assert [row["parameters"]["max_tokens"] for row in asked] == [min(12, 24 - len(ids)) for ids in expected]
+    assert [row["parameters"]["seed"] for row in asked] == [prompt_seed(1, p.prompt_id, 3) for p in PROMPTS]
+    assert found["p3"] == Samples("p3", PROMPTS[3].messages, "s", [response] * 3)
+    assert generator.counts == {"prompts": 17, "prompts_dropped": 0, "prompts_truncated": 0}
 
 
-def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, seen: dict[str, Any]) -> None:
-    with vllm_generator_config().open(policy) as generator:
-        found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
-    assert seen["copies"] == 1
+def test_a_response_that_was_cut_is_not_finished(policy: Path, generator: VllmPolicy) -> None:
+    found = list(generator.sample(PROMPTS[:2], decoding_config(max_new_tokens=2), 1))
+    assert [samples.responses for samples in found] == [[seen_as([RED, BLUE], False, policy)] * 3] * 2
+
+
+def test_only_missing_prompts_are_answered_with_seeds_of_their_own(generator: VllmPolicy, seen: Seen) -> None:
+    found = list(generator.sample(PROMPTS, decoding_config(), 1, skip={"p0", "p4"}))
+    left = [prompt.prompt_id for prompt in PROMPTS if prompt.prompt_id not in {"p0", "p4"}]
+    assert sorted(samples.prompt_id for samples in found) == sorted(left)
+    assert [row["parameters"]["seed"] for row in seen.requests()] == [prompt_seed(1, name, 3) for name in left]
+    assert generator.counts["prompts"] == 17
+
+
+def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, generator: VllmPolicy, seen: Seen) -> None:
+    found = list(generator.sample(PROMPTS, decoding_config(temperature=0), 1))
+    assert {row["parameters"]["n"] for row in seen.requests()} == {1}
     assert all(samples.responses == [seen_as([RED, BLUE, END], True, policy)] * 3 for samples in found)
 
 
-def test_one_engine_serves_until_longer_sequences_are_asked_for(policy: Path, seen: dict[str, Any]) -> None:
-    with vllm_generator_config().open(policy) as generator:
-        for length in (40, 30, 64):
-            list(generator.sample(PROMPTS, decoding_config(max_length=length), 1))
-    assert [request["max_length"] for request in seen["started"]] == [40, 64]
-    assert seen["closed"] == 2
-
-
-def test_first_tokens_are_told_by_their_text(policy: Path, seen: dict[str, Any]) -> None:
-    opened = VllmPolicy(vllm_generator_config(), policy, None)
-    told = dict(opened.first_tokens(PROMPTS, 64, 2))
+def test_first_tokens_are_told_by_their_text(generator: VllmPolicy, seen: Seen) -> None:
+    told = dict(generator.first_tokens(PROMPTS, 64, 2))
     assert told == {prompt.prompt_id: {"blue": -0.5, "red": -1.0} for prompt in PROMPTS}
-    assert (seen["alternatives"], seen["temperature"]) == (2, 0)
-    assert all(room == 1 for _, _, room, _ in seen["items"])
+    asked = [row["parameters"] for row in seen.requests()]
+    assert {(one["logprobs"], one["temperature"], one["max_tokens"]) for one in asked} == {(2, 0, 1)}
 
 
-def test_long_prompts_are_counted(policy: Path, seen: dict[str, Any]) -> None:
-    long = Prompt("long", [{"role": "user", "content": "red " * 70}], None)
-    with vllm_generator_config().open(policy) as generator:
-        assert len(list(generator.sample([*PROMPTS, long], decoding_config(), 1))) == len(PROMPTS)
-        assert generator.counts == {"prompts": 18, "prompts_dropped": 1, "prompts_truncated": 0}
+LONG = Prompt("long", [{"role": "user", "content": "red " * 70}], None)
+
+
+def test_long_prompts_are_dropped_and_counted(generator: VllmPolicy, seen: Seen) -> None:
+    assert len(list(generator.sample([LONG, *PROMPTS], decoding_config(), 1))) == len(PROMPTS)
+    assert generator.counts == {"prompts": 18, "prompts_dropped": 1, "prompts_truncated": 0}
+    assert [row["number"] for row in seen.requests()] == list(range(1, 18))
+
+
+def test_one_engine_serves_until_longer_sequences_are_asked_for(
+    policy: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here prompts that are too long are cut, says the worker."""
+    started, closed = list[int](), list[int]()
+
+    class StandIn:
+        def __init__(self, *_: Any, max_length: int) -> None:
+            self.length = max_length
+            started.append(max_length)
+
+        def run(self, job: Any, items: Iterable[Any]) -> Iterator[Any]:
+            yield from ([number, [[[RED, END], "stop", -1.0, []]], True] for number, *_ in items)
+
+        def close(self) -> None:
+            closed.append(self.length)
+
+    monkeypatch.setattr(vllm_engine, "vllm_workers", StandIn)
+    with vllm_generator_config(long_prompts="truncate").open(policy) as opened:
+        for length in (40, 30, 64):
+            assert len(list(opened.sample([LONG], decoding_config(max_length=length), 1))) == 1
+            assert opened.counts == {"prompts": 1, "prompts_dropped": 0, "prompts_truncated": 1}
+    assert (started, closed) == ([40, 64], [40, 64])
+
+
+def test_a_prompt_that_is_cut_leaves_just_the_room_that_is_asked_for(policy: Path) -> None:
+    config, ids = vllm_generator_config(long_prompts="truncate"), asked_ids(policy, LONG.messages)
+    assert fit_prompt(LONG, open_chat(policy), config, decoding_config()) == (Ready(LONG, ids[-60:], 4), True)
 
 
 def test_seeds_of_different_prompts_never_overlap() -> None:
@@ -117,7 +141,7 @@ def test_seeds_of_different_prompts_never_overlap() -> None:
     assert all(seed % 5 == 0 and 0 <= seed < 2**62 for seed in seeds)
 
 
-def test_a_folder_that_cannot_serve_starts_no_process(tmp_path: Path, seen: dict[str, Any]) -> None:
+def test_a_folder_that_cannot_serve_starts_no_process(tmp_path: Path, seen: Seen) -> None:
     with pytest.raises(ModelError, match=r"has no config\.json"), vllm_generator_config().open(tmp_path):
         pass
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from mt.engines.scoring import Item
-from mt.engines.scoring import vllm_engine as engine
-from mt.errors import EngineError, ModelError
+from mt.engines.scoring.vllm_engine import VllmRewardModel
+from mt.engines.text import Chat
+from mt.errors import DataError, EngineError, ModelError
 from tests.engines.scoring.test_transformers import ITEMS, scores
 from tests.engines.settings import vllm_scorer_config
-from tests.engines.tiny import tiny_reward
+from tests.engines.tiny import WORDS, answered_ids, tiny_reward
+from tests.engines.vllm_stand_in import Seen, workers_without_vllm
 
 LONG: Item = ([{"role": "user", "content": "red " * 80}], "blue", True)
 real = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
@@ -25,58 +28,67 @@ def reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_reward(tmp_path_factory.mktemp("reward"), initializer_range=0.3, hidden_size=64)
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, value: float) -> list[Any]:
-    """Let every conversation's reward be `value` + its length."""
-    sent: list[Any] = []
-
-    class StandIn:
-        def __init__(self, config: Any, module: str, request: dict[str, Any]) -> None:
-            pass
-
-        def run(self, job: dict[str, Any], items: Iterable[Any], together: Callable[[Any], Any]) -> Iterator[Any]:
-            asked = list(items)
-            sent.extend(asked)
-            groups.extend(together(row) for row in asked)
-            yield from ((index, value + len(ids)) for index, ids in asked)
-
-        def close(self) -> None:
-            pass
-
-    groups: list[Any] = []
-    monkeypatch.setattr(engine, "device_groups", lambda config: [[]])
-    monkeypatch.setattr(engine, "vllm_workers", StandIn)
-    return sent
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    with workers_without_vllm(tmp_path_factory.mktemp("seen") / "log") as seen:
+        yield seen
 
 
-def test_conversations_are_cut_and_counted(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = stand_in(monkeypatch, 0.5)
-    with vllm_scorer_config().open(reward) as scorer:
-        found = dict(scorer.score([LONG, *ITEMS]))
-        assert scorer.counts["truncated"] == 1
-        assert scorer.counts["tokens"] == sum(len(ids) for _, ids in sent)
-    assert found[0] == 64.5
-    assert sorted(found) == list(range(len(ITEMS) + 1))
+@pytest.fixture(scope="module")
+def scorer(reward: Path, seen: Seen) -> Iterator[VllmRewardModel]:
+    with vllm_scorer_config(processes=2).open(reward) as opened:
+        yield cast(VllmRewardModel, opened)
 
 
-def test_only_missing_conversations_are_sent(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = stand_in(monkeypatch, 0.0)
-    with vllm_scorer_config().open(reward) as scorer:
-        found = dict(scorer.score(ITEMS, skip={0, 5}))
-        assert scorer.counts["conversations"] == len(ITEMS)
-    assert sorted(found) == sorted(index for index, _ in sent) == [i for i in range(len(ITEMS)) if i not in {0, 5}]
+def test_two_workers_tokenise_every_conversation_once_and_this_process_none(
+    reward: Path, scorer: VllmRewardModel, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [LONG, *ITEMS]
+    expected = [answered_ids(reward, messages, text)[-64:] for messages, text, _ in items]
+    monkeypatch.setattr(Chat, "_render", None)
+    found = dict(scorer.score(items))
+    asked = seen.requests()
+    assert [row["ids"] for row in asked] == expected
+    assert found == {index: sum(ids) for index, ids in enumerate(expected)}
+    assert len({row["pid"] for row in asked}) == 2
+    assert scorer.counts == {"conversations": 24, "tokens": sum(map(len, expected)), "truncated": 1}
 
 
-def test_a_reward_that_is_not_finite_names_its_item(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch, float("nan"))
-    with (
-        pytest.raises(EngineError, match="item 0 has no finite reward"),
-        vllm_scorer_config().open(reward) as s,
-    ):
-        list(s.score(ITEMS))
+def test_only_missing_conversations_are_scored_and_all_are_counted(scorer: VllmRewardModel, seen: Seen) -> None:
+    list(scorer.score(ITEMS))
+    counts = dict(scorer.counts)
+    seen.rows()
+    found = dict(scorer.score(ITEMS, skip={0, 5}))
+    assert sorted(found) == [row["number"] for row in seen.requests()] == [1, 2, 3, 4, *range(6, len(ITEMS))]
+    assert scorer.counts == counts
 
 
-def test_a_length_beyond_the_context_is_refused(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch, 0.0)
+def test_responses_to_a_prompt_go_to_one_worker(scorer: VllmRewardModel, seen: Seen) -> None:
+    items: list[Item] = [([{"role": "user", "content": word}], text, True) for word in WORDS[:6] for text in WORDS[:5]]
+    seen.rows()
+    list(scorer.score(items))
+    asked = seen.requests()
+    by_prompt = [{row["pid"] for row in asked[first : first + 5]} for first in range(0, 30, 5)]
+    assert [len(pids) for pids in by_prompt] == [1] * 6
+    assert len(set.union(*by_prompt)) == 2
+
+
+def test_what_the_template_refuses_is_refused_in_one_line(reward: Path, scorer: VllmRewardModel) -> None:
+    with pytest.raises(DataError, match=rf"^messages=user/assistant: the chat template of {reward} refuses them"):
+        list(scorer.score([([{"role": "user"}], "red", True)]))  # type: ignore[list-item]
+
+
+def test_a_reward_that_is_not_finite_names_its_item(scorer: VllmRewardModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoNumbers:
+        def run(self, job: Any, rows: Iterable[Any], together: Any) -> Iterator[Any]:
+            yield from ([number, math.nan, 3, False] for number, *_ in rows)
+
+    monkeypatch.setattr(scorer, "_workers", NoNumbers())
+    with pytest.raises(EngineError, match="item 0 has no finite reward"):
+        list(scorer.score(ITEMS))
+
+
+def test_a_length_beyond_the_context_is_refused(reward: Path, seen: Seen) -> None:
     with (
         pytest.raises(ModelError, match=r"scorer\.max_length=200"),
         vllm_scorer_config(max_length=200).open(reward),
