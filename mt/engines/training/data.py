@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mt.engines.text import Chat, fit_conversation, fit_response
 from mt.engines.training.settings import TrainingConfig
 from mt.engines.training.task import TrainingTask
 from mt.errors import DataError, describe
+from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
 from mt.selection import gains
 from mt.types import Demonstration, Messages, Pair, PairLogProbs, Response
 from mt.workflow import tables
 
-Sequences = list[tuple[list[int], int]]
+Row = Pair | Demonstration
+Sequences = list[tuple[list[int] | np.ndarray, int]]
 """Of one row: the ids of each sequence, and how many of its last ids the loss counts."""
+Fitted = tuple[Sequences, bool]
+"""A row's sequences, and whether any of them was cut."""
+FitAll = Callable[[Sequence[Row], Callable[[Row], Fitted | None]], Iterable[Fitted | None]]
+"""Returns what a function makes of every row; see `here` and `shares.fit_shared`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Examples:
         """Rows of the tables."""
         return len(self.examples) + self.dropped
 
-    def add(self, row: Pair | Demonstration, fitted: tuple[Sequences, bool] | None, **facts: Any) -> None:
+    def add(self, row: Row, fitted: Fitted | None, **facts: Any) -> None:
         """Count a row, and keep it where it fits; raises `DataError` for a weight that is negative or not finite."""
         if fitted is None:
             self.dropped += 1
@@ -64,46 +73,60 @@ class Examples:
         self.examples.append(Example(row.prompt_id, sequences, row.weight, **facts))
 
 
-def read(task: TrainingTask, chat: Chat) -> Examples:
-    """Read the task's tables as sequences.
+def here(rows: Sequence[Row], fit: Callable[[Row], Fitted | None]) -> Iterable[Fitted | None]:
+    """Fit all rows in this process."""
+    return map(fit, rows)
+
+
+def read(task: TrainingTask, chat: Chat, fit_all: FitAll = here) -> Examples:
+    """Read the task's tables as sequences; `fit_all` says which process tokenises which row.
 
     Raises `DataError` where no row is left, where references are not aligned with the pairs or not finite, and
     where win probabilities or rewards that the objective needs are missing.
     """
-    found, config, objective = Examples(), task.training, task.objective
-    if isinstance(objective, RewardLoss):
-        for pair in _rows(task.tables, Pair):
-            margin = gains([pair])[0] if objective.needs_margins else None
-            found.add(pair, reward_sequences(chat, pair, config, strip_bos=task.strip_bos), margin=margin)
-    elif objective.learns_from == "demonstrations":
-        for row in _rows(task.tables, Demonstration):
-            found.add(row, policy_sequences(chat, row.messages, [row.response], config))
-    else:
-        references = _rows(task.references, PairLogProbs) if objective.needs_reference else None
-        for pair, reference in _aligned(_rows(task.tables, Pair), references):
-            fitted = policy_sequences(chat, pair.messages, [pair.chosen, pair.rejected], config)
-            if fitted is None:  # a row that is dropped may lack what only the loss needs
-                found.add(pair, None)
-                continue
-            if reference is not None:
-                _check_finite(reference)
-            wins = _win_probabilities(pair) if objective.needs_win_probabilities else None
-            found.add(pair, fitted, reference=reference, win_probabilities=wins)
+    found = Examples()
+    rows: list[Row] = _rows(task.tables, Demonstration if task.kind == "sft" else Pair)
+    references = _references(task, rows)
+    for row, reference, fitted in zip(rows, references, fit_all(rows, partial(_fit, task, chat)), strict=True):
+        # A row that is dropped may lack what only the loss needs.
+        found.add(row, fitted, **({} if fitted is None else _facts(task.objective, row, reference)))
     if not found.examples:
         problem = f"no row is left to train on ({found.dropped} of {found.rows} dropped)"
         raise DataError(describe("training rows", 0, problem, mend="Raise max_length, or set truncation=left"))
     return found
 
 
+def _fit(task: TrainingTask, chat: Chat, row: Row) -> Fitted | None:
+    """Return a row's sequences as its loss reads them; None where one does not fit."""
+    if isinstance(row, Demonstration):
+        return policy_sequences(chat, row.messages, [row.response], task.training)
+    if task.kind == "reward":
+        return reward_sequences(chat, row, task.training, strip_bos=task.strip_bos)
+    return policy_sequences(chat, row.messages, [row.chosen, row.rejected], task.training)
+
+
+def _facts(objective: Objective | RewardLoss, row: Row, reference: PairLogProbs | None) -> dict[str, Any]:
+    """Return what the loss needs of a row beside its sequences."""
+    if isinstance(row, Demonstration):
+        return {}
+    if isinstance(objective, RewardLoss):
+        return {"margin": gains([row])[0]} if objective.needs_margins else {}
+    if reference is not None:
+        _check_finite(reference)
+    wins = _win_probabilities(row) if objective.needs_win_probabilities else None
+    return {"reference": reference, "win_probabilities": wins}
+
+
 def policy_sequences(
     chat: Chat, messages: Messages, responses: Sequence[Response], config: TrainingConfig
-) -> tuple[Sequences, bool] | None:
+) -> Fitted | None:
     """Return prompt + response ids of each response and whether any prompt was cut; None where one does not fit.
 
     Sampled responses are read as they were sampled: the loss counts exactly their ids.
     """
     prompt = chat.prompt_ids(messages)
-    sequences, truncated = [], False
+    sequences: Sequences = []
+    truncated = False
     for response in responses:
         answer = chat.response_ids(messages, response)
         fitted = fit_response(prompt, answer, config.max_length, config.truncation)
@@ -114,11 +137,10 @@ def policy_sequences(
     return sequences, truncated
 
 
-def reward_sequences(
-    chat: Chat, pair: Pair, config: TrainingConfig, *, strip_bos: bool
-) -> tuple[Sequences, bool] | None:
+def reward_sequences(chat: Chat, pair: Pair, config: TrainingConfig, *, strip_bos: bool) -> Fitted | None:
     """Return whole conversations, read at their last token, and whether any was cut; None where one does not fit."""
-    sequences, truncated = [], False
+    sequences: Sequences = []
+    truncated = False
     for response in (pair.chosen, pair.rejected):
         ids = chat.conversation_ids(pair.messages, response.text, strip_bos=strip_bos)
         fitted = fit_conversation(ids, config.max_length, config.truncation)
@@ -133,12 +155,11 @@ def _rows(paths: list[str], row_type: type[Any]) -> list[Any]:
     return [row for path in paths for row in tables.read(Path(path), row_type)]
 
 
-def _aligned(
-    rows: Sequence[Pair], references: Sequence[PairLogProbs] | None
-) -> Iterator[tuple[Pair, PairLogProbs | None]]:
-    if references is None:
-        yield from ((row, None) for row in rows)
-        return
+def _references(task: TrainingTask, rows: Sequence[Row]) -> Sequence[PairLogProbs | None]:
+    """Return each row's reference log-probabilities, None where the loss reads none."""
+    if not (isinstance(task.objective, Objective) and task.objective.needs_reference):
+        return [None] * len(rows)
+    references: list[PairLogProbs] = _rows(task.references, PairLogProbs)
     if len(rows) != len(references):
         problem = f"do not belong to these {len(rows)} pairs"
         raise DataError(describe("reference log-probabilities", f"{len(references)} rows", problem))
@@ -146,7 +167,7 @@ def _aligned(
         if row.prompt_id != reference.prompt_id:
             problem = f"row {number} belongs to prompt '{reference.prompt_id}', the pair to '{row.prompt_id}'"
             raise DataError(describe("reference log-probabilities", f"row {number}", problem))
-        yield row, reference
+    return references
 
 
 def _check_finite(reference: PairLogProbs) -> None:

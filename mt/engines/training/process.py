@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from mt.engines.text import Chat, open_chat
 from mt.engines.training import losses
 from mt.engines.training.batches import Steps, plan
 from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, checkpoint_folder, newest
-from mt.engines.training.data import Examples, read
+from mt.engines.training.data import Examples, FitAll, here, read
 from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
+from mt.engines.training.shares import fit_shared
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask
 from mt.engines.training.trainer import BatchTrainer, Reports, peak_memory_mib, rate_factor
 from mt.engines.training.zero import read_checkpoints_as_data, zero_config
@@ -32,6 +34,7 @@ from mt.errors import EngineError, MutualTaughtError, describe
 from mt.reward_losses import RewardLoss
 
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "rmsprop": "rmsprop"}
+TOKENS = "tokens"
 _NEARLY_FULL = 2**20
 
 
@@ -47,6 +50,12 @@ class Place:
         """Return what torchrun set, or the only process."""
         return Place(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
+    def share(self, scratch: Path) -> FitAll:
+        """Return how rows are tokenised: here, or each process its part."""
+        if self.devices == 1:
+            return here
+        return partial(fit_shared, folder=scratch / TOKENS, rank=self.rank, devices=self.devices)
+
 
 def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) -> TrainingOutcome:
     """Train in this process and write the model folder (the first process does); return what was done.
@@ -56,12 +65,12 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
     task.check()
     check_context(Path(task.model), task.training.max_length, "training.max_length")
     chat = open_chat(task.model, task.template)
-    data = read(task, chat)
-    batches = plan(task, data)
     with cpu_threads(task.trainer.threads), quiet(), spared_collector(), full_disk_named(Path(task.scratch)):
-        # The arguments come before the model: they open the process group, and from then on DeepSpeed's stage 3
-        # spreads whatever is loaded.
+        # The arguments come first: they open the process group, by which processes share the tokenising, and from
+        # then on DeepSpeed's stage 3 spreads whatever is loaded.
         args = arguments(task, place)
+        data = read(task, chat, place.share(Path(task.scratch)))
+        batches = plan(task, data)
         model = load_for_training(task)
         adapt(model, task)
         trainer = build(task, args, model, chat, data, batches, observe, place)

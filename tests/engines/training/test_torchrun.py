@@ -54,6 +54,8 @@ def compare(lab: Lab, kind: str, trainer: TorchrunTrainer, tolerance: float, **m
 def test_two_processes_equal_one(lab: Lab) -> None:
     """Even where an objective couples the pairs of a batch, and the last batch has one row for two devices."""
     compare(lab, "policy", SHARED, 5e-6, rows=make_pairs(17), objective=KTO)
+    tokenised = sorted(lab.folder.glob("*/tokens/*.safetensors"))
+    assert [len(load_file(file)["sequences"]) for file in tokenised] == [9, 8], "each process tokenises its part"
 
 
 def test_more_processes_than_rows_are_refused(lab: Lab) -> None:
