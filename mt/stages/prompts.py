@@ -119,6 +119,11 @@ class FirstPrompts(Stage):
         work.count(prompts=len(kept))
         work.write(kept, Prompt)
 
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return so many of the prompts."""
+        prompts = inputs[self.prompts.key]
+        return replace(prompts, rows=min(prompts.rows, self.size))
+
 
 @dataclass(frozen=True, eq=False)
 class ExtractPrompts(Stage):

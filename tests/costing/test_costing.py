@@ -71,6 +71,13 @@ def test_sampling_a_third_of_ultrafeedback_by_hand(tmp_path: Path) -> None:
     assert first.seconds == pytest.approx(tokens * LLAMA.flops_per_token / rate)
 
 
+def test_figure_3_asks_the_judge_about_its_own_prompts_only(tmp_path: Path) -> None:
+    """Of two iterations: r_1 and r_2 against r_0, and r_2 against r_1, each in both orders."""
+    judge = ["judge=openai", "judge.model=a-judge", "eval=[in_distribution]", "eval.in_distribution.prompts=500"]
+    found = estimate(at_scale(f"store={tmp_path}", *judge))
+    assert found["total"]["calls"] == 3 * 2 * 500
+
+
 def test_a_run_of_two_iterations_loads_few_models(tmp_path: Path) -> None:
     """Beside the four trainings: three policies to sample, three for log-probabilities, three reward models, of which
     the first one is asked again after each of two trainings, and the second after one.
@@ -79,6 +86,9 @@ def test_a_run_of_two_iterations_loads_few_models(tmp_path: Path) -> None:
     by_name = {name: row["loads"] for name, row in found["stages"].items() if row["loads"]}
     assert by_name == {"sample": 3, "policy_diagnostics": 3, "score": 6, "train_policy": 2, "train_reward": 2}
     assert found["total"]["loads"] - 4 == 12
+    judged = estimate(at_scale(f"store={tmp_path}", "judge=reward_model", "eval=[held_out,alpaca_eval,pairwise]"))
+    assert judged["stages"]["judge"]["number"] == 6
+    assert judged["total"]["loads"] == found["total"]["loads"], "r_0 is open when it judges"
 
 
 @pytest.mark.parametrize("scale", ["laptop", "small_gpu", "llama3_8b", "llama3_8b_lora", "mistral_7b"])
