@@ -210,7 +210,8 @@ def _refuse_inside_reference(config: DictConfig, key: str, value: Any) -> None:
         if not isinstance(node, DictConfig) or name not in node:
             return
         if OmegaConf.is_interpolation(node, name):
-            group, other = ".".join(parents[:depth]), OmegaConf.to_container(node, resolve=False)[name].strip("${}")  # type: ignore[index]
+            written: Any = OmegaConf.to_container(node, resolve=False)
+            group, other = ".".join(parents[:depth]), written[name].strip("${}")
             rest = key.removeprefix(group)
             mend = f"Set {other}{rest}, or all of {group}={{…}}"
             raise ConfigError(describe(key, value, f"{group} is the same as {other}", mend=mend))

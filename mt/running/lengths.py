@@ -31,6 +31,7 @@ def check_contexts(stages: Sequence[Stage], config: RunConfig) -> None:
     for stage in stages:
         for field, length, model in _lengths(stage, config):
             start = start_of(model)
+            limit: int | None
             if isinstance(start, WorldPolicy):
                 limit, named = start.model.context, "the world's models (data.policy.context)"
             elif isinstance(start, ModelFolder):
@@ -94,10 +95,12 @@ def _lengths(stage: Stage, config: RunConfig) -> Iterator[tuple[str, int, Stage]
     elif isinstance(stage, Score):
         length, followed = stage.scorer.max_length, config.reward.training.max_length
         yield "reward.training.max_length" if length == followed else "scorer.max_length", length, stage.reward
-    elif isinstance(stage, Judge | JudgeScores) and stage.judge_model is not None and stage.judge.engine is not None:
-        engine, _, length = stage.judge.engine
-        field = "judge.max_length" if stage.judge.model_kind == "policy" else f"judge.{engine}.max_length"
-        yield field, length, stage.judge_model
+    elif isinstance(stage, Judge | JudgeScores):
+        engine = stage.judge.engine(stage.style if isinstance(stage, Judge) else "score")
+        if engine is not None and stage.judge_model is not None:
+            name, _, length = engine
+            field = "judge.max_length" if stage.judge.model_kind == "policy" else f"judge.{name}.max_length"
+            yield field, length, stage.judge_model
 
 
 def _limits(stage: Stage, config: RunConfig) -> Iterator[tuple[str, int, int]]:

@@ -100,7 +100,7 @@ def test_weights_multiply_the_whole_loss(name: str) -> None:
 def test_needs_are_true(name: str) -> None:
     one, pairs = objective(name), random_pairs(6)
     bare = replace(pairs, reference_chosen_B=None, reference_rejected_B=None)
-    doubtful = replace(pairs, chosen_win_probability_B=null, rejected_win_probability_B=None)
+    doubtful = replace(pairs, chosen_win_probability_B=None, rejected_win_probability_B=None)
     for needed, batch in ((one.needs_reference, bare), (one.needs_win_probabilities, doubtful)):
         if needed:
             with pytest.raises(ConfigError, match="=null: the objective needs it"):
