@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mt.engines.scoring.logprobs import response_logprobs
 from mt.engines.settings import LogProbsConfig
 from mt.engines.text import open_chat
 from mt.engines.training.batches import plan
@@ -50,7 +49,8 @@ class Bench:
             dtype=options.dtype, device="auto", threads=options.threads, batch_tokens=options.micro_batch_tokens
         )
         rows = [(pair.messages, response) for pair in self.pairs for response in (pair.chosen, pair.rejected)]
-        found = {i: logp for i, logp, _ in response_logprobs(config, self.folder / "model", rows, options.max_length)}
+        with config.open(self.folder / "model") as policy:
+            found = {i: logp for i, logp, _ in policy.logprobs(rows, options.max_length)}
         logps = [PairLogProbs(p.prompt_id, found[2 * i], found[2 * i + 1]) for i, p in enumerate(self.pairs)]
         tables.write(path, logps, PairLogProbs)
         return path

@@ -165,7 +165,4 @@ def _no_field(row: Row, names: list[str]) -> DataError:
 
 def refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Correct the row") -> DataError:
     """Return the error that names a row's place, its field and value, what is allowed and how to fix it."""
-    shown = str(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
-    line = describe(f"{row.place}, {name}", shown, problem, allowed=allowed, mend=mend)
-    return DataError(" ".join(line.split()))
+    return DataError(describe(f"{row.place}, {name}", value, problem, allowed=allowed, mend=mend))

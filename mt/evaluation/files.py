@@ -95,7 +95,8 @@ def number(value: object, where: str, allowed: str = "a number, or empty") -> fl
     except (ValueError, OverflowError):
         found = None
     if found is None:
-        raise DataError(describe(where, repr(value), "not a number", allowed=allowed))
+        shown = repr(value) if isinstance(value, str) else value
+        raise DataError(describe(where, shown, "not a number", allowed=allowed))
     return None if math.isnan(found) else found
 
 

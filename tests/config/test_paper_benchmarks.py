@@ -115,7 +115,7 @@ def test_local_files_replace_hub_names(tmp_path: Path) -> None:
         ),
         ("eval.alpaca_eval.gamed=a/b@main:c.csv", ConfigError, r"gamed=a/b@main:c\.csv: .*has to be pinned"),
         ("eval.arena_hard.questions=gone.jsonl", DataError, r"arena_hard\.questions=gone\.jsonl: no such file"),
-        ("eval.arena_hard.outputs=null", ConfigError, r"eval\.arena_hard\.outputs=None: .*Add eval\.arena_hard"),
+        ("eval.arena_hard.outputs=null", ConfigError, r"eval\.arena_hard\.outputs=null: .*Add eval\.arena_hard"),
     ],
 )
 def test_what_names_no_file_is_refused(override: str, error: type[Exception], said: str) -> None:

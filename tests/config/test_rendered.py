@@ -37,7 +37,7 @@ def test_a_sweep_takes_several_values_of_an_argument() -> None:
     ("override", "said"),
     [
         ("policy.template_kwargs.messages=1", r"^policy\.template_kwargs\.messages=1: cannot be set"),
-        ("reward.template_kwargs.a=null", r"^reward\.template_kwargs\.a=None: null is no value of an argument"),
+        ("reward.template_kwargs.a=null", r"^reward\.template_kwargs\.a=null: null is no value of an argument"),
         ("reward.template_kwargs={a: {b: [null]}}", r"^reward\.template_kwargs\.a=.*null is no value"),
         ("policy.template_date=2025-02-30", r"^policy\.template_date=2025-02-30: .*YYYY-MM-DD"),
         ("policy.template_kwarg.a=1", r"no such setting.*Did you mean 'policy\.template_kwargs'"),

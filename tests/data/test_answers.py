@@ -67,10 +67,10 @@ def test_pairs_of_one_prompt_have_names_of_their_own() -> None:
     ("value", "problem"),
     [
         ({"prompt": "why"}, r"line 1, messages=null: no answer.*chat that ends with the assistant's turn"),
-        ({"response": "because"}, "line 1, prompt=None: there is none"),
+        ({"response": "because"}, "line 1, prompt=null: there is none"),
         ({"messages": ASKED * 2}, r"messages\.role=user: the last turn is not the assistant's"),
         ({"messages": [{"role": "user"}, SAID[1]]}, r"messages\[0\].*not a message"),
-        ({"messages": [SAID[1], SAID[1]]}, "line 1, prompt=None: there is none"),
+        ({"messages": [SAID[1], SAID[1]]}, "line 1, prompt=null: there is none"),
     ],
 )
 def test_a_malformed_demonstration_is_named(value: dict[str, Any], problem: str) -> None:

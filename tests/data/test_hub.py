@@ -35,7 +35,7 @@ def test_the_cache_is_used_offline(cache: Path) -> None:
     [
         ("no-owner", COMMIT, r"policy\.path=no-owner: no such file or folder\. Allowed: .*OWNER/NAME"),
         ("/missing/folder", COMMIT, r"policy\.path=/missing/folder: no such file or folder"),
-        ("owner/name", None, r"policy\.revision=None: .*'owner/name' is no local path.*40 hex digits"),
+        ("owner/name", None, r"policy\.revision=null: .*'owner/name' is no local path.*40 hex digits"),
         ("owner/name", "main", r"policy\.revision=main: no commit.*Add policy\.revision=COMMIT"),
     ],
 )

@@ -117,7 +117,7 @@ def test_characters_of_any_kind_and_length_come_through(tmp_path: Path, text: st
 @pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
 def test_json_beyond_what_can_be_read_is_named_with_its_line(tmp_path: Path, name: str, line: str) -> None:
     (tmp_path / name).write_text(line)
-    with pytest.raises(DataError, match=r"line 1: not valid JSON \((Exceeds the limit|nested too deeply)"):
+    with pytest.raises(DataError, match=r"not valid JSON \((a number of more than 4300 digits|nested too deeply)"):
         list(read_rows(tmp_path / name))
     with pytest.raises(DataError, match=r"begins in line 1: (Exceeds the limit|maximum recursion)"):
         read_records(tmp_path / name)

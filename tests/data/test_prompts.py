@@ -78,7 +78,7 @@ def test_ids_are_given_or_hashes_of_the_content() -> None:
         ({"messages": [USER, {"role": "system", "content": "x"}, USER]}, r"system message after the first turn"),
         ({"prompt": "half \ud83d"}, r"line 1, prompt=.*half a surrogate pair at character 5"),
         ({"prompt": "x", "id": [1]}, r"line 1, id=\[1\]: no name of a prompt"),
-        ({"prompt": "x", "id": True}, r"line 1, id=True: no name"),
+        ({"prompt": "x", "id": True}, r"line 1, id=true: no name"),
         ({"prompt": "x", "section": 3}, r"line 1, section=3: no label"),
         ({"Prompt": "x"}, r"line 1: has no field 'messages' or 'prompt', only 'Prompt'\..*Did you mean 'Prompt'\?"),
     ],

@@ -65,7 +65,7 @@ def test_interval_covers_the_mean_and_repeats_by_seed():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"output_2": None}, "row 1 (from 0): output_2=None: not a text"),
+        ({"output_2": None}, "row 1 (from 0): output_2=null: not a text"),
         ({"output_1": 7}, "row 1 (from 0): output_1=7: not a text"),
         ({"preference": "win"}, "row 1 (from 0): preference='win': not a number"),
         ({"preference": [1.5]}, "row 1 (from 0): preference=[1.5]: not a number"),

@@ -27,7 +27,7 @@ from tests.methods.plans import drawn
             ("method=meta_rewarding", "objective=best_of_k"),
             r"objective=best_of_k or rest_em: .* method=meta_rewarding makes pairs",
         ),
-        (("objective=rest_em", "reward.selection=null"), r"reward\.selection=None: self-training needs pairs"),
+        (("objective=rest_em", "reward.selection=null"), r"reward\.selection=null: self-training needs pairs"),
         (
             ("selection=best_of_k",),
             r"selection=best_of_k: .* objective=dpo learns from pairs",

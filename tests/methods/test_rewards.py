@@ -194,14 +194,14 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
         (("policy.offline_share=0.5", "method=sail"), r"offline_share=0\.5: method=sail mixes them by method\.offline"),
         (("reward.head_weights=[0,0]",), r"reward\.head_weights=\[0\.0, 0\.0\]: all weights are 0"),
         (("reward.head_weights=[1,2]",), r"reward\.head_weights=\[1\.0, 2\.0\]: no reward model is given"),
-        (("reward=consensus", "reward.student=null"), r"reward\.student=None: rm_data=both trains .*rm_data=frozen\."),
+        (("reward=consensus", "reward.student=null"), r"reward\.student=null: rm_data=both trains .*rm_data=frozen\."),
         (("reward=consensus", "reward.scores=later"), r"reward\.student=policy: reward\.scores=later .*Allowed: model"),
         (("reward.scores=later",), r"reward\.scores=later: reward=model is a reward model .*Allowed: current, base"),
         (
             ("reward=consensus", "eval=[alpaca_eval]", "judge=reward_model"),
-            r"judge\.path=None: .*reward=consensus is none\. Allowed: a path, or reward=model, reward=train",
+            r"judge\.path=null: .*reward=consensus is none\. Allowed: a path, or reward=model, reward=train",
         ),
-        (("reward=judge", "judge=reward_model"), r"judge\.path=None: the run has no base reward model"),
+        (("reward=judge", "judge=reward_model"), r"judge\.path=null: the run has no base reward model"),
         (("reward=ensemble", "reward.trained=1"), r"reward\.models=\[\]: an ensemble has at least two models"),
         (("reward=ensemble", "reward.retrained=4"), r"reward\.retrained=4: more than there are\. Allowed: 0 to 3"),
         (
@@ -210,7 +210,7 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
         ),
         (
             ("reward=judge", "judge=transformers", "judge.path=no/model"),
-            r"judge\.revision=None: no commit, and 'no/model",
+            r"judge\.revision=null: no commit, and 'no/model",
         ),
         (("reward=function", "reward.function=nowhere.py:f"), r"reward\.function=nowhere\.py:f: there is no nowhere"),
         (("reward=consensus", "eval=[alpaca_eval,pairwise]"), r"eval=pairwise: .*reward=consensus is none"),

@@ -80,8 +80,8 @@ def test_lengths_follow_the_models_contexts_unless_they_are_given(own: list[str]
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        ("sampling.max_length=129", ModelError, r"sampling\.max_length=129: longer than the context.*at most 128"),
-        ("scorer.max_length=97", ModelError, r"scorer\.max_length=97: longer.*at most 96"),
+        ("sampling.max_length=129", ConfigError, r"sampling\.max_length=129: longer than the context.*at most 128"),
+        ("scorer.max_length=97", ConfigError, r"scorer\.max_length=97: longer.*at most 96"),
         ("data.path=none.jsonl", DataError, r"data\.path=none\.jsonl: no such file"),
         ("data.decontamination.files=none.csv", DataError, r"data\.decontamination\.files=none\.csv: no such file"),
         ("data.fields.prompt=question", DataError, r"prompts\.jsonl, line 1: has no field .*only 'prompt'"),
@@ -90,7 +90,7 @@ def test_lengths_follow_the_models_contexts_unless_they_are_given(own: list[str]
         ("data.held_out=1.5", ConfigError, r"data\.held_out=1\.5: no share and no count"),
         ("data.format=xml", ConfigError, r"data\.format=xml: .*jsonl"),
         ("policy.path=missing", ConfigError, r"policy\.path=missing: no such file or folder"),
-        ("policy.path=owner/model", ConfigError, r"policy\.revision=None: .*40 hex digits"),
+        ("policy.path=owner/model", ConfigError, r"policy\.revision=null: .*40 hex digits"),
         ("rm_data=gold", ConfigError, r"rm_data=gold: data=jsonl has no gold judge"),
     ],
 )
@@ -182,7 +182,7 @@ def test_hub_models_are_planned_offline_and_checked_in_the_cache(own: list[str],
     with pytest.raises(ModelError, match=r"policy\.path=.*has no weights"):
         check(one)
     add_snapshot(hub, "model", "owner/tiny", files)
-    with pytest.raises(ModelError, match=r"sampling\.max_length=2048: longer than the context.*at most 128"):
+    with pytest.raises(ConfigError, match=r"sampling\.max_length=2048: longer than the context.*at most 128"):
         check(one)
     check(drawn([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}", "sampling.max_length=96"]))
 

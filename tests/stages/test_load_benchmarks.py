@@ -144,7 +144,7 @@ def test_questions_of_one_category_are_asked(bench: Bench, tmp_path: Path) -> No
     stage = LoadAnsweredQuestions(asked, answers, 2, "hard_prompt")
     assert [row.prompt_id for row in bench.rows(stage, Samples)] == ["q1", "q3"]
     assert [messages[0]["content"] for _, messages in stage.asked()] == ["q1", "q3"]
-    said = r"category=None: .*several \(hard_prompt 3, creative_writing 1\), which are never mixed"
+    said = r"category=null: .*several \(hard_prompt 3, creative_writing 1\), which are never mixed"
     with pytest.raises(DataError, match=said):
         LoadAnsweredQuestions(asked, answers, 2, None).check()
     with pytest.raises(DataError, match=r"eval\.arena_hard\.category=math: no question of .* is of it"):
