@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, describe
-from mt.runtime.jsonl import parse_json
+from mt.runtime.text import parse_json
 from mt.workflow.position import Position
 from mt.workflow.run_record import RECORD, find_records, read_record
 

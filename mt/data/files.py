@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from mt.errors import DataError, describe, no_file
-from mt.runtime.jsonl import parse_json
 from mt.runtime.parquet import column_names, parquet_rows
+from mt.runtime.text import parse_json
 
 ENDINGS = {
     ".jsonl": "jsonl",

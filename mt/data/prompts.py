@@ -11,8 +11,7 @@ from typing import Any
 from mt.data.files import Row
 from mt.data.settings import FieldsConfig
 from mt.errors import DataError, describe, nearest
-from mt.runtime.jsonl import parse_json
-from mt.runtime.text import half_character
+from mt.runtime.text import half_character, parse_json
 from mt.types import Demonstration, Messages, Pair, Prompt
 
 ROLES = ("system", "user", "assistant")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import ModelError, describe
-from mt.runtime.jsonl import parse_json
+from mt.runtime.text import parse_json
 
 _FIELDS = ("max_position_embeddings", "n_positions")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mt.engines.contexts import context_length
 from mt.errors import ModelError, MutualTaughtError, describe
-from mt.runtime.jsonl import parse_json
+from mt.runtime.text import parse_json
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import ModelError, describe
-from mt.runtime.jsonl import parse_json
+from mt.runtime.text import parse_json
 from mt.workflow.volume import Shape
 
 _LLAMA3_8B = Shape(4096, 32, 14336, 32, 8, 128, 128256, tied=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mt.engines.template import TemplateConfig
 from mt.errors import ModelError, describe
-from mt.runtime.jsonl import parse_json
+from mt.runtime.text import parse_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

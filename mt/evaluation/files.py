@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, describe
-from mt.runtime.jsonl import parse_json
 from mt.runtime.parquet import parquet_rows
-from mt.runtime.text import broken_text
+from mt.runtime.text import broken_text, parse_json
 
 EMPTY = ("", "nan", "none", "null")
 """How tables write that a cell holds nothing, in small letters."""

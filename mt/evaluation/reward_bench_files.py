@@ -11,7 +11,7 @@ from mt.errors import DataError, describe, nearest
 from mt.evaluation.files import number, rows_of_columns
 from mt.evaluation.reward_bench import SECTIONS, ScoredPair
 from mt.evaluation.reward_bench_2 import SUBSETS, TIES, RankedPrompt
-from mt.runtime.jsonl import parse_json
+from mt.runtime.text import parse_json
 
 Unit = Literal["share", "percent"]
 

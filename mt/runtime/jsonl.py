@@ -16,21 +16,10 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mt.errors import DataError, MutualTaughtError
+from mt.runtime.text import parse_json
 
 T = TypeVar("T")
 Refuse = Literal["nothing", "foreign", "damaged"]
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text; raises ValueError for whatever is none, also what is nested too deeply."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except ValueError as error:
-        if "integer string conversion" in str(error):
-            raise ValueError("a number of more than 4300 digits") from None
-        raise
 
 
 class JsonLines(Generic[T]):

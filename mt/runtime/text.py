@@ -1,7 +1,8 @@
-"""Texts from outside: half a surrogate pair is none, which JSON can spell and no file of ours can hold."""
+"""Texts from outside: JSON of any depth, and halves of surrogate pairs, which JSON can spell and no file can hold."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -31,3 +32,15 @@ def broken_text(value: Any) -> str | None:
         elif isinstance(one, list):
             waiting += one
     return None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; raises ValueError for whatever is none, also what is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if "integer string conversion" in str(error):
+            raise ValueError("a number of more than 4300 digits") from None
+        raise

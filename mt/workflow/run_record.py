@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mt.errors import StoreError, describe
-from mt.runtime.jsonl import parse_json, problem
+from mt.runtime.jsonl import problem
+from mt.runtime.text import parse_json
 
 SCHEMA = 1
 """The version of record.json that is written and read."""

@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from mt.errors import StoreError
-from mt.runtime.jsonl import parse_json, problem
+from mt.runtime.jsonl import problem
+from mt.runtime.text import parse_json
 from mt.workflow.stage import SHORT, External, Stage
 
 ARTIFACT = "artifact.json"

@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypeVar
 from pydantic import TypeAdapter
 
 from mt.errors import StoreError
-from mt.runtime.jsonl import JsonLines, parse_json
+from mt.runtime.jsonl import JsonLines
+from mt.runtime.text import parse_json
 from mt.types import Metric
 from mt.workflow.engine import OpenEngine
 from mt.workflow.position import Position

@@ -13,7 +13,7 @@ import pytest
 
 from mt.engines import vllm_pool
 
-FAKE = Path(__file__).parent / "fake_vllm"
+_FAKE = Path(__file__).parent / "fake_vllm"
 
 
 class Seen:
@@ -34,10 +34,11 @@ class Seen:
 
 
 @contextmanager
-def workers_without_vllm(log: Path) -> Iterator[Seen]:
+def stand_in_for_vllm(log: Path) -> Iterator[Seen]:
+    """Let the workers that are started in the block find the stand-in, for as long as they live."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(FAKE), prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", str(_FAKE), prepend=os.pathsep)
         patch.setenv("FAKE_VLLM", str(log))
-        patch.setattr(vllm_pool, "check_installed", lambda: None)
+        patch.setattr(vllm_pool, "check_installed", lambda group: None)
         patch.setattr(vllm_pool, "visible_gpus", list)
         yield Seen(log)

@@ -34,5 +34,5 @@ def test_a_tie_pulls_both_responses_to_the_reference() -> None:
 
 
 def test_pairs_without_win_probabilities_are_refused() -> None:
-    with pytest.raises(ConfigError, match="chosen_win_probability_B=None"):
+    with pytest.raises(ConfigError, match="chosen_win_probability_B=null"):
         loss("sppo", one_pair(chosen_win_probability_B=None), beta=0.1)

@@ -167,5 +167,5 @@ def test_a_foreign_prompt_is_a_data_error(world):
 
 
 def test_shares_must_sum_to_one():
-    with pytest.raises(ValidationError, match="do not sum to one"):
+    with pytest.raises(ValidationError, match="the sum of its shares, which has to be 1"):
         SectionMix(chat=0.5, chat_hard=0.5, safety=0.5, reasoning=0)

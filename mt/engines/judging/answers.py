@@ -11,8 +11,7 @@ from typing import Any
 
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.template import Style
-from mt.runtime.jsonl import parse_json
-from mt.runtime.text import whole
+from mt.runtime.text import parse_json, whole
 from mt.verdicts import extract_label, preference_of, without_thinking
 
 NAMES = ("m", "M")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mt.types import Prompt, Response, Samples
 from tests.engines.generation.test_transformers import PROMPTS, answers
 from tests.engines.settings import decoding_config, vllm_generator_config
 from tests.engines.tiny import asked_ids, tiny_policy
-from tests.engines.vllm_stand_in import Seen, workers_without_vllm
+from tests.engines.vllm_stand_in import Seen, stand_in_for_vllm
 
 END, RED, BLUE = 2, 6, 7
 real = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
@@ -32,21 +33,23 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    with workers_without_vllm(tmp_path_factory.mktemp("seen") / "log") as seen:
-        yield seen
+def opened(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VllmPolicy, Seen]]:
+    with ExitStack() as held:
+        with stand_in_for_vllm(tmp_path_factory.mktemp("seen") / "log") as seen:
+            generator = held.enter_context(vllm_generator_config(processes=2).open(policy))
+            list(generator.sample(PROMPTS, decoding_config(), 0))
+        yield generator, seen
 
 
-@pytest.fixture(scope="module")
-def generator(policy: Path, seen: Seen) -> Iterator[VllmPolicy]:
-    with vllm_generator_config(processes=2).open(policy) as opened:
-        list(opened.sample(PROMPTS, decoding_config(), 0))  # starts both, with room for all that follows
-        yield opened
+@pytest.fixture
+def generator(opened: tuple[VllmPolicy, Seen]) -> VllmPolicy:
+    return opened[0]
 
 
-@pytest.fixture(autouse=True)
-def forget(seen: Seen) -> None:
-    seen.rows()
+@pytest.fixture
+def seen(opened: tuple[VllmPolicy, Seen]) -> Seen:
+    opened[1].rows()
+    return opened[1]
 
 
 def seen_as(ids: list[int], finished: bool, policy: Path, logprob: float | None = -2.5) -> Response:
@@ -106,7 +109,7 @@ def test_long_prompts_are_dropped_and_counted(generator: VllmPolicy, seen: Seen)
 
 
 def test_one_engine_serves_until_longer_sequences_are_asked_for(
-    policy: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here prompts that are too long are cut, says the worker."""
     started, closed = list[int](), list[int]()
@@ -123,7 +126,8 @@ def test_one_engine_serves_until_longer_sequences_are_asked_for(
             closed.append(self.length)
 
     monkeypatch.setattr(vllm_engine, "vllm_workers", StandIn)
-    with vllm_generator_config(long_prompts="truncate").open(policy) as opened:
+    config = vllm_generator_config(long_prompts="truncate")
+    with stand_in_for_vllm(tmp_path / "log"), config.open(policy) as opened:
         for length in (40, 30, 64):
             assert len(list(opened.sample([LONG], decoding_config(max_length=length), 1))) == 1
             assert opened.counts == {"prompts": 1, "prompts_dropped": 0, "prompts_truncated": 1}
@@ -141,8 +145,12 @@ def test_seeds_of_different_prompts_never_overlap() -> None:
     assert all(seed % 5 == 0 and 0 <= seed < 2**62 for seed in seeds)
 
 
-def test_a_folder_that_cannot_serve_starts_no_process(tmp_path: Path, seen: Seen) -> None:
-    with pytest.raises(ModelError, match=r"has no config\.json"), vllm_generator_config().open(tmp_path):
+def test_a_folder_that_cannot_serve_starts_no_process(tmp_path: Path) -> None:
+    with (
+        stand_in_for_vllm(tmp_path / "log"),
+        pytest.raises(ModelError, match=r"has no config\.json"),
+        vllm_generator_config().open(tmp_path),
+    ):
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from mt.errors import DataError, EngineError, ModelError
 from tests.engines.scoring.test_transformers import ITEMS, scores
 from tests.engines.settings import vllm_scorer_config
 from tests.engines.tiny import WORDS, answered_ids, tiny_reward
-from tests.engines.vllm_stand_in import Seen, workers_without_vllm
+from tests.engines.vllm_stand_in import Seen, stand_in_for_vllm
 
 LONG: Item = ([{"role": "user", "content": "red " * 80}], "blue", True)
 real = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
@@ -29,15 +30,23 @@ def reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    with workers_without_vllm(tmp_path_factory.mktemp("seen") / "log") as seen:
-        yield seen
+def opened(reward: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VllmRewardModel, Seen]]:
+    with ExitStack() as held:
+        with stand_in_for_vllm(tmp_path_factory.mktemp("seen") / "log") as seen:
+            scorer = held.enter_context(vllm_scorer_config(processes=2).open(reward))
+            list(scorer.score(ITEMS))
+        yield cast(VllmRewardModel, scorer), seen
 
 
-@pytest.fixture(scope="module")
-def scorer(reward: Path, seen: Seen) -> Iterator[VllmRewardModel]:
-    with vllm_scorer_config(processes=2).open(reward) as opened:
-        yield cast(VllmRewardModel, opened)
+@pytest.fixture
+def scorer(opened: tuple[VllmRewardModel, Seen]) -> VllmRewardModel:
+    return opened[0]
+
+
+@pytest.fixture
+def seen(opened: tuple[VllmRewardModel, Seen]) -> Seen:
+    opened[1].rows()
+    return opened[1]
 
 
 def test_two_workers_tokenise_every_conversation_once_and_this_process_none(
@@ -65,7 +74,6 @@ def test_only_missing_conversations_are_scored_and_all_are_counted(scorer: VllmR
 
 def test_responses_to_a_prompt_go_to_one_worker(scorer: VllmRewardModel, seen: Seen) -> None:
     items: list[Item] = [([{"role": "user", "content": word}], text, True) for word in WORDS[:6] for text in WORDS[:5]]
-    seen.rows()
     list(scorer.score(items))
     asked = seen.requests()
     by_prompt = [{row["pid"] for row in asked[first : first + 5]} for first in range(0, 30, 5)]
@@ -88,8 +96,9 @@ def test_a_reward_that_is_not_finite_names_its_item(scorer: VllmRewardModel, mon
         list(scorer.score(ITEMS))
 
 
-def test_a_length_beyond_the_context_is_refused(reward: Path, seen: Seen) -> None:
+def test_a_length_beyond_the_context_is_refused(reward: Path, tmp_path: Path) -> None:
     with (
+        stand_in_for_vllm(tmp_path / "log"),
         pytest.raises(ModelError, match=r"scorer\.max_length=200"),
         vllm_scorer_config(max_length=200).open(reward),
     ):
