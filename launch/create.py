@@ -50,6 +50,10 @@ class _Shelf:
             self._known[stage.key] = self._store.has(stage)
         return self._known[stage.key]
 
+    def stopped(self, stage: Stage) -> bool:
+        """Say whether a deciding stage is published and has stopped the run."""
+        return self._store.stopped(stage)
+
 
 def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: Store, planner: str) -> Sweep:
     """Write a new sweep into `folder` and return it; raises LaunchError where its name is taken."""
@@ -68,6 +72,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "address": stage.address,
             "label": str(merged.position(stage)),
             "memory_gb": memory.get(stage.key),
+            "decisions": sorted(needed.intersection(merged.decisions.get(stage.key, ()))),
         }
         for stage in merged.order
         if stage.key in needed

@@ -47,7 +47,7 @@ class JobStatus:
     why: str
     """The reason of the state: what it waits for, why it failed."""
     done: int
-    """Stages that are published."""
+    """Stages that are published, or unnecessary by now."""
     total: int
     stage: str
     """What is running: where in the algorithm, and the stage."""
@@ -69,7 +69,7 @@ class RunStatus:
     state: State
     why: str
     done: int
-    """Stages that are published."""
+    """Stages that are published, or unnecessary by now."""
     total: int
 
 
@@ -110,10 +110,10 @@ def survey(folder: Path, sweep: Sweep, *, strict: bool = False) -> SweepStatus:
 
     Where the scheduler cannot be asked, files say what they can; `strict` raises LaunchError instead.
     """
-    published = {key for key in sweep.stage if sweep.artifact(key).is_file()}
-    complete = {job.name for job in sweep.jobs if published.issuperset(job.stages) and sweep.is_done(job.name)}
+    settled = set(filter(sweep.is_settled, sweep.stage))
+    complete = {job.name for job in sweep.jobs if settled.issuperset(job.stages) and sweep.is_done(job.name)}
     seen, note = _ask(sweep, [job for job in sweep.jobs if job.name not in complete], strict)
-    found = _Survey(folder, sweep, published, complete, seen)
+    found = _Survey(folder, sweep, settled, complete, seen)
     for job in sweep.jobs:
         found.jobs[job.name] = found.describe(job)
     runs = [found.run(one) for one in sweep.runs]
@@ -148,7 +148,8 @@ class _Survey:
 
     folder: Path
     sweep: Sweep
-    published: set[str]
+    settled: set[str]
+    """Stages that nobody has to compute any more."""
     complete: set[str]
     seen: Mapping[str, Seen] | None
     """By id; None where the scheduler could not be asked."""
@@ -161,7 +162,7 @@ class _Survey:
         state, why = done if job.name in self.complete else self._judge(job, past)
         running = state == State.RUNNING
         now = progress.read(progress.file_of(self.folder, job.name)) if running else Progress()
-        absent = [key for key in job.stages if key not in self.published]
+        absent = [key for key in job.stages if key not in self.settled]
         seen = self._seen(job)
         return JobStatus(
             name=job.name,
@@ -186,7 +187,7 @@ class _Survey:
         state = worst(job.state for job in own)
         first = next((job for job in own if job.state == state), None)
         why = first.why or f"in {first.name}" if first and state != State.DONE else ""
-        return RunStatus(entry.name, state, why, entry.total - len(keys - self.published), entry.total)
+        return RunStatus(entry.name, state, why, entry.total - len(keys - self.settled), entry.total)
 
     def _judge(self, job: JobEntry, past: list[Attempt]) -> Verdict:
         """Judge a job that is not done: by its heartbeat, then by what the scheduler says."""

@@ -24,7 +24,7 @@ from mt.choice import Config
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
 from mt.runtime.jsonl import problem
-from mt.workflow.store import recall, write_text
+from mt.workflow.store import is_stopped, recall, write_text
 
 FILE = "sweep.json"
 EVENTS = "events.jsonl"
@@ -41,6 +41,8 @@ class StageEntry(Config):
     """Where in the algorithm it belongs."""
     memory_gb: int | None
     """Memory that it needs on its node, where that is estimated."""
+    decisions: list[str] = Field(default_factory=list)
+    """Keys of the stages that may make it unnecessary (`Plan.decisions`)."""
 
     @property
     def kind(self) -> str:
@@ -157,12 +159,17 @@ class Sweep(Config):
         """Return the file that exists once the stage is published."""
         return Path(self.store) / self.stage[key].address / "artifact.json"
 
+    def is_settled(self, key: str) -> bool:
+        """Say whether nobody has to compute a stage: it is published, or a decision has made it unnecessary."""
+        stopped = (is_stopped(self.artifact(one).parent) for one in self.stage[key].decisions)
+        return self.artifact(key).is_file() or any(stopped)
+
     def absent(self, name: str) -> list[str]:
-        """Return the keys of a job's stages that are not published."""
-        return [key for key in self.job[name].stages if not self.artifact(key).is_file()]
+        """Return the keys of a job's stages that are still to be computed."""
+        return [key for key in self.job[name].stages if not self.is_settled(key)]
 
     def is_done(self, name: str) -> bool:
-        """Say whether everything that a job was to publish and to record is there."""
+        """Say whether everything that a job had to publish and to record is there."""
         return not self.absent(name) and all(map(self.is_recorded, self.job[name].records))
 
     def is_recorded(self, run: str) -> bool:

@@ -112,10 +112,10 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     """Compute the job's stages that are missing, after checking that everything it needs is there."""
     store = Store(Path(sweep.store))
     check_store(store.root, sweep.store_id)
-    stages = select(sweep, job, whole)
-    require(_upstream(stages), store)
+    own = plan(select(sweep, job, whole), whole.positions)
+    missing = {stage.key for stage in own.missing(store)}
+    require(_upstream([stage for stage in own.targets if stage.key in missing]), store)
     reach(sweep, job, whole, store)
-    own = plan(stages)
     for stage in own.missing(store):  # before hours are spent on those that come first
         stage.check()
     execute(own, store, Chorus([*watching, Logger(whole.positions)]), str(sweep.place.resolve()))

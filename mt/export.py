@@ -56,9 +56,10 @@ def _export(given: argparse.Namespace) -> int:
         )
     drawn = blueprint(RunConfig.model_validate(record["config"]))
     iterations = drawn.outcome.iterations
-    index = len(iterations) - 1 if given.iteration is None else given.iteration
-    if not 0 <= index < len(iterations):
-        raise StoreError(describe("--iteration", index, "no such iteration", allowed=f"0 to {len(iterations) - 1}"))
+    last = drawn.final(Store(Path(drawn.config.store))).index
+    index = last if given.iteration is None else given.iteration
+    if not 0 <= index <= last:
+        raise StoreError(describe("--iteration", index, "no such iteration", allowed=f"0 to {last}"))
     draft = given.to.with_name(given.to.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     _write(draft, record, drawn, iterations[index])

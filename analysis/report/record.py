@@ -13,7 +13,7 @@ from mt.runtime.text import parse_json
 from mt.workflow.position import Position
 from mt.workflow.run_record import RECORD, find_records, read_record
 
-STATES = ("computed", "reused", "running", "failed", "missing")
+STATES = ("computed", "reused", "running", "failed", "missing", "unneeded")
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,13 @@ class Display(Silent):
         else:
             self.say(f"everything is there already: {self._reused} stages reused\n")
 
+    def unneeded(self, stages: list[Stage]) -> None:
+        """Count what is not computed any more neither as to do nor as reused."""
+        keys = {stage.key for stage in stages}
+        self._missing = [one for one in self._missing if one.key not in keys]
+        self._total -= len(keys)
+        self.say(f"{len(keys)} stages are not needed any more")
+
     def inspecting(self, stage: Stage) -> None:
         """Say once that models are being checked."""
         if not self._inspecting and isinstance(stage, External):

@@ -7,7 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from mt.choice import Choice, Config
 from mt.config.choices import SearchPath, optional_values
 from mt.config.compose import PACKAGE, compose_unchecked
-from mt.config.fields import allowed, group_class, listed
+from mt.config.fields import allowed, find, group_class, listed
 from mt.config.overrides import override_key
 from mt.config.refusals import refused_by_hydra, refused_choice
 from mt.config.run import RunConfig
@@ -44,14 +44,26 @@ def choices(path: SearchPath = PACKAGE) -> dict[str, dict[str, str]]:
 
 def groups(path: SearchPath = PACKAGE) -> dict[str, str]:
     """Return what each group of choices decides, in the order of the fields."""
-    meanings = _meanings(RunConfig)
-    return {name: meanings.get(name, "").rstrip(".") for name in RunConfig.model_fields if name in path.groups()}
+    order = list(RunConfig.model_fields)
+    found = sorted(path.groups(), key=lambda name: order.index(name.partition(".")[0]))
+    return {name: _meaning(name).rstrip(".") for name in found}
+
+
+def _meaning(group: str) -> str:
+    """Return the docstring of the field that a group of choices fills, such as "policy.checkpoint"."""
+    *parents, last = group.split(".")
+    info = find(RunConfig, parents, None)
+    return _meanings((group_class(info.annotation, None) if info else None) or RunConfig).get(last, "")
 
 
 def chosen_options(path: SearchPath = PACKAGE) -> dict[str, list[str]]:
     """Return the options of each group that a run has where its command names none."""
-    made = {str(group): value for group, value in _values((), path).items() if isinstance(value, dict)}
-    return {group: [str(value["name"])] if "name" in value else list(map(str, value)) for group, value in made.items()}
+    values = _values((), path)
+    made: dict[str, Any] = {
+        group: reduce(lambda node, name: node[name], group.split("."), values) for group in path.groups()
+    }
+    chosen = {group: value for group, value in made.items() if isinstance(value, dict)}
+    return {group: [str(value["name"])] if "name" in value else list(value) for group, value in chosen.items()}
 
 
 def all_settings(overrides: list[str], path: SearchPath = PACKAGE) -> list[Explained]:

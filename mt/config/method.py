@@ -1,4 +1,4 @@
-"""What every method, and every mix of data for the reward model, is; the options lie in mt/methods/."""
+"""What every method, every choice of a checkpoint and every mix of reward data is; the options lie in mt/methods/."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Method(Choice):
     """Whether it has an M-step, which retrains the reward model on what `rm_data` gives."""
     mixes_offline: ClassVar[bool] = False
     """Whether it mixes offline preferences by a share of its own, in place of `policy.offline_share`."""
+    chooses_checkpoint: ClassVar[bool] = False
+    """Whether its trainings follow `policy.checkpoint`, and it may therefore stop early."""
     makes_pairs: ClassVar[bool] = False
     """Whether it trains on pairs of its own making, beside or instead of what `selection` gives."""
 
@@ -73,3 +75,21 @@ class RewardData(Choice):
     @abstractmethod
     def rows(self, steps: Any, *tables: Any) -> Any:
         """Return the stage of all rows that the reward model is trained on, or None where there are none."""
+
+
+class Checkpoint(Choice):
+    """Which of a training's models becomes the policy of the iteration (`policy.checkpoint=`)."""
+
+    GROUP: ClassVar[str] = "policy.checkpoint"
+    PACKAGE: ClassVar[str] = "mt.methods.checkpoints"
+
+    @abstractmethod
+    def policy(self, steps: Any, previous: Any, selected: Any, reward: Any) -> Any:
+        """Return the stage of π_t.
+
+        Args:
+            steps: The run's `mt.methods.steps.Steps`.
+            previous: π_{t-1}, from which the training starts.
+            selected: What it learns from.
+            reward: What scores the E-step: r_{t-1}.
+        """

@@ -13,7 +13,7 @@ from mt.config.data import DataSource
 from mt.config.evaluation import EvalConfig
 from mt.config.hardware import HardwareConfig
 from mt.config.launch import LaunchConfig
-from mt.config.method import Method, RewardData
+from mt.config.method import Checkpoint, Method, RewardData
 from mt.config.reward import Reward
 from mt.engines.generation import Generator
 from mt.engines.judging.base import Judge
@@ -70,6 +70,8 @@ class PolicyConfig(RenderedModelConfig):
     """Leave out weights of the folder that the model does not have, instead of refusing them."""
     reference: Literal["previous", "base"]
     """The reference of iteration t: the policy before it (our reading of §4), or the base policy."""
+    checkpoint: Checkpoint
+    """Which of a training's models is kept: the last one, or the one that wins most comparisons."""
     offline_share: Share
     """Share, in [0, 1), of offline preferences (`data.preferences`, or the data's own) in what the policy is trained on
     in every E-step, as SAIL mixes them."""

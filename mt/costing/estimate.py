@@ -11,6 +11,8 @@ from typing import Any, Literal
 from mt.config.hardware import HardwareConfig
 from mt.config.run import RunConfig
 from mt.costing.memory import Memory, checkpoint_bytes, fastest, inference, passes, training
+from mt.engines.training import Trainer
+from mt.stages.train import TrainPolicyCheckpoints
 from mt.workflow.engine import in_order_of_engines, loads
 from mt.workflow.plan import Plan
 from mt.workflow.stage import External, Stage
@@ -76,6 +78,8 @@ def _cost(stage: Any, found: Volumes, config: RunConfig) -> Cost:
     shape = found[use.model.key].shape if use is not None else None
     if use is None or shape is None:
         return Cost(stage, "cpu", disk_bytes=disk)
+    if use.kind == "copy":
+        return Cost(stage, "cpu", disk_bytes=_published_bytes(shape, use.engine))
     read = found[use.table.key] if use.table is not None else None
     if use.kind == "train":
         return _training(stage, use, read or Volume(), shape, config.hardware)
@@ -89,11 +93,17 @@ def _training(stage: Any, use: Use, table: Volume, shape: Shape, hardware: Hardw
     steps = stage.training.epochs * math.ceil(table.rows / stage.training.batch_size)
     flops = passes(stage.training, stage.trainer) * tokens * shape.flops_per_token
     seconds = _seconds(flops, stage.trainer, "train", hardware, hardware.devices)
-    disk = shape.parameters * (4 if stage.trainer.publish_dtype == "float32" else 2)
-    scratch = CHECKPOINTS_KEPT * checkpoint_bytes(shape, stage.training, stage.trainer)
+    models = stage.models(table.rows) if isinstance(stage, TrainPolicyCheckpoints) else 1
+    published = _published_bytes(shape, stage.trainer)
+    disk, kept = models * published, (models - 1) * published
+    scratch = kept + CHECKPOINTS_KEPT * checkpoint_bytes(shape, stage.training, stage.trainer)
     memory = training(shape, stage.training, stage.trainer, use.setting, hardware)
     faster = _faster(stage, shape, hardware) if memory.fits else ""
     return Cost(stage, "train", tokens, flops, seconds, disk, scratch, memory, faster, steps)
+
+
+def _published_bytes(shape: Shape, trainer: Trainer) -> float:
+    return shape.parameters * (4 if trainer.publish_dtype == "float32" else 2)
 
 
 def _faster(stage: Any, shape: Shape, hardware: HardwareConfig) -> str:

@@ -20,9 +20,10 @@ def estimate(runs: Sequence[Blueprint]) -> dict[str, Any]:
     """Return the cost of the runs' merged plan by stage name, its totals, and the totals without sharing."""
     config = runs[0].config
     store, hardware = Store(Path(config.store)), config.hardware
-    shared = costs(merge(one.plan for one in runs), config, store)
+    merged = merge(one.plan for one in runs)
+    shared, absent = costs(merged, config, store), {stage.key for stage in merged.missing(store)}
     alone = [cost for one in runs for cost in costs(one.plan, one.config, store)]
-    missing = [cost for cost in shared if not store.has(cost.stage)]
+    missing = [cost for cost in shared if cost.stage.key in absent]
     return {
         "hardware": hardware.model_dump(),
         "assumptions": config.assumptions.model_dump(),

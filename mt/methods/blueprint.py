@@ -12,9 +12,9 @@ from mt.config.run import RunConfig
 from mt.errors import ConfigError, MutualTaughtError, NotHereError, describe
 from mt.methods.combinations import refuse_impossible
 from mt.methods.evaluations import Evaluation, evaluations
-from mt.methods.outcome import Outcome
+from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
-from mt.workflow.plan import Plan, plan
+from mt.workflow.plan import Plan, Shelf, plan
 from mt.workflow.stage import Stage
 
 
@@ -26,6 +26,16 @@ class Blueprint:
     outcome: Outcome
     evaluations: list[Evaluation]
     plan: Plan
+
+    def stopped(self, shelf: Shelf) -> Iteration | None:
+        """Return the iteration in which a decision has stopped the run; None where none has."""
+        decided = (one for one in self.outcome.iterations if one.policy.DECIDES)
+        return next((one for one in decided if shelf.stopped(one.policy)), None)
+
+    def final(self, shelf: Shelf) -> Iteration:
+        """Return the iteration whose models the run ends with: the last one, or the one before it stopped."""
+        stopped = self.stopped(shelf)
+        return self.outcome.final if stopped is None else self.outcome.iterations[stopped.index - 1]
 
 
 def blueprint(config: RunConfig) -> Blueprint:

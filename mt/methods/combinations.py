@@ -7,6 +7,7 @@ from mt.config.method import Method
 from mt.config.reward import Reward
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
+from mt.methods.checkpoints.last import Last
 from mt.objectives import Objective
 from mt.selection import DemonstrationSelection, PairSelection, Selection
 
@@ -19,10 +20,26 @@ def refuse_impossible(config: RunConfig) -> None:
         _refuse("rounds", config.rounds, f"method={method.name} has no rounds", f"1, or {others}", "Drop rounds=")
     if config.iterations > 1 and method.trains_once:
         _refuse("iterations", config.iterations, f"method={method.name} trains once", "1", "Drop iterations=")
+    _refuse_checkpoint(config)
     _refuse_objective(config)
     _refuse_selection(config)
     _refuse_reward(config)
     _refuse_offline(config)
+
+
+def _refuse_checkpoint(config: RunConfig) -> None:
+    """Refuse a choice among checkpoints where the method keeps the last one, or would go on after it has stopped."""
+    name, method = config.policy.checkpoint.name, config.method
+    if isinstance(config.policy.checkpoint, Last):
+        return
+    if not method.chooses_checkpoint:
+        others = " or ".join(f"method={one}" for one in names(Method) if option(Method, one).chooses_checkpoint)
+        _refuse(
+            "policy.checkpoint", name, f"method={method.name} keeps the last one", f"last, or {others}", "Choose it"
+        )
+    if config.rounds > 1:
+        problem = f"policy.checkpoint={name} may stop a round, and the next one learns from it"
+        _refuse("rounds", config.rounds, problem, "1, or policy.checkpoint=last", "Drop rounds=")
 
 
 def _refuse_objective(config: RunConfig) -> None:

@@ -10,6 +10,7 @@ from mt.methods.benchmarks import alpaca_eval, arena_hard, in_distribution, pair
 from mt.methods.held_out import held_out
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
+from mt.stages.checkpoints import SelectPolicy
 from mt.workflow.position import EVALUATION
 from mt.workflow.stage import Stage
 
@@ -43,6 +44,8 @@ def evaluations(steps: Steps, outcome: Outcome) -> list[Evaluation]:
     for iteration in outcome.iterations:
         made = steps.positions[iteration.policy.key]
         steps.at(EVALUATION, made.iteration, made.round)
+        if isinstance(iteration.policy, SelectPolicy):
+            found.append(Evaluation(iteration.index, "policy", iteration.policy))
         for name, benchmark in BENCHMARKS.items():
             if getattr(steps.config.eval, name) is not None:
                 for model, stage in benchmark(steps, outcome, iteration):

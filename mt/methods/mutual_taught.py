@@ -14,6 +14,7 @@ class MutualTaught(Method):
 
     has_rounds: ClassVar[bool] = True
     retrains_reward: ClassVar[bool] = True
+    chooses_checkpoint: ClassVar[bool] = True
 
     round_data: Literal["matched", "last"]
     """Whose responses and rewards the later rounds learn from: iteration t from the models of iteration t of the round
@@ -41,7 +42,7 @@ class MutualTaught(Method):
                 scorer = steps.scorer(len(done), base.reward, teacher.reward)
                 rewards = steps.gold(samples) if by_gold else steps.score(scorer, samples)
                 selected = steps.with_offline(steps.select(samples, rewards))
-                new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
+                new_policy = config.policy.checkpoint.policy(steps, policy, selected, scorer)
                 steps.at("M-step", t, round_)
                 labeler = teacher.reward if config.reward.labeler == "current" else base.reward
                 self_training, contrast = config.rm_data.tables(steps, new_policy, policy, labeler, reward_part)

@@ -20,7 +20,7 @@ from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, MixPairs, SelectDemonstrations, SelectPairs
-from mt.stages.train import TrainPolicy, TrainReward
+from mt.stages.train import TrainPolicy, TrainPolicyCheckpoints, TrainReward
 from mt.workflow.keys import derive_seed
 from mt.workflow.position import BASE, Position
 from mt.workflow.stage import Stage
@@ -119,14 +119,21 @@ class Steps:
         """π_ref: the policy before the training, or always π_0."""
         return previous if self.config.policy.reference == "previous" else self.base_policy()
 
-    def train_policy(self, policy: Stage, selected: Stage, *, reference: Stage) -> Stage:
-        """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them."""
+    def train_policy(
+        self, policy: Stage, selected: Stage, *, reference: Stage, every_steps: int | None = None
+    ) -> TrainPolicy:
+        """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them.
+
+        With `every_steps` the training publishes its checkpoints, from which π_t is still to be chosen.
+        """
         config, seed, logps, template = self.config, self.seed("train_policy"), None, self.policy_template
         training, trainer = config.policy.training, config.trainer
         if config.objective.needs_reference:
             length, truncation = training.max_length, training.truncation
             logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation, template))
         how = (config.objective, training, trainer, seed, template)
+        if every_steps:
+            return self.add(TrainPolicyCheckpoints(policy, selected, logps, *how, every_steps))
         return self.add(TrainPolicy(policy, selected, logps, *how), "policy")
 
     def initial_reward(self, base: Stage, current: Stage) -> Stage:

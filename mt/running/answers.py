@@ -23,7 +23,7 @@ from mt.methods.blueprint import Blueprint, blueprint
 from mt.methods.mutual_taught import MutualTaught
 from mt.running.results import Key, Results, difference
 from mt.types import Metric
-from mt.workflow.store import Store
+from mt.workflow.store import DECISION, Store, recall
 
 _WIN_RATE, _QUALITY = ("policy", "gold", "win_rate"), ("policy", "gold", "mean_reward")
 _PROXY = "policy", "proxy", "win_rate_base"
@@ -53,14 +53,14 @@ class _Run:
 
     @property
     def last(self) -> int:
-        return self.drawn.outcome.final.index
+        return self.drawn.final(self.store).index
 
     @property
     def retrained(self) -> bool:
-        return self.drawn.outcome.final.reward.key != self.drawn.outcome.base.reward.key
+        return self.drawn.final(self.store).reward.key != self.drawn.outcome.base.reward.key
 
     def policy(self) -> str:
-        return self.drawn.plan.position(self.drawn.outcome.final.policy).model_name
+        return self.drawn.plan.position(self.drawn.final(self.store).policy).model_name
 
     def reward(self, iteration: int) -> str:
         return self.drawn.plan.position(self.drawn.outcome.iterations[iteration].reward).model_name
@@ -69,15 +69,20 @@ class _Run:
 def answers(drawn: Blueprint, store: Store, command: str) -> list[str]:
     """Return the three sentences of a finished run; none where nothing was measured of its last iteration.
 
+    Before them stands in which iteration the run stopped, where it did; a run that stopped in the first has no more.
     The run of the same settings and seed with a frozen reward model is looked for in the store; where it is missing,
     the last sentence names the command that makes it.
     """
-    results = Results.of_evaluations(drawn.evaluations, store)
-    judge = next((key for key in _JUDGED if results.metric(drawn.outcome.final.index, *key)), None)
-    if judge is None:
-        return []
+    results, final, stopped = (
+        Results.of_evaluations(drawn.evaluations, store),
+        drawn.final(store),
+        _stopped(drawn, store),
+    )
+    judge = next((key for key in _JUDGED if results.metric(final.index, *key)), None)
+    if judge is None or (stopped and final.index == 0):
+        return stopped
     run = _Run(drawn, store, command, results, judge)
-    return [_policy(run), _reward(run), _update(run)]
+    return [*stopped, _policy(run), _reward(run), _update(run)]
 
 
 def answers_of_record(record: Mapping[str, Any]) -> list[str]:
@@ -94,6 +99,21 @@ def frozen(config: RunConfig) -> RunConfig:
     """Return the run's settings with a reward model that is never updated."""
     values = yaml.safe_load((CONF / "rm_data" / "frozen.yaml").read_text(encoding="utf-8"))
     return config.model_copy(update={"rm_data": RewardData.model_validate(values)})
+
+
+def _stopped(drawn: Blueprint, store: Store) -> list[str]:
+    """Say in which iteration the run stopped, why, and which policy it ends with."""
+    iteration = drawn.stopped(store)
+    if iteration is None:
+        return []
+    decision, before = recall(store.path(iteration.policy) / DECISION), drawn.final(store)
+    name = drawn.plan.position(before.policy).model_name
+    wins = f"its best checkpoint (step {decision['step']}) wins {SHARE.text(decision['win_rate'])} of its comparisons"
+    by = drawn.plan.position(before.reward).model_name
+    text = (
+        f"{wins} with {name} by {by}, less than the {SHARE.text(decision['threshold'])} of policy.checkpoint.threshold"
+    )
+    return [f"The run stopped in iteration {iteration.index}: {text}. Its final policy is {name}."]
 
 
 def _policy(run: _Run) -> str:
@@ -155,7 +175,7 @@ def _update(run: _Run) -> str:
             return f"The reward model was not updated: method={run.drawn.config.method.name} keeps it as it is."
         return f"The reward model was not updated; what updating it does: {_with(run.command, 'rm_data=both')}"
     other = blueprint(frozen(run.drawn.config))
-    results, at = Results.of_evaluations(other.evaluations, run.store), other.outcome.final.index
+    results, at = Results.of_evaluations(other.evaluations, run.store), other.final(run.store).index
     change = difference(run.results, run.last, results, at, *run.judge)
     if change is None:
         text = "Nobody knows yet whether updating the reward model helped; the same run with a frozen one tells"

@@ -91,7 +91,8 @@ class Record:
     def write(self, state: State) -> None:
         """Write the record and its metrics as they are now."""
         self.facts["state"] = state
-        self.facts["stages"] = [self._stage(stage) for stage in self.blueprint.plan.order]
+        unneeded = self.blueprint.plan.unneeded(self.store)
+        self.facts["stages"] = [self._stage(stage, stage.key in unneeded) for stage in self.blueprint.plan.order]
         self.facts["metrics"] = self._metrics()
         described = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
         entries = {name: self.facts[name] for name in ("stages", "metrics")}  # redacted already
@@ -100,14 +101,14 @@ class Record:
             write_text(self.folder / "metrics.csv", table)
             self._table = table
 
-    def _stage(self, stage: Stage) -> dict[str, Any]:
+    def _stage(self, stage: Stage, unneeded: bool) -> dict[str, Any]:
         known = self._entries.get(stage.key)
-        if known is not None and known["state"] != "missing":
+        if known is not None and known["state"] in ("computed", "reused"):
             return known
         found = self.store.has(stage)
         if known is None or found:
             known = self._entries[stage.key] = redact(self._entry(stage, found))
-        return known
+        return known if found else {**known, "state": "unneeded" if unneeded else "missing"}
 
     def _entry(self, stage: Stage, found: bool) -> dict[str, Any]:
         facts: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from typing import Any
 from mt.stages.sample import Sample
 from mt.workflow.stage import Stage
 
-_MODELS = frozenset({"policy", "base", "reward", "initial", "judge_model"})
+_MODELS = frozenset({"policy", "base", "reward", "initial", "judge_model", "checkpoints"})
 """Fields that hold models; every other stage in a field is a table."""
 
 

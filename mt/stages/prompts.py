@@ -126,6 +126,31 @@ class FirstPrompts(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class RandomPrompts(Stage):
+    """Some of the prompts, drawn at random and in their order."""
+
+    VERSION: ClassVar[int] = 1
+    prompts: Stage
+    size: int
+    """At most so many."""
+    seed: int
+
+    def run(self, work: Work) -> None:
+        """Draw them by the seed."""
+        import numpy as np
+
+        prompts = work.rows(Prompt, self.prompts)
+        chosen = sorted(map(int, np.random.default_rng(self.seed).permutation(len(prompts))[: self.size]))
+        work.count(prompts=len(chosen))
+        work.write([prompts[i] for i in chosen], Prompt)
+
+    def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
+        """Return the drawn ones."""
+        prompts = inputs[self.prompts.key]
+        return replace(prompts, rows=min(self.size, prompts.rows))
+
+
+@dataclass(frozen=True, eq=False)
 class ExtractPrompts(Stage):
     """The prompts that some samples answer."""
 

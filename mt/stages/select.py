@@ -73,7 +73,7 @@ class ContrastPairs(Stage):
         if self.label_filter is None:
             publish(work, selected, Pair)
             return
-        filtered = self.label_filter.apply(selected.rows)
+        filtered = self.label_filter.apply(selected.rows, rewards[1] or [])
         work.count(**filtered.counts | selected.counts | {"kept": len(filtered.rows)})
         if not filtered.rows:  # not an error: the reward model then learns from self-training pairs only
             work.note("no contrast pair passed the label filter")

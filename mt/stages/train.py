@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -50,9 +51,13 @@ class TrainPolicy(Stage):
 
     def run(self, work: Work) -> None:
         """Train into the output folder."""
+        self._train(work)
+
+    def _train(self, work: Work, every_steps: int | None = None) -> None:
         references = [str(work.path(self.reference) / TABLE)] if self.reference else []
         _train(
             work,
+            every_steps=every_steps,
             model=str(work.path(self.policy)),
             tables=[str(work.path(self.selected) / TABLE)],
             objective=self.objective,
@@ -66,6 +71,28 @@ class TrainPolicy(Stage):
     def use(self) -> Use | None:
         """Return how it uses the policy."""
         return Use("train", self.policy, self.trainer, self.setting, self.selected)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainPolicyCheckpoints(TrainPolicy):
+    """The same training, which publishes a model every so many steps, and the last one, each in a folder of its own."""
+
+    VERSION: ClassVar[int] = 1
+    every_steps: int
+
+    def check(self) -> None:
+        """Refuse a trainer that publishes the last model only."""
+        super().check()
+        self.trainer.check_checkpoints()
+
+    def run(self, work: Work) -> None:
+        """Train into folders of the output that bear their steps."""
+        self._train(work, self.every_steps)
+
+    def models(self, rows: float) -> int:
+        """Return how many models it publishes, learning from so many rows."""
+        steps = self.training.epochs * math.ceil(rows / self.training.batch_size)
+        return math.ceil(steps / self.every_steps)
 
 
 @dataclass(frozen=True, eq=False)

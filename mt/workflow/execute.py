@@ -31,10 +31,16 @@ def execute(plan: Plan, store: Store, observer: Observer, command: str = "") -> 
         observer.planned(plan.order, missing, plan.positions)
         _verify_reused(plan, missing, store, observer)
         _inspect(plan, missing, observer)
-        engines = OpenEngine()
+        engines, unneeded = OpenEngine(), set[str]()
         try:
             for stage in in_order_of_engines(missing):
+                if stage.key in unneeded:
+                    continue
                 compute(stage, store, observer, engines, command)
+                if stage.DECIDES and store.stopped(stage):
+                    needed = {one.key for one in plan.missing(store)}
+                    unneeded = {one.key for one in missing if one.key not in needed and not store.has(one)}
+                    observer.unneeded([one for one in missing if one.key in unneeded])
         finally:
             engines.close()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
-from mt.workflow.position import Position
+from mt.workflow.position import EVALUATION, Position
 from mt.workflow.stage import External, Stage
 
 
@@ -15,6 +16,10 @@ class Shelf(Protocol):
 
     def has(self, stage: Stage) -> bool:
         """Say whether the stage's artifact is published."""
+        ...
+
+    def stopped(self, stage: Stage) -> bool:
+        """Say whether a deciding stage is published and has stopped the run."""
         ...
 
 
@@ -31,14 +36,41 @@ class Plan:
         return self.positions.get(stage.key, Position())
 
     def missing(self, shelf: Shelf) -> list[Stage]:
-        """Return the stages that have to run, in order: absent targets and what they need that is absent."""
-        wanted = {target.key for target in self.targets}
+        """Return the stages that have to run, in order: absent targets and what they need that is absent.
+
+        What a stopped decision makes unnecessary is no target any more.
+        """
+        wanted = {target.key for target in self.targets} - self.unneeded(shelf)
         absent: set[str] = set()
         for stage in reversed(self.order):
             if stage.key in wanted and not isinstance(stage, External) and not shelf.has(stage):
                 absent.add(stage.key)
                 wanted.update(upstream.key for upstream in stage.inputs())
         return [stage for stage in self.order if stage.key in absent]
+
+    def unneeded(self, shelf: Shelf) -> set[str]:
+        """Return the keys of what need not exist: whatever waits for a decision that has stopped the run."""
+        stopped = {stage.key for stage in self.order if stage.DECIDES and shelf.stopped(stage)}
+        return (
+            {key for key, decisions in self.decisions.items() if not stopped.isdisjoint(decisions)}
+            if stopped
+            else set()
+        )
+
+    @cached_property
+    def decisions(self) -> dict[str, frozenset[str]]:
+        """The decisions that each stage waits for, by key: those among its ancestors.
+
+        The evaluation of what a decision chose does not wait for it: the policy that is kept is measured, too.
+        """
+        deciding = {stage.key: self.position(stage) for stage in self.order if stage.DECIDES}
+        found: dict[str, frozenset[str]] = {}
+        for stage in self.order if deciding else ():
+            place, inputs = self.position(stage), [one.key for one in stage.inputs()]
+            evaluated = {key for key, chosen in deciding.items() if place == replace(chosen, step=EVALUATION, model="")}
+            own = frozenset(key for key in inputs if key in deciding) - evaluated
+            found[stage.key] = own.union(*(found[key] for key in inputs))
+        return found
 
     def reaching_out(self, shelf: Shelf) -> list[Stage]:
         """Return the missing stages, and what they read outside the store, that name something in `outside`."""

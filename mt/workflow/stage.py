@@ -34,6 +34,8 @@ class Stage(Keyed):
     """Raised whenever the same inputs would give another output: results are recomputed, none destroyed."""
     NEEDS: ClassVar[str] = "cpu"
     """What the stage runs on: "cpu", "gpu" or "network"."""
+    DECIDES: ClassVar[bool] = False
+    """Whether its output may end a run (`decision.json`): see `Plan.missing`."""
     UNKEYED: ClassVar[frozenset[str]] = frozenset()
     """Fields that change how the output is made, never what it is."""
 

@@ -22,6 +22,8 @@ from mt.runtime.text import parse_json
 from mt.workflow.stage import SHORT, External, Stage
 
 ARTIFACT = "artifact.json"
+DECISION = "decision.json"
+"""What a deciding stage says, beside its output: {"stopped": true, …} where the run ends with it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class Store:
         """Say whether the artifact is published (what is external counts while it exists)."""
         path = self.path(stage)
         return path.exists() if isinstance(stage, External) else (path / ARTIFACT).is_file()
+
+    def stopped(self, stage: Stage) -> bool:
+        """Say whether a deciding stage is published and has stopped the run."""
+        return is_stopped(self.path(stage))
 
     def artifact(self, stage: Stage) -> Artifact:
         """Return the published artifact; raises StoreError when there is none."""
@@ -193,6 +199,11 @@ class Store:
             raise StoreError(f"{path}: not inside the store {self.root}")
         (path / ARTIFACT).unlink(missing_ok=True)
         shutil.rmtree(path)
+
+
+def is_stopped(artifact: Path) -> bool:
+    """Say whether the artifact in a folder is a decision to stop."""
+    return recall(artifact / DECISION).get("stopped") is True
 
 
 def _mark(path: Path) -> list[int]:

@@ -113,7 +113,7 @@ Volumes = Mapping[str, Volume]
 class Use:
     """How a stage uses a model."""
 
-    kind: Literal["generate", "score", "train"]
+    kind: Literal["generate", "score", "train", "copy"]
     model: Stage
     engine: Any
     """Settings of the engine or the trainer."""

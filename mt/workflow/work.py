@@ -48,6 +48,9 @@ class Observer(Protocol):
     def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
         """Execution is about to begin."""
 
+    def unneeded(self, stages: list[Stage]) -> None:
+        """A decision has made stages unnecessary that were to be computed."""
+
     def inspecting(self, stage: Stage) -> None:
         """Seconds are spent to see whether a stage can succeed, or what it reads can serve."""
 
@@ -77,6 +80,9 @@ class Silent:
     """An observer that does nothing; others override what they care about."""
 
     def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
+        """Ignore."""
+
+    def unneeded(self, stages: list[Stage]) -> None:
         """Ignore."""
 
     def inspecting(self, stage: Stage) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mt.choice import Choice, Unkeyed
 from mt.engines.training.settings import TrainingConfig
-from mt.errors import MissingPackageError, describe
+from mt.errors import ConfigError, MissingPackageError, describe
 
 if TYPE_CHECKING:
     from mt.engines.training.task import TrainingOutcome, TrainingTask
@@ -30,6 +30,8 @@ class Trainer(Choice):
 
     spreads: ClassVar[bool] = False
     """Whether several devices share a training."""
+    keeps_checkpoints: ClassVar[bool] = False
+    """Whether it can publish models on the way (`TrainingTask.every_steps`), and not only the last one."""
 
     dtype: Literal["float32", "bfloat16"]
     """Precision of the forward and backward pass; master weights and optimizer stay in float32."""
@@ -82,3 +84,9 @@ class Trainer(Choice):
         if training.lora is not None and importlib.util.find_spec("peft") is None:
             mend = "Install it (pip install peft), or set training.lora=null"
             raise MissingPackageError(describe("training.lora", training.lora.rank, "peft is not installed", mend=mend))
+
+    def check_checkpoints(self) -> None:
+        """Raise ConfigError where it publishes the last model only."""
+        if not self.keeps_checkpoints:
+            problem, mend = "it publishes the last model only", "Or set policy.checkpoint=last"
+            raise ConfigError(describe("trainer", self.name, problem, allowed="inline, torchrun", mend=mend))

@@ -15,6 +15,8 @@ from mt.errors import EngineError, describe
 from mt.workflow.store import recall, sha256, write_json
 
 CHECKPOINTS, LAYOUT, WHOLE = "checkpoints", "layout.json", "whole"
+MODELS = "models"
+"""Where a training that publishes several models keeps those it has: beside its checkpoints, from which it goes on."""
 KEPT = 2
 """The newest checkpoint, and the one before it in case the newest was cut short."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from mt.engines.training.base import Observe, Trainer
 from mt.engines.training.task import TrainingOutcome, TrainingTask
 
 
 class InlineTrainer(Trainer):
     """Training in this process, on one device."""
+
+    keeps_checkpoints: ClassVar[bool] = True
 
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
         """Train in this process."""

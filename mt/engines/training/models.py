@@ -147,30 +147,30 @@ def adapt(model: Any, task: TrainingTask) -> None:
 def trained_weights(model: Any, start: Mapping[str, Tensor], *, first: bool) -> Iterator[tuple[str, Tensor]]:
     """Yield every weight of the plain model in float32 on the CPU, what its adapter has learnt added.
 
-    `start` holds the weights at the start by name: a frozen one is taken from there, in whatever precision it was held
-    since. Every process has to iterate where DeepSpeed spreads the master weights; only the `first` one is given
-    weights that are not trained.
+    The model itself stays as it is, and its training may go on. `start` holds the weights at the start by name: a
+    frozen one is taken from there, in whatever precision it was held since. Every process has to iterate where
+    DeepSpeed spreads the master weights; only the `first` one is given weights that are not trained.
     """
     for name, parameter in model.named_parameters():
-        plain, layer = name.replace(".base_layer.", "."), None
+        plain, learnt = name.replace(".base_layer.", "."), None
         if plain != name and name.endswith(".weight"):
-            layer = model.get_submodule(name.removesuffix(".base_layer.weight"))
-            for part, adapter in layer.named_parameters():
-                if part.startswith("lora_"):
-                    adapter.data = master(adapter).cpu()
+            learnt = _learnt(model.get_submodule(name.removesuffix(".base_layer.weight")))
         if ".lora_" in name or not (first or parameter.requires_grad):
             continue
         whole = master(parameter).cpu() if parameter.requires_grad else start[plain]
-        yield plain, whole if layer is None else whole + layer.get_delta_weight("default")
+        yield plain, whole if learnt is None else whole + learnt
 
 
-def _remove_adapters(model: Any) -> None:
-    """Put every plain layer back in the place of the adapted one."""
-    for name, module in list(model.named_modules()):
-        if hasattr(module, "base_layer"):
-            parent, _, attribute = name.rpartition(".")
-            setattr(model.get_submodule(parent), attribute, module.base_layer)
-    model.requires_grad_(True)
+def _learnt(layer: Any) -> Tensor:
+    """Return what a layer's adapter adds to its weight, computed in float32 on the CPU."""
+    adapters = [adapter for part, adapter in layer.named_parameters() if part.startswith("lora_")]
+    held = [adapter.data for adapter in adapters]
+    for adapter in adapters:
+        adapter.data = master(adapter).cpu()
+    learnt: Tensor = layer.get_delta_weight("default")
+    for adapter, data in zip(adapters, held, strict=True):
+        adapter.data = data
+    return learnt
 
 
 @dataclass(frozen=True)
@@ -188,31 +188,29 @@ class Update:
         return self.kept / self.changed if self.changed else 0.0
 
 
-def publish(model: Any, chat: Chat, task: TrainingTask, *, first: bool) -> Update:
+@torch.no_grad()
+def publish(model: Any, chat: Chat, task: TrainingTask, folder: Path, *, first: bool) -> Update:
     """Write an ordinary model folder in `trainer.publish_dtype`: safetensors, configuration, tokenizer, template.
 
-    Every process takes part where DeepSpeed spreads the master weights, parameter by parameter; the `first` one
-    compares them with the start, and writes. The others return an empty update.
+    What is written is the start with the trained weights in place of its own, so that a training may go on. Every
+    process takes part where DeepSpeed spreads the master weights, parameter by parameter; the `first` one compares
+    them with the start, and writes. The others return an empty update.
     """
     dtype: torch.dtype = getattr(torch, task.trainer.publish_dtype)
-    start = {name: value.detach() for name, value in load_start(task).named_parameters()} if first else {}
-    state, changed, kept = {}, 0, 0
+    plain = load_start(task) if first else None
+    start = dict(plain.named_parameters()) if plain is not None else {}
+    changed, kept = 0, 0
     for name, trained in trained_weights(model, start, first=first):
         if first:
-            begun = start.pop(name)
-            state[name] = trained.to(dtype).contiguous()
+            begun, published = start[name].detach(), trained.to(dtype)
             changed += int((trained != begun).sum())
-            kept += int(((trained != begun) & (state[name] != begun.to(dtype))).sum())
-    _remove_adapters(model)
-    if first:
-        stored = model.state_dict().keys()
-        state |= {name: buffer.cpu() for name, buffer in model.named_buffers() if name in stored}
-        model.config.use_cache = True  # the Trainer switches it off; generation wants it
-        model.config.pad_token_id = chat.pad_id
-        model.save_pretrained(task.output, state_dict=state)
-        model.config.dtype = dtype  # saving took it from the weights in memory
-        model.config.save_pretrained(task.output)
-        chat.tokenizer.save_pretrained(task.output)
+            kept += int(((trained != begun) & (published != begun.to(dtype))).sum())
+            start[name].data = published
+    if plain is not None:
+        plain.config.use_cache = True  # generation wants it
+        plain.config.pad_token_id = chat.pad_id
+        plain.save_pretrained(folder)
+        chat.tokenizer.save_pretrained(folder)
     return Update(changed, kept)
 
 

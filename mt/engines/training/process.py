@@ -23,12 +23,12 @@ from mt.engines.models import check_context
 from mt.engines.text import Chat, open_chat
 from mt.engines.training import losses
 from mt.engines.training.batches import Steps, plan
-from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, checkpoint_folder, newest
+from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, MODELS, checkpoint_folder, newest
 from mt.engines.training.data import Examples, FitAll, here, read
 from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
 from mt.engines.training.shares import fit_shared
-from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask
-from mt.engines.training.trainer import BatchTrainer, Reports, peak_memory_mib, rate_factor
+from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, step_folder, step_folders
+from mt.engines.training.trainer import BatchTrainer, Models, Reports, peak_memory_mib, rate_factor
 from mt.engines.training.zero import read_checkpoints_as_data, zero_config
 from mt.errors import EngineError, MutualTaughtError, describe
 from mt.reward_losses import RewardLoss
@@ -83,7 +83,11 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
             value = task.trainer.micro_batch_tokens
             raise EngineError(describe("trainer.micro_batch_tokens", value, problem, mend=mend)) from error
         peak = peak_memory_mib(args.device)  # of the training: publishing loads the start once more
-        update = publish(model, chat, task, first=place.rank == 0)
+        folder = step_folder(Path(task.output), len(batches)) if task.every_steps else Path(task.output)
+        update = publish(model, chat, task, folder, first=place.rank == 0)
+        if place.rank == 0:
+            for step, earlier in step_folders(Path(task.scratch) / MODELS).items():
+                shutil.copytree(earlier, step_folder(Path(task.output), step))
     warning = unchanged(task, update, trainer.meter.largest_gradient_norm) if place.rank == 0 else None
     if warning and not task.trainer.allow_unchanged:
         raise EngineError(warning)
@@ -179,6 +183,8 @@ def build(
         prepare=losses.couple(task.objective, place.devices),
     )
     trainer.remove_callback(PrinterCallback)
+    if task.every_steps:
+        trainer.add_callback(Models(model, chat, task))
     trainer.add_callback(Reports(trainer, task, observe))
     return trainer
 

@@ -19,6 +19,16 @@ from mt.reward_losses import RewardLoss
 Kind = Literal["policy", "reward", "sft"]
 
 
+def step_folder(folder: Path, step: int) -> Path:
+    """Return where the model after a step lies, among those of a training that publishes several."""
+    return folder / f"step-{step:06d}"
+
+
+def step_folders(folder: Path) -> dict[int, Path]:
+    """Return the models of such a training by step, in order."""
+    return {int(path.name.removeprefix("step-")): path for path in sorted(folder.glob("step-*"))}
+
+
 @dataclass(frozen=True)
 class TrainingTask:
     """One training: start weights, data, objective, settings, and where the result goes."""
@@ -42,6 +52,9 @@ class TrainingTask:
     """Parquet files of `PairLogProbs`, aligned with `tables` file by file and row by row."""
     template: TemplateConfig | None = None
     """How the model's chat template is rendered; None renders the folder's own at the default date."""
+    every_steps: int | None = None
+    """Steps between two models that are published, each in a folder of `output` that bears its step (`step-000050`),
+    the last one included; None publishes the last one alone, as `output` itself."""
 
     @property
     def kind(self) -> Kind:
@@ -57,6 +70,8 @@ class TrainingTask:
             problem = f"needs one table of reference log-probabilities per table of pairs, got {len(self.references)}"
             raise ConfigError(describe("objective", self.objective.name, problem, mend="Compute them first"))
         self.trainer.check(self.training, self.objective)
+        if self.every_steps:
+            self.trainer.check_checkpoints()
 
     def write(self, path: Path) -> None:
         """Write the task as JSON."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -22,12 +23,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from mt.engines.text import Chat
 from mt.engines.training.batches import MicroBatch, Step, Steps
-from mt.engines.training.checkpoints import Clock, seal
+from mt.engines.training.checkpoints import MODELS, Clock, seal
 from mt.engines.training.losses import Loss
-from mt.engines.training.models import load_start, start_is_rounded
+from mt.engines.training.models import load_start, publish, start_is_rounded
 from mt.engines.training.settings import TrainingConfig
-from mt.engines.training.task import Observe, TrainingTask
+from mt.engines.training.task import Observe, TrainingTask, step_folder
 from mt.engines.training.zero import restore_masters
 from mt.errors import EngineError, describe
 
@@ -231,6 +233,25 @@ def peak_memory_mib(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 2**20
     used: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / _KIB_PER_MIB if sys.platform != "darwin" else used / 2**20
+
+
+class Models(TrainerCallback):
+    """Publishes the model every so many steps; the last step's is left to the end of the training.
+
+    A training that goes on from a checkpoint finds what was published before it, and writes again what came after.
+    """
+
+    def __init__(self, model: Any, chat: Chat, task: TrainingTask) -> None:
+        self.model, self.chat, self.task = model, chat, task
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Publish at every `every_steps`-th step; all processes take part, the first one writes."""
+        step, every = state.global_step, self.task.every_steps
+        if every and step % every == 0 and step != state.max_steps:
+            folder = step_folder(Path(self.task.scratch) / MODELS, step)
+            if state.is_world_process_zero:
+                shutil.rmtree(folder, ignore_errors=True)
+            publish(self.model, self.chat, self.task, folder, first=state.is_world_process_zero)
 
 
 class Reports(TrainerCallback):

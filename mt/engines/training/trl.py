@@ -167,7 +167,7 @@ def _train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.monotonic() - started
         peak = peak_memory_mib(trainer.args.device)
-        update = publish(model, chat, task, first=True)
+        update = publish(model, chat, task, Path(task.output), first=True)
     warning = unchanged(task, update, watch.largest_gradient_norm)
     if warning and not task.trainer.allow_unchanged:
         raise EngineError(warning)

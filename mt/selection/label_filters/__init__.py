@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mt.choice import Choice
 from mt.selection.base import Selected
-from mt.types import Pair
+from mt.types import Pair, Rewards
 
 
 class LabelFilter(Choice):
@@ -18,5 +18,10 @@ class LabelFilter(Choice):
     PACKAGE: ClassVar[str] = "mt.selection.label_filters"
 
     @abstractmethod
-    def apply(self, pairs: Sequence[Pair]) -> Selected[Pair]:
-        """Return the pairs that are kept, with their weights; DataError for pairs without finite rewards."""
+    def apply(self, pairs: Sequence[Pair], old_rewards: Sequence[Rewards]) -> Selected[Pair]:
+        """Return the pairs that are kept, with their weights; DataError for pairs without finite rewards.
+
+        Args:
+            pairs: The contrast pairs with the labeler's rewards.
+            old_rewards: Its rewards of all of the old policy's responses.
+        """

@@ -11,7 +11,7 @@ from mt.choice import Positive
 from mt.selection.base import Selected, counted
 from mt.selection.contrast import gains
 from mt.selection.label_filters import LabelFilter
-from mt.types import Pair
+from mt.types import Pair, Rewards
 
 
 class Confidence(LabelFilter):
@@ -20,7 +20,7 @@ class Confidence(LabelFilter):
     score_scale: Positive
     """Scale > 0 of rewards inside that probability."""
 
-    def apply(self, pairs: Sequence[Pair]) -> Selected[Pair]:
+    def apply(self, pairs: Sequence[Pair], old_rewards: Sequence[Rewards]) -> Selected[Pair]:
         """Weight the pairs by σ(`score_scale`·gain), scaled to mean 1 so that they keep their share when mixed."""
         logs = [_log_sigmoid(self.score_scale * gain) for gain in gains(pairs)]
         masses = [math.exp(log - max(logs)) for log in logs]
