@@ -27,11 +27,11 @@ def execute(plan: Plan, store: Store, observer: Observer, command: str = "") -> 
     """
     clean_store(store)
     with needing(store, command, plan.order) if command else nullcontext():
-        missing = plan.missing(store)
-        observer.planned(plan.order, missing, plan.positions)
+        missing, unneeded = plan.missing(store), plan.unneeded(store)
+        observer.planned([one for one in plan.order if one.key not in unneeded], missing, plan.positions)
         _verify_reused(plan, missing, store, observer)
         _inspect(plan, missing, observer)
-        engines, unneeded = OpenEngine(), set[str]()
+        engines = OpenEngine()
         try:
             for stage in in_order_of_engines(missing):
                 if stage.key in unneeded:
