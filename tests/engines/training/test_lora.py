@@ -57,7 +57,7 @@ def test_the_published_model_computes_what_the_adapted_one_did(lab: Lab, dtype: 
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
         adapted = model(ids).logits.float()
     assert (adapted - plain).abs().max() > 0.2
-    publish(model, open_chat(task.model, task.template), task, first=True)
+    publish(model, open_chat(task.model, task.template), task, Path(task.output), first=True)
     published = AutoModelForCausalLM.from_pretrained(task.output)
     torch.testing.assert_close(published(ids).logits, adapted, rtol=0, atol=rounding)
     # alpha / rank = 2, in float32 whatever the precision of the training
