@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from mt.errors import DataError
 from mt.selection.best_of_k import BestOfK
 from mt.selection.label_filters.confidence import Confidence
+from mt.selection.label_filters.deviation import Deviation
 from mt.selection.label_filters.margin import Margin
 from mt.selection.length_controlled import LengthControlled
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
@@ -81,6 +83,33 @@ def test_the_margin_filter_may_leave_no_contrast_pair(bench: Bench) -> None:
     assert bench.rows(stage, Pair) == []
     assert bench.counts(stage)["kept"] == 0
     assert bench.notes.texts == ["no contrast pair passed the label filter"]
+
+
+def test_the_deviation_filter_keeps_pairs_that_are_worse_by_less_than_the_old_rewards_spread(bench: Bench) -> None:
+    """Of the old policy's rewards 0, 2, 4 and 6 the mean is 3 and the standard deviation √5 = 2.236."""
+    names, table = "abcd", [samples(name, "new") for name in "abcd"]
+    old = [samples(name, "old") for name in names]
+    gained = {"a": 0.0, "b": -2.2, "c": -2.3, "d": 9.0}
+    before = {"a": 0.0, "b": 2.0, "c": 4.0, "d": 6.0}
+    new_rewards = given(*(Rewards(name, [before[name] + gained[name]]) for name in names))
+    old_rewards = given(*(Rewards(name, [before[name]]) for name in names))
+    how = (0, Deviation(name="deviation", deviations=1), new_rewards, old_rewards)
+    stage = ContrastPairs(given(*table), given(*old), *how)
+    assert [row.prompt_id for row in bench.rows(stage, Pair)] == ["a", "b", "d"]
+    assert bench.counts(stage).items() >= {"prompts": 4, "kept": 3, "dropped_clearly_worse": 1}.items()
+    twice = replace(stage, label_filter=Deviation(name="deviation", deviations=2))
+    assert len(bench.rows(twice, Pair)) == 4
+
+
+def test_the_deviation_filter_measures_all_responses_of_the_old_policy(bench: Bench) -> None:
+    """Rewards of 1 and −1 have a standard deviation of 1, whichever of the two is in the pair."""
+    new, old = given(samples("a", "new")), given(samples("a", "old", "older"))
+    rewards = given(Rewards("a", [0.0])), given(Rewards("a", [1.0, -1.0]))
+    kept = [
+        bench.counts(ContrastPairs(new, old, seed, Deviation(name="deviation", deviations=1), *rewards))["kept"]
+        for seed in range(8)
+    ]
+    assert set(kept) == {0, 1}, "Δr is −1, which is not above −ε, or +1"
 
 
 def test_the_confidence_weight_weighs_contrast_pairs_by_the_labelers_probability(bench: Bench) -> None:

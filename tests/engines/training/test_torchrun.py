@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from mt.engines.training.task import step_folders
 from mt.engines.training.torchrun import TorchrunTrainer
 from mt.engines.training.zero import zero_config
 from mt.errors import ConfigError, DataError, EngineError
@@ -56,6 +57,18 @@ def test_two_processes_equal_one(lab: Lab) -> None:
     compare(lab, "policy", SHARED, 5e-6, rows=make_pairs(17), objective=KTO)
     tokenised = sorted(lab.folder.glob("*/tokens/*.safetensors"))
     assert [len(load_file(file)["sequences"]) for file in tokenised] == [9, 8], "each process tokenises its part"
+
+
+@pytest.mark.engines
+def test_two_processes_publish_models_on_the_way_as_one_does(lab: Lab) -> None:
+    alone, shared = (lab.task(trainer=trainer, every_steps=2) for trainer in (ALONE, SHARED))
+    lab.train(alone)
+    lab.train(shared)
+    models = [step_folders(Path(task.output)) for task in (alone, shared)]
+    assert [list(one) for one in models] == [[2, 3], [2, 3]]
+    for step in (2, 3):
+        one, other = (load_file(found[step] / "model.safetensors") for found in models)
+        assert all(torch.allclose(one[name], other[name], rtol=0, atol=5e-6) for name in one)
 
 
 def test_more_processes_than_rows_are_refused(lab: Lab) -> None:

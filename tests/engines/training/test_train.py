@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import math
 import shutil
@@ -26,6 +27,8 @@ from transformers import (
 from mt.engines.training import TrainingTask
 from mt.engines.training.checkpoints import drop_damaged
 from mt.engines.training.inline import InlineTrainer
+from mt.engines.training.settings import LoraConfig
+from mt.engines.training.task import step_folders
 from mt.errors import ConfigError, DataError, EngineError, ModelError
 from mt.objectives.kto import Kto
 from mt.objectives.sppo import Sppo
@@ -120,6 +123,47 @@ def test_resumed_equals_uninterrupted(lab: Lab, kind: str) -> None:
     assert_close(uninterrupted, killed, 0.0)
     seen = {name: [(metrics["loss"], metrics["learning_rate"]) for metrics in curve] for name, curve in curves.items()}
     assert seen["one"] == seen["two"]
+
+
+@pytest.mark.parametrize("kind", ["policy", "lora"])
+def test_models_on_the_way_are_those_of_their_steps_and_change_nothing(lab: Lab, kind: str) -> None:
+    """The checkpoints to go on from, which the Trainer writes by itself, tell what the model was at a step."""
+    adapters = LoraConfig(rank=2, alpha=4, targets=["all-linear"]) if kind == "lora" else None
+    settings: dict[str, Any] = {
+        "training": changed(TRAINING, lora=adapters),
+        "trainer": changed(TRAINER, checkpoint_minutes=0),
+    }
+    plain, whole, killed = lab.task(**settings), *(lab.task(**settings, every_steps=1) for _ in range(2))
+    lab.train(plain)
+    lab.train(whole)
+    models = step_folders(Path(whole.output))
+    assert list(models) == [1, 2, 3] and not (Path(whole.output) / "model.safetensors").exists()
+    assert_equal(load_file(models[3] / "model.safetensors"), weights(plain))
+    if adapters is None:
+        saved = load_file(Path(whole.scratch) / "checkpoints" / "checkpoint-2" / "model.safetensors")
+        assert_equal(load_file(models[2] / "model.safetensors"), saved)
+    assert AutoModelForCausalLM.from_pretrained(models[1]).config.use_cache
+
+    def kill(step: int, total: int, metrics: dict[str, float]) -> None:
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.train(killed, kill)
+    lab.train(killed)
+    for step, model in step_folders(Path(killed.output)).items():
+        assert_equal(load_file(model / "model.safetensors"), load_file(models[step] / "model.safetensors"))
+    three = [load_file(model / "model.safetensors") for model in models.values()]
+    assert len(three) == 3 and not any(same(one, other) for one, other in itertools.pairwise(three))
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert same(one, other)
 
 
 def test_a_checkpoint_cut_short_is_passed_over(lab: Lab) -> None:
