@@ -72,6 +72,38 @@ def test_a_failed_stage_stops_its_dependants_only_and_resume_runs_the_rest(sweep
     assert one.events("train-dpo") == before
 
 
+def test_work_that_a_decision_made_unnecessary_ends_well_and_computes_nothing(sweep: Make) -> None:
+    """In jobs of their own: what is judged over the network after the decision, and what is trained after that."""
+    stages = [
+        ["train", 0.2, [], "gpu"],
+        ["choose", 0.2, ["train"], "decide"],
+        ["judge", 0.2, ["choose"], "network"],
+        ["again", 0.2, ["judge"], "gpu"],
+    ]
+    one = sweep({"run": stages})
+    one.tell("choose", "stop")
+    one.submit("local")
+    status = one.status
+    assert status.finished and [job.state for job in status.jobs] == ["done"] * 3
+    assert [(job.done, job.total) for job in status.jobs] == [(2, 2), (1, 1), (1, 1)]
+    numbers = fakes.expected(stages)
+    assert fakes.metrics(one.folder, "run") == {name: numbers[name] for name in ("train", "choose")}
+    assert (one.events("judge"), one.events("again")) == ([], [])
+    again = one.command("resume", "sweep")
+    assert (again.returncode, again.stdout) == (0, "sweep: everything is done already\n")
+
+
+def test_what_an_earlier_sweep_decided_is_not_submitted(sweep: Make) -> None:
+    stages = [["choose", 0.2, [], "decide"], ["judge", 0.2, ["choose"], "network"]]
+    first = sweep({"run": stages[:1]}, "first")
+    first.tell("choose", "stop")
+    first.submit("local")
+    second = sweep({"run": stages}, "second")
+    second.submit("local")
+    assert second.status.finished and [job.total for job in second.status.jobs] == [0]
+    assert second.events("judge") == []
+
+
 def test_the_last_words_of_a_failed_job_s_workers_are_shown(sweep: Make) -> None:
     one = sweep({"run": [["only", 0.2, [], "cpu"]], "other": [["fine", 0.2, [], "cpu"]]})
     broken = one.tell("only", "fail")

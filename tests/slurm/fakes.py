@@ -3,7 +3,7 @@
 A file `<label>.<command>` in the control folder makes the stage of that label misbehave:
 `fail` raises, `die` kills its own process, `hold` stops it after its first step until the file is gone.
 Every start, hold and completed stage leaves a line in `<label>.log` and in `all.log`, with the GPUs that it may use,
-and the CPUs in `<label>.cpus`.
+and the CPUs in `<label>.cpus`. A stage of the kind "decide" stops the run where there is a file `<label>.stop`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from mt.errors import EngineError
 from mt.runtime.logs import logs_folder
 from mt.types import Metric
 from mt.workflow.plan import Plan, plan
+from mt.workflow.position import Position
 from mt.workflow.stage import Stage
-from mt.workflow.store import Store, write_json, write_text
+from mt.workflow.store import DECISION, Store, write_json, write_text
 from mt.workflow.work import Observer, Work, read_metrics
 
 PLANNER = "tests.slurm.fakes:FakeRun"
@@ -93,7 +94,18 @@ class SleepOnNetwork(Sleep):
     NEEDS: ClassVar[str] = "network"
 
 
-KINDS: dict[str, type[Sleep]] = {"cpu": Sleep, "gpu": SleepOnGpu, "network": SleepOnNetwork}
+@dataclass(frozen=True, eq=False)
+class SleepAndDecide(Sleep):
+    DECIDES: ClassVar[bool] = True
+
+    def run(self, work: Work) -> None:
+        super().run(work)
+        write_json(work.folder / DECISION, {"stopped": (Path(self.control) / f"{self.label}.stop").exists()})
+
+
+KINDS: dict[str, type[Sleep]] = {
+    "cpu": Sleep, "gpu": SleepOnGpu, "network": SleepOnNetwork, "decide": SleepAndDecide,
+}  # fmt: skip
 
 
 class FakeRun:
@@ -103,7 +115,8 @@ class FakeRun:
         made: dict[str, Stage] = {}
         for label, seconds, inputs, kind in values["stages"]:
             made[label] = KINDS[kind](label, tuple(made[name] for name in inputs), seconds, values["control"])
-        self.plan: Plan = plan(made.values(), {stage.key: f"step {label}" for label, stage in made.items()})
+        positions = {stage.key: Position(step=f"step {label}") for label, stage in made.items()}
+        self.plan: Plan = plan(made.values(), positions)
 
     @contextmanager
     def mirrored(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
