@@ -74,6 +74,9 @@ class _Table:
         self.configs: dict[str, dict[str, Any]] = {
             run: json.loads(text) for run, text in zip(runs["run"], runs["config"], strict=True)
         }
+        self.ended = {
+            run: int(final) for run, final in zip(runs["run"], runs["final"], strict=True) if final is not pd.NA
+        }
         self.found = _measured(frame)
         names = {run: [column.name for column in spec.columns if self._has(run, column)] for run in self.configs}
         self.groups = Groups(spec, self.configs, names)
@@ -88,10 +91,11 @@ class _Table:
         """Return a row's values by repetition; of two runs of one seed the newer one counts."""
         key = (row.title, column.name)
         if key not in self._values:
-            iteration = row.iteration if column.iteration is None else column.iteration
             found = self._values[key] = {}
             for run in self.used:
                 config = self.configs[run]
+                iteration = min(row.iteration, self.ended.get(run, row.iteration))
+                iteration = iteration if column.iteration is None else column.iteration
                 one = self.found[run].get((column.place, iteration))
                 if one is None or not fits(config, row.select):
                     continue

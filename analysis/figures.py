@@ -47,17 +47,17 @@ def figure(name: str, frame: pd.DataFrame) -> Drawing:
 def draw(report: Report) -> Drawing:
     """Return the figure of a report; raises DataError for a table that the paper does not draw."""
     name = report.spec.name
-    if name not in _DRAWN:
-        raise DataError(describe("figure", name, "not a figure", allowed=", ".join(_DRAWN)))
+    if name not in DRAWN:
+        raise DataError(describe("figure", name, "not a figure", allowed=", ".join(DRAWN)))
     drawn = Figure(layout="constrained")
-    _DRAWN[name](report, drawn)
+    DRAWN[name](report, drawn)
     drawn.suptitle(f"{report.spec.title}\n({report.label})", fontsize=11)
     return Drawing(drawn)
 
 
 def is_drawn(report: Report) -> bool:
     """Say whether a report has a figure."""
-    return report.spec.name in _DRAWN
+    return report.spec.name in DRAWN
 
 
 def _shares(report: Report, drawn: Figure) -> None:
@@ -131,7 +131,7 @@ def _curves(report: Report) -> dict[str, list[Row]]:
     return {"frozen reward model": [base, *frozen], **{row.title: [row] for row in rows if row not in frozen}}
 
 
-_DRAWN: dict[str, Callable[[Report, Figure], None]] = {
+DRAWN: dict[str, Callable[[Report, Figure], None]] = {
     "figure3": _shares,
     "figure4": _scores,
     "figure5": _pairwise,

@@ -24,10 +24,12 @@ _OF_RUN: dict[str, str] = {
     "data": "data.name",
 }
 COLUMNS = (
-    "run", "sweep", "state", "ended", *_OF_RUN, "judge", "iteration", "model", "benchmark", "metric",
+    "run", "sweep", "state", "ended", "final", *_OF_RUN, "judge", "iteration", "model", "benchmark", "metric",
     "value", "low", "high", "n", "versions", "command", "config",
 )  # fmt: skip
-"""The columns of the frame; `ended` is a time in UTC as text, `config` the run's configuration as JSON."""
+"""The columns of the frame; `ended` is a time in UTC as text, `final` the iteration that the run ended with where it
+stopped before its last one, `config` its configuration as JSON.
+"""
 NOTES = "notes"
 """Where a frame keeps what was left out (`frame.attrs`)."""
 _VERSIONS = ("torch", "transformers", "trl", "vllm")
@@ -91,6 +93,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         "sweep": record.get("sweep"),
         "state": record.get("state"),
         "ended": record.get("finished") or record.get("started") or "",
+        "final": record.get("final"),
         **{column: setting(config, path) for column, path in _OF_RUN.items()},
         "judge": judge_of(config),
         "versions": _versions(record),
@@ -136,7 +139,7 @@ def _unfinished(records: Mapping[str, Record]) -> list[str]:
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with one type a column, whichever runs it holds."""
     floats = dict.fromkeys(["value", "low", "high"], "float64")
-    whole = dict.fromkeys(["seed", "world_seed", "n"], "Int64") | {"iteration": "int64"}
+    whole = dict.fromkeys(["seed", "world_seed", "n", "final"], "Int64") | {"iteration": "int64"}
     texts = [column for column in COLUMNS if column not in {**floats, **whole}]
     return frame.astype({**floats, **whole, **dict.fromkeys(texts, "object")})
 

@@ -21,6 +21,7 @@ _CHOICES = {
     "method": ("method", "iterations", "rounds"),
     "objective": ("objective", "policy.training"),
     "rm_data": ("rm_data",),
+    "policy.checkpoint": ("policy.checkpoint",),
 }
 """Choices that tell the rows of a table apart, each with the settings that come with it."""
 _HELD_OUT = frozenset({"gold", "gold_base", "proxy", "same_responses", "labels", "diagnostics"})

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from analysis.figures import DRAWN
 from analysis.specs import SPECS, TableSpec
 
 FOLDER = Path(__file__).resolve().parent
@@ -27,7 +28,7 @@ def text(spec: TableSpec) -> str:
         "load": "from analysis import load\nfrom analysis.tables import show\n\nframe = load(SOURCE, FILTERS)",
         "show": f'show("{spec.name}", frame)',
     }
-    if not spec.name.startswith("table"):
+    if spec.name in DRAWN:
         code["draw"] = f'from analysis.figures import figure\n\nfigure("{spec.name}", frame)'
     head = new_markdown_cell(f"# {spec.title}\n\nThe runs come from `{run}`.", id="head")
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}

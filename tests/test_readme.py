@@ -167,7 +167,7 @@ def test_the_citation_can_be_read() -> None:
 
 def with_choices(text: str) -> str:
     """Return the README with its table of choices as conf/ has them, in the order of conf/config.yaml."""
-    chosen = re.findall(r"^  - (\w+): ", (CONF / "config.yaml").read_text(), re.MULTILINE)
+    chosen = re.findall(r"^  - ([\w.]+): ", (CONF / "config.yaml").read_text(), re.MULTILINE)
     rows = [f"| `{one}=` | {' '.join(f'`{name}`' for name in options(one))} |" for one in chosen]
     table = "\n".join(["| choice | options |", "| --- | --- |", *rows, ""])
     return re.sub(r"^\| choice \| options \|\n(\|.*\n)*", table, text, flags=re.MULTILINE)

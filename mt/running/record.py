@@ -60,6 +60,7 @@ class Record:
             "stages": [],
             "metrics": [],
             "answers": [],
+            "final": None,  # the iteration that a run which stopped ended with
         }
         self._computed = _computed_before(folder) | set(computed)
         # Published artifacts never change: what is said of them is made once, not at every writing.
@@ -85,6 +86,8 @@ class Record:
         self.facts["error"] = f"{type(error).__name__}: {error}" if error is not None else None
         if state == "finished":
             self.facts["answers"] = self._answers()
+            stopped = self.blueprint.stopped(self.store)
+            self.facts["final"] = None if stopped is None else self.blueprint.final(self.store).index
         self.write(state)
         self._link()
 
