@@ -23,6 +23,7 @@ from rich.text import Text
 from mt.cli.arguments import parse
 from mt.config.compose import compose_runs, partial_settings
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.checks import lacking
 from mt.running.duplicate_runs import duplicate_runs
 from mt.running.exit_codes import ended
 from mt.running.naming import run_name
@@ -48,8 +49,10 @@ def _plan(given: list[str]) -> int:
     for line in partial_settings(composed):
         print(line, file=sys.stderr)
     runs = [blueprint(one.config) for one in composed]
-    cost = _estimate(runs) if "--cost" in parsed.flags else None
     found = describe_plan(runs)
+    for line in found["lacking"]:
+        print(f"before it can start: {line}", file=sys.stderr)
+    cost = _estimate(runs) if "--cost" in parsed.flags else None
     if "--json" in parsed.flags:
         print(json.dumps({**found, **({"cost": cost} if cost else {})}, indent=1))
     elif cost:
@@ -104,6 +107,7 @@ def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
         "without_sharing": sum(row["stages"] for row in rows),
         "done": sum(state == "done" for state in states.values()),
         "missing": len(missing),
+        "lacking": lacking(merged, store),
         "duplicate_runs": duplicate_runs((one.config, one.plan) for one in runs),
     }
 

@@ -11,7 +11,7 @@ from mt.config.evaluation import AlpacaEvalEval, ArenaHardEval
 if TYPE_CHECKING:
     from mt.config.run import RunConfig
     from mt.gold import GoldLanguage
-    from mt.stages.judge import Oracle
+    from mt.stages.judging import Oracle
     from mt.workflow.stage import Stage
 
 Style = Literal["standard", "verbose", "concise"]
@@ -68,8 +68,8 @@ class Source(Protocol):
         """Offline preference pairs (SAIL)."""
         ...
 
-    def judgments(self) -> Stage:
-        """Demonstrations of judging (EFT, Meta-Rewarding)."""
+    def judgments(self) -> Stage | None:
+        """Demonstrations of judging (EFT, Meta-Rewarding); None where the data has none."""
         ...
 
     def transfer_policy(self) -> Stage:

@@ -9,7 +9,7 @@ from mt.engines.judging import Judge, Style
 from mt.engines.template import DEFAULT_DATE, RenderedConfig, TemplateConfig
 from mt.methods.steps import Steps
 from mt.sources.references import named_model
-from mt.stages.judge import Oracle
+from mt.stages.judging import Oracle
 from mt.workflow.stage import Stage
 
 

@@ -10,12 +10,11 @@ from mt.choice import Count, Positive, Share
 from mt.config.method import Method
 from mt.engines.settings import DecodingConfig
 from mt.engines.training.settings import TrainingConfig
+from mt.methods.eft import EftDataConfig, eft_demonstrations
 from mt.methods.outcome import Iteration, Outcome
 from mt.methods.steps import Steps
 from mt.selection.tiers import Tiers
-from mt.sources.references import named_file
 from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
-from mt.stages.load_judgments import LoadJudgments
 from mt.stages.select import MixPairs, SelectPairs
 from mt.stages.train import SupervisedFinetune
 from mt.workflow.stage import Stage
@@ -43,7 +42,10 @@ class MetaRewarding(Method):
     judgment_length: Annotated[int, Field(ge=2)]
     """Longest judge's prompt with its judgment, in tokens: it holds a whole conversation, or two judgments of one."""
     eft: str | None
-    """A file of judgments to learn from first (JSONL: messages, response, judgment); null takes the world's own."""
+    """A file of judgments to learn from first (JSONL: messages, response, judgment); null takes the data's own (the
+    world's), or those of `eft_data`."""
+    eft_data: EftDataConfig | None = None
+    """How judgments are made where neither a file nor the data brings them."""
     eft_training: TrainingConfig
     """How the policy first learns to judge (EFT)."""
 
@@ -58,7 +60,8 @@ class MetaRewarding(Method):
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         steps.at("EFT")
         how = (self.eft_training, config.trainer, steps.seed("eft"), steps.policy_template)
-        policy: Stage = steps.add(SupervisedFinetune(base.policy, self._eft_data(steps), *how, "method.eft_training"))
+        demonstrations = eft_demonstrations(steps, self.eft, self.eft_data)
+        policy: Stage = steps.add(SupervisedFinetune(base.policy, demonstrations, *how, "method.eft_training"))
         done = [base]
         for t, prompts in enumerate(steps.partition(config.iterations), start=1):
             steps.at("actor", t)
@@ -77,12 +80,6 @@ class MetaRewarding(Method):
             policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, policy, base.reward, judged, scores, selected))
         return Outcome(tuple(done))
-
-    def _eft_data(self, steps: Steps) -> Stage:
-        """Demonstrations of judging: of the user's file, or of the world."""
-        if self.eft is None:
-            return steps.source.judgments()
-        return steps.add(LoadJudgments(named_file(steps.config, self.eft, "method.eft"), steps.source.rubric))
 
     def _judge(self, steps: Steps, policy: Stage, samples: Stage) -> Stage:
         """N judgments of every response by the policy itself, as generated text (§2.1)."""

@@ -10,14 +10,16 @@ from typing import Any
 from mt.config.fields import devices, keyed_paths
 from mt.config.run import RunConfig
 from mt.engines.devices import choose_device
-from mt.errors import ConfigError, NotHereError, StoreError, describe
+from mt.errors import ConfigError, MutualTaughtError, NotHereError, StoreError, describe
 from mt.methods.blueprint import Blueprint
 from mt.running.lengths import check_batches, check_contexts, check_lengths
 from mt.running.rendered_prompts import check_prompts
 from mt.running.warnings import before
 from mt.runtime.redact import redact
 from mt.stages.files import NotGiven
+from mt.stages.judging import OverNetwork
 from mt.stages.models import HubModel, ModelFolder
+from mt.workflow.plan import Plan
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External
 from mt.workflow.store import Store
@@ -44,6 +46,22 @@ def check(
     if blueprint.plan.missing(Store(Path(blueprint.config.store))):  # else nothing outside the store is read
         for line in before(blueprint):
             say(f"warning  {line}")
+
+
+def lacking(plan: Plan, store: Store) -> list[str]:
+    """Return a line for each file that no setting names yet, and for each endpoint of a judge that cannot be asked.
+
+    Such a plan can be drawn and priced, and not be started. Nothing is downloaded.
+    """
+    missing = plan.missing(store)
+    asked = [one for stage in missing for one in stage.inputs() if isinstance(one, NotGiven)]
+    lines = []
+    for stage in [*asked, *(stage for stage in missing if isinstance(stage, OverNetwork))]:
+        try:
+            stage.check()
+        except MutualTaughtError as error:
+            lines.append(str(error))
+    return list(dict.fromkeys(lines))
 
 
 def _family(config: RunConfig) -> str:

@@ -12,7 +12,7 @@ from mt.engines.template import TemplateConfig
 from mt.errors import ConfigError, describe
 from mt.running.rendered_prompts import known_tables, open_model_chat, rendering
 from mt.running.warnings import prompts_behind
-from mt.stages.judge import Judge, JudgeScores
+from mt.stages.judging import AsksJudge
 from mt.stages.lineage import start_of, tables_behind
 from mt.stages.models import ModelFolder
 from mt.stages.sample import Sample
@@ -95,8 +95,8 @@ def _lengths(stage: Stage, config: RunConfig) -> Iterator[tuple[str, int, Stage]
     elif isinstance(stage, Score):
         length, followed = stage.scorer.max_length, config.reward.training.max_length
         yield "reward.training.max_length" if length == followed else "scorer.max_length", length, stage.reward
-    elif isinstance(stage, Judge | JudgeScores):
-        engine = stage.judge.engine(stage.style if isinstance(stage, Judge) else "score")
+    elif isinstance(stage, AsksJudge):
+        engine = stage.judge.engine(stage.asks)
         if engine is not None and stage.judge_model is not None:
             name, _, length = engine
             field = "judge.max_length" if stage.judge.model_kind == "policy" else f"judge.{name}.max_length"

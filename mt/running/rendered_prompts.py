@@ -8,12 +8,11 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
-from mt.engines.judging.template import Style
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
 from mt.errors import ConfigError, DataError, describe
-from mt.stages.judge import Judge, JudgeScores
 from mt.stages.judge_self import ComparisonPrompts, JudgmentPrompts
+from mt.stages.judging import AsksJudge
 from mt.stages.lineage import start_of, tables_of
 from mt.stages.load import LoadPrompts
 from mt.stages.load_answers import LoadAnswers
@@ -37,7 +36,7 @@ def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda l
     """
     checked: set[tuple[str, str]] = set()
     for stage in stages:
-        if isinstance(stage, Judge | JudgeScores):
+        if isinstance(stage, AsksJudge):
             _check_judge(stage)
         model, template = rendering(stage)
         if template is None or not isinstance(model, ModelFolder) or not model.location.is_dir():
@@ -51,9 +50,7 @@ def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda l
 
 def rendering(stage: Stage) -> tuple[Stage | None, TemplateConfig | None]:
     """Return the model that a stage renders rows for, as it was before any training, and how; None where it is none."""
-    if isinstance(stage, DropRefused) or (
-        isinstance(stage, Judge | JudgeScores) and stage.judge.model_kind != "reward"
-    ):
+    if isinstance(stage, DropRefused) or (isinstance(stage, AsksJudge) and stage.judge.model_kind != "reward"):
         return None, None  # it drops what is refused, or asks in words of its own
     values = [getattr(stage, field.name) for field in fields(stage)]
     template = next((value for value in values if isinstance(value, TemplateConfig)), None)
@@ -76,23 +73,22 @@ def known_tables(stage: Stage) -> Iterator[Asks]:
             yield table
 
 
-def _check_judge(stage: Judge | JudgeScores) -> None:
+def _check_judge(stage: AsksJudge) -> None:
     """Raise ConfigError where the chat template of a judge model refuses the prompt that asks it."""
     judge, model, template = stage.judge, stage.judge_model, stage.chat_template
     if judge.model_kind != "policy" or template is None:
         return
     if not isinstance(model, ModelFolder) or not model.location.is_dir():
         return
-    style: Style = stage.style if isinstance(stage, Judge) else "score"
-    prompt = judge.prompt(style)
+    prompt = judge.prompt(stage.asks)
     if prompt is None:
         return
     if why := refusal(open_model_chat(model.location, template.model_dump_json())[0], prompt.messages):
         roles = ", ".join(message["role"] for message in prompt.messages)
         problem = f"the chat template of the judge {model.location} refuses its turns ({roles}): {why}"
         mend = "Name a file with a single user turn, or another judge"
-        asked = judge.prompt_choice(style)
-        raise ConfigError(describe(f"judge.{style}_template", asked, problem, mend=mend))
+        asked = judge.prompt_choice(stage.asks)
+        raise ConfigError(describe(f"judge.{stage.asks}_template", asked, problem, mend=mend))
 
 
 def _outside(table: Stage | Asks) -> Iterator[External]:

@@ -17,7 +17,7 @@ from mt.instructions.settings import InstructionLanguage, InstructionSizes
 from mt.sources.references import given_model, named_file, template_of
 from mt.stages.gold import PeoplesLabels
 from mt.stages.instructions import BestOverWorst, InstructionPrompts
-from mt.stages.judge import Oracle
+from mt.stages.judging import Oracle
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.sample import Sample
 from mt.workflow.keys import derive_seed
@@ -115,9 +115,8 @@ class InstructionSource:
         """Raise ConfigError: nobody has answered the prompts."""
         self._lacks("demonstrations", "Choose another method, or data=world")
 
-    def judgments(self) -> Stage:
-        """Raise ConfigError: nobody has judged answers in words."""
-        self._lacks("judgments", "Add method.eft=FILE (JSONL: messages, response, judgment)")
+    def judgments(self) -> None:
+        """None: nobody has judged answers in words."""
 
     def transfer_policy(self) -> Stage:
         """Raise ConfigError: there is one policy, and Table 3 is about another."""

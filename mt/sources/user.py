@@ -18,12 +18,11 @@ from mt.errors import ConfigError, DataError, describe, no_file
 from mt.gold import GoldLanguage
 from mt.sources.references import given_model, named_file, template_of
 from mt.stages.files import NotGiven
-from mt.stages.judge import Oracle
+from mt.stages.judging import Oracle
 from mt.stages.lineage import start_of
 from mt.stages.load import LoadPrompts, PromptFile, Prompts
 from mt.stages.load_answers import LoadAnswers
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts, LoadRewardPairs
-from mt.stages.load_judgments import LoadJudgments
 from mt.stages.refused import DropRefused, Rows
 from mt.workflow.fingerprint import file_fingerprint
 from mt.workflow.stage import External, Stage
@@ -152,12 +151,8 @@ class UserSource:
         """The pairs in the file that `data.preferences` names."""
         return self._answers("preferences", self.data.preferences, "prompt, chosen, rejected")
 
-    def judgments(self) -> Stage:
-        """A file that the user has yet to name: prompts come without judgments."""
-        problem = f"data={self.data.name} comes without judgments to learn from"
-        mend = "Add method.eft=FILE (JSONL: messages, response, judgment)"
-        absent = NotGiven("method.eft", Path("method.eft"), describe("method.eft", None, problem, mend=mend))
-        return LoadJudgments(absent, self.rubric)
+    def judgments(self) -> None:
+        """None: prompts come without."""
 
     def transfer_policy(self) -> Stage:
         """Raise ConfigError: there is one policy, and Table 3 is about another."""

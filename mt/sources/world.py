@@ -14,7 +14,7 @@ from mt.engines.template import TemplateConfig
 from mt.engines.training.settings import TrainingConfig
 from mt.gold import GoldJudgeConfig
 from mt.sources.references import given_model, named_file, template_of, without_file
-from mt.stages.judge import Oracle
+from mt.stages.judging import Oracle
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.stages.world import (

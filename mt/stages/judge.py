@@ -4,54 +4,29 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from mt.engines.judging import Asked, OpenJudge, Style, open_judge
+from mt.engines.judging import Style
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, JudgeError, describe
-from mt.gold import GoldJudgeConfig, GoldLanguage, gold_judge
-from mt.types import Comparison, Judgment, Messages, Response, Rewards, Samples
-from mt.workflow.keys import digest
+from mt.stages.judging import AsksJudge, Oracle, OverNetwork
+from mt.types import Comparison, Judgment, Response, Rewards, Samples
 from mt.workflow.stage import Stage
-from mt.workflow.volume import AssumptionsConfig, Use, Volume, Volumes
-from mt.workflow.work import Work, engine_key
+from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
+from mt.workflow.work import Work
 
 LOWEST, HIGHEST = 1, 10
 """The scores that a judge may give."""
-CACHE = ".judgments"
-"""Folder of the store in which judgments are kept by content, for all runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Oracle:
-    """The gold judge of the data: of which language, and how noisy."""
-
-    seed: int
-    language: GoldLanguage
-    judge: GoldJudgeConfig
-
-    def prefer(self) -> Callable[[Messages, str, str], float]:
-        """Return the function from two responses to a preference in [1, 2]."""
-        gold = self.language.gold(self.seed)
-        # The noise has two seeds, the second 0, as when the first judgments were made.
-        return lambda messages, first, second: gold_judge(gold, self.judge, messages, first, second, self.seed, 0)
-
-    def gold(self) -> Callable[[Messages, str], float]:
-        """Return the function from a response to its gold reward, at most 1."""
-        gold = self.language.gold(self.seed)
-        return lambda messages, text: gold(messages, Response(text, 0))
 
 
 @dataclass(frozen=True, eq=False)
-class Judge(Stage):
+class Judge(AsksJudge):
     """Judgments of two models' first responses to the same prompts, by a judge on this machine."""
 
     VERSION: ClassVar[int] = 2
-    NEEDS: ClassVar[str] = "gpu"
     baseline: Stage
     model: Stage
     judge: JudgeSettings
@@ -70,19 +45,15 @@ class Judge(Stage):
     """How the judge model's chat template is rendered; None without a judge model."""
 
     @property
-    def opens(self) -> str | None:
-        """The judge's model, opened by its engine."""
-        return _engine(self, self.style)
-
-    def check(self) -> None:
-        """Refuse a judge that cannot be asked here."""
-        self.judge.check()
+    def asks(self) -> Style:
+        """A preference or a verdict."""
+        return self.style
 
     def run(self, work: Work) -> None:
         """Judge every comparison; what was judged before an interruption comes from the cache."""
         comparisons = self._comparisons(work)
         done: dict[tuple[str, str], Judgment] = {}
-        with _opened(self, self.style, work) as judge:
+        with self.opened(work, self.oracle) as judge:
             for judgment in judge.judge(comparisons):
                 done[judgment.prompt_id, judgment.order] = judgment
                 work.progress(len(done), len(comparisons), "judgments")
@@ -110,29 +81,6 @@ class Judge(Stage):
         answer = 1.0 if self.style == "preference" else assumed.judge_answer_tokens
         return Volume(model.rows * (2 if self.orders == "both" else 1), 1, texts, answer)
 
-    def use(self) -> Use | None:
-        """Return how it uses the judge's model; None where it has none."""
-        return _use(self, self.style)
-
-
-class OverNetwork:
-    """What a stage has in addition whose judge is behind an endpoint: it needs a network and no GPU."""
-
-    NEEDS: ClassVar[str] = "network"
-
-    def outside(self) -> str:
-        """Return the endpoint's host."""
-        from mt.engines.judging.endpoint import endpoint_host
-
-        host, port = endpoint_host()
-        return f"the judge's endpoint {host}:{port}"
-
-    def reach(self) -> None:
-        """Raise JudgeError where there is no way to the endpoint."""
-        from mt.engines.judging.endpoint import check_reachable
-
-        check_reachable()
-
 
 @dataclass(frozen=True, eq=False)
 class JudgeOverNetwork(OverNetwork, Judge):
@@ -140,11 +88,10 @@ class JudgeOverNetwork(OverNetwork, Judge):
 
 
 @dataclass(frozen=True, eq=False)
-class JudgeScores(Stage):
+class JudgeScores(AsksJudge):
     """A judge's score of every response, from 1 to 10; one without a score gets the mean of the prompt's others."""
 
     VERSION: ClassVar[int] = 1
-    NEEDS: ClassVar[str] = "gpu"
     samples: Stage
     judge: JudgeSettings
     judge_model: Stage | None
@@ -155,20 +102,16 @@ class JudgeScores(Stage):
     """How the judge model's chat template is rendered; None without a judge model."""
 
     @property
-    def opens(self) -> str | None:
-        """The judge's model, opened by its engine."""
-        return _engine(self, "score")
-
-    def check(self) -> None:
-        """Refuse a judge that cannot be asked here."""
-        self.judge.check()
+    def asks(self) -> Style:
+        """One score."""
+        return "score"
 
     def run(self, work: Work) -> None:
         """Score every response; what was scored before an interruption comes from the cache."""
         rows = work.rows(Samples, self.samples)
         items = [(row.messages, response.text) for row in rows for response in row.responses]
         found, problems = dict[int, float | None](), Counter[str]()
-        with _opened(self, "score", work) as judge:
+        with self.opened(work, self.oracle) as judge:
             for index, score, problem in judge.score(items):
                 found[index] = score
                 problems.update([problem] if problem is not None and score is None else [])
@@ -187,48 +130,10 @@ class JudgeScores(Stage):
         asked = assumed.judge_prompt_tokens + samples.prompt_tokens + samples.response_tokens
         return Volume(samples.rows * samples.responses, 1, asked, assumed.judge_answer_tokens)
 
-    def use(self) -> Use | None:
-        """Return how it uses the judge's model; None where it has none."""
-        return _use(self, "score")
-
 
 @dataclass(frozen=True, eq=False)
 class JudgeScoresOverNetwork(OverNetwork, JudgeScores):
     """The same by a judge behind an endpoint."""
-
-
-def _opened(stage: Judge | JudgeScores, style: Style, work: Work) -> AbstractContextManager[OpenJudge]:
-    """Open a stage's judge; what it answered before comes from the cache, and the oracle costs nothing."""
-    model, oracle = stage.judge_model, stage.oracle
-    asked = Asked(
-        style,
-        model=work.path(model) if model else None,
-        version=model.key[:12] if model else digest(oracle)[:12] if oracle else "",
-        chat_template=stage.chat_template,
-        prefer=oracle.prefer() if oracle else None,
-        gold=oracle.gold() if oracle and style == "score" else None,
-        announce=work.note,
-        command=work.command,
-        keep_open=(lambda settings: work.engine(settings, model, stage.chat_template)) if model else None,
-    )
-    return open_judge(stage.judge, asked, None if oracle else work.store.root / CACHE)
-
-
-def _engine(stage: Judge | JudgeScores, style: Style) -> str | None:
-    """Return what names the engine that answers; None where the judge has no model on this machine."""
-    engine = stage.judge.engine(style)
-    if stage.judge_model is None or engine is None:
-        return None
-    return engine_key(engine[1], stage.judge_model, stage.chat_template)
-
-
-def _use(stage: Judge | JudgeScores, style: Style) -> Use | None:
-    """Return how a stage uses its judge's model; None where it has none."""
-    engine = stage.judge.engine(style)
-    if stage.judge_model is None or engine is None:
-        return None
-    setting, settings, sequence = engine
-    return Use("score", stage.judge_model, settings, f"judge.{setting}", sequence=sequence)
 
 
 def _filled(scores: Sequence[float | None]) -> list[float]:

@@ -17,7 +17,8 @@ from mt.workflow.work import Work
 if TYPE_CHECKING:
     from mt.data.rubric import Rubric
 
-_MARK = "#"  # between the id of a prompt and the number of its response
+MARK = "#"
+"""Stands between the id of a prompt and the number of its response."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class JudgmentPrompts(Stage):
         """Write one prompt per response, named "<prompt>#<response>"."""
         rubric, rows = _rubric(self.rubric), work.rows(Samples, self.samples)
         prompts = [
-            Prompt(f"{row.prompt_id}{_MARK}{k}", rubric.judge_prompt(row.messages, response.text), row.section)
+            Prompt(f"{row.prompt_id}{MARK}{k}", rubric.judge_prompt(row.messages, response.text), row.section)
             for row in rows
             for k, response in enumerate(row.responses)
         ]
@@ -63,7 +64,7 @@ class ParseJudgments(Stage):
         scores = _scores(_rubric(self.rubric), work.rows(Samples, self.judgments))
         kept = []
         for row in work.rows(Samples, self.samples):
-            scores_KN = [scores.get(f"{row.prompt_id}{_MARK}{k}", []) for k in range(len(row.responses))]
+            scores_KN = [scores.get(f"{row.prompt_id}{MARK}{k}", []) for k in range(len(row.responses))]
             samples, rewards = average_scores(row, scores_KN)
             if samples.responses:
                 kept.append((samples, rewards))
@@ -93,7 +94,7 @@ class SelectMostVaried(Stage):
 
         rubric, groups = _rubric(self.rubric), defaultdict(list)
         for row in work.rows(Samples, self.judgments):
-            groups[row.prompt_id.rpartition(_MARK)[0]].append(row)
+            groups[row.prompt_id.rpartition(MARK)[0]].append(row)
         kept = []
         for rows in groups.values():
             scores_KN = [_parsed(rubric, row) for row in rows]
@@ -122,7 +123,7 @@ class ComparisonPrompts(Stage):
         rubric = _rubric(self.rubric)
         prompts = [
             Prompt(
-                f"{row.prompt_id}{_MARK}{first}-{second}",
+                f"{row.prompt_id}{MARK}{first}-{second}",
                 rubric.compare_prompt(row.messages, row.responses[first].text, row.responses[second].text),
                 row.section,
             )
@@ -162,7 +163,7 @@ class JudgePairs(Stage):
         rubric, verdicts, unreadable = _rubric(self.rubric), [], 0
         winners = {"first": 1, "second": 2}
         for row in work.rows(Samples, self.verdicts):
-            name, _, order = row.prompt_id.rpartition(_MARK)
+            name, _, order = row.prompt_id.rpartition(MARK)
             first, second = map(int, order.split("-"))
             said = rubric.parse_comparison(row.responses[0].text)
             unreadable += said is None

@@ -14,7 +14,8 @@ from mt.errors import EngineError, describe
 from mt.runtime.jsonl import Journal
 from mt.selection import Combine
 from mt.selection.similarities import Similarity
-from mt.stages.judge import JudgeScores, JudgeScoresOverNetwork, Oracle
+from mt.stages.judge import JudgeScores, JudgeScoresOverNetwork
+from mt.stages.judging import Oracle
 from mt.types import Rewards, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import sha256, write_json

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError
-from mt.methods.blueprint import blueprint
-from mt.running.checks import check
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.running.checks import check, lacking
+from mt.stages.files import HubFile
 from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
 from mt.stages.load_judgments import LoadJudgments
+from mt.stages.models import ModelFolder
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import MixPairs, SelectPairs
 from mt.stages.train import SupervisedFinetune, TrainPolicy
 from mt.stages.world import WorldJudgments
+from mt.stages.written_judgments import (
+    LoadRankedReplies,
+    SelectAgreeingJudgments,
+    WriteJudgments,
+    WriteJudgmentsOverNetwork,
+)
+from mt.workflow.store import Store
+from tests.data import open_assistant
+from tests.engines.tiny import tiny_policy
 from tests.methods.plans import drawn, of, only, same
 
 META = ("method=meta_rewarding", "objective=dpo")
@@ -114,8 +126,38 @@ def test_judgments_of_the_users_own_replace_the_worlds(tmp_path: Path) -> None:
         drawn(*META, "method.eft=missing.jsonl")
 
 
-def test_at_paper_scale_judgments_have_to_be_given_before_anything_is_fetched(tmp_path: Path) -> None:
-    lines = ["scale=llama3_8b", "method=meta_rewarding", f"store={tmp_path}/store"]
-    planned = blueprint(compose_runs(lines)[0].config)  # its cost can be asked for
-    with pytest.raises(ConfigError, match=r"method\.eft=null: data=ultrafeedback comes without judgments.*eft=FILE"):
+def at_paper_scale(folder: Path, *overrides: str) -> Blueprint:
+    lines = ["scale=llama3_8b", "method=meta_rewarding", "eval=[reward_bench]", f"store={folder}/store", *overrides]
+    return blueprint(compose_runs(lines)[0].config)
+
+
+@pytest.mark.parametrize("method", ["meta_rewarding", "self_rewarding"])
+def test_at_paper_scale_the_judge_writes_judgments_of_open_assistants_replies(tmp_path: Path, method: str) -> None:
+    one = at_paper_scale(tmp_path, f"method={method}", "judge=openai", "judge.model=a", "method.eft_data.model=b")
+    selected = only(of(one, SelectAgreeingJudgments))
+    assert same(only(of(one, SupervisedFinetune)).demonstrations, selected)
+    written = selected.judgments
+    assert isinstance(written, WriteJudgmentsOverNetwork) and written.judge.model_dump()["model"] == "b"
+    assert isinstance(written.prompts, JudgmentPrompts) and written.prompts.rubric == selected.rubric == "english"
+    replies = written.prompts.samples
+    assert same(replies, selected.replies) and isinstance(replies, LoadRankedReplies)
+    assert isinstance(replies.source, HubFile) and replies.source.fingerprint.startswith("OpenAssistant/oasst1@")
+
+
+def test_replies_of_a_local_file_can_be_judged_on_this_machine(tmp_path: Path) -> None:
+    path = open_assistant.write(tmp_path, "messages")
+    tiny_policy(tmp_path / "judge")
+    local = ("judge=transformers", f"judge.path={tmp_path}/judge", f"method.eft_data.replies={path}")
+    one = at_paper_scale(tmp_path, *local)
+    assert only(of(one, LoadRankedReplies)).source.location == path
+    assert type(only(of(one, WriteJudgments)).judge_model) is ModelFolder
+    with pytest.raises(ConfigError, match=r"eft_data\.model=b: judge=transformers is a folder"):
+        at_paper_scale(tmp_path, *local, "method.eft_data.model=b")
+
+
+def test_without_a_judge_that_writes_a_file_of_judgments_is_asked_for(tmp_path: Path) -> None:
+    planned = at_paper_scale(tmp_path)  # its cost can be asked for
+    said = r"method\.eft=null: data=ultrafeedback comes without judgments.*judge=gold writes none.*eft=FILE"
+    assert re.match(said, only(lacking(planned.plan, Store(tmp_path / "store"))))
+    with pytest.raises(ConfigError, match=said):
         check(planned)

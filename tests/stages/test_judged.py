@@ -18,7 +18,8 @@ from mt.engines.scoring.local import LocalRewardModel
 from mt.errors import DataError, JudgeError
 from mt.stages.evaluate_judged import GAMED, AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
 from mt.stages.evaluate_reward_bench import RewardBench, RewardBench2
-from mt.stages.judge import Judge, JudgeOverNetwork, JudgeScores, Oracle
+from mt.stages.judge import Judge, JudgeOverNetwork, JudgeScores
+from mt.stages.judging import Oracle
 from mt.stages.score import Score
 from mt.types import Judgment, Rewards
 from mt.workflow.execute import execute

@@ -16,7 +16,8 @@ from mt.engines.judging.cache import Answer
 from mt.engines.judging.gold import GoldJudge
 from mt.errors import EngineError, JudgeError
 from mt.selection.similarities.words import Words
-from mt.stages.judge import JudgeScores, Oracle
+from mt.stages.judge import JudgeScores
+from mt.stages.judging import Oracle
 from mt.stages.rewards import ConsensusScores, EnsembleScores, FunctionReward, FunctionScores, MixedRewards
 from mt.types import Rewards
 from mt.workflow.fingerprint import file_fingerprint

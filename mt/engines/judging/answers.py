@@ -23,6 +23,7 @@ READING = 2
 NO_NAME = "the answer is neither m nor M"
 NO_LOGPROBS = "no log-probabilities of m or M; judge.preference_by=text reads the answer's text"
 NO_LABEL = "no verdict label, or several that differ"
+NO_TEXT = "no text"
 NO_SCORE = "no score from 1 to 10 in double brackets, or several that differ"
 CUT = "the judge was cut at judge.max_tokens before it answered; a judge that thinks needs more of them"
 NOT_A_COMPLETION = "the reply is not a chat completion"
@@ -77,11 +78,13 @@ def read_reply(body: str) -> Reply | None:
 
 
 def read_answer(text: str, style: Style, *, cut: bool = False) -> Answer:
-    """Return what a judge's text says after any thinking: a name (m, M), a verdict label, or (as a label) a score.
+    """Return what a judge's text says after any thinking: a name (m, M), a verdict label, (as a label) a score, or all.
 
     `cut` says that the text ended at the limit of tokens.
     """
     answered = without_thinking(text)
+    if style == "text":
+        return Answer(None, None, text, CUT if cut else None if answered.strip() else NO_TEXT)
     if style == "score":
         score = score_from_text(answered)
         return Answer(None, None, text, CUT if cut else NO_SCORE) if score is None else Answer(None, f"{score:g}", text)

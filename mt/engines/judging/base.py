@@ -66,6 +66,8 @@ class Judge(Choice):
 
     needs_gold: ClassVar[bool] = False
     """Whether it asks the gold judge of the data."""
+    writes: ClassVar[bool] = False
+    """Whether it answers in words."""
     needs_network: ClassVar[bool] = False
     """Whether it is asked over a network; otherwise on this machine, with a GPU where there is one."""
     model_kind: ClassVar[Literal["policy", "reward"] | None] = None
@@ -111,6 +113,8 @@ class Judge(Choice):
 class PromptedJudge(Judge):
     """A judge that reads a prompt."""
 
+    writes: ClassVar[bool] = True
+
     preference_template: str
     """Prompt that asks for one token, m or M: own, alpaca_eval (from the installed package), or a file."""
     verdict_template: str
@@ -138,6 +142,8 @@ class PromptedJudge(Judge):
 
     def prompt_choice(self, style: Style) -> str:
         """Return the choice of the prompt that asks for a judgment of a style; benchmarks have none for scores."""
+        if style == "text":
+            return OWN
         if style == "score":
             return self.score_template or OWN
         choice = self.preference_template if style == "preference" else self.verdict_template

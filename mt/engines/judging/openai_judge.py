@@ -158,7 +158,7 @@ class OpenAIBackend:
     def _again(self, prompt: Messages, said: str) -> Messages:
         """Ask for the same again; a judge that wrote at length without a verdict is only asked for that."""
         answered = without_thinking(said)  # models are not trained to read earlier thinking
-        if self._style == "preference" or not answered.strip():
+        if self._style in ("preference", "text") or not answered.strip():
             return prompt
         return [
             *prompt,

@@ -12,7 +12,7 @@ from mt.engines.judging.cache import Answer, JudgmentCache, content_key
 from mt.engines.judging.template import Style
 from mt.errors import JudgeError, describe
 from mt.types import Comparison, Judgment, Messages
-from mt.verdicts import label_of
+from mt.verdicts import label_of, without_thinking
 
 Question = tuple[Messages, str, str]
 """The prompt's messages, the text shown first, the text shown second."""
@@ -62,6 +62,12 @@ class OpenJudge:
         for index, answer in self._answers([(messages, response, "") for messages, response in items]):
             self.counts["missing"] += answer.label is None
             yield index, None if answer.label is None else float(answer.label), answer.problem
+
+    def write(self, prompts: Sequence[Messages]) -> Iterator[tuple[int, str, str | None]]:
+        """Yield (index, text without any thinking, why it is of no use or None) of every prompt, likewise."""
+        for index, answer in self._answers([(messages, "", "") for messages in prompts]):
+            self.counts["missing"] += answer.problem is not None
+            yield index, without_thinking(answer.raw).strip(), answer.problem
 
     def close(self) -> None:
         """Close the cache's file."""

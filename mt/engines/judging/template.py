@@ -12,9 +12,9 @@ from typing import Literal
 from mt.errors import ConfigError, describe
 from mt.types import Messages
 
-Style = Literal["preference", "verdict", "score"]
-"""What is asked for: one token, m (the first answer) or M (the second), a text with a verdict label on two answers, or
-one with a score of one answer."""
+Style = Literal["preference", "verdict", "score", "text"]
+"""What is asked for: one token, m (the first answer) or M (the second), a text with a verdict label on two answers, one
+with a score of one answer, or whatever the prompt itself asks for."""
 
 OWN, ALPACA_EVAL, ARENA_HARD = "own", "alpaca_eval", "arena_hard"
 """Prompts of a judge by name: this project's, and those of the two benchmarks."""
@@ -26,6 +26,8 @@ _PLACES = {
     "output_1": ("output_1", "answer_a", "ANSWER_A", "answer_1"),
     "output_2": ("output_2", "answer_b", "ANSWER_B", "answer_2"),
 }
+_READ = {"score": ("instruction", "output_1"), "text": ("instruction",)}
+"""Places that a prompt of a style needs; of two answers all."""
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 _PLACE = re.compile("{(" + "|".join(_PLACE_OF) + ")}")
 
@@ -82,7 +84,7 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Templ
     else:
         found = [{"role": role, "content": content} for role, content in _MESSAGE.findall(text)]
         messages = found or [{"role": "user", "content": text.strip()}]
-    _require_places(messages, ("instruction", "output_1") if style == "score" else tuple(_PLACES), field, choice)
+    _require_places(messages, _READ.get(style, tuple(_PLACES)), field, choice)
     origin: Literal["own", "official", "file"] = "official" if official or choice == ALPACA_EVAL else "file"
     return Template(messages, hashlib.sha256(text.encode()).hexdigest(), "own" if choice == OWN else origin)
 

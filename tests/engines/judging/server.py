@@ -57,7 +57,8 @@ def often(share: float, seed: int = 0, kinds: tuple[str, ...] = FAULTS) -> Calla
 
 def prompt_of(messages: list[dict[str, str]]) -> str:
     """A name for the first question of a conversation."""
-    return hashlib.sha256(messages[1]["content"].encode()).hexdigest()
+    asked = next(message for message in messages if message["role"] == "user")
+    return hashlib.sha256(asked["content"].encode()).hexdigest()
 
 
 @contextmanager
