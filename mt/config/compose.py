@@ -63,16 +63,16 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False, path: Sear
                     values = _plain(assembler, line, path)
                 except _UnknownSetting as error:
                     if not multirun:
-                        raise
+                        raise ConfigError(error.line(path)) from error
                     unknown.setdefault(error.key, error)
                     left_out += [word for word in line if override_key(word) == error.key]
                     line = [word for word in line if override_key(word) != error.key]
             taken.update(map(override_key, line))
             one = Composed(line, _checked(values), tuple(left_out))
             found.setdefault(repr(one.config.identity()), one)
-    for key, refusal in unknown.items():
-        if key not in taken:
-            raise refusal
+        for key, refusal in unknown.items():
+            if key not in taken:
+                raise ConfigError(refusal.line(path)) from refusal
     runs = list(found.values())
     if not multirun:
         _refuse_experiment(runs[0].config)
@@ -161,17 +161,21 @@ def _plain(assembler: Assembler, overrides: list[str], path: SearchPath) -> dict
     except ConfigError:
         raise
     except Exception as error:  # Hydra answers files and values that it does not expect with errors of any kind
-        text = refused_by_hydra(error, overrides, path)
-        key = unknown_setting(error)
-        raise (ConfigError(text) if key is None else _UnknownSetting(key, text)) from error
+        if key := unknown_setting(error):
+            raise _UnknownSetting(key, error, overrides) from error
+        raise ConfigError(refused_by_hydra(error, overrides, path)) from error
 
 
-class _UnknownSetting(ConfigError):
-    """The choices of a run have no setting of this name."""
+class _UnknownSetting(Exception):
+    """The choices of a run have no setting of this name, which in a sweep other runs may have."""
 
-    def __init__(self, key: str, text: str) -> None:
-        super().__init__(text)
-        self.key = key
+    def __init__(self, key: str, error: Exception, overrides: list[str]) -> None:
+        super().__init__(str(error))
+        self.key, self._error, self._overrides = key, error, overrides
+
+    def line(self, path: SearchPath) -> str:
+        """Return the line that refuses it; this composes anew, to name the nearest setting that there is."""
+        return refused_by_hydra(self._error, self._overrides, path)
 
 
 def _checked(values: dict[str, Any]) -> RunConfig:
