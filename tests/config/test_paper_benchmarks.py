@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from mt.config.compose import compose_runs
+from mt.config.compose import compose_runs, options
 from mt.costing.report import estimate, print_estimate
 from mt.errors import ConfigError, DataError, JudgeError
 from mt.methods.blueprint import Blueprint, blueprint
+from mt.plan import main
+from mt.running.checks import lacking
 from mt.stages.files import HubFile
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts
 from mt.stages.world import WorldRankedPrompts
+from mt.workflow.plan import merge
+from mt.workflow.store import Store
+from tests.engines.tiny import tiny_policy
 
-EXPERIMENTS = "table1,table2,table3,table4,table5,figure3,figure4,figure5"
 PAPER = ["scale=llama3_8b", "eval=[held_out,alpaca_eval,arena_hard,reward_bench]", "judge=openai"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -62,15 +66,57 @@ def test_what_needs_no_judge_needs_no_other_judge() -> None:
     assert config.eval.judged == []
 
 
-def test_all_experiments_of_the_paper_are_planned_and_priced_offline(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("scale", "without", "overrides"),
+    [
+        ("llama3_8b", (), ("judge=openai",)),
+        ("llama3_8b_lora", (), ("judge=openai", "data.limit=6000")),
+        ("mistral_7b", ("table3",), ("judge=openai",)),  # Mistral is the other policy, and needs another guide
+        ("small_gpu", (), ("judge=openai", "data.limit=6000", "method.policy=OTHER")),
+        ("smollm2", (), ("policy.path=POLICY", "method.policy=OTHER", "method.eft=eft.jsonl")),
+    ],
+)
+def test_every_experiment_of_the_paper_is_planned_and_priced_offline_at_every_scale(
+    scale: str, without: tuple[str, ...], overrides: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the overrides that the scales' files and the README name; the world's are run in tests/cli."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_MODEL", "a-judge")
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    for seed, name in enumerate(("POLICY", "OTHER")):
+        tiny_policy(tmp_path / name, seed=seed)
+    Path("eft.jsonl").write_text('{"prompt": "a", "response": "b", "judgment": "Score: 4"}')
+    names = [name for name in options("experiment") if name not in (*without, "related", "study")]
+    prices = ["judge.usd_per_million_input=10", "judge.usd_per_million_output=30"] * ("judge=openai" in overrides)
+    lines = [f"experiment={','.join(names)}", f"scale={scale}", *overrides, *prices]
+    runs = [blueprint(one.config) for one in compose_runs(lines, multirun=True)]
+    assert lacking(merge(one.plan for one in runs), Store(Path("store"))) == []
+    total = estimate(runs)["total"]
+    assert total["fits"]
+    if prices:
+        assert total["calls"] > 805
+        assert total["usd"] > 10 * total["calls"] * 1000 / 1e6  # a call reads two answers
+
+
+def test_what_a_sweep_lacks_is_told_before_anything_is_priced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_MODEL", raising=False)
+    sweep = ["-m", "method=spin,self_rewarding", "scale=llama3_8b", "judge=openai"]
+    assert main([*sweep, "--cost"]) == 0
+    said = capsys.readouterr()
+    assert [line.partition("=")[0] for line in said.err.splitlines()] == [
+        "before it can start: data.demonstrations",
+        "before it can start: judge.model",
+    ]
+    assert "Estimated cost" in said.out
+    assert main([*sweep, "data.demonstrations=gone.jsonl", "--cost"]) == 2
+    assert "data.demonstrations=gone.jsonl: no such file" in capsys.readouterr().err
+
+
+def test_prices_that_are_not_known_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
-    lines = [f"experiment={EXPERIMENTS}", "scale=llama3_8b", "judge=openai"]
-    prices = ["judge.usd_per_million_input=10", "judge.usd_per_million_output=30"]
-    runs = [blueprint(one.config) for one in compose_runs([*lines, *prices], multirun=True)]
-    total = estimate(runs)["total"]
-    assert total["calls"] > 805
-    assert total["usd"] > 10 * total["calls"] * 1000 / 1e6  # a call reads two answers
     unpriced = estimate([blueprint(compose_runs(PAPER)[0].config)])
     print_estimate(unpriced, Console(width=200))
     text = capsys.readouterr().out

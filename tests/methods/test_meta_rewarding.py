@@ -158,6 +158,7 @@ def test_replies_of_a_local_file_can_be_judged_on_this_machine(tmp_path: Path) -
 def test_without_a_judge_that_writes_a_file_of_judgments_is_asked_for(tmp_path: Path) -> None:
     planned = at_paper_scale(tmp_path)  # its cost can be asked for
     said = r"method\.eft=null: data=ultrafeedback comes without judgments.*judge=gold writes none.*eft=FILE"
-    assert re.match(said, only(lacking(planned.plan, Store(tmp_path / "store"))))
+    (line,) = lacking(planned.plan, Store(tmp_path / "store"))
+    assert re.match(said, line)
     with pytest.raises(ConfigError, match=said):
         check(planned)
