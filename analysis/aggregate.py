@@ -46,6 +46,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         list(table.comparisons(columns)),
         label=label(configs),
         judges=[spec.judge] if spec.judge is not None else _judges(configs),
+        conventions=_conventions(configs) if any(one.key[0] == "reward_bench" for one in columns) else [],
         data=_distinct(used["data"] + " at scale " + used["scale"]),
         versions=_distinct(used["versions"]),
         missing=_missing(spec, columns, cells),
@@ -240,6 +241,10 @@ def _known(value: float) -> float | None:
 def _judges(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the judges, each with whose prompt it reads."""
     return sorted({judged_by(config["judge"]) for config in configs if isinstance(config.get("judge"), Mapping)})
+
+
+def _conventions(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted({str(setting(config, "eval.reward_bench.convention") or "current") for config in configs})
 
 
 def _distinct(values: pd.Series) -> list[str]:

@@ -76,6 +76,8 @@ class Report:
     label: str
     """What our rows are called: "ours", or "world, 0.11M weights"."""
     judges: Sequence[str]
+    conventions: Sequence[str]
+    """By which conventions ours count RewardBench; empty where no column shows it."""
     data: Sequence[str]
     versions: Sequence[str]
     missing: Sequence[str]

@@ -13,6 +13,7 @@ from mt.evaluation.pairing import Difference
 
 NONE = "–"
 SIGNIFICANT = "*"
+_TIES = {"current": "a tie is lost", "rlhflow": "a tie counts half"}
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
@@ -77,6 +78,9 @@ def notes(report: Report) -> list[str]:
     """Return everything that has to be said below a table."""
     said = list(_reading(report))
     said += [f"judge: {', '.join(report.judges)}"] if report.judges else []
+    if report.conventions:
+        ours = " and ".join(f"{name} ({_TIES[name]})" for name in report.conventions)
+        said.append(f"RewardBench: ours by convention {ours}; the paper's Mutual-Taught rows fit rlhflow alone")
     said += [f"data: {', '.join(report.data)}"] if report.data else []
     said += [f"made with: {'; or '.join(report.versions)}"] if report.versions else []
     said += [f"{source.name}: {source.cite}" for source in SOURCES if _is_shown(report, source.name)]
@@ -106,6 +110,7 @@ def _reading(report: Report) -> Iterator[str]:
         yield "Δ X: the difference to X, of one seed, not tested"
     if report.of_world:
         yield "preprint Δ, published Δ: the paper's differences to its own base, between models 70,000 times as large"
+        yield "the world: no prompt's text stands in two parts of the training prompts, or in training and evaluation"
     elif any(cell.paper_gain for cell in report.cells.values()):
         yield "(+) behind the paper's numbers: the same difference between its own"
 

@@ -160,7 +160,10 @@ def _plain(report: Report) -> dict[str, Any]:
          "n": one.difference.n}
         for one in report.comparisons
     ]  # fmt: skip
-    named = ("label", "judges", "data", "versions", "missing", "unmeasured", "short", "command", "others", "left_out")
+    named = (
+        "label", "judges", "conventions", "data", "versions", "missing", "unmeasured", "short", "command", "others",
+        "left_out",
+    )  # fmt: skip
     return {
         "table": report.spec.name, "title": report.spec.title, "cells": list(cell_records(report)),
         "comparisons": compared, **{name: getattr(report, name) for name in named},

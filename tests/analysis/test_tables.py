@@ -78,9 +78,17 @@ def test_the_world_s_rows_say_what_they_are(capsys: pytest.CaptureFixture[str], 
     assert "65.2" in ours, "113,728 weights, as the world's policy counts itself"
     assert re.search(r"preprint Δ +\+28\.9 +\+32\.9", out) and "52.0" not in out, "the paper's differences alone"
     assert "LLaMA-3-8B" not in out.partition("preprint:")[0]
+    assert "no prompt's text stands in two parts of the training prompts, or in training and evaluation" in out
     assert "Mutual-Taught 2 − DPO 2 (equal iterations), AlpacaEval 2 LC win rate: " in out
     assert "judge: gold" in out and "data: world at scale laptop" in out
     assert "missing" not in out
+
+
+@pytest.mark.parametrize("name", ["table2", "table5"])
+def test_rewardbench_s_convention_stands_below_it(tmp_path: Path, runs: Path, name: str) -> None:
+    said = "RewardBench: ours by convention current (a tie is lost); the paper's Mutual-Taught rows fit rlhflow alone"
+    assert said in text(table(name, load(write_runs(tmp_path, name))))
+    assert "RewardBench" not in text(table("table1", load(runs))), "Table 1 has no such column"
 
 
 def test_what_is_missing_comes_with_its_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

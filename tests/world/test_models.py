@@ -90,6 +90,11 @@ def test_policies_are_ordinary_folders_and_deterministic(tmp_path: Path, config,
     }
 
 
+def test_the_readme_names_the_number_of_weights(tmp_path: Path, config):
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"models of {write_policy(tmp_path, config.policy, seed=1):,} weights" in readme.read_text("utf-8")
+
+
 def test_writing_a_policy_leaves_the_callers_randomness_alone(tmp_path: Path, config):
     import torch
 
