@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.report.record import Run, StageRow
+from mt.engines.judging.base import judged_by
 
 _HIGHLIGHTS = (
     ("method", "method.name"),
@@ -22,7 +23,6 @@ _HIGHLIGHTS = (
     ("data", "data.name"),
     ("policy", "policy.path"),
     ("reward model", "reward.path"),
-    ("judge", "judge.name"),
 )
 
 
@@ -43,7 +43,7 @@ def head(run: Run) -> Head:
     return Head(
         name=run.name,
         state=run.state,
-        facts=facts + _times(run.record) + _origin(run.record),
+        facts=facts + _judge(run.config) + _times(run.record) + _origin(run.record),
         command=_command(run.record.get("command")),
         packages=sorted((str(k), str(v)) for k, v in (run.record.get("packages") or {}).items()),
     )
@@ -89,6 +89,11 @@ def lookup(config: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
+
+
+def _judge(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    judge = config.get("judge")
+    return [("judge", judged_by(judge))] if isinstance(judge, Mapping) and "name" in judge else []
 
 
 def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ class MutualTaught(Method):
 
     round_data: Literal["matched", "last"]
     """Whose responses and rewards the later rounds learn from: iteration t from the models of iteration t of the round
-    before (matched), or only its first iteration from those that the round before ended with (last)."""
+    before (matched, our reading), or only its first iteration from those that the round before ended with (last).
+    Appendix B has all of round 2's preference data from round 1's models, which is true of matched alone."""
 
     def build(self, steps: Steps) -> Outcome:
         """Return the outcome of `rounds` times `iterations` E-steps and M-steps.

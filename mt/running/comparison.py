@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mt.engines.judging.base import judged_by
 from mt.errors import DataError, StoreError, describe
 from mt.evaluation.pairing import Difference, over_seeds, unpaired
 from mt.running.results import Key, Results, difference
@@ -101,6 +102,14 @@ class Comparison:
             if any(one.value(t, key) for one in self.variants for t in self.iterations)
             and not (gold and key[1] == "proxy")
         ]
+
+    @property
+    def judges(self) -> list[str]:
+        """Who judged what is compared, each with whose prompt it read; none where nothing is a judge's."""
+        if not {"alpaca_eval", "arena_hard"} & {benchmark for _, benchmark, _ in self.keys}:
+            return []
+        configs = (run.config for variant in self.variants for run in variant.runs.values())
+        return sorted({judged_by(config["judge"]) for config in configs})
 
     @property
     def iterations(self) -> range:

@@ -128,4 +128,5 @@ def _notes(found: Comparison) -> list[str]:
         notes.append(f"{_UNPAIRED} not in pairs, so that the interval is too wide: the metric is no mean over prompts.")
     if len(found.variants) == 1:
         notes = ["The runs differ by seed alone: there is nothing to compare them with. 95% intervals over seeds."]
+    notes += [f"judge: {', '.join(found.judges)}"] if found.judges else []
     return [*notes, *found.notes]

@@ -20,7 +20,10 @@ GAIN = ("reward", "same_responses", "gain_over_base")
 Values = Mapping[tuple[int, tuple[str, str, str]], Sequence[float]]
 
 
-def run(folder: Path, rm_data: str, values: Values, *, seed: int = 0, state: str = "finished") -> Path:
+JUDGE = {"name": "openai", "model": "m", "preference_template": "own", "verdict_template": "own", "official": False}
+
+
+def run(folder: Path, rm_data: str, values: Values, *, seed: int = 0, state: str = "finished", **judge: Any) -> Path:
     """Write a record whose metrics are the means of `values`, with their items beside them."""
     folder = folder / f"{rm_data}-{seed}"
     stages, metrics = [], []
@@ -33,7 +36,7 @@ def run(folder: Path, rm_data: str, values: Values, *, seed: int = 0, state: str
         mean = sum(found) / len(found)
         row = {"iteration": t, "model": model, "benchmark": benchmark, "metric": metric, "stage": key}
         metrics.append({**row, "value": mean, "low": mean - 0.03, "high": mean + 0.03, "n": len(found)})
-    config = {"rm_data": {"name": rm_data}, "seed": seed, "world_seed": 0, "name": None}
+    config = {"rm_data": {"name": rm_data}, "seed": seed, "world_seed": 0, "name": None, "judge": {**JUDGE, **judge}}
     record = {"schema": 1, "name": folder.name, "state": state, "config": config, "stages": stages, "metrics": metrics}
     (folder / "record.json").write_text(json.dumps(record))
     return folder
@@ -104,6 +107,17 @@ def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> Non
     assert difference is not None and difference.over == "unpaired"
     assert difference.high == pytest.approx(0.1 + (2 * 0.03**2) ** 0.5)
     assert "~" in table(found)
+
+
+def test_what_a_judge_decided_comes_with_whose_prompt_it_read(tmp_path: Path) -> None:
+    judged: Values = {(1, ("policy", "alpaca_eval", "lc_win_rate")): [0.4, 0.6]}
+    first, second = run(tmp_path, "frozen", judged), run(tmp_path, "both", judged)
+    own = "judge: own prompt, not comparable with published numbers, judge openai m"
+    assert own in table(compare([first, second]))
+    assert "own prompt" not in table(compare([run(tmp_path / "gold", name, FROZEN) for name in ("frozen", "both")]))
+    other = run(tmp_path, "pm", judged, official=True)
+    assert f"{own}, official prompt, judge openai m" in " ".join(table(compare([first, other])).split())
+    assert "The runs differ in judge: numbers are not comparable" in table(compare([first, other]))
 
 
 def test_data_holds_every_difference(tmp_path: Path) -> None:
