@@ -121,8 +121,9 @@ def _inference(
     flops = tokens * shape.flops_per_token
     caches = use.setting.endswith("generator")
     memory = inference(shape, use.engine, use.setting, use.sequence, hardware, caches=caches)
-    seconds = _seconds(flops, use.engine, use.kind, hardware, shares)
-    return Cost(stage, use.kind, tokens, flops, seconds, disk, memory=memory)
+    kind: Literal["generate", "score"] = "generate" if use.kind == "generate" else "score"
+    seconds = _seconds(flops, use.engine, kind, hardware, shares)
+    return Cost(stage, kind, tokens, flops, seconds, disk, memory=memory)
 
 
 def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, shares: int) -> float:

@@ -6,7 +6,7 @@ Nothing here computes: each step returns a stage, and the caller decides what be
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mt.config.data import Source
 from mt.config.run import RunConfig
@@ -119,22 +119,24 @@ class Steps:
         """π_ref: the policy before the training, or always π_0."""
         return previous if self.config.policy.reference == "previous" else self.base_policy()
 
-    def train_policy(
-        self, policy: Stage, selected: Stage, *, reference: Stage, every_steps: int | None = None
-    ) -> TrainPolicy:
-        """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them.
+    def train_policy(self, policy: Stage, selected: Stage, *, reference: Stage) -> Stage:
+        """π_t from `policy` by the run's objective; reference log-probabilities only where it needs them."""
+        return self.add(TrainPolicy(policy, **self._policy_training(selected, reference)), "policy")
 
-        With `every_steps` the training publishes its checkpoints, from which π_t is still to be chosen.
-        """
-        config, seed, logps, template = self.config, self.seed("train_policy"), None, self.policy_template
-        training, trainer = config.policy.training, config.trainer
+    def train_checkpoints(
+        self, policy: Stage, selected: Stage, every_steps: int, *, reference: Stage
+    ) -> TrainPolicyCheckpoints:
+        """The same training with its checkpoints, from which π_t is still to be chosen."""
+        how = self._policy_training(selected, reference)
+        return self.add(TrainPolicyCheckpoints(policy, **how, every_steps=every_steps))
+
+    def _policy_training(self, selected: Stage, reference: Stage) -> dict[str, Any]:
+        config, training, template, logps = self.config, self.config.policy.training, self.policy_template, None
         if config.objective.needs_reference:
             length, truncation = training.max_length, training.truncation
             logps = self.add(ReferenceLogProbs(reference, selected, config.logprobs, length, truncation, template))
-        how = (config.objective, training, trainer, seed, template)
-        if every_steps:
-            return self.add(TrainPolicyCheckpoints(policy, selected, logps, *how, every_steps))
-        return self.add(TrainPolicy(policy, selected, logps, *how), "policy")
+        how = {"objective": config.objective, "training": training, "trainer": config.trainer, "template": template}
+        return {"selected": selected, "reference": logps, **how, "seed": self.seed("train_policy")}
 
     def initial_reward(self, base: Stage, current: Stage) -> Stage:
         """What an M-step starts from (`reward.initial`): the model before any M-step, or r_{t-1}."""

@@ -40,7 +40,7 @@ class WinRate(Checkpoint):
     def policy(self, steps: Steps, previous: Stage, selected: Stage, reward: Stage) -> Stage:
         """Return the choice among the training's checkpoints, whose responses are scored as all others are."""
         reference = steps.reference(previous)
-        checkpoints = steps.train_policy(previous, selected, reference=reference, every_steps=self.every_steps)
+        checkpoints = steps.train_checkpoints(previous, selected, self.every_steps, reference=reference)
         prompts = steps.add(RandomPrompts(steps.source.prompts(), self.prompts, steps.seed("model selection")))
         how = (self.decoding, steps.config.generator, steps.seed("sample"), steps.policy_template)
         samples = steps.add(SampleCheckpoints(checkpoints, prompts, *how))
