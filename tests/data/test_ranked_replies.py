@@ -34,8 +34,8 @@ def test_first_turns_with_their_ranked_replies_best_first(tmp_path: Path, shape:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"prompt": "How?"}, "message_id=None: neither a tree nor a message of OpenAssistant's"),
-        ({"prompt": {"message_id": "a", "text": "How?", "role": "prompter", "replies": []}}, "lang=None: no text"),
+        ({"prompt": "How?"}, "message_id=null: neither a tree nor a message of OpenAssistant's"),
+        ({"prompt": {"message_id": "a", "text": "How?", "role": "prompter", "replies": []}}, "lang=null: no text"),
         ({"prompt": {**open_assistant.message("a", "How?"), "replies": "none"}}, "prompt.replies=none: no list"),
     ],
 )

@@ -11,6 +11,7 @@ from mt.config.compose import compose_runs
 from mt.errors import ConfigError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.run import main
+from mt.running.checks import check
 from mt.stages.gold import GoldLabels, PeoplesLabels
 from mt.stages.instructions import BestOverWorst, InstructionPrompts
 from mt.stages.sample import Sample
@@ -67,10 +68,11 @@ def test_the_gold_control_labels_by_the_checks(policy: Path) -> None:
     assert {stage.language.gold_margin for stage in of(one, GoldLabels)} == {0.05}
 
 
-@pytest.mark.parametrize("method", ["spin", "meta_rewarding"])
-def test_what_nobody_has_written_is_refused(policy: Path, method: str) -> None:
+def test_what_nobody_has_written_is_refused(policy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="data=instructions: it comes without"):
-        drawn(policy, f"method={method}")
+        drawn(policy, "method=spin")
+    with pytest.raises(ConfigError, match=r"method\.eft=null: data=instructions comes without judgments"):
+        check(drawn(policy, "method=meta_rewarding", f"store={tmp_path}/store", f"runs={tmp_path}/runs"))
 
 
 def test_a_run_on_verifiable_english_has_gold_metrics(policy: Path, tmp_path: Path) -> None:

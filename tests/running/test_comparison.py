@@ -112,11 +112,11 @@ def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> Non
 def test_what_a_judge_decided_comes_with_whose_prompt_it_read(tmp_path: Path) -> None:
     judged: Values = {(1, ("policy", "alpaca_eval", "lc_win_rate")): [0.4, 0.6]}
     first, second = run(tmp_path, "frozen", judged), run(tmp_path, "both", judged)
-    own = "judge: own prompt, not comparable with published numbers, judge openai m"
-    assert own in table(compare([first, second]))
+    own = "own prompt, not comparable with published numbers, judge openai m"
+    assert f"judge: {own}" in table(compare([first, second]))
     assert "own prompt" not in table(compare([run(tmp_path / "gold", name, FROZEN) for name in ("frozen", "both")]))
     other = run(tmp_path, "pm", judged, official=True)
-    assert f"{own}, official prompt, judge openai m" in " ".join(table(compare([first, other])).split())
+    assert f"judge: official prompt, judge openai m, {own}" in " ".join(table(compare([first, other])).split())
     assert "The runs differ in judge: numbers are not comparable" in table(compare([first, other]))
 
 

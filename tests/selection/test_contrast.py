@@ -57,21 +57,21 @@ def test_spin_pairs_demonstrations_with_own_responses() -> None:
 
 
 def test_only_gains_beyond_the_margin_are_kept() -> None:
-    selection = Margin(margin=0.5).apply([pair(0.5), pair(1.0), pair(-2.0), pair(1.5)])
+    selection = Margin(margin=0.5).apply([pair(0.5), pair(1.0), pair(-2.0), pair(1.5)], [])
     assert gains(selection.rows) == [1.0, 1.5]
     assert selection.counts == {"prompts": 4, "kept": 2, "dropped_small_gain": 2}
 
 
 def test_weights_are_probabilities_of_the_label_with_mean_one() -> None:
     # σ(log 3) = ¾ and σ(−log 3) = ¼: mean ½
-    selection = Confidence(score_scale=1.0).apply([pair(math.log(3)), pair(-math.log(3))])
+    selection = Confidence(score_scale=1.0).apply([pair(math.log(3)), pair(-math.log(3))], [])
     assert [one.weight for one in selection.rows] == pytest.approx([1.5, 0.5])
 
 
 def test_weights_stay_finite_for_hopeless_pairs() -> None:
-    selection = Confidence(score_scale=1.0).apply([pair(-5000.0), pair(-5001.0)])
+    selection = Confidence(score_scale=1.0).apply([pair(-5000.0), pair(-5001.0)], [])
     assert sum(one.weight for one in selection.rows) == pytest.approx(2)
-    assert not Confidence(score_scale=1.0).apply([]).rows
+    assert not Confidence(score_scale=1.0).apply([], []).rows
 
 
 @pytest.mark.parametrize("bad", [None, math.nan, math.inf])
