@@ -14,9 +14,6 @@ mean is the mean of lie beside it in the store (`items.json`).
 """
 
 
-_COLUMNS = "| metric | unit | better | meaning |\n|---|---|---|---|\n"
-
-
 def page() -> str:
     """Return the page in Markdown."""
     parts = [_HEAD]

@@ -122,7 +122,9 @@ def _row(key: Key, found: Mapping[int, Measured], iterations: Sequence[int], kno
 
 def moves(key: Key) -> bool:
     """Say whether iterations do not compare: reward models on πₜ's responses, policies judged by the newest of them."""
-    return (key[0] == "reward" and key[1] in ("gold", "same_responses")) or key == ("policy", "proxy", "win_rate")
+    if key[0] == "reward":
+        return key[1] in ("gold", "same_responses", "diagnostics")
+    return key[1:] in (("proxy", "win_rate"), ("diagnostics", "length_correlation"))
 
 
 def verdict(change: Difference, better: str) -> str:

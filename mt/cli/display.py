@@ -136,6 +136,8 @@ class Display(Silent):
         return " · ".join(filter(None, (place, stage.name.replace("_", " "))))
 
     def _render(self) -> Group:
+        if not self._total:  # nothing is planned yet
+            return Group(self._bars)
         done = self._total - len(self._missing)
         spent = _duration(time.monotonic() - self._began)
         line = f"  stage {min(done + 1, self._total)}/{self._total}, {self._reused} reused, {spent} so far"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, reduce
@@ -123,15 +123,19 @@ def _meanings(kind: type[Config]) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if issubclass(base, Config) and base is not Config:
-            (body,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-            assert isinstance(body, ast.ClassDef)
-            for field, text in zip(body.body, body.body[1:], strict=False):
-                if (
-                    isinstance(field, ast.AnnAssign)
-                    and isinstance(field.target, ast.Name)
-                    and isinstance(text, ast.Expr)
-                ):
-                    found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+            found |= _docstrings(base.__module__).get(base.__name__, {})
+    return found
+
+
+@cache
+def _docstrings(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstring under each field of the classes of a module, which is parsed once for all of them."""
+    found: dict[str, dict[str, str]] = {}
+    for kind in ast.parse(inspect.getsource(sys.modules[module])).body:
+        for field, text in zip(kind.body, kind.body[1:], strict=False) if isinstance(kind, ast.ClassDef) else ():
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                meaning = " ".join(str(ast.literal_eval(text.value)).split())
+                found.setdefault(kind.name, {})[field.target.id] = meaning
     return found
 
 

@@ -28,12 +28,11 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Expected calibration error Σ n_bin/n·|accuracy − confidence|, Brier score, accuracy, and the bins."""
+    """Expected calibration error Σ n_bin/n·|accuracy − confidence|, Brier score, and the bins."""
 
     n: int
     expected_calibration_error: float
     brier_score: float
-    accuracy: float
     bins: list[ReliabilityBin]
 
 
@@ -54,7 +53,6 @@ def calibration(margin_B: Sequence[float] | Array, outcome_B: Sequence[float] | 
         n=len(margin),
         expected_calibration_error=sum(_gap(row) * row.n for row in table) / len(margin),
         brier_score=float(np.mean((confidence - right) ** 2)),
-        accuracy=float(right.mean()),
         bins=table,
     )
 

@@ -57,9 +57,9 @@ Better = Literal["higher", "lower", ""]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A metric, or several of one kind; `benchmark` and `metric` are matched whole, as regular expressions.
+    """A metric, or several of one kind, told apart by the group in `metric`.
 
-    Metrics of one `family` share a chart; `line` names one of them there, else the group in `metric` does.
+    `benchmark` and `metric` are matched whole, as regular expressions.
     """
 
     model: Literal["policy", "reward"]
@@ -70,8 +70,6 @@ class Quantity:
     format: Format
     better: Better
     meaning: str
-    family: str = ""
-    line: str = ""
     minor: bool = False
     """A breakdown or a detail: no reader misses it at first."""
 
@@ -83,9 +81,7 @@ class Quantity:
 
 _policy, _reward = partial(Quantity, "policy"), partial(Quantity, "reward")
 _PAIRS = "share of pairs"
-_SAME = "Accuracy on the policy's responses"
-_OF_K = "Gold reward of one response among K"
-_LABELS = "Pairs that gold orders the same way"
+_EARLIER = ("base", "r₀"), ("previous", "rₜ₋₁")
 _PERCENT = "percent"
 _ORDERED = (
     "pairs of responses to one prompt that the reward model orders like gold, among those that gold tells apart, "
@@ -124,38 +120,46 @@ CATALOGUE: tuple[Quantity, ...] = (
     _policy("diagnostics", "length_correlation", "Correlation of reward with length", "within prompts", NUMBER, "",
             "Correlation of the iteration's rewards with the length of responses, both centred within prompts; far "
             "from 0, the reward model judges length."),
-    _policy("diagnostics", "distinct_(.+)", "Different n-grams", "share of n-grams", SHARE, "",
-            "Share of different n-grams of words among all n-grams of the responses to held-out prompts."),
+    *(
+        _policy("diagnostics", f"distinct_{n}", f"Distinct-{n}", f"share of {n}-grams", SHARE, "",
+                f"Different {n}-grams of words among all {n}-grams of the responses to held-out prompts.")
+        for n in (1, 2)
+    ),
     _policy("diagnostics", "duplicate_rate", "Responses that repeat another", "share of responses", SHARE, "lower",
             "Share of responses that equal an earlier one to the same prompt."),
     _policy("labels", "selected_accuracy", "Selected pairs that gold orders the same way", _PAIRS, SHARE, "higher",
             "Share of the policy's training pairs whose chosen response is the better one by gold, among pairs that "
-            "gold tells apart; chance is 50%.", _LABELS, "selected"),
+            "gold tells apart; chance is 50%."),
     _policy("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", _PAIRS, SHARE,
-            "higher", "The same share of D(PM), pairs of the new policy's responses.", _LABELS, "self-training"),
+            "higher", "The same share of D(PM), pairs of the new policy's responses."),
     _policy("labels", "contrast_accuracy", "Contrast pairs that gold orders the same way", _PAIRS, SHARE, "higher",
-            "The same share of D(PM_new, PM_old), the new policy's response over the old one's.", _LABELS, "contrast"),
+            "The same share of D(PM_new, PM_old), the new policy's response over the old one's."),
     _policy("labels", "(.+)_pairs", "Number of pairs", "pairs", COUNT, "",
             "Pairs that a model was trained on.", minor=True),
     _reward("same_responses", "accuracy_base", "Accuracy of r₀ on πₜ's responses", _PAIRS, SHARE, "higher",
-            f"What r₀ makes of the policy's responses to held-out prompts: {_ORDERED}.", _SAME, "r₀"),
+            f"What r₀ makes of the policy's responses to held-out prompts: {_ORDERED}."),
     _reward("same_responses", "accuracy_previous", "Accuracy of rₜ₋₁ on πₜ's responses", _PAIRS, SHARE, "higher",
-            f"What the reward model before makes of the same responses: {_ORDERED}.", _SAME, "rₜ₋₁"),
+            f"What the reward model before makes of the same responses: {_ORDERED}."),
     _reward("gold", "accuracy", "Accuracy of rₜ on πₜ's responses", _PAIRS, SHARE, "higher",
             f"What the iteration's reward model makes of the same responses: {_ORDERED}. Iterations do not compare, "
-            "because their responses differ.", _SAME, "rₜ"),
+            "because their responses differ."),
     _reward("same_responses", "gain_over_base", "Accuracy on πₜ's responses, rₜ − r₀", "difference of shares", GAIN,
-            "higher", "Accuracy of rₜ minus that of r₀ on the same responses of πₜ; the interval is paired by prompt.",
-            "Change of accuracy on the same responses", "rₜ − r₀"),
+            "higher", "Accuracy of rₜ minus that of r₀ on the same responses of πₜ; the interval is paired by prompt."),
     _reward("same_responses", "gain_over_previous", "Accuracy on πₜ's responses, rₜ − rₜ₋₁", "difference of shares",
             GAIN, "higher", "Accuracy of rₜ minus that of rₜ₋₁ on the same responses of πₜ; the interval is paired "
-            "by prompt.", "Change of accuracy on the same responses", "rₜ − rₜ₋₁"),
-    _reward("same_responses", "agreement_(base|previous)", "Agreement of rₜ with an earlier reward model", _PAIRS,
-            SHARE, "", "Share of pairs of πₜ's responses that both reward models order the same way, averaged over "
-            "prompts; says that they differ, not which one is right."),
-    _reward("same_responses", "same_best_(base|previous)", "Same best response as an earlier reward model",
-            "share of prompts", SHARE, "", "Share of prompts whose K responses have the same best one for both reward "
-            "models.", minor=True),
+            "by prompt."),
+    *(
+        _reward("same_responses", f"agreement_{which}", f"Agreement of rₜ with {earlier}", _PAIRS, SHARE, "",
+                "Share of pairs of πₜ's responses that both reward models order the same way, averaged over prompts; "
+                "says that they differ, not which one is right.")
+        for which, earlier in _EARLIER
+    ),
+    *(
+        _reward("same_responses", f"same_best_{which}", f"Same best response by rₜ and {earlier}", "share of prompts",
+                SHARE, "", "Share of prompts whose K responses have the same best one for both reward models.",
+                minor=True)
+        for which, earlier in _EARLIER
+    ),
     _reward("gold_base", "accuracy", "Accuracy of rₜ on π₀'s responses", _PAIRS, SHARE, "higher",
             f"What the iteration's reward model makes of π₀'s responses, which stay the same: {_ORDERED}."),
     _reward("gold", "accuracy_(.+)", "Accuracy of rₜ on πₜ's responses, by section", _PAIRS, SHARE, "higher",
@@ -163,18 +167,19 @@ CATALOGUE: tuple[Quantity, ...] = (
     _reward("gold_base", "accuracy_(.+)", "Accuracy of rₜ on π₀'s responses, by section", _PAIRS, SHARE, "higher",
             "The same accuracy on the prompts of one section.", minor=True),
     _reward("gold", "best_of_k", "Gold reward of rₜ's choice among K responses", "gold reward", NUMBER, "higher",
-            "Gold reward of the response that the reward model rewards most among the K of πₜ to a prompt.", _OF_K,
-            "chosen by rₜ"),
+            "Gold reward of the response that the reward model rewards most among the K of πₜ to a prompt."),
     _reward("gold", "mean_of_k", "Average gold reward of the K responses", "gold reward", NUMBER, "",
-            "What a choice at random among the K responses would give.", _OF_K, "average of the K"),
+            "What a choice at random among the K responses would give."),
     _reward("gold", "oracle_of_k", "Gold reward of the best of the K responses", "gold reward", NUMBER, "",
-            "What a choice by gold itself would give.", _OF_K, "best of the K"),
+            "What a choice by gold itself would give."),
     _reward("gold", "choice_gain", "Gold reward gained by rₜ's choice", "gold reward", NUMBER, "higher",
             "Gold reward of rₜ's choice among the K responses of πₜ minus their average; below 0, a random choice is "
             "better; the interval is paired by prompt."),
-    _reward("same_responses", "choice_gain_(base|previous)", "Gold reward gained by an earlier model's choice",
-            "gold reward", NUMBER, "higher", "The same gain by r₀ (base) or rₜ₋₁ (previous) among the same responses.",
-            minor=True),
+    *(
+        _reward("same_responses", f"choice_gain_{which}", f"Gold reward gained by {earlier}'s choice", "gold reward",
+                NUMBER, "higher", f"The same gain by {earlier} among the same responses.", minor=True)
+        for which, earlier in _EARLIER
+    ),
     _reward("gold_base", "choice_gain", "Gold reward gained by rₜ's choice among π₀'s responses", "gold reward", NUMBER,
             "higher", "The same gain among π₀'s responses.", minor=True),
     _reward("gold_base", "(best|mean|oracle)_of_k", "Gold reward of one response of π₀ among K", "gold reward", NUMBER,
@@ -251,23 +256,20 @@ MODELS = {"policy": "Policy", "reward": "Reward model"}
 
 @cache
 def quantity(benchmark: str, metric: str) -> Quantity:
-    """Return what is known of a metric, its `line` filled in; one that nobody declared is named by its own words."""
+    """Return what is known of a metric, its title complete; one that nobody declared is named by its own words."""
     for known in CATALOGUE:
         if re.fullmatch(known.benchmark, benchmark) and (found := re.fullmatch(known.metric, metric)):
-            line = known.line or (said(found[1]) if found.groups() else "")
-            return replace(known, family=known.family or known.title, line=line)
+            return replace(known, title=": ".join([known.title, *map(said, found.groups())]))
     counted = re.fullmatch("missing.*|dropped|ties", metric) is not None
     better: Better = "lower" if counted else "higher" if metric.endswith(("win_rate", "accuracy")) else ""
-    title = capitalised(said(metric))
     number = COUNT if counted else NUMBER
-    return Quantity("policy", benchmark, metric, title, "", number, better, "", title, minor=counted or not better)
+    named = capitalised(said(metric))
+    return Quantity("policy", benchmark, metric, named, "", number, better, "", minor=counted or not better)
 
 
 def title(benchmark: str, metric: str) -> str:
     """Return a metric's title, with what tells it from others of its kind."""
-    known = quantity(benchmark, metric)
-    own = known.family == known.title and known.line
-    return f"{known.title}: {known.line}" if own else known.title
+    return quantity(benchmark, metric).title
 
 
 def rank(benchmark: str, metric: str) -> int:

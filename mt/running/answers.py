@@ -186,7 +186,7 @@ def _update(run: _Run) -> str:
         for key in keys
         if (found := difference(run.results, run.last, results, at, *key))
     ]
-    text = f"compared with a frozen one, {run.policy()} differs {' and '.join(changes)}"
+    text = f"compared with a frozen one, {run.policy()} differs {', and '.join(changes)}"
     return f"Updating the reward model {_verdict(_HELPED, change, 0)}: {text}."
 
 
@@ -231,8 +231,8 @@ def _peak(run: _Run, key: Key) -> str:
 
 
 def _title(key: Key) -> str:
-    """Return a metric's title inside a sentence; benchmarks keep their capitals."""
-    text = quantity(*key[1:]).title
+    """Return a metric's title inside a sentence, without its comma; benchmarks keep their capitals."""
+    text = quantity(*key[1:]).title.replace(",", "")
     return text if text.startswith(("AlpacaEval", "Arena", "RewardBench")) else f"{text[0].lower()}{text[1:]}"
 
 

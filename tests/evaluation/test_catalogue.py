@@ -10,26 +10,26 @@ from mt.evaluation.catalogue import CATALOGUE, COUNT, NUMBER, PERCENT, SHARE, Fo
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "metric", "called", "named", "better"),
+    ("benchmark", "metric", "called", "better"),
     [
-        ("gold", "win_rate", "Win rate against π₀, by gold", "", "higher"),
-        ("gold", "mean_reward_chat_hard", "Average gold reward, by section: chat hard", "chat hard", "higher"),
-        ("gold", "mean_of_k", "Average gold reward of the K responses", "average of the K", ""),
-        ("proxy", "mean_reward_base", "Average reward by r₀", "", ""),
-        ("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", "self-training",
-         "higher"),
-        ("alpaca_eval", "lc_win_rate", "AlpacaEval LC win rate", "", "higher"),
-        ("pairwise", "win_rate_vs_0", "Win rate against an earlier iteration, by r₀: vs 0", "vs 0", "higher"),
-        ("diagnostics", "duplicate_rate", "Responses that repeat another", "", "lower"),
-        ("reward_bench_2", "focus", "RewardBench 2 accuracy, by subset: focus", "focus", "higher"),
-        ("reward_bench_2", "ties", "Ties", "", "lower"),
-        ("somebody_elses", "new_thing", "New thing", "", ""),
-        ("somebody_elses", "odd_accuracy", "Odd accuracy", "", "higher"),
+        ("gold", "win_rate", "Win rate against π₀, by gold", "higher"),
+        ("gold", "mean_reward_chat_hard", "Average gold reward, by section: chat hard", "higher"),
+        ("gold", "mean_of_k", "Average gold reward of the K responses", ""),
+        ("proxy", "mean_reward_base", "Average reward by r₀", ""),
+        ("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", "higher"),
+        ("alpaca_eval", "lc_win_rate", "AlpacaEval LC win rate", "higher"),
+        ("pairwise", "win_rate_vs_0", "Win rate against an earlier iteration, by r₀: vs 0", "higher"),
+        ("diagnostics", "duplicate_rate", "Responses that repeat another", "lower"),
+        ("diagnostics", "distinct_2", "Distinct-2", ""),
+        ("same_responses", "agreement_previous", "Agreement of rₜ with rₜ₋₁", ""),
+        ("reward_bench_2", "focus", "RewardBench 2 accuracy, by subset: focus", "higher"),
+        ("reward_bench_2", "ties", "Ties", "lower"),
+        ("somebody_elses", "new_thing", "New thing", ""),
+        ("somebody_elses", "odd_accuracy", "Odd accuracy", "higher"),
     ],
-)  # fmt: skip
-def test_a_metric_is_known_by_its_name(benchmark: str, metric: str, called: str, named: str, better: str) -> None:
-    known = quantity(benchmark, metric)
-    assert (title(benchmark, metric), known.line, known.better) == (called, named, better)
+)
+def test_a_metric_is_known_by_its_name(benchmark: str, metric: str, called: str, better: str) -> None:
+    assert (title(benchmark, metric), quantity(benchmark, metric).better) == (called, better)
 
 
 def test_every_entry_is_complete_and_the_first_of_its_name() -> None:
