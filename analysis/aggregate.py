@@ -97,7 +97,7 @@ class _Table:
                 config = self.configs[run]
                 iteration = min(row.iteration, self.ended.get(run, row.iteration))
                 iteration = iteration if column.iteration is None else column.iteration
-                one = self.found[run].get((column.place, iteration))
+                one = self.found[run].get((row.place(column), iteration))
                 if one is None or not fits(config, row.select):
                     continue
                 printed = _scaled(one, column.quantity.format.scale)

@@ -61,7 +61,7 @@ def is_drawn(report: Report) -> bool:
 
 
 def _shares(report: Report, drawn: Figure) -> None:
-    """Draw wins, ties and losses as stacked bars, one per reward model (Figure 3)."""
+    """Draw wins, ties and losses as stacked bars, one per pair of reward models (Figure 3)."""
     drawn.set_size_inches(7, 2.4)
     axes = drawn.add_subplot()
     rows = [row.title for row in report.spec.rows]

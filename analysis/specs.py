@@ -73,6 +73,13 @@ class Row:
     """The row that this one is compared with; None takes the table's."""
     short: str = ""
     """What the row is called where others are compared with it; empty takes the title."""
+    suffix: str = ""
+    """What follows the columns' metrics in this row: "_vs_previous" reads win_vs_previous where the column says win."""
+
+    def place(self, column: Column) -> tuple[str, str, str]:
+        """What the row shows in a column: (model, benchmark, metric)."""
+        model, benchmark, metric = column.place
+        return model, benchmark, metric + self.suffix
 
 
 @dataclass(frozen=True)
@@ -251,19 +258,17 @@ PUBLISHED = TableSpec(
 )
 FIGURE3 = TableSpec(
     "figure3",
-    "Figure 3: what the reward models pick, judged against the picks of r_0",
+    "Figure 3: what the reward models pick, judged against the picks of earlier ones",
     (
         Row("r_1 against r_0", _MT_DPO, 1),
         Row("r_2 against r_0", _MT_DPO, 2),
+        Row("r_2 against r_1", _MT_DPO, 2, suffix="_vs_previous"),
     ),
     (
         Column("win", ("in_distribution", "win"), model="reward"),
         Column("tie", ("in_distribution", "tie"), model="reward"),
         Column("lose", ("in_distribution", "lose"), model="reward"),
         Column("win rate", ("in_distribution", "win_rate"), model="reward", chance=50),
-        Column("win against r_{t-1}", ("in_distribution", "win_vs_previous"), model="reward", optional=True),
-        Column("tie against r_{t-1}", ("in_distribution", "tie_vs_previous"), model="reward", optional=True),
-        Column("lose against r_{t-1}", ("in_distribution", "lose_vs_previous"), model="reward", optional=True),
     ),
 )
 FIGURE4 = TableSpec(

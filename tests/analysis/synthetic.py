@@ -74,6 +74,8 @@ def measured(iterations: int, start: float, gain: float, seed: int) -> Iterator[
             yield row(t, "reward", "reward_bench", section, 80 + index + t + 0.1 * seed)
         for metric, value in (("win", 40 + t), ("tie", 30), ("lose", 30 - t), ("win_rate", 55 + t)):
             yield row(t, "reward", "in_distribution", metric, value)
+        for metric, value in (("win", 45), ("tie", 30), ("lose", 25), ("win_rate", 60)) if t > 1 else ():
+            yield row(t, "reward", "in_distribution", f"{metric}_vs_previous", value)
         for earlier in range(t):
             yield row(t, "policy", "pairwise", f"win_rate_vs_{earlier}", 50 + 5 * (t - earlier) + seed)
 

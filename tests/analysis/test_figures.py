@@ -16,7 +16,12 @@ from tests.analysis.synthetic import write_runs
 def test_figure3_stacks_wins_ties_and_losses(tmp_path: Path) -> None:
     (axes,) = figure("figure3", load(write_runs(tmp_path, "figure3"))).figure.axes
     found = {bars.get_label(): [(bar.get_x(), bar.get_width()) for bar in bars] for bars in axes.containers}
-    assert found == {"win": [(0, 41), (0, 42)], "tie": [(41, 30), (42, 30)], "lose": [(71, 29), (72, 28)]}
+    assert found == {
+        "win": [(0, 41), (0, 42), (0, 45)],
+        "tie": [(41, 30), (42, 30), (45, 30)],
+        "lose": [(71, 29), (72, 28), (75, 25)],
+    }
+    assert [text.get_text() for text in axes.get_yticklabels()][-1] == "r_2 against r_1"
 
 
 @pytest.mark.parametrize(("data", "marked"), [("world", False), ("ultrafeedback", True)])
