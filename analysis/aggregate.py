@@ -37,7 +37,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
     table = _Table(spec, frame)
     columns = tuple(column for column in spec.columns if not column.optional or table.is_measured(column))
     cells = {(row.title, column.name): table.cell(row, column) for row in spec.rows for column in columns}
-    used = frame[frame["run"].isin(table.used)]
+    used, notes = frame[frame["run"].isin(table.used)], frame.attrs.get(NOTES, [])
     configs = [table.configs[run] for run in table.used]
     return Report(
         spec,
@@ -54,7 +54,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         short=_short(cells),
         command=_command(spec, configs, used["command"]),
         others=table.others(),
-        left_out=[*table.left_out(), *frame.attrs.get(NOTES, [])],
+        left_out=[*table.left_out(), *_some(notes[:_SHOWN], len(notes))],
     )
 
 
@@ -156,7 +156,7 @@ class _Table:
             f"{self.groups.flag(one)} ({_counted(one.runs, 'run')}, {one.rows} of {rows} rows)"
             for one in found[:_SHOWN]
         ]
-        return [*named, *([f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else [])]
+        return _some(named, len(found))
 
     def left_out(self) -> list[str]:
         """Return what no row reads, and which runs contradict a newer one of the same settings and seed."""
@@ -253,6 +253,11 @@ def _distinct(values: pd.Series) -> list[str]:
 
 def _counted(things: Sequence[str], name: str) -> str:
     return f"{len(things)} {name}{'s' if len(things) != 1 else ''}"
+
+
+def _some(shown: Sequence[str], count: int) -> list[str]:
+    """Return what is shown of a list of so many, and how many more there are."""
+    return [*shown, *([f"{count - len(shown)} more"] if count > len(shown) else [])]
 
 
 def _names(runs: Sequence[str]) -> str:

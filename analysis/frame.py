@@ -130,7 +130,7 @@ def _unfinished(records: Mapping[str, Record]) -> list[str]:
     found = []
     for name, record in records.items():
         if record.get("state") != "finished":
-            error = f", {record['error']}" if record.get("error") else ""
+            error = f", {record['error']}" if record.get("error") and record.get("state") == "failed" else ""
             again = f"; go on: {record['command']}" if record.get("command") else ""
             found.append(f"{name}: unfinished ({record.get('state')}{error}){again}")
     return found

@@ -123,13 +123,15 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 def nearest_setting(key: str, valid: Iterable[str]) -> str:
     """Return " Did you mean …?" for a dotted setting: where its last name exists, in any case, else the closest one.
 
-    Of several settings with that last name the three closest are named.
+    Of several settings with that last name the three closest are named. A name without dots may be mistyped, too.
     """
     known = [one for one in dict.fromkeys(valid) if one != key]
-    parent, _, leaf = key.rpartition(".")
-    same = [one for one in known if one.rpartition(".")[2].lower() == leaf.lower()]
-    if same:
+    parent, _, leaf = key.lower().rpartition(".")
+    leaves = {one: one.rpartition(".")[2].lower() for one in known}
+    if not parent and leaf not in leaves.values():
+        leaf = next(iter(difflib.get_close_matches(leaf, leaves.values(), n=1, cutoff=0.75)), leaf)
+    if same := [one for one in known if leaves[one] == leaf]:
         here = [one for one in same if one.lower() == key.lower()]
         *others, last = here or difflib.get_close_matches(key.lower(), same, n=3, cutoff=0.0)
         return f" Did you mean {' or '.join(filter(None, (', '.join(map(repr, others)), repr(last))))}?"
-    return nearest(key, (one for one in known if one.rpartition(".")[0] == parent)) or nearest(key, known)
+    return nearest(key, (one for one in known if one.lower().rpartition(".")[0] == parent)) or nearest(key, known)

@@ -30,6 +30,7 @@ def test_every_choice_composes(group: str, option: str) -> None:
     [
         (["objective=dpoo"], r"objective=dpoo: no such choice\. Allowed: .*dpo.*Did you mean 'dpo'\?"),
         (["beta=1"], r"beta=1: no such setting.*Did you mean 'objective\.beta'\?"),
+        (["bta=1"], r"bta=1: no such setting.*Did you mean 'objective\.beta'\?"),
         (["Sampling.Top_P=1"], r"Did you mean 'sampling\.top_p'\?"),
         (["objective=DPO"], r"objective=DPO: no such choice.*Did you mean 'dpo'\?"),
         (["policy.training.lora.rnk=8"], r"lora\.rank, .*Did you mean 'policy\.training\.lora\.rank'\?"),

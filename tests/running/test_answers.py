@@ -116,7 +116,7 @@ def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Pat
     # Win rates differ by .1, 0 and .2: their mean is .1 ± 4.303·.1/√3; gold rewards all differ by .1.
     assert answers(run, store, COMMAND)[2] == (
         "Updating the reward model made no measurable difference: compared with a frozen one, π₂ differs by +10.0 "
-        "points [−14.8, 34.8] in win rate against π₀, by gold and by +0.100 [0.100, 0.100] in average gold reward."
+        "points [−14.8, 34.8] in win rate against π₀ by gold, and by +0.100 [0.100, 0.100] in average gold reward."
     )
 
 
