@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.records import Record, Records, read_records, run_name
 from analysis.settings import matches, setting
 from mt.errors import DataError, describe, nearest
+from mt.runtime.clock import utc_time
 
 _OF_RUN: dict[str, str] = {
     "method": "method.name",
@@ -92,7 +93,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         "run": run_name(record),
         "sweep": record.get("sweep"),
         "state": record.get("state"),
-        "ended": record.get("finished") or record.get("started") or "",
+        "ended": utc_time(record.get("finished") or record.get("started")),
         "final": record.get("final"),
         **{column: setting(config, path) for column, path in _OF_RUN.items()},
         "judge": judge_of(config),

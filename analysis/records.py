@@ -101,7 +101,7 @@ def _logged(run: Any) -> dict[str, Any]:
                 metrics.append({"iteration": row["iteration"], **measured})
     return {
         "schema": SCHEMA, "name": run.name, "sweep": run.group or None, "metrics": metrics,
-        "state": run.summary.get("state") or run.state, "finished": f"{run.heartbeat_at}+00:00",
+        "state": run.summary.get("state") or run.state, "finished": run.heartbeat_at,
         "config": {name: value for name, value in run.config.items() if name != "stages"},
     }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def local_time(moment: str | None) -> str:
@@ -11,3 +11,15 @@ def local_time(moment: str | None) -> str:
         return f"{datetime.fromisoformat(moment or '').astimezone():%Y-%m-%d %H:%M}"
     except ValueError:
         return ""
+
+
+def utc_time(moment: str | None) -> str:
+    """Return a recorded moment in UTC, as a text that sorts by time; empty for none, or for no moment.
+
+    One without an offset is in UTC, as W&B's are.
+    """
+    try:
+        found = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return ""
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")

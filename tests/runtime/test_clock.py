@@ -1,4 +1,4 @@
-"""Moments are shown in local time, whatever zone they were recorded in."""
+"""Moments are shown in local time and sorted in UTC, whatever zone they were recorded in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mt.runtime.clock import local_time
+from mt.runtime.clock import local_time, utc_time
 
 
 def test_a_moment_is_shown_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,3 +19,10 @@ def test_a_moment_is_shown_in_local_time(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.undo()
         time.tzset()
     assert local_time(None) == "" and local_time("once upon a time") == ""
+
+
+def test_moments_sort_by_time_whatever_zone_they_were_recorded_in() -> None:
+    tokyo, utc, wandb = "2026-01-15T12:00:00.250+09:00", "2026-01-15T04:00:00Z", "2026-01-15T05:00:00"
+    assert sorted([wandb, utc, tokyo], key=utc_time) == [tokyo, utc, wandb]
+    assert utc_time(tokyo) == "2026-01-15T03:00:00.250+00:00"
+    assert utc_time(None) == "" and utc_time("once upon a time") == ""
