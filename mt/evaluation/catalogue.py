@@ -190,10 +190,9 @@ CATALOGUE: tuple[Quantity, ...] = (
     _reward("diagnostics", "brier_score", "Brier score", "squared error", NUMBER, "lower",
             "Squared error of the reward model's win probabilities against gold."),
     _reward("reward_bench", "average", "RewardBench average", _PERCENT, PERCENT, "higher",
-            "Average of RewardBench's sections."),
-    _reward("reward_bench", "(chat|chat_hard|safety|reasoning)", "RewardBench accuracy, by section", _PERCENT, PERCENT,
-            "higher", "Share of RewardBench's pairs of one section whose better response has the higher reward; a tie "
-            "is lost."),
+            "Average of the sections: RewardBench's four, or those that the data's own pairs have."),
+    _reward("reward_bench", "(?!ties$)(.+)", "RewardBench accuracy, by section", _PERCENT, PERCENT, "higher",
+            "Share of the pairs of one section whose better response has the higher reward; a tie is lost."),
     _reward("reward_bench_2", "average", "RewardBench 2 average", _PERCENT, PERCENT, "higher",
             "Average of RewardBench 2's six subsets."),
     _reward("reward_bench_2", "shared_best", "Best scores that are shared", "prompts", COUNT, "lower",

@@ -22,6 +22,8 @@ from mt.evaluation.catalogue import CATALOGUE, COUNT, NUMBER, PERCENT, SHARE, Fo
         ("diagnostics", "duplicate_rate", "Responses that repeat another", "lower"),
         ("diagnostics", "distinct_2", "Distinct-2", ""),
         ("same_responses", "agreement_previous", "Agreement of rₜ with rₜ₋₁", ""),
+        ("reward_bench", "recipes", "RewardBench accuracy, by section: recipes", "higher"),
+        ("reward_bench", "ties", "Ties", "lower"),
         ("reward_bench_2", "focus", "RewardBench 2 accuracy, by subset: focus", "higher"),
         ("reward_bench_2", "ties", "Ties", "lower"),
         ("somebody_elses", "new_thing", "New thing", ""),
