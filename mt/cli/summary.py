@@ -111,7 +111,7 @@ def _notes(record: Mapping[str, Any], shown: Sequence[Key], *, details: bool) ->
     judged = [name for benchmark, name in names.items() if any(key[1] == benchmark for key in shown)]
     notes = [f"{' and '.join(judged)}: {judged_by(record['config']['judge'])}"] if judged else []
     if not any(key[1] == "gold" for key in shown):
-        notes.append("no gold: this data has no gold judge (data=world has)")
+        notes.append("no gold: this data has no gold judge (data=world and data=instructions have one)")
     return notes if details else [*notes, "more: --details; all: the report"]
 
 
