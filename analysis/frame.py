@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.records import Record, Records, read_records, run_name
 from analysis.settings import matches, setting
+from mt.engines.judging.base import judge_name
 from mt.errors import DataError, describe, nearest
 from mt.runtime.clock import utc_time
 
@@ -77,16 +78,6 @@ def with_settings(frame: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
     return frame.assign(**added)
 
 
-def judge_of(config: Mapping[str, Any]) -> str:
-    """Return a run's judge and its version, such as "openai gpt-4o-2024-08-06"; empty where nothing is judged."""
-    judge = config.get("judge")
-    if not isinstance(judge, Mapping):
-        return ""
-    version = judge.get("model") or judge.get("path")
-    revision = f"@{judge['revision'][:10]}" if judge.get("revision") else ""
-    return f"{judge['name']} {version}{revision}" if version else str(judge["name"])
-
-
 def _rows(record: Record) -> Iterator[dict[str, Any]]:
     config = record["config"]
     common = {
@@ -96,13 +87,17 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         "ended": utc_time(record.get("finished") or record.get("started")),
         "final": record.get("final"),
         **{column: setting(config, path) for column, path in _OF_RUN.items()},
-        "judge": judge_of(config),
+        "judge": _judge(config),
         "versions": _versions(record),
         "command": record.get("command") or "",
         "config": json.dumps(config, sort_keys=True),
     }
     for metric in record.get("metrics", []):
         yield {**common, **metric}
+
+
+def _judge(config: Mapping[str, Any]) -> str:
+    return judge_name(config["judge"]) if isinstance(config.get("judge"), Mapping) else ""
 
 
 def _versions(record: Record) -> str:
@@ -124,7 +119,7 @@ def _value(record: Record, name: str) -> Any:
     if name in ("sweep", "state", "name"):
         return record.get(name)
     config = record["config"]
-    return judge_of(config) if name == "judge" else setting(config, _OF_RUN.get(name, name))
+    return _judge(config) if name == "judge" else setting(config, _OF_RUN.get(name, name))
 
 
 def _unfinished(records: Mapping[str, Record]) -> list[str]:

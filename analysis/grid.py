@@ -85,11 +85,11 @@ def notes(report: Report) -> list[str]:
     said += [f"made with: {'; or '.join(report.versions)}"] if report.versions else []
     said += [f"{source.name}: {source.cite}" for source in SOURCES if _is_shown(report, source.name)]
     if report.short:
-        said.append(f"fewer seeds than others: {', '.join(report.short)}")
+        said.append(f"fewer seeds than others: {'; '.join(report.short)}")
     if report.missing:
-        said.append(f"missing: {', '.join(report.missing)}")
+        said.append(f"missing: {'; '.join(report.missing)}")
     if report.unmeasured:
-        said.append(f"measured by no run here: {', '.join(report.unmeasured)}")
+        said.append(f"measured by no run here: {'; '.join(report.unmeasured)}")
     if report.missing or report.short or report.unmeasured:
         said.append(f"to make it: {report.command}")
     if report.others:
@@ -108,11 +108,14 @@ def _reading(report: Report) -> Iterator[str]:
         yield f"Δ X: the difference to X, paired over seeds ± 95% t-interval; {SIGNIFICANT} where it excludes zero"
     elif tested:
         yield "Δ X: the difference to X, of one seed, not tested"
+    if any(cell.paper_gain for cell in report.cells.values()):
+        yield (
+            "preprint Δ, published Δ: the paper's differences to its own base, between models 70,000 times as large"
+            if report.of_world
+            else "(+) behind the paper's numbers: the same difference between its own"
+        )
     if report.of_world:
-        yield "preprint Δ, published Δ: the paper's differences to its own base, between models 70,000 times as large"
         yield "the world: no prompt's text stands in two parts of the training prompts, or in training and evaluation"
-    elif any(cell.paper_gain for cell in report.cells.values()):
-        yield "(+) behind the paper's numbers: the same difference between its own"
 
 
 def _reported(cell: Cell, source: str, *, gains_only: bool) -> str:

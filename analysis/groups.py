@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.settings import identity, is_within, matches, setting
-from analysis.specs import Row, TableSpec
+from analysis.specs import TableSpec
 
 Scope = tuple[str, ...]
 """Runs that share a scope agree in the settings of that scope."""
@@ -151,11 +151,6 @@ class Groups:
 def fits(config: Mapping[str, Any], select: Mapping[str, Any] | None) -> bool:
     """Say whether a run has the settings that a row declares; no run has those of a row of the paper's alone."""
     return select is not None and all(matches(setting(config, path), value) for path, value in select.items())
-
-
-def row_runs(row: Row, runs: Iterable[str], configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the runs of a row."""
-    return [run for run in runs if fits(configs[run], row.select)]
 
 
 def _agree(one: Terms, other: Terms) -> bool:

@@ -89,18 +89,21 @@ def _text(file: Any, folder: str) -> str:
 
 
 def _logged(run: Any) -> dict[str, Any]:
-    """Return a run's record as far as W&B's config, summary and history tell it: neither command nor packages."""
-    metrics = []
+    """Return a run's record as far as W&B's config, summary and history tell it: neither command nor packages.
+
+    A resumed run logs anew what it measured before it was stopped: the last row counts.
+    """
+    metrics = {}
     for row in run.scan_history():
         for name, value in row.items():
             model, *rest = name.split("/", 2)
             is_side = name.rpartition("_")[2] in _SIDES and name.rpartition("_")[0] in row
             if model in ("policy", "reward") and len(rest) == 2 and not is_side:
                 sides = {side: row.get(f"{name}_{side}") for side in _SIDES}
-                measured = {"model": model, "benchmark": rest[0], "metric": rest[1], "value": value, **sides}
-                metrics.append({"iteration": row["iteration"], **measured})
+                place = {"iteration": row["iteration"], "model": model, "benchmark": rest[0], "metric": rest[1]}
+                metrics[tuple(place.values())] = {**place, "value": value, **sides}
     return {
-        "schema": SCHEMA, "name": run.name, "sweep": run.group or None, "metrics": metrics,
+        "schema": SCHEMA, "name": run.name, "sweep": run.group or None, "metrics": list(metrics.values()),
         "state": run.summary.get("state") or run.state, "finished": run.heartbeat_at,
         "config": {name: value for name, value in run.config.items() if name != "stages"},
     }  # fmt: skip

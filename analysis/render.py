@@ -17,7 +17,7 @@ from analysis.cells import Cell, Report
 from analysis.grid import comparison, grid, notes
 
 _LATEX = {
-    "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "--", "–": "--", "·": r"$\cdot$",
+    "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "$-$", "–": "--", "·": r"$\cdot$",
     "…": r"\dots{}", "π": r"$\pi$", "σ": r"$\sigma$", "β": r"$\beta$", "ρ": r"$\rho$", "×": r"$\times$",
 }  # fmt: skip
 

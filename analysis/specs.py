@@ -40,7 +40,7 @@ class Column:
     def text(self, value: float, sign: str = "") -> str:
         """Return a number in the printed unit as text; `sign` is "+" for differences."""
         digits = self.quantity.format.digits if self.digits is None else self.digits
-        return f"{value:{sign}z.{digits}f}"
+        return f"{value:{sign}z.{digits}f}".replace("-", "−")
 
     @property
     def name(self) -> str:

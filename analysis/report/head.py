@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from analysis.report.record import Run, StageRow
+from analysis.settings import setting
 from mt.engines.judging.base import judged_by
+from mt.runtime.clock import local_time
 
 _HIGHLIGHTS = (
     ("method", "method.name"),
@@ -39,12 +41,12 @@ class Head:
 
 def head(run: Run) -> Head:
     """Return the facts of a run."""
-    facts = [(title, str(value)) for title, path in _HIGHLIGHTS if (value := lookup(run.config, path)) is not None]
+    facts = [(title, str(value)) for title, path in _HIGHLIGHTS if (value := setting(run.config, path)) is not None]
     return Head(
         name=run.name,
         state=run.state,
         facts=facts + _judge(run.config) + _times(run.record) + _origin(run.record),
-        command=_command(run.record.get("command")),
+        command=run.record.get("command") or "",
         packages=sorted((str(k), str(v)) for k, v in (run.record.get("packages") or {}).items()),
     )
 
@@ -83,27 +85,18 @@ def _unfinished(run: Run, named: bool) -> str:
     return said_of.get(run.state, f"{who} has the unknown state '{run.state}'.")
 
 
-def lookup(config: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a dotted path, or None."""
-    value: Any = config
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
 def _judge(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     judge = config.get("judge")
     return [("judge", judged_by(judge))] if isinstance(judge, Mapping) and "name" in judge else []
 
 
 def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    started, finished = _moment(record.get("started")), _moment(record.get("finished"))
-    facts = [("started", f"{started.astimezone():%Y-%m-%d %H:%M}")] if started else []
-    return facts + ([("took", duration((finished - started).total_seconds()))] if started and finished else [])
-
-
-def _moment(text: Any) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+    started, finished = record.get("started"), record.get("finished")
+    facts = [("started", local_time(started))] if started else []
+    if started and finished:
+        took = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
+        facts.append(("took", duration(took.total_seconds())))
+    return facts
 
 
 def duration(seconds: float) -> str:
@@ -122,7 +115,3 @@ def _origin(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     code = [("code", f"{commit[:10]}{' with local changes' if git.get('dirty') else ''}")] if commit else []
     machine = host.get("name") if isinstance(host, Mapping) else host
     return code + ([("machine", str(machine))] if machine else [])
-
-
-def _command(command: Any) -> str:
-    return " ".join(map(str, command)) if isinstance(command, list) else str(command or "")

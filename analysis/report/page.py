@@ -28,11 +28,12 @@ from analysis.report import (
     training,
 )
 from analysis.report.charts import Chart, agreeing
-from analysis.report.head import Head, common_facts, head, lookup, notes
+from analysis.report.head import Head, common_facts, head, notes
 from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import Table
+from analysis.settings import setting
 from mt.running import variants
 from mt.running.answers import answers_of_record
 
@@ -166,7 +167,7 @@ def _sections(
 
 
 def _gold_margin(run: Run) -> float:
-    margin = lookup(run.config, "data.language.gold_margin")
+    margin = setting(run.config, "data.language.gold_margin")
     return float(margin) if isinstance(margin, int | float) else calibration.GOLD_MARGIN
 
 

@@ -68,7 +68,7 @@ def _of_command(module: str, given: list[str]) -> list[str]:
     text = "".join(file.read_text(encoding="utf-8") for file in sources if file.is_file())
     flags = sorted(set(re.findall(r'add_argument\([^)]*?"(--[a-z-]+)"', text)))
     if module == "analysis.tables":
-        return [*SearchPath().options("experiment"), "all", *flags]
+        return [*sorted(notebook.stem for notebook in folder.glob("*.ipynb")), "all", *flags]  # one notebook a table
     runs = next((Path(one) for flag, one in pairwise(given) if flag == "--runs"), Path("runs"))
     found = {str(one) for path in find_records(runs) for one in (path.relative_to(runs), path.relative_to(runs).parent)}
     return [*sorted(found - {"."}), *flags]

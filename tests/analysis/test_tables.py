@@ -95,7 +95,7 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path, capsys: pytest.C
     write_runs(tmp_path, "figure5", range(2))
     assert main(["table1", "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "missing: SimPO, IPO, DPO, Meta-rewarding 1" in out
+    assert "missing: SimPO; IPO; DPO; Meta-rewarding 1" in out
     assert "to make it: python -m mt.run -m experiment=table1 seed=0,1\n" in out
 
 

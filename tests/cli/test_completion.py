@@ -57,6 +57,7 @@ def test_other_commands_complete_their_flags_and_what_they_take(
     assert candidates("python -m launch.logs --f") == ["--follow"]
     assert candidates("python -m launch.status --j") == ["--json"], "what all commands of launch share"
     assert candidates("python -m analysis.tables table") == [f"table{n}" for n in (1, 2, 3, 4, 5)]
+    assert candidates("python -m analysis.tables rel") == [], "an experiment without a table"
     assert candidates("python -m analysis.report --o") == ["--output"]
     assert candidates("python -m nothing.here x") == []
 

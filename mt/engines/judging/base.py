@@ -152,11 +152,16 @@ class PromptedJudge(Judge):
         return choice
 
 
-def judged_by(judge: Mapping[str, Any]) -> str:
-    """Return a recorded judge as tables name it, with whose prompt it reads; a judge that reads none has none."""
+def judge_name(judge: Mapping[str, Any]) -> str:
+    """Return a recorded judge and its version, such as "openai gpt-4o-2024-08-06"."""
     version = judge.get("model") or judge.get("path")
     revision = f"@{judge['revision'][:10]}" if judge.get("revision") else ""
-    name = f"{judge['name']} {version}{revision}" if version else str(judge["name"])
+    return f"{judge['name']} {version}{revision}" if version else str(judge["name"])
+
+
+def judged_by(judge: Mapping[str, Any]) -> str:
+    """Return a recorded judge as tables name it, with whose prompt it reads; a judge that reads none has none."""
+    name = judge_name(judge)
     if "preference_template" not in judge:
         return name
     return f"official prompt, judge {name}" if judge.get("official") else f"{OWN_PROMPT}, judge {name}"
