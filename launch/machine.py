@@ -76,7 +76,8 @@ def cpu_shares(width: int) -> list[tuple[int, ...]]:
 def usable_gpus() -> list[Gpu]:
     """Return the GPUs that jobs may use: those of CUDA_VISIBLE_DEVICES, or all on which nobody computes.
 
-    Raises LaunchError where somebody computes on each of them.
+    Raises LaunchError where somebody computes on each of them, and where CUDA_VISIBLE_DEVICES names one twice or one
+    that does not exist.
     """
     gpus: list[list[str]] = []  # the UUID of each, followed by those of its MIG devices
     for kind, uuid in (match.groups() for line in _nvidia_smi("-L") if (match := _DEVICE.match(line))):
@@ -84,7 +85,7 @@ def usable_gpus() -> list[Gpu]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:  # CUDA ignores what follows a word that is no device
         words = takewhile(lambda word: word not in ("", "-1", "NoDevFiles"), map(str.strip, named.split(",")))
-        return [Gpu(word, _id(word, gpus)) for word in words]
+        return _named([Gpu(word, _id(word, gpus)) for word in words], gpus)
     if not gpus:
         indices = (file.name[6:] for file in Path("/dev").glob("nvidia[0-9]*"))
         return [Gpu(index, index) for index in sorted(indices, key=int)]
@@ -94,6 +95,18 @@ def usable_gpus() -> list[Gpu]:
         mend = "Wait, or name those to use all the same: CUDA_VISIBLE_DEVICES=0,1"
         raise LaunchError(describe("GPUs", ", ".join(devices), "other processes compute on all of them", mend=mend))
     return [Gpu(device, device) for device in devices if device not in busy]
+
+
+def _named(found: list[Gpu], gpus: list[list[str]]) -> list[Gpu]:
+    """Refuse names with which CUDA would show a job no GPU at all, and let it compute on the CPU."""
+    known = {uuid for gpu in gpus for uuid in gpu}
+    for number, gpu in enumerate(found):
+        twice = gpu.id in {earlier.id for earlier in found[:number]}
+        if twice or (known and gpu.id not in known):
+            problem = "it is named twice" if twice else "there is no such GPU"
+            allowed = f"0 to {len(gpus) - 1}, or a UUID of nvidia-smi -L" if gpus else "each GPU once"
+            raise LaunchError(describe("CUDA_VISIBLE_DEVICES", gpu.name, problem, allowed=allowed))
+    return found
 
 
 def _id(name: str, gpus: list[list[str]]) -> str:

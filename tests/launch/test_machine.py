@@ -65,7 +65,6 @@ def test_where_others_compute_on_every_gpu_the_user_has_to_name_some(smi: Smi, m
         (MIG[1], [(MIG[1], MIG[1])]),
         ("0,-1,1", [("0", A)]),
         ("", []),
-        ("7", [("7", "7")]),
     ],
 )
 def test_a_gpu_has_one_id_whatever_cuda_visible_devices_calls_it(
@@ -74,6 +73,27 @@ def test_a_gpu_has_one_id_whatever_cuda_visible_devices_calls_it(
     smi(ONE_CUT)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert usable_gpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("named", "refused"),
+    [("0,7", "7: there is no such GPU. Allowed: 0 to 1, or a UUID"), ("all", "all: there is no such GPU"),
+     (f"0,{A}", f"{A}: it is named twice"), ("1,1", "1: it is named twice")],
+)  # fmt: skip
+def test_names_with_which_cuda_shows_no_gpu_are_refused(
+    smi: Smi, monkeypatch: pytest.MonkeyPatch, named: str, refused: str
+) -> None:
+    """Its jobs would compute on the CPU."""
+    smi(ONE_CUT)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    with pytest.raises(LaunchError, match=f"CUDA_VISIBLE_DEVICES={refused}"):
+        usable_gpus()
+
+
+def test_where_nvidia_smi_says_nothing_the_names_count(smi: Smi, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi("")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,MIG-GPU-1f0c/1/0")
+    assert usable_gpus() == [Gpu("7", "7"), Gpu("MIG-GPU-1f0c/1/0", "MIG-GPU-1f0c/1/0")]
 
 
 def test_two_jobs_never_hold_one_gpu_by_whatever_name(smi: Smi, monkeypatch: pytest.MonkeyPatch) -> None:
