@@ -14,7 +14,7 @@ from launch.slurm import Refused, run_command
 from mt.config.launch import SlurmConfig
 from mt.errors import LaunchError, describe
 
-_GPUS = re.compile(r"\bgpu:(?:([^:,()]+):)?(\d+)")
+_GPUS = re.compile(r"\bgpu:(?:\(null\):|([^:,()]+):)?(\d+)")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ SINFO = """\
 gpu*|64|1031000|gpu:a100:8(S:0-1),nvme:1
 gpu*|128|515000|gpu:v100:2,gpu:a100:2
 old|16|64000|gpu:4
+older|16|64000|gpu:(null):2(S:0-1),craynetwork:4
 cpu|256|2000000|(null)
 """
 
@@ -29,6 +30,7 @@ def config(**changes: object) -> SlurmConfig:
 def test_nodes_of_a_partition_and_their_gpus_by_type() -> None:
     assert read_nodes(SINFO, None) == [Node(64, 1031000, {"a100": 8}), Node(128, 515000, {"v100": 2, "a100": 2})]
     assert read_nodes(SINFO, "old,cpu") == [Node(16, 64000, {"": 4}), Node(256, 2000000, {})]
+    assert read_nodes(SINFO, "older") == [Node(16, 64000, {"": 2})]
     assert read_nodes(SINFO, "none") == []
 
 
