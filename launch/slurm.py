@@ -72,6 +72,7 @@ def read_states(output: str, wanted: Iterable[str]) -> dict[str, Seen]:
     for row in filter(_ROW.match, output.splitlines()):  # a site's banners are no rows
         job, state, node, *reason = row.strip().split("|")
         why = reason[0] if reason and reason[0] != "None" else ""
+        node = node.removeprefix("None assigned")
         seen[job.split("_[")[0]] = Seen(state.split()[0], why, node)  # sacct says "CANCELLED by 1000"
     whole = {job: job.split("_")[0] for job in wanted}
     return {job: seen[job] if job in seen else seen[base] for job, base in whole.items() if {job, base} & seen.keys()}

@@ -22,7 +22,9 @@ from mt.running.estimates import Estimates
 Verdict = tuple[State, str]
 """A state and the reason for it."""
 
-_QUEUED = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD"}
+_QUEUED = {
+    *("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD")
+}
 _REASONS = {
     "Resources": "for a free node",
     "Priority": "for jobs that go first",
@@ -33,6 +35,9 @@ _REASONS = {
     ),
     "ReqNodeNotAvail": "its nodes are down or reserved",
     "Nodes required for job are DOWN": "its nodes are down, drained or reserved",
+    "PartitionTimeLimit": "its partition allows less than time_min",
+    **dict.fromkeys(("JobHeldUser", "JobHeldAdmin", "job requeued in held state"), "held until scontrol release"),
+    "launch failed requeued held": "held until scontrol release, because its node could not start it",
 }
 _RUNNING = {"RUNNING", "CONFIGURING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING"}
 

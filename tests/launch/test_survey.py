@@ -55,6 +55,8 @@ def test_what_waits_says_for_what(one: Launched, monkeypatch: pytest.MonkeyPatch
             "its nodes are",
         ),
         ("QOSMaxJobsPerUserLimit", "QOSMaxJobsPerUserLimit"),
+        ("PartitionTimeLimit", "its partition allows less than time_min (Part"),
+        ("launch failed requeued held", "held until scontrol release, because its node could not"),
     ],
 )
 def test_the_commonest_reasons_are_put_in_words(
@@ -167,6 +169,8 @@ def test_a_queued_again_job_says_why(one: Launched, monkeypatch: pytest.MonkeyPa
     assert judged(one)[0] == ("queued", "again after: preempted")
     says(monkeypatch, {"1": Seen("PENDING", "Priority"), "2": Seen("PENDING", "Dependency")})
     assert judged(one)[0] == ("queued", "for jobs that go first (Priority); again after: preempted")
+    says(monkeypatch, {"1": Seen("SPECIAL_EXIT", "job requeued in held state")})  # scontrol requeuehold
+    assert judged(one)[0] == ("queued", "held until scontrol release; again after: preempted")
 
 
 def test_a_cancelled_job_is_cancelled_until_it_is_submitted_again(
@@ -207,6 +211,7 @@ def test_squeue_and_sacct_are_read_alike() -> None:
     }
     assert found["6_0"].reason == "Dependency"
     assert found["7"] == Seen("RUNNING", "", "n1")
+    assert found["4_2"].node == "", "it ran nowhere"
 
 
 @pytest.mark.parametrize("sacct", ["exit 1", "exit 0", None])

@@ -83,12 +83,17 @@ def test_time_limit(cluster: Cluster, sweep: Make) -> None:
     resumed(one, "second")
 
 
-def test_requeue_by_hand(cluster: Cluster, sweep: Make) -> None:
+@pytest.mark.parametrize("how", [("requeue",), ("requeuehold", "State=SpecialExit")])
+def test_requeue_by_hand(cluster: Cluster, sweep: Make, how: tuple[str, ...]) -> None:
     one = sweep(ONE_RUN)
     hold = submit_and_hold(one)
-    cluster.run("scontrol", "requeue", one.job("run").id)
+    cluster.run("scontrol", *how, one.job("run").id)
     wait_until_stopped(one, cluster)
     hold.unlink()
+    if "requeuehold" in how:
+        held = one.wait(lambda status: "held until scontrol release" in status.jobs[0].why, "the hold")
+        assert held.jobs[0].state == "queued"
+        cluster.run("scontrol", "release", one.job("run").id)
     assert one.wait_until_over(180).finished
     resumed(one, "second")
 
