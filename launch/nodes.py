@@ -39,8 +39,6 @@ def check_nodes(config: SlurmConfig, *, gpu: bool) -> int | None:
     """
     own = config if gpu else config.cpu
     partition = own.partition or config.partition
-    if "clusters" in (config.extra if gpu else config.cpu.extra):
-        return None
     nodes: list[Node] = []
     with contextlib.suppress(LaunchError):
         nodes = read_nodes(run_command(["sinfo", "--noheader", "--Node", "--format", "%P|%c|%m|%G"]), partition)

@@ -55,7 +55,8 @@ def states(ids: Iterable[str]) -> dict[str, Seen]:
     forgotten = wanted - found.keys()
     with contextlib.suppress(LaunchError):
         columns = ["--parsable2", "--allocations", "--format", "JobID,State,NodeList"]
-        found |= _ask(["sacct", *columns], forgotten)
+        cluster = os.environ.get("SLURM_CLUSTERS")  # which all commands but sacct read
+        found |= _ask(["sacct", *columns, *(["--clusters", cluster] if cluster else [])], forgotten)
     return found
 
 
@@ -162,7 +163,7 @@ def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
 @contextlib.contextmanager
 def _outside_any_job() -> Iterator[None]:
     """Hide the job that we may run in ourselves: what we submit would inherit its limits."""
-    kept = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
+    kept = {name: os.environ[name] for name in ("SLURM_CONF", "SLURM_CLUSTERS") if name in os.environ}
     with clean_env():
         os.environ.update(kept)
         yield
@@ -181,7 +182,11 @@ def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
         "qos": config.qos,
         "signal_delay_s": config.signal_delay_s,
         "stderr_to_stdout": True,
-        "setup": [f"export PYTHONPATH={shlex.quote(str(PROJECT))}${{PYTHONPATH:+:$PYTHONPATH}}", *config.setup],
+        "setup": [
+            f"export PYTHONPATH={shlex.quote(str(PROJECT))}${{PYTHONPATH:+:$PYTHONPATH}}",
+            "unset SLURM_CLUSTERS  # a node asks its own cluster",
+            *config.setup,
+        ],
         # Since SLURM 22.05 a step does not inherit this from its job: bound to cores, it would have only one.
         "srun_args": [f"--cpus-per-task={config.cpus if request.gpu else config.cpu.cpus}", *config.srun],
         "nodes": 1,

@@ -26,6 +26,7 @@ _OWNED = {
     **dict.fromkeys(("output", "error", "open-mode"), "the logs of a job are found by it"),
     **dict.fromkeys(("nodes", "ntasks", "ntasks-per-node", "ntasks-per-gpu"), "a job is one process on one node"),
     **dict.fromkeys(("parsable", "quiet", "test-only", "wait", "wrap"), "the answer of sbatch is read"),
+    **dict.fromkeys(("clusters", "cluster-constraint"), "every command asks the cluster that SLURM_CLUSTERS names"),
 }
 """sbatch options that no setting changes, and why."""
 _SETTINGS = {

@@ -65,6 +65,7 @@ def test_a_gpu_type_is_one_setting(tmp_path: Path) -> None:
         ("launch.extra.time=10", r"launch\.extra\.time=10: it has a setting of its own\. Set launch\.time_min"),
         ("launch.extra.cpus_per_task=3", r"launch\.extra\.cpus_per_task=3: .*Set launch\.cpus"),
         ("launch.extra.requeue=false", r"launch\.extra\.requeue=false: the launcher sets it"),
+        ("launch.extra.clusters=b", r"launch\.extra\.clusters=b: .*asks the cluster that SLURM_CLUSTERS names"),
         ("launch.extra.p=low", r"launch\.extra\.p=low: not the name of an sbatch option.*long names"),
         ("launch.cpu.extra.gres=gpu:1", r"launch\.cpu\.extra\.gres=gpu:1: these jobs hold no GPU.*launch\.gpus"),
         ("launch.cpu.extra.partition=low", r"launch\.cpu\.extra\.partition=low: .*Set launch\.cpu\.partition"),

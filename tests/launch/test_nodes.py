@@ -67,5 +67,4 @@ def test_nothing_is_refused_where_sinfo_does_not_say(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(nodes, "run_command", silent)
     check_nodes(config(gpus=99), gpu=True)
     monkeypatch.setattr(nodes, "run_command", lambda command: SINFO)
-    check_nodes(config(gpus=99, extra={"clusters": "other"}), gpu=True)
     check_nodes(config(gpus=99, partition="unlisted"), gpu=True)

@@ -226,6 +226,21 @@ def test_squeue_counts_where_accounting_does_not_answer(
     assert slurm.states(["7", "8"]) == {"7": Seen("RUNNING", "", "n1")}
 
 
+def test_the_cluster_of_the_environment_is_asked_and_submitted_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of SLURM's commands read SLURM_CLUSTERS, but sacct, which has to be told; our own job's variables go."""
+    monkeypatch.setenv("SLURM_CLUSTERS", "far")
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    for name, line in (("squeue", "CLUSTER: far"), ("sacct", "7|TIMEOUT|n1 $*")):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{line}"\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert "--clusters far" in slurm.states(["7"])["7"].node
+    with slurm._outside_any_job():
+        assert (os.environ.get("SLURM_CLUSTERS"), os.environ.get("SLURM_JOB_ID")) == ("far", None)
+
+
 def test_watching_outlasts_a_scheduler_that_does_not_answer(
     one: Launched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
