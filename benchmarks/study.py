@@ -1,0 +1,242 @@
+"""The world study: what updating the reward model does to the policy and to the reward model.
+
+python -m benchmarks.study --worlds 20,21 [--seeds 0,1] [--first 7] [-- OVERRIDE …]      runs what is missing
+
+The arms are the runs of conf/experiment/study.yaml, in its order. A finished run appends one row an iteration to
+benchmarks/study.csv and is left out from then on; a run that was stopped goes on where it was. Several processes may
+work at once, on different worlds. What a pair of world and seed has computed is deleted once all of its arms are
+measured, but for the base models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import TypeVar
+
+from mt.config.compose import compose_runs
+from mt.config.run import RunConfig
+from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.held_out import answers
+from mt.methods.outcome import Iteration
+from mt.methods.steps import Steps
+from mt.running.execution import quiet_libraries
+from mt.runtime.lock import Lock
+from mt.selection.similarities.words import Words
+from mt.stages.metrics import ordered_alike
+from mt.types import Rewards, Samples
+from mt.workflow.execute import execute
+from mt.workflow.plan import plan
+from mt.workflow.stage import SHORT, Stage
+from mt.workflow.store import Store
+from mt.workflow.tables import read
+from mt.workflow.work import TABLE, Silent, read_metrics
+from mt.world.language import FILLERS, STOP
+from mt.world.world import World, build_world
+
+T = TypeVar("T")
+CSV = Path(__file__).with_name("study.csv")
+COMMON = ("method=mutual_taught", "objective=dpo")
+"""What no arm is called by."""
+RECORDED = {
+    "gold": ("policy", "gold", "mean_reward"),
+    "win_rate": ("policy", "gold", "win_rate"),
+    "length": ("policy", "gold", "length"),
+    "proxy": ("policy", "proxy", "mean_reward_base"),
+    "selected_right": ("policy", "labels", "selected_accuracy"),
+    "self_training_right": ("policy", "labels", "self_training_accuracy"),
+    "contrast_right": ("policy", "labels", "contrast_accuracy"),
+    "pairs": ("policy", "labels", "selected_pairs"),
+    "choice_gain": ("reward", "gold", "choice_gain"),
+    "bench": ("reward", "reward_bench", "average"),
+    "bench_chat": ("reward", "reward_bench", "chat"),
+    "bench_chat_hard": ("reward", "reward_bench", "chat_hard"),
+    "bench_safety": ("reward", "reward_bench", "safety"),
+    "bench_reasoning": ("reward", "reward_bench", "reasoning"),
+}
+"""Columns that a run's own evaluations give: model, benchmark, metric."""
+SECTIONS = ("chat", "chat_hard", "safety", "reasoning")
+BELIEFS = ("plain", "doubted", "shared")
+"""Prompts by the misconceptions about what they ask for: none; none that most answers give; one that most give."""
+ORDERED_BY = ("r0", "rt", "consensus")
+"""Who orders an iteration's responses: the run's first reward, the iteration's own, and their own consensus."""
+GROUPED = [f"{what}{group}" for what in ("gold", *ORDERED_BY) for group in ("", *(f"_{g}" for g in SECTIONS + BELIEFS))]
+COLUMNS = ["arm", "world", "seed", "iteration", *RECORDED, *GROUPED[1:], "overlap", "cpu_seconds"]
+Row = dict[str, str]
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm in one world under one seed."""
+
+    arm: str
+    world: int
+    seed: int
+    config: RunConfig
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What its rows begin with."""
+        return self.arm, str(self.world), str(self.seed)
+
+
+def runs(world: int, seed: int, overrides: Sequence[str]) -> list[Run]:
+    """Return the arms of the experiment in one world under one seed."""
+    given = [f"world_seed={world}", f"seed={seed}", *overrides]
+    named = {*given, *COMMON, "experiment=study"}
+    return [
+        Run(" ".join(word for word in one.overrides if word not in named), world, seed, one.config)
+        for one in compose_runs(["experiment=study", *given], multirun=True)
+    ]
+
+
+def measure(run: Run, reference: Run) -> list[Row]:
+    """Execute a run and return its rows; `reference` is the frozen arm, whose π_1 says what most answers believe."""
+    store, drawn, clock = Store(Path(run.config.store)), blueprint(run.config), time.process_time()
+    execute(drawn.plan, store, Silent())
+    seconds = time.process_time() - clock
+    steps, other = Steps(run.config), Steps(reference.config)
+    first = answers(other, blueprint(reference.config).outcome.iterations[1])
+    execute(plan([first]), store, Silent())
+    groups = _groups(build_world(*steps.source.gold()), rows_of(store, first, Samples))
+    rows = []
+    for one in drawn.outcome.iterations:
+        values = {**_recorded(store, drawn, one), **_by_group(steps, store, drawn, one, groups), "cpu_seconds": seconds}
+        cells = {name: f"{value:.4f}".rstrip("0").rstrip(".") for name, value in values.items()}
+        rows.append({**dict(zip(COLUMNS, (*run.key, str(one.index)), strict=False)), **cells})
+    return rows
+
+
+def _recorded(store: Store, drawn: Blueprint, iteration: Iteration) -> dict[str, float]:
+    """Return what the run's own evaluations say of an iteration."""
+    found = {
+        (evaluation.model, one.benchmark, one.metric): one.value
+        for evaluation in drawn.evaluations
+        if evaluation.iteration == iteration.index
+        for one in read_metrics(store.path(evaluation.stage))
+    }
+    return {name: found[place] for name, place in RECORDED.items() if place in found}
+
+
+def _by_group(
+    steps: Steps, store: Store, drawn: Blueprint, iteration: Iteration, groups: Mapping[str, set[str]]
+) -> dict[str, float]:
+    """Return gold rewards and accuracies on all held-out prompts and by group, and how much responses overlap."""
+    samples = answers(steps, iteration)
+    gold, margin = rewards_of(store, steps.gold(samples)), steps.source.gold()[1].gold_margin
+    texts = {row.prompt_id: [one.text for one in row.responses] for row in rows_of(store, samples, Samples)}
+    consensus = {name: Words().to_the_others(given) for name, given in texts.items()}
+    orders = {
+        "r0": rewards_of(store, steps.score(drawn.outcome.base.reward, samples)),
+        "rt": rewards_of(store, steps.score(iteration.reward, samples)),
+        "consensus": consensus,
+    }
+    found = {"gold": {name: mean(values) for name, values in gold.items()}}
+    for which, rewards in orders.items():
+        alike = {name: ordered_alike(gold[name], rewards[name], margin) for name in gold}
+        found[which] = {name: value for name, value in alike.items() if value is not None}
+    means = {"overlap": mean(map(mean, consensus.values()))}
+    for what, values in found.items():
+        for group, names in {"": set(values), **groups}.items():
+            if kept := [value for name, value in values.items() if name in names]:
+                means[f"{what}_{group}".rstrip("_")] = mean(kept)
+    return means
+
+
+def _groups(world: World, samples: Sequence[Samples]) -> dict[str, set[str]]:
+    """Return the ids of the held-out prompts by section, and by what the responses of a policy believe about them."""
+    said: dict[int, list[bool]] = {}
+    asked: dict[str, list[int]] = {}
+    groups: dict[str, set[str]] = {name: set() for name in SECTIONS + BELIEFS}
+    for row in samples:
+        task = world.task(row.messages)
+        groups[str(row.section).lower().replace(" ", "_")].add(row.prompt_id)
+        asked[row.prompt_id] = []
+        for place, part in enumerate(() if task.dangerous else task.parts):
+            if part.misconception is None:
+                continue
+            asked[row.prompt_id].append(id(part))  # equal parts of two facts are two misconceptions
+            for response in row.responses:
+                words = [word for word in response.text.split() if word not in FILLERS and word != STOP]
+                said.setdefault(id(part), []).append(words[place : place + 1] == [part.misconception])
+    for name, parts in asked.items():
+        shared = any(mean(said[part]) > 0.5 for part in parts)
+        groups["shared" if shared else "doubted" if parts else "plain"].add(name)
+    return groups
+
+
+def rewards_of(store: Store, stage: Stage) -> dict[str, list[float]]:
+    """Return a table of rewards by prompt."""
+    return {row.prompt_id: row.rewards for row in rows_of(store, stage, Rewards)}
+
+
+def rows_of(store: Store, stage: Stage, row_type: type[T]) -> list[T]:
+    """Return a stage's table."""
+    return read(store.path(stage) / TABLE, row_type)
+
+
+def load() -> list[Row]:
+    """Return what has been measured."""
+    if not CSV.is_file():
+        return []
+    with CSV.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append(rows: Sequence[Row]) -> None:
+    """Write a finished run's rows behind the others."""
+    with Lock(CSV.with_suffix(".lock")).hold():
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        if not CSV.is_file():
+            writer.writeheader()
+        writer.writerows(rows)
+        with CSV.open("a", newline="") as file:
+            file.write(text.getvalue())
+
+
+def clear(done: Sequence[Run]) -> None:
+    """Delete what the runs of one world and seed have computed, but for what does not depend on the seed."""
+    store = Store(Path(done[0].config.store))
+    needed = [{stage.key[:SHORT] for stage in blueprint(one.config).plan.order} for one in done]
+    others = [one.config.model_copy(update={"seed": one.seed + 1}) for one in done]
+    kept = {stage.key[:SHORT] for config in others for stage in blueprint(config).plan.order}
+    unneeded = set[str]().union(*needed) - kept
+    for folder in store.folders():
+        if folder.name in unneeded:
+            store.remove(folder)
+
+
+def main() -> None:
+    """Run what is missing, world after world."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", required=True, help="worlds, by their seeds")
+    parser.add_argument("--seeds", default="0,1", help="seeds of the runs")
+    parser.add_argument("--first", type=int, help="only so many arms, from the first on (default: all)")
+    parser.add_argument("overrides", nargs="*", help="settings, as for python -m mt.run")
+    options = parser.parse_args()
+    quiet_libraries()
+    for seed in map(int, options.seeds.split(",")):
+        for world in map(int, options.worlds.split(",")):
+            arms = runs(world, seed, options.overrides)
+            for run in arms[: options.first]:
+                if run.key not in _measured():
+                    append(measure(run, arms[0]))
+                    print(f"{time.strftime('%T')} world {world}, seed {seed}: {run.arm}", flush=True)
+            if all(run.key in _measured() for run in arms):
+                clear(arms)
+
+
+def _measured() -> set[tuple[str, str, str]]:
+    return {(row["arm"], row["world"], row["seed"]) for row in load()}
+
+
+if __name__ == "__main__":
+    main()
