@@ -15,7 +15,7 @@ from analysis.frame import NOTES
 from analysis.groups import Groups, fits
 from analysis.paper import SOURCES
 from analysis.settings import setting, world_weights
-from analysis.specs import Column, Row, TableSpec
+from analysis.spec import Column, Row, TableSpec
 from mt.engines.judging.base import judged_by
 from mt.evaluation.pairing import Difference, over_seeds
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.specs import Column, TableSpec
+from analysis.spec import Column, TableSpec
 from mt.evaluation.pairing import Difference
 from mt.evaluation.statistics import t_interval
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.cells import Cell, Report
-from analysis.specs import Column, Row
+from analysis.spec import Column
 from analysis.tables import table
 from mt.errors import DataError, describe
 
@@ -40,7 +40,7 @@ class Drawing:
 
 
 def figure(name: str, frame: pd.DataFrame) -> Drawing:
-    """Return figure3, figure4, figure5 or study from a frame (`analysis.load`)."""
+    """Return a figure of the paper or of the world study from a frame (`analysis.load`)."""
     return draw(table(name, frame))
 
 
@@ -106,36 +106,36 @@ def _pairwise(report: Report, drawn: Figure) -> None:
     axes.legend(frameon=False, ncols=3)
 
 
-def _over_optimization(report: Report, drawn: Figure) -> None:
-    """Draw gold beside what the base reward model believes, by iteration; single iterations stand side by side."""
-    shown = (("gold", "mean_reward"), ("proxy", "mean_reward_base"))
-    columns = [column for column in report.columns if column.key in shown]
-    drawn.set_size_inches(5 * len(columns), 4)
-    colors = [colormaps["tab10"](number) for number in range(10)]
-    for axes, column in zip(_panels(drawn, len(columns)), columns, strict=True):
-        for number, (title, rows) in enumerate(_curves(report).items()):
-            cells = [report.cells[row.title, column.name] for row in rows]
-            x = [row.iteration + (0.06 * number if len(rows) == 1 else 0) for row in rows]
-            means, color = [_mean(cell) for cell in cells], colors[number % 10]
-            axes.errorbar(x, means, yerr=_errors(cells), fmt="o-", capsize=3, color=color, label=title)
-        axes.set_title(column.full_title, fontsize=10)
-        axes.set(xlabel="iteration", xticks=range(1 + max(row.iteration for row in report.spec.rows)))
-    drawn.legend(*drawn.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-
-
-def _curves(report: Report) -> dict[str, list[Row]]:
-    """Return the measured rows of each run: those of the frozen reward model belong together, from base on."""
-    base, *rows = report.spec.rows
-    rows = [row for row in rows if any(report.cells[row.title, column.name].ours for column in report.columns)]
-    frozen = [row for row in rows if row.select == report.spec.row(report.spec.against or "").select]
-    return {"frozen reward model": [base, *frozen], **{row.title: [row] for row in rows if row not in frozen}}
+def _differences(report: Report, drawn: Figure) -> None:
+    """Draw what each row gains on its counterpart: gold reward of the policy, accuracy of the reward model."""
+    shown = (("gold", "mean_reward"), ("same_responses", "gain_over_base"))
+    columns = [one for one in report.columns if one.key in shown and one.iteration is None and _any(report, one)]
+    rows = [row for row in report.spec.rows if any(report.cells[row.title, one.name].difference for one in columns)]
+    rows = [row for row in rows if row.iteration > 0 and row.group != "Before"]
+    drawn.set_size_inches(5 + 3 * len(columns), 1.5 + 0.25 * len(rows))
+    groups = {group: f"C{number}" for number, group in enumerate(dict.fromkeys(row.group for row in rows))}
+    for number, (axes, column) in enumerate(zip(_panels(drawn, len(columns)), columns, strict=True)):
+        for place, row in enumerate(rows):
+            one = report.cells[row.title, column.name].difference
+            if one is not None:
+                sides = [[one.value - (one.value if one.low is None else one.low)]]
+                sides.append([(one.value if one.high is None else one.high) - one.value])
+                axes.errorbar([one.value], [place], xerr=sides, fmt="o", capsize=3, color=groups[row.group])
+        axes.axvline(0, linestyle=":", color="#666")
+        axes.set_title(column.full_title if column.chance is not None else f"{column.full_title}, gain", fontsize=10)
+        axes.set(yticks=range(len(rows)), yticklabels=[] if number else [row.title for row in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+    handles = [Line2D([], [], marker="o", linestyle="", color=color, label=group) for group, color in groups.items()]
+    drawn.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
 
 
 DRAWN: dict[str, Callable[[Report, Figure], None]] = {
     "figure3": _shares,
     "figure4": _scores,
     "figure5": _pairwise,
-    "study": _over_optimization,
+    "study": _differences,
+    "study_iterations": _differences,
+    "study_transfer": _differences,
 }
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.cells import Cell, Comparison, Estimate, Report
 from analysis.paper import SOURCES
-from analysis.specs import Column, Row
+from analysis.spec import Column, Row
 from mt.evaluation.pairing import Difference
 
 NONE = "–"

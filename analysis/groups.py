@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.settings import identity, is_within, matches, setting
-from analysis.specs import TableSpec
+from analysis.spec import TableSpec
 
 Scope = tuple[str, ...]
 """Runs that share a scope agree in the settings of that scope."""
@@ -22,6 +22,7 @@ _CHOICES = {
     "objective": ("objective", "policy.training"),
     "rm_data": ("rm_data",),
     "policy.checkpoint": ("policy.checkpoint",),
+    "reward": ("reward",),
 }
 """Choices that tell the rows of a table apart, each with the settings that come with it."""
 _HELD_OUT = frozenset({"gold", "gold_base", "proxy", "same_responses", "labels", "diagnostics"})

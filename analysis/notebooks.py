@@ -12,7 +12,8 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.figures import DRAWN
-from analysis.specs import SPECS, TableSpec
+from analysis.spec import TableSpec
+from analysis.specs import SPECS
 
 FOLDER = Path(__file__).resolve().parent
 SOURCE = (

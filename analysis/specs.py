@@ -1,109 +1,14 @@
-"""The paper's tables and figures, and the world study, as data: which runs are a row, which metrics its columns."""
+"""The paper's tables and figures as data: which runs are a row, which metrics its columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-from analysis.paper import ARENA, ARENA_LENGTH, LC, LENGTH, REWARD, SECTIONS, WR, Key
-from mt.evaluation.catalogue import Quantity, quantity
-
-
-@dataclass(frozen=True)
-class Column:
-    """A metric of the policy or of the reward model."""
-
-    title: str
-    key: Key
-    group: str = ""
-    model: Literal["policy", "reward"] = "policy"
-    digits: int | None = None
-    """Decimals; None takes the catalogue's."""
-    iteration: int | None = None
-    """The iteration that is read; None leaves it to the row."""
-    chance: float | None = None
-    """The value of no difference, for metrics that are comparisons themselves (50% wins)."""
-    optional: bool = False
-    """Shown only where some run measured it."""
-
-    @property
-    def quantity(self) -> Quantity:
-        """What the catalogue says of the metric; numbers are printed in its unit."""
-        return quantity(*self.key)
-
-    @property
-    def better(self) -> str:
-        """The better direction: "higher", "lower" or ""."""
-        return self.quantity.better
-
-    def text(self, value: float, sign: str = "") -> str:
-        """Return a number in the printed unit as text; `sign` is "+" for differences."""
-        digits = self.quantity.format.digits if self.digits is None else self.digits
-        return f"{value:{sign}z.{digits}f}".replace("-", "−")
-
-    @property
-    def name(self) -> str:
-        """The column's name in machine-readable output."""
-        suffix = f"@{self.iteration}" if self.iteration is not None else ""
-        return f"{self.model}.{self.key[0]}.{self.key[1]}{suffix}"
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """What is measured: (model, benchmark, metric)."""
-        return self.model, *self.key
-
-    @property
-    def full_title(self) -> str:
-        """The title with its group."""
-        return f"{self.group} {self.title}".strip()
-
-
-@dataclass(frozen=True)
-class Row:
-    """Runs that are repetitions of one experiment, at one iteration."""
-
-    title: str
-    select: Mapping[str, Any] | None
-    """Settings of the runs (None for a row that only the paper has)."""
-    iteration: int = 0
-    """The iteration that is read; of a run that stopped before, the one that it ended with."""
-    group: str = ""
-    against: str | None = None
-    """The row that this one is compared with; None takes the table's."""
-    short: str = ""
-    """What the row is called where others are compared with it; empty takes the title."""
-    suffix: str = ""
-    """What follows the columns' metrics in this row: "_vs_previous" reads win_vs_previous where the column says win."""
-
-    def place(self, column: Column) -> tuple[str, str, str]:
-        """What the row shows in a column: (model, benchmark, metric)."""
-        model, benchmark, metric = column.place
-        return model, benchmark, metric + self.suffix
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """A table: rows, columns, what rows are compared with, and the experiment that produces it."""
-
-    name: str
-    title: str
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
-    against: str | None = None
-    comparisons: tuple[tuple[str, str, str], ...] = ()
-    """Further comparisons worth printing: (row, row, what is equal between them)."""
-    judge: str | None = None
-    """Who judges, where it is not the runs' own judge."""
-
-    def row(self, title: str) -> Row:
-        """Return a row by its title."""
-        return next(row for row in self.rows if row.title == title)
-
-    def short(self, against: str) -> str:
-        """Return how a row is called where others are compared with it."""
-        return next((row.short for row in self.rows if row.title == against and row.short), against)
-
+from analysis.paper import ARENA, ARENA_LENGTH, LC, LENGTH, REWARD, SECTIONS, WR
+from analysis.spec import Column, Row, TableSpec
+from analysis.study_specs import STUDIES
 
 _MT = {
     "method.name": "mutual_taught",
@@ -296,50 +201,5 @@ FIGURE5 = TableSpec(
     ),
     judge="the base reward model r_0",
 )
-_LONGER = {**_MT_DPO, "rm_data.name": "frozen", "data.reward_training.epochs": 64}
-_UPDATED = {
-    "both": "Mutual-Taught (both)",
-    "pm": "self-training pairs only",
-    "contrast": "contrast pairs only",
-    "gold": "both, labelled by gold",
-    "oracle": "no M-step, E-step by gold",
-    "margin_filter": "both, margin filter",
-    "confidence_weight": "both, confidence weight",
-    "replay": "both, with replay",
-}
-STUDY = TableSpec(
-    "study",
-    "The world study: does updating the reward model help the policy?",
-    (
-        Row("π_0", _MT_DPO, 0, "Base"),
-        *_iterations("iteration", _ITERATIVE_DPO, 3, "Frozen reward model"),
-        Row("iteration 2, r_0 trained twice as long", _LONGER, 2, "Frozen reward model"),
-        Row("offline, all prompts", _offline("dpo"), 1, "Frozen reward model"),
-        *(
-            Row(title, {**_MT_DPO, "rm_data.name": name}, 2, "Updated reward model, iteration 2")
-            for name, title in _UPDATED.items()
-        ),
-    ),
-    (
-        *_GOLD,
-        Column("length", ("gold", "length"), "tokens"),
-        Column("reward", ("proxy", "mean_reward_base"), "r_0"),
-        Column("right", ("labels", "selected_accuracy"), "E-step pairs", optional=True),
-        Column("right", ("labels", "contrast_accuracy"), "contrast pairs", optional=True),
-        _GOLD_REWARD,
-        Column("sections", REWARD, "RewardBench", "reward"),
-    ),
-    against="iteration 2",
-    comparisons=(
-        ("Mutual-Taught (both)", "iteration 3", "equal data"),
-        ("Mutual-Taught (both)", "offline, all prompts", "offline on equal data"),
-        ("both, labelled by gold", "Mutual-Taught (both)", "better labels, same pairs"),
-        ("no M-step, E-step by gold", "both, labelled by gold", "gold at once, not by an M-step"),
-        ("both, margin filter", "Mutual-Taught (both)", "fewer pairs, same labels"),
-        ("both, with replay", "Mutual-Taught (both)", "more pairs, same labels"),
-        ("both, with replay", "iteration 2, r_0 trained twice as long", "r_0's own preferences alone"),
-    ),
-    judge="the world's gold judge, without noise",
-)
-_ALL = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, PUBLISHED, FIGURE3, FIGURE4, FIGURE5, STUDY)
+_ALL = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, PUBLISHED, FIGURE3, FIGURE4, FIGURE5, *STUDIES)
 SPECS = {spec.name: spec for spec in _ALL}

@@ -2,7 +2,7 @@
 
 python -m benchmarks.study --worlds 20,21 [--seeds 0,1] [--first 7] [-- OVERRIDE …]      runs what is missing
 
-The arms are the runs of conf/experiment/study.yaml, in its order. A finished run appends one row an iteration to
+The arms are the runs of conf/experiment/study*.yaml, in their order. A finished run appends one row an iteration to
 benchmarks/study.csv and is left out from then on; a run that was stopped goes on where it was. Several processes may
 work at once, on different worlds. What a pair of world and seed has computed is deleted once all of its arms are
 measured, but for the base models.
@@ -42,6 +42,7 @@ from mt.world.world import World, build_world
 
 T = TypeVar("T")
 CSV = Path(__file__).with_name("study.csv")
+EXPERIMENTS = ("study", "study_iterations", "study_transfer")
 COMMON = ("method=mutual_taught", "objective=dpo")
 """What no arm is called by."""
 RECORDED = {
@@ -63,7 +64,7 @@ RECORDED = {
 """Columns that a run's own evaluations give: model, benchmark, metric."""
 SECTIONS = ("chat", "chat_hard", "safety", "reasoning")
 BELIEFS = ("plain", "doubted", "shared")
-"""Prompts by the misconceptions about what they ask for: none; none that most answers give; one that most give."""
+"""Prompts that ask about no misconception; about one; about one that most of the responses to the prompt give."""
 ORDERED_BY = ("r0", "rt", "consensus")
 """Who orders an iteration's responses: the run's first reward, the iteration's own, and their own consensus."""
 GROUPED = [f"{what}{group}" for what in ("gold", *ORDERED_BY) for group in ("", *(f"_{g}" for g in SECTIONS + BELIEFS))]
@@ -88,12 +89,12 @@ class Run:
 
 
 def runs(world: int, seed: int, overrides: Sequence[str]) -> list[Run]:
-    """Return the arms of the experiment in one world under one seed."""
+    """Return the arms in one world under one seed."""
     given = [f"world_seed={world}", f"seed={seed}", *overrides]
-    named = {*given, *COMMON, "experiment=study"}
+    found = compose_runs([f"experiment={','.join(EXPERIMENTS)}", *given], multirun=True)
+    named = {*given, *COMMON, *(f"experiment={name}" for name in EXPERIMENTS)}
     return [
-        Run(" ".join(word for word in one.overrides if word not in named), world, seed, one.config)
-        for one in compose_runs(["experiment=study", *given], multirun=True)
+        Run(" ".join(word for word in one.overrides if word not in named), world, seed, one.config) for one in found
     ]
 
 
@@ -151,24 +152,21 @@ def _by_group(
 
 
 def _groups(world: World, samples: Sequence[Samples]) -> dict[str, set[str]]:
-    """Return the ids of the held-out prompts by section, and by what the responses of a policy believe about them."""
-    said: dict[int, list[bool]] = {}
-    asked: dict[str, list[int]] = {}
+    """Return the ids of the held-out prompts by section, and by what a policy's responses to them believe."""
     groups: dict[str, set[str]] = {name: set() for name in SECTIONS + BELIEFS}
     for row in samples:
         task = world.task(row.messages)
+        texts = [response.text.split() for response in row.responses]
+        bodies = [[word for word in words if word not in FILLERS and word != STOP] for words in texts]
+        parts = () if task.dangerous else task.parts
+        shares = [
+            mean(body[place : place + 1] == [part.misconception] for body in bodies)
+            for place, part in enumerate(parts)
+            if part.misconception is not None
+        ]
+        belief = "plain" if not shares else "shared" if max(shares) > 0.5 else "doubted"
+        groups[belief].add(row.prompt_id)
         groups[str(row.section).lower().replace(" ", "_")].add(row.prompt_id)
-        asked[row.prompt_id] = []
-        for place, part in enumerate(() if task.dangerous else task.parts):
-            if part.misconception is None:
-                continue
-            asked[row.prompt_id].append(id(part))  # equal parts of two facts are two misconceptions
-            for response in row.responses:
-                words = [word for word in response.text.split() if word not in FILLERS and word != STOP]
-                said.setdefault(id(part), []).append(words[place : place + 1] == [part.misconception])
-    for name, parts in asked.items():
-        shared = any(mean(said[part]) > 0.5 for part in parts)
-        groups["shared" if shared else "doubted" if parts else "plain"].add(name)
     return groups
 
 

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analysis.specs import SPECS, TableSpec
+from analysis.spec import TableSpec
+from analysis.specs import SPECS
 from mt.config.compose import compose_runs
 
 SECTIONS = ("chat", "chat_hard", "safety", "reasoning", "average")
@@ -102,7 +103,7 @@ def runs_of(spec: TableSpec, seeds: range = range(3), **changes: Any) -> Iterato
             iterations = max(one.iteration for one in spec.rows if one.select == select)
             name = f"{spec.name}-{number}-s{seed}"
             metrics = list(measured(max(iterations, 1), 50, 1 + number, seed))
-            if spec.name == "study":
+            if spec.name.startswith("study"):
                 metrics += measured_by_gold(max(iterations, 1), 1 + number, seed)
             yield record(name, settings, metrics)
 

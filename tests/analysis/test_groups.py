@@ -11,7 +11,8 @@ import pytest
 
 from analysis.frame import load
 from analysis.groups import Groups
-from analysis.specs import SPECS, TableSpec
+from analysis.spec import TableSpec
+from analysis.specs import SPECS
 from analysis.tables import main, table
 from mt.config.compose import compose_runs
 from tests.analysis.synthetic import config, measured, record, write

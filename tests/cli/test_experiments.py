@@ -19,7 +19,8 @@ from mt.workflow.plan import merge
 from mt.workflow.store import Store
 from tests.small import small
 
-PAPER = [name for name in options("experiment") if name not in ("related", "study")]
+STUDIES = [name for name in options("experiment") if name.startswith("study")]
+PAPER = [name for name in options("experiment") if name not in ("related", *STUDIES)]
 SIZES = [
     "data.sizes.prompts=30",
     "data.sizes.benchmark_pairs=1",
@@ -44,7 +45,7 @@ SWEEPS = {
     "paper": [f"experiment={','.join(PAPER)}", *FEW, "eval.arena_hard.prompts=6"],
     "related": ["experiment=related", *FEW, "eval=[held_out,alpaca_eval]", "eval.held_out.diagnostics=false"],
     "study": [
-        "experiment=study",
+        f"experiment={','.join(STUDIES)}",
         *FEW,
         "eval=[held_out,alpaca_eval,reward_bench]",
         "world_seed=0",
@@ -58,8 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiments")
     for name, overrides in SWEEPS.items():
         words = [*small(folder, *SIZES), *overrides, f"sweep={name}"]
-        if name == "study":  # its arms say themselves how long r_0 is trained
-            words = [word for word in words if not word.startswith("data.reward_training.epochs=")]
+        if name == "study":  # its arms say themselves how many responses a prompt gets
+            words = [word for word in words if not word.startswith("sampling.samples=")]
         assert main(["-m", *words]) == 0
     return folder
 
@@ -87,7 +88,7 @@ def test_the_records_are_those_of_the_experiments(records: list[dict[str, Any]])
 
 @pytest.mark.parametrize("name", list(SPECS))
 def test_every_table_and_figure_is_whole(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    sweep = "study" if name == "study" else "paper"
+    sweep = "study" if name in STUDIES else "paper"
     report = table(name, load(folder / "runs", {"sweep": sweep}))
     assert (report.missing, report.unmeasured, report.short) == ([], [], [])
     assert tables([name, "--runs", str(folder / "runs"), "--where", f"sweep={sweep}"]) == 0
