@@ -16,6 +16,7 @@ import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import TypeVar
@@ -88,7 +89,8 @@ class Run:
         return self.arm, str(self.world), str(self.seed)
 
 
-def runs(world: int, seed: int, overrides: Sequence[str]) -> list[Run]:
+@cache
+def runs(world: int, seed: int, overrides: tuple[str, ...] = ()) -> list[Run]:
     """Return the arms in one world under one seed."""
     given = [f"world_seed={world}", f"seed={seed}", *overrides]
     found = compose_runs([f"experiment={','.join(EXPERIMENTS)}", *given], multirun=True)
@@ -106,7 +108,7 @@ def measure(run: Run, reference: Run) -> list[Row]:
     steps, other = Steps(run.config), Steps(reference.config)
     first = answers(other, blueprint(reference.config).outcome.iterations[1])
     execute(plan([first]), store, Silent())
-    groups = _groups(build_world(*steps.source.gold()), rows_of(store, first, Samples))
+    groups = by_belief_and_section(build_world(*steps.source.gold()), rows_of(store, first, Samples))
     rows = []
     for one in drawn.outcome.iterations:
         values = {**_recorded(store, drawn, one), **_by_group(steps, store, drawn, one, groups), "cpu_seconds": seconds}
@@ -151,7 +153,7 @@ def _by_group(
     return means
 
 
-def _groups(world: World, samples: Sequence[Samples]) -> dict[str, set[str]]:
+def by_belief_and_section(world: World, samples: Sequence[Samples]) -> dict[str, set[str]]:
     """Return the ids of the held-out prompts by section, and by what a policy's responses to them believe."""
     groups: dict[str, set[str]] = {name: set() for name in SECTIONS + BELIEFS}
     for row in samples:
@@ -223,7 +225,7 @@ def main() -> None:
     quiet_libraries()
     for seed in map(int, options.seeds.split(",")):
         for world in map(int, options.worlds.split(",")):
-            arms = runs(world, seed, options.overrides)
+            arms = runs(world, seed, tuple(options.overrides))
             for run in arms[: options.first]:
                 if run.key not in _measured():
                     append(measure(run, arms[0]))
