@@ -98,6 +98,11 @@ class Report:
         """Whether the models are the world's tiny ones, whose levels say nothing beside the paper's."""
         return self.label != "ours"
 
+    def pairs(self, row: str) -> int:
+        """Return over how many repetitions a row is compared with another; 0 where it is not."""
+        cells = [self.cells[row, column.name] for column in self.columns]
+        return max((cell.difference.n or 0 for cell in cells if cell.difference), default=0)
+
 
 def estimate(values: Sequence[Measured]) -> Estimate:
     """Return the mean of at least one value with its 95% interval."""

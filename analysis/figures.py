@@ -110,10 +110,10 @@ def _differences(report: Report, drawn: Figure) -> None:
     """Draw what each row gains on its counterpart: gold reward of the policy, accuracy of the reward model."""
     shown = (("gold", "mean_reward"), ("same_responses", "gain_over_base"))
     columns = [one for one in report.columns if one.key in shown and one.iteration is None and _any(report, one)]
-    rows = [row for row in report.spec.rows if any(report.cells[row.title, one.name].difference for one in columns)]
-    rows = [row for row in rows if row.iteration > 0 and row.group != "Before"]
+    rows = [row for row in report.spec.rows if row.iteration > 0 and row.group != "Before" and report.pairs(row.title)]
     drawn.set_size_inches(5 + 3 * len(columns), 1.5 + 0.25 * len(rows))
     groups = {group: f"C{number}" for number, group in enumerate(dict.fromkeys(row.group for row in rows))}
+    names = [f"{row.title} ({report.pairs(row.title)})" for row in rows]
     for number, (axes, column) in enumerate(zip(_panels(drawn, len(columns)), columns, strict=True)):
         for place, row in enumerate(rows):
             one = report.cells[row.title, column.name].difference
@@ -123,10 +123,11 @@ def _differences(report: Report, drawn: Figure) -> None:
                 axes.errorbar([one.value], [place], xerr=sides, fmt="o", capsize=3, color=groups[row.group])
         axes.axvline(0, linestyle=":", color="#666")
         axes.set_title(column.full_title if column.chance is not None else f"{column.full_title}, gain", fontsize=10)
-        axes.set(yticks=range(len(rows)), yticklabels=[] if number else [row.title for row in rows])
+        axes.set(yticks=range(len(rows)), yticklabels=[] if number else names)
         axes.set_ylim(len(rows) - 0.5, -0.5)
     handles = [Line2D([], [], marker="o", linestyle="", color=color, label=group) for group, color in groups.items()]
-    drawn.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    bars = "95% intervals; in brackets the pairs of world and seed"
+    drawn.legend(handles=handles, title=bars, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
 
 
 DRAWN: dict[str, Callable[[Report, Figure], None]] = {

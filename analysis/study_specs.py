@@ -51,6 +51,7 @@ STUDY = TableSpec(
         Row("frozen, a third iteration", _FROZEN, 3, "No M-step, r_0 in force"),
         Row("offline, all prompts", {"method.name": "offline", **_DPO}, 1, "No M-step, r_0 in force"),
         Row("ensemble of three, frozen", {**_ENSEMBLE, "rm_data.name": "frozen"}, 2, "No M-step, r_0 in force"),
+        Row("frozen, K = 10", {**_ONE_MODEL, "rm_data.name": "frozen", **_k(10)}, 2, "No M-step, r_0 in force"),
         *_taught(
             {
                 "both": "both (the paper's)",
@@ -85,19 +86,18 @@ STUDY = TableSpec(
             "Consensus rewards the policy at once",
         ),
         Row("consensus alone", {**_ALONE, **_k(5)}, 2, "Consensus rewards the policy at once"),
-        Row("frozen, K = 10", {**_ONE_MODEL, "rm_data.name": "frozen", **_k(10)}, 2, "Ten responses a prompt"),
         Row(
             "consensus in E-step 2, K = 10",
             {**_LATER, "rm_data.name": "frozen", **_k(10)},
             2,
-            "Ten responses a prompt",
+            "K = 10, gain on frozen at K = 10",
             "frozen, K = 10",
         ),
         Row(
             "consensus alone, K = 10",
             {**_ALONE, **_k(10)},
             2,
-            "Ten responses a prompt",
+            "K = 10, gain on frozen at K = 10",
             "frozen, K = 10",
         ),
         *_taught({"gold": "M-step labelled by gold", "oracle": "gold in E-step 2"}, _ONE_MODEL, 2, "Controls"),
@@ -108,8 +108,11 @@ STUDY = TableSpec(
         ("both (the paper's)", "frozen, a third iteration", "equal data"),
         ("both (the paper's)", "offline, all prompts", "offline on equal data"),
         ("consensus", "both (the paper's)", "other labels"),
-        ("consensus", "consensus in E-step 2", "taught, not at once"),
         ("consensus", "frozen, a third iteration", "equal data"),
+        ("consensus", "consensus in E-step 2", "taught, or used at once"),
+        ("consensus in E-step 2, and M-step", "consensus in E-step 2", "taught besides"),
+        ("consensus in E-step 2", "consensus alone", "r_0 in E-step 1, or no reward model"),
+        ("ensemble of three, both", "ensemble of three, frozen", "M-step of an ensemble"),
     ),
     judge=_JUDGE,
 )

@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.aggregate import aggregate
-from analysis.cells import Cell, Report
+from analysis.cells import Report
 from analysis.figures import draw
 from analysis.frame import COLUMNS
-from analysis.spec import Column, TableSpec
+from analysis.spec import Column
 from analysis.study_specs import ITERATIONS, STUDY, TRANSFER
 from benchmarks.study import BELIEFS, RECORDED, SECTIONS, Row, load, runs
+from mt.evaluation.pairing import Difference
 
 PAGE, FIGURE = (Path(__file__).with_name(f"study.{kind}") for kind in ("md", "png"))
 BEGIN, END = "<!-- written by python -m benchmarks.study_report -->\n", "<!-- end -->\n"
@@ -36,16 +37,36 @@ TITLES = {
     "shared": "most",
 }
 """Sections; then, by how many of π_1's responses to a prompt give a misconception about what it asks."""
-SHORT = ("both (the paper's)", "consensus", "consensus in E-step 2", "consensus alone", "M-step labelled by gold")
+KEPT = ("gold.mean_reward", "gold.win_rate", "same_responses", "reward_bench")
 TAUGHT = ("both (the paper's)", "self-training pairs", "consensus", "M-step labelled by gold")
+BY_GROUP = (
+    (
+        "Gold reward of π_2 by section, and by misconception",
+        (*TAUGHT, "consensus in E-step 2", "consensus alone"),
+        tuple(Column(title, ("gold", f"mean_reward_{name}"), digits=3) for name, title in TITLES.items()),
+    ),
+    (
+        "Accuracy of r_1 minus that of r_0 on the same responses of π_1, in points, likewise",
+        TAUGHT,
+        tuple(
+            Column(title, ("same_responses", f"gain_over_base_{name}"), model="reward", digits=1, iteration=1, chance=0)
+            for name, title in TITLES.items()
+        ),
+    ),
+    (
+        "RewardBench of r_2 minus that of r_0 by section, in points",
+        TAUGHT,
+        tuple(Column(TITLES[name], ("reward_bench", name), model="reward") for name in SECTIONS),
+    ),
+)
+"""Further tables: title, rows, columns."""
 
 
 def main() -> None:
     """Write both from what has been measured."""
     rows = load()
     frame = as_frame(rows)
-    found = aggregate(STUDY, frame)
-    draw(found).figure.savefig(FIGURE, dpi=110)
+    draw(aggregate(STUDY, frame)).figure.savefig(FIGURE, dpi=110)
     text = "\n".join(page(frame, rows))
     old = PAGE.read_text("utf-8")
     PAGE.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}{text}\n{END}", old, flags=re.DOTALL), "utf-8")
@@ -56,39 +77,36 @@ def page(frame: pd.DataFrame, rows: list[Row]) -> Iterator[str]:
     pairs = {(row["world"], row["seed"]) for row in rows}
     worlds = sorted({int(row["world"]) for row in rows})
     yield f"Measured so far: {len(pairs)} pairs of world and seed (worlds {', '.join(map(str, worlds))}).\n"
-    kept = ("gold.mean_reward", "gold.win_rate", "same_responses")
-    yield from table(aggregate(_only(STUDY, kept), frame))
-    yield "\n**Gold reward of π_2 by section, and by misconception**\n"
-    yield from table(aggregate(_by_group(SHORT, "gold", "mean_reward", None), frame))
-    yield "\n**Accuracy of r_1 minus that of r_0 on the same responses of π_1, in points, likewise**\n"
-    yield from table(aggregate(_by_group(TAUGHT, "same_responses", "gain_over_base", 1), frame))
-    for title, spec in (("Three iterations", ITERATIONS), ("Another policy", TRANSFER)):
-        report = aggregate(_only(spec, kept), frame)
-        if any(cell.difference for cell in report.cells.values()):
-            yield f"\n**{title}**\n"
-            yield from table(report)
+    study = aggregate(STUDY, frame)
+    yield from table(_only(study, KEPT))
+    yield "\n**Gold reward of π_2, arm against arm**\n"
+    yield from directly(study)
+    for title, rows_shown, columns in BY_GROUP:
+        shown = tuple(row for row in STUDY.rows if row.title in (*rows_shown, "frozen"))
+        yield from titled(title, aggregate(replace(STUDY, rows=shown, columns=columns, comparisons=()), frame))
+    yield from titled("Three iterations", _only(aggregate(ITERATIONS, frame), KEPT))
+    yield from titled("Another policy", _only(aggregate(TRANSFER, frame), KEPT))
 
 
-def _only(spec: TableSpec, kept: tuple[str, ...]) -> TableSpec:
-    return replace(spec, columns=tuple(one for one in spec.columns if any(name in one.name for name in kept)))
+def titled(title: str, report: Report) -> Iterator[str]:
+    """Yield a table under its title, or nothing where nothing of it is measured."""
+    if any(report.pairs(row.title) for row in report.spec.rows):
+        yield f"\n**{title}**\n"
+        yield from table(report)
 
 
-def _by_group(titles: tuple[str, ...], benchmark: str, metric: str, iteration: int | None) -> TableSpec:
-    """Return the study's table of some rows with a column for each group of prompts."""
-    chance = None if iteration is None else 0.0
-    columns = tuple(
-        Column(
-            TITLES[group],
-            (benchmark, f"{metric}_{group}"),
-            model="policy" if iteration is None else "reward",
-            digits=3 if iteration is None else 1,
-            iteration=iteration,
-            chance=chance,
-        )
-        for group in SECTIONS + BELIEFS
-    )
-    rows = tuple(row for row in STUDY.rows if row.title in (*titles, "frozen"))
-    return replace(STUDY, rows=rows, columns=columns, comparisons=())
+def _only(report: Report, kept: tuple[str, ...]) -> Report:
+    return replace(report, columns=tuple(one for one in report.columns if any(name in one.name for name in kept)))
+
+
+def directly(report: Report) -> Iterator[str]:
+    """Yield a Markdown table of the comparisons that the study declares."""
+    yield "| | gold reward | pairs |"
+    yield "|---|---:|---:|"
+    for one in report.comparisons:
+        if one.column.key == ("gold", "mean_reward"):
+            gained = gain(one.column, one.difference)
+            yield f"| {one.row} − {one.against} ({one.equal}) | {gained} | {one.difference.n} |"
 
 
 def table(report: Report) -> Iterator[str]:
@@ -98,24 +116,23 @@ def table(report: Report) -> Iterator[str]:
     group = ""
     for row in report.spec.rows:
         cells = [report.cells[row.title, column.name] for column in report.columns]
-        count = max((cell.difference.n or 0 for cell in cells if cell.difference), default=0)
-        if not count or not row.iteration or row.group == "Before":
+        if not report.pairs(row.title) or not row.iteration or row.group == "Before":
             continue
         if row.group != group and row.group:
             group = row.group
             yield f"| *{group}* {'| ' * (len(cells) + 1)}|"
-        yield f"| {row.title} | {' | '.join(map(gain, cells))} | {count} |"
+        gains = [gain(cell.column, cell.difference) for cell in cells]
+        yield f"| {row.title} | {' | '.join(gains)} | {report.pairs(row.title)} |"
 
 
-def gain(cell: Cell) -> str:
+def gain(column: Column, one: Difference | None) -> str:
     """Return a difference with half its 95% interval, bold where that excludes zero."""
-    one = cell.difference
     if one is None:
         return "–"
-    text = cell.column.text(one.value, "+")
+    text = column.text(one.value, "+")
     if one.low is None or one.high is None:
         return text
-    text += f" ± {cell.column.text((one.high - one.low) / 2)}"
+    text += f" ± {column.text((one.high - one.low) / 2)}"
     return f"**{text}**" if one.sign else text
 
 

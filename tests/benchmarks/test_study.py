@@ -33,17 +33,21 @@ def test_every_arm_has_a_name_of_its_own() -> None:
 
 def test_differences_are_paired_over_worlds_and_seeds() -> None:
     rows = [
-        *(row("method=iterative", seed, 2, gold=0.7 + seed / 10, win_rate=0.6, r0=0.5, rt=0.5) for seed in (0, 1)),
+        *(row("method=iterative", seed, 2, gold=0.7 + seed / 10, win_rate=0.6, bench=60) for seed in (0, 1)),
         *(row("rm_data=both", seed, 1, gold=0.1, r0=0.5, rt=0.6 + seed / 50) for seed in (0, 1)),
         row("rm_data=both", 0, 2, gold=0.72, win_rate=0.61, r0=0.5, rt=0.4),
         row("rm_data=both", 1, 2, gold=0.84, win_rate=0.61, r0=0.5, rt=0.4),
+        row("rm_data=consensus", 0, 2, gold=0.7, bench=61),
         row(LATER, 0, 2, gold=0.65, win_rate=0.6, r0=0.5, rt=0.5),
     ]
     lines = list(page(as_frame(rows), rows))
     # Differences 0.02 and 0.04: their mean, and t(0.975, 1 degree of freedom) = 12.706 standard errors of 0.01.
     # Win rates and accuracies are in points: r_1 − r_0 is 10 and 12, r_2 − r_0 is −10 twice.
-    assert "| both (the paper's) | +0.030 ± 0.127 | **+1.0 ± 0.0** | +11.0 ± 12.7 | **-10.0 ± 0.0** | 2 |" in lines
-    assert "| consensus in E-step 2 | -0.050 | +0.0 | – | – | 1 |" in lines
+    assert "| both (the paper's) | +0.030 ± 0.127 | **+1.0 ± 0.0** | +11.0 ± 12.7 | **-10.0 ± 0.0** | – | 2 |" in lines
+    assert "| consensus in E-step 2 | -0.050 | +0.0 | – | – | – | 1 |" in lines
+    assert "| consensus | +0.000 | – | – | – | +1.0 | 1 |" in lines
+    assert "| consensus − both (the paper's) (other labels) | -0.020 | 1 |" in lines
+    assert not any("RewardBench of" in line or "Another policy" in line for line in lines)  # not measured
     assert lines[0].startswith("Measured so far: 2 pairs of world and seed (worlds 20)")
 
 
