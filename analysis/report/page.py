@@ -36,6 +36,7 @@ from analysis.report.tables import Table
 from analysis.settings import setting
 from mt.running import variants
 from mt.running.answers import answers_of_record
+from mt.running.disagreements import MARGINS, disagreements
 
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")
@@ -91,6 +92,8 @@ def render(runs: Sequence[Run]) -> str:
         notes=notes(runs, stages, browser) + unreadable,
         answers=[answers_of_record(run.record) if run.state == "finished" else [] for run in runs],
         remarks=[questions.remarks(run) for run in runs],
+        disagreements=[disagreements(run.record, run.folder) for run in runs],
+        margins=MARGINS,
         results=[metrics.results(run) for run in runs],
         labels=variants.run_labels(runs, names),
         compared=compared.tables(runs) if len(runs) > 1 else None,

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, NUMBER, quantity, rank, title
+from mt.running.disagreements import MARGINS, disagreements
 from mt.running.results import Key, Results
 from mt.running.warnings import after
 from mt.types import Metric
@@ -30,6 +31,7 @@ COMPACT: tuple[Key, ...] = (
     ("reward", "same_responses", "accuracy_base"),
     ("reward", "same_responses", "accuracy_previous"),
     ("reward", "gold", "accuracy"),
+    ("reward", "preferences", "accuracy"),
     ("reward", "gold_base", "accuracy"),
     ("reward", "reward_bench", "average"),
     ("reward", "reward_bench_2", "average"),
@@ -61,6 +63,8 @@ def print_summary(
         console.print(table)
         notes = "; ".join([intervals, *_notes(record, shown, details=details)])
         console.print(f"{notes}.", style="dim", highlight=False, markup=False)
+    if details:
+        _print_disagreements(console, record, folder)
     _warn(console, record, results, details=details)
     console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
 
@@ -103,6 +107,20 @@ def _cell(metric: Metric | None, between: str | None) -> str:
     form = quantity(metric.benchmark, metric.metric).format
     interval = form.interval(metric.low, metric.high) if between is not None else ""
     return form.text(metric.value) + (f"{between}\\{interval}" if interval else "")
+
+
+def _print_disagreements(console: Console, record: Mapping[str, Any], folder: Path) -> None:
+    """Print the pairs of responses that r_t and r_0 order the other way round, each text on one line."""
+    if not (found := disagreements(record, folder)):
+        return
+    console.print(f"\n[bold]Where rₜ and r₀ disagree most[/bold], one pair of responses a prompt. {MARGINS}")
+    for pair in found:
+        named = {"prompt": pair.prompt, "rₜ prefers": pair.preferred, "r₀ prefers": pair.other, "margins": pair.margins}
+        console.print()
+        for name, text in named.items():
+            line = f"{name:<12}{' '.join(text.split())}"
+            console.print(line, highlight=False, markup=False, no_wrap=True, overflow="ellipsis")
+    console.print()
 
 
 def _notes(record: Mapping[str, Any], shown: Sequence[Key], *, details: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Container
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from mt.choice import Choice
@@ -66,6 +67,13 @@ class Source(Protocol):
 
     def preferences(self) -> Stage:
         """Offline preference pairs (SAIL)."""
+        ...
+
+    def held_out_preferences(self, used: Container[str], size: int) -> Stage | None:
+        """Samples of the user's own preference pairs that train nothing, the chosen answer first; None without any.
+
+        `used` holds the keys of the run's stages, and `size` bounds the pairs.
+        """
         ...
 
     def judgments(self) -> Stage | None:

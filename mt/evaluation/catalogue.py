@@ -160,6 +160,9 @@ CATALOGUE: tuple[Quantity, ...] = (
                 minor=True)
         for which, earlier in _EARLIER
     ),
+    _reward("preferences", "accuracy", "Accuracy of rₜ on your own held-out pairs", _PAIRS, SHARE, "higher",
+            "Share of the pairs of data.preferences that train nothing whose chosen answer has the higher reward; a "
+            "tie counts half."),
     _reward("gold_base", "accuracy", "Accuracy of rₜ on π₀'s responses", _PAIRS, SHARE, "higher",
             f"What the iteration's reward model makes of π₀'s responses, which stay the same: {_ORDERED}."),
     _reward("gold", "accuracy_(.+)", "Accuracy of rₜ on πₜ's responses, by section", _PAIRS, SHARE, "higher",
@@ -242,6 +245,7 @@ BENCHMARKS = {
     "gold_base": "on π₀'s responses",
     "proxy": "judged by reward models",
     "same_responses": "on the same responses",
+    "preferences": "on your own held-out pairs",
     "labels": "the pairs that the models learn from",
     "diagnostics": "diagnostics",
     "model_selection": "the choice among checkpoints",

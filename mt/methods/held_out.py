@@ -10,6 +10,8 @@ from mt.methods.steps import Steps
 from mt.stages.evaluate_diagnostics import PolicyDiagnostics, RewardCalibration
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
 from mt.stages.evaluate_proxy import ProxyReward
+from mt.stages.evaluate_without_gold import Disagreements, PreferenceAccuracy
+from mt.stages.rewards import compares_responses
 from mt.stages.select import SelectDemonstrations
 from mt.workflow.stage import Stage
 
@@ -24,6 +26,8 @@ def held_out(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
         yield "policy", ProxyReward(samples, steps.score(reward, samples), steps.score(reward, base_samples), judge)
     if steps.config.data.has_gold:
         yield from _gold(steps, outcome, iteration)
+    else:
+        yield from _without_gold(steps, outcome, iteration)
     yield from _same_responses(steps, outcome, iteration)
     settings = steps.config.eval.held_out
     if settings is not None and settings.diagnostics:
@@ -64,6 +68,19 @@ def _same_responses(steps: Steps, outcome: Outcome, iteration: Iteration) -> Fou
         for which, other in (("base", outcome.base), ("previous", previous)):
             rewards, earlier = steps.score(iteration.reward, samples), steps.score(other.reward, samples)
             yield "reward", RewardComparison(rewards, earlier, which, gold, margin)
+
+
+def _without_gold(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:
+    """Measure the reward model on the user's own pairs, and look for what it and r_0 disagree on."""
+    settings = steps.config.eval.held_out
+    pairs = steps.source.held_out_preferences(steps.positions, settings.prompts) if settings else None
+    if pairs is not None and not compares_responses(iteration.reward):
+        yield "reward", PreferenceAccuracy(steps.add(pairs), steps.score(iteration.reward, pairs))
+    if iteration.reward.key != outcome.base.reward.key:
+        samples, before = answers(steps, iteration), outcome.iterations[iteration.index - 1].reward
+        rewards, base = (steps.score(one.reward, samples) for one in (iteration, outcome.base))
+        previous = steps.score(before, samples) if before.key != outcome.base.reward.key else None
+        yield "reward", Disagreements(samples, rewards, base, previous)
 
 
 def _diagnostics(steps: Steps, outcome: Outcome, iteration: Iteration) -> Found:

@@ -35,7 +35,13 @@ _JUDGED: tuple[Key, ...] = (
     _PROXY,
 )
 """What a policy is judged by, the best judge first: gold, the judge of the benchmarks, and r_0 as a proxy."""
-_BENCHMARKS: tuple[Key, ...] = (("reward", "reward_bench", "average"), ("reward", "reward_bench_2", "average"))
+_OWN_PAIRS = "reward", "preferences", "accuracy"
+_BENCHMARKS: tuple[Key, ...] = (
+    _OWN_PAIRS,
+    ("reward", "reward_bench", "average"),
+    ("reward", "reward_bench_2", "average"),
+)
+"""What a reward model is judged by without gold, the best judge first."""
 _CHANGED = {1: "improved", 0: "did not change measurably", -1: "got worse"}
 _HELPED = {1: "helped", 0: "made no measurable difference", -1: "did harm"}
 
@@ -152,7 +158,7 @@ def _reward(run: _Run) -> str:
 
 
 def _reward_without_gold(run: _Run) -> str:
-    """Say what a benchmark says; agreement with earlier models tells that they differ, not which one is right."""
+    """Say what the user's own pairs or a benchmark say; agreement with earlier models does not tell which is right."""
     alike = [
         f"{_value(found)} of the pairs like {other}"
         for which, other in _earlier(run)
@@ -161,7 +167,8 @@ def _reward_without_gold(run: _Run) -> str:
     agreed = f"on the responses of {run.policy()}, {run.reward(run.last)} orders {', '.join(alike)}" if alike else ""
     key = next((key for key in _BENCHMARKS if run.results.metric(run.last, *key)), None)
     if key is None:
-        text = "Whether the reward model improved cannot be told without gold or a benchmark (eval=[…,reward_bench])"
+        ways = "your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench])"
+        text = f"Whether the reward model improved cannot be told without gold, {ways}"
     else:
         change = difference(run.results, run.last, run.results, 0, *key)
         text = f"The reward model {_verdict(_CHANGED, change, 0)}: {_change(run, key)}"

@@ -25,6 +25,7 @@ COMPARED: tuple[Key, ...] = (
     ("policy", "arena_hard", "score"),
     ("policy", "proxy", "win_rate_base"),
     _GAIN,
+    ("reward", "preferences", "accuracy"),
     ("reward", "gold_base", "accuracy"),
     ("reward", "reward_bench", "average"),
     ("reward", "reward_bench_2", "average"),

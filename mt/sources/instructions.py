@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Annotated, ClassVar, Literal, NoReturn
 
 from pydantic import Field
@@ -114,6 +115,9 @@ class InstructionSource:
     def demonstrations(self) -> Stage:
         """Raise ConfigError: nobody has answered the prompts."""
         self._lacks("demonstrations", "Choose another method, or data=world")
+
+    def held_out_preferences(self, used: Container[str], size: int) -> None:
+        """Return None: the gold judge tells more."""
 
     def judgments(self) -> None:
         """None: nobody has judged answers in words."""

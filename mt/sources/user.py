@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from mt.choice import Unkeyed
 from mt.config.data import DataSource, Judged, Style
@@ -21,7 +22,7 @@ from mt.stages.files import NotGiven
 from mt.stages.judging import Oracle
 from mt.stages.lineage import start_of
 from mt.stages.load import LoadPrompts, PromptFile, Prompts
-from mt.stages.load_answers import LoadAnswers
+from mt.stages.load_answers import HeldOutPreferences, LoadAnswers
 from mt.stages.load_benchmarks import LoadAnsweredQuestions, LoadOutputs, LoadRankedPrompts, LoadRewardPairs
 from mt.stages.refused import DropRefused, Rows
 from mt.workflow.fingerprint import file_fingerprint
@@ -50,15 +51,18 @@ class UserData(DataSource):
     by OWNER/NAME@COMMIT:FILE."""
     preferences: str | None
     """Offline preference pairs (reward=train, method=sail, rm_data=replay, policy.offline_share): a file of chosen and
-    rejected, texts beside a prompt or chats with the answer last; named likewise."""
+    rejected, texts beside a prompt or chats with the answer last; named likewise. Pairs that train nothing measure
+    the reward model."""
+    held_out_preferences: Annotated[float, Field(ge=0)] | None = None
+    """Prompts of `preferences` that are kept from training, besides those that are held out already: a whole number,
+    or a share below 1. Null keeps none; 0 measures nothing on what is left over, either."""
 
-    @field_validator("held_out")
+    @field_validator("held_out", "held_out_preferences")
     @classmethod
-    def _is_share_or_count(cls, value: float) -> float:
-        if value > 1 and value != int(value):
-            raise ConfigError(
-                describe("data.held_out", value, "no share and no count", allowed="a share below 1, or a whole number")
-            )
+    def _is_share_or_count(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value > 1 and value != int(value):
+            allowed = "a share below 1, or a whole number"
+            raise ConfigError(describe(f"data.{info.field_name}", value, "no share and no count", allowed=allowed))
         return value
 
     def source(self, config: RunConfig) -> UserSource:
@@ -151,6 +155,16 @@ class UserSource:
         """The pairs in the file that `data.preferences` names."""
         return self._answers("preferences", self.data.preferences, "prompt, chosen, rejected")
 
+    def held_out_preferences(self, used: Container[str], size: int) -> Stage | None:
+        """The pairs of `data.preferences` that train nothing: all, unless the run trains on them or holds some out."""
+        share = self.data.held_out_preferences
+        if self.data.preferences is None or share == 0:
+            return None
+        others = self.preferences()
+        trained = others if others.key in used or share is not None else None
+        source = named_file(self.config, self.data.preferences, "data.preferences")
+        return self._rendered(HeldOutPreferences(source, trained, size), "samples")
+
     def judgments(self) -> None:
         """None: prompts come without."""
 
@@ -168,10 +182,12 @@ class UserSource:
             source = NotGiven(option, Path(option), describe(option, None, problem, mend=mend))
         else:
             source = named_file(self.config, name, option)
-        answers = LoadAnswers(source, rows, self._load("held_out"), self._evaluation, self.data.decontamination)
+        share = (self.data.held_out_preferences or None) if rows == "preferences" else None
+        kept = (self._load("held_out"), self._evaluation, self.data.decontamination, share)
+        answers = LoadAnswers(source, rows, *kept)
         return self._rendered(answers, rows)
 
-    def _rendered(self, table: LoadPrompts | LoadAnswers, rows: Rows) -> Stage:
+    def _rendered(self, table: LoadPrompts | LoadAnswers | HeldOutPreferences, rows: Rows) -> Stage:
         """Leave out the rows that a chat template refuses, where the user wants that."""
         if self.data.refused_prompts == "error":
             return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -138,6 +139,9 @@ class WorldSource:
         """Human-like preferences of an older distribution."""
         data = self.data
         return WorldPreferences(*self.gold(), data.demonstrators, data.preferences, data.sizes.preferences)
+
+    def held_out_preferences(self, used: Container[str], size: int) -> None:
+        """Return None: the gold judge tells more."""
 
     def judgments(self) -> Stage:
         """Judgments of the gold judge, with noise."""

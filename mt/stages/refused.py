@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, runtim
 
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, describe
-from mt.types import Demonstration, Messages, Pair, Prompt
+from mt.types import Demonstration, Messages, Pair, Prompt, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Work
 
 if TYPE_CHECKING:
     from mt.engines.text import Chat
 
-Rows = Literal["prompts", "demonstrations", "preferences"]
-_TYPES: dict[str, Any] = {"prompts": Prompt, "demonstrations": Demonstration, "preferences": Pair}
+Rows = Literal["prompts", "demonstrations", "preferences", "samples"]
+_TYPES: dict[str, Any] = {"prompts": Prompt, "demonstrations": Demonstration, "preferences": Pair, "samples": Samples}
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,19 @@ def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy(
     assert "π₁ 3.6%:" in line and "r₁" not in line
     assert line.endswith("set trainer.publish_dtype=float32")
     assert "Share of the weight changes that the published models keep: 3.6% to 97.0%." in file.getvalue()
+
+
+def test_details_show_what_the_reward_models_disagree_on_one_line_a_text(tmp_path: Path) -> None:
+    margins = {"current": 1.25, "base": -2.0, "previous": 0.5}
+    row = {"messages": [{"role": "user", "content": "a [b]colour[/b]\n?"}], "preferred": "red " * 40, "other": "blue"}
+    (tmp_path / "disagreements.json").write_text(json.dumps([{**row, "margins": margins}]))
+    place = Position(iteration=1, step="evaluation").data()
+    found = {"metrics": [], "stages": [{"key": "a", "path": ".", "stage": "disagreements", "position": place}]}
+    for details in (False, True):
+        console, file = printed(100)
+        print_summary(console, found, tmp_path, [], details=details)
+        assert ("disagree most" in file.getvalue()) is details
+    lines = [line.split(None, 1) for line in file.getvalue().splitlines()]
+    assert ["prompt", "a [b]colour[/b] ?"] in lines
+    assert max(map(len, file.getvalue().splitlines()[:-1])) <= 100
+    assert [line[1] for line in lines if line and line[0] == "margins"] == ["rₜ +1.2, rₜ₋₁ +0.5, r₀ −2.0"]

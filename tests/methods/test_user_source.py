@@ -17,7 +17,7 @@ from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.checks import check
 from mt.running.execution import run
 from mt.stages.load import LoadPrompts
-from mt.stages.load_answers import LoadAnswers
+from mt.stages.load_answers import HeldOutPreferences, LoadAnswers
 from mt.stages.models import HubModel
 from mt.types import Pair, Prompt
 from mt.workflow import tables
@@ -149,6 +149,25 @@ def test_answers_to_held_out_prompts_train_nothing(own: list[str], tmp_path: Pat
     pairs = tables.read(store.path(stages[0]) / TABLE, Pair)
     assert (len(held_out), len(pairs)) == (4, 36)
     assert not {row.messages[0]["content"] for row in held_out} & {pair.messages[0]["content"] for pair in pairs}
+
+
+@pytest.mark.parametrize(
+    ("how", "trained"),
+    [([], False), (["rm_data=replay"], True), (["data.held_out_preferences=2", "data.refused_prompts=drop"], True)],
+)
+def test_pairs_of_the_users_own_measure_the_reward_model_where_they_train_nothing(
+    own: list[str], tmp_path: Path, how: list[str], trained: bool
+) -> None:
+    rows = [{"prompt": f"which of {a}", "chosen": "yes", "rejected": "no"} for a in WORDS]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    one = drawn([*own, *how, f"data.preferences={tmp_path}/pairs.jsonl"])
+    check(one)
+    stages = [stage for stage in one.plan.order if isinstance(stage, HeldOutPreferences)]
+    measured = [
+        evaluation.iteration for evaluation in one.evaluations if evaluation.stage.name == "preference_accuracy"
+    ]
+    assert measured == [0, 1, 2]
+    assert [stage.trained is not None for stage in stages] == [trained]
 
 
 def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) -> None:

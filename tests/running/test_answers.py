@@ -14,6 +14,7 @@ from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.answers import answers, answers_of_record
 from mt.running.record import Record
 from mt.workflow.store import Store
+from tests.engines.tiny import tiny_policy, tiny_reward
 
 COMMAND = "python -m mt.run seed=3 rm_data=both"
 Numbers = Mapping[tuple[int, str], tuple[float, ...]]
@@ -49,6 +50,8 @@ STAGES = {
     "gold/accuracy": "gold_reward_metrics",
     "alpaca_eval/win_rate": "alpaca_eval",
     "proxy/win_rate_base": "proxy_reward",
+    "preferences/accuracy": "preference_accuracy",
+    "reward_bench/average": "reward_bench",
 }
 
 
@@ -138,7 +141,7 @@ def test_a_frozen_run_says_so(tmp_path: Path) -> None:
             {(0, "alpaca_eval/win_rate"): (40.0, 42.0), (2, "alpaca_eval/win_rate"): (50.0, 52.0)},
             "The policy improved: π₂ against π₀, AlpacaEval win rate 41.0% → 51.0%, +10.0 points [10.0, 10.0] "
             "(judge: gold).",
-            "cannot be told without gold or a benchmark (eval=[…,reward_bench]).",
+            "told without gold, your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench]).",
         ),
         (
             {(2, "proxy/win_rate_base"): (0.7, 0.7), (2, "same_responses/agreement_base"): (0.9, 0.7)},
@@ -153,6 +156,33 @@ def test_without_gold_the_next_best_judge_is_asked(tmp_path: Path, numbers: Numb
     measured(run, store, numbers)
     found = answers(run, store, COMMAND)
     assert found[0] == policy and found[1].endswith(reward)
+
+
+def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "three", "chosen": "yes", "rejected": "no"}\n')
+    tiny_policy(tmp_path / "policy")
+    tiny_reward(tmp_path / "reward")
+    files = {"data.path": "prompts.jsonl", "data.preferences": "pairs.jsonl", "eval.reward_bench.pairs": "pairs.jsonl"}
+    files |= {"policy.path": "policy", "reward.path": "reward"}
+    own = [f"{name}={tmp_path / file}" for name, file in files.items()]
+    run, store = drawn(tmp_path, "data=jsonl", "eval=[held_out,reward_bench]", *own), Store(tmp_path)
+    measured(
+        run,
+        store,
+        {
+            (0, "preferences/accuracy"): (0.0, 0.5, 1.0),
+            (2, "preferences/accuracy"): (0.3, 0.8, 1.0),
+            (0, "reward_bench/average"): (50.0, 50.0),
+            (2, "reward_bench/average"): (90.0, 90.0),
+            (2, "proxy/win_rate_base"): (0.7, 0.7),
+        },
+    )
+    # Differences .3, .3 and 0: their mean is .2 ± 4.303·.1732/√3.
+    assert answers(run, store, COMMAND)[1] == (
+        "The reward model did not change measurably: accuracy of rₜ on your own held-out pairs 50.0% → 70.0%, +20.0 "
+        "points [−23.0, 63.0]."
+    )
 
 
 def test_nothing_measured_is_no_answer_and_a_record_keeps_what_it_said(tmp_path: Path) -> None:

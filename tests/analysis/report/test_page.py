@@ -206,6 +206,25 @@ def test_a_run_on_own_models_needs_no_gold_and_no_sections(tmp_path: Path) -> No
     assert any("external" in (attrs.get("aria-label") or "") for tag, attrs in page.tags if tag == "g")
 
 
+def test_what_reward_models_disagree_on_is_shown_as_text(tmp_path: Path) -> None:
+    folder = fixture.make_run(tmp_path, fixture.mutual_taught(2))
+    record = json.loads((folder / "record.json").read_text())
+    place = {"round": 1, "iteration": 2, "step": "evaluation", "model": "", "rounds": 1}
+    record["stages"].append(
+        {"key": "d" * 64, "stage": "disagreements", "position": place, "path": "found", "state": "computed"}
+    )
+    (folder / "record.json").write_text(json.dumps(record))
+    (folder / "found").mkdir()
+    texts = {"messages": [{"role": "user", "content": HOSTILE}], "preferred": "<b>now</b>", "other": "before"}
+    row = {**texts, "margins": {"current": 1.25, "base": -2.0, "previous": 0.5}}
+    (folder / "found" / "disagreements.json").write_text(json.dumps([row]))
+    page = page_of(folder, to=tmp_path)
+    assert "rₜ +1.2, rₜ₋₁ +0.5, r₀ −2.0" in page.text and "<b>now</b>" in page.text
+    assert not any(tag in ("b", "img") for tag, _ in page.tags)
+    (folder / "found" / "disagreements.json").write_text("[{}]")
+    assert "disagree most" not in page_of(folder, to=tmp_path).text, "what is damaged is left out"
+
+
 def test_numbers_that_are_none_do_not_stop_the_page(tmp_path: Path, run_folder: Path) -> None:
     record = json.loads((run_folder / "record.json").read_text())
     record["metrics"][0]["value"] = float("nan")

@@ -1,0 +1,69 @@
+"""What tells of a reward model where no gold judge does: preferences of the user's own, and where models disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mt.stages.metrics import write_means
+from mt.types import Rewards, Samples
+from mt.workflow.stage import Stage
+from mt.workflow.store import write_json
+from mt.workflow.work import Work
+
+DISAGREEMENTS = "disagreements.json"
+_MOST = 10
+
+
+@dataclass(frozen=True, eq=False)
+class PreferenceAccuracy(Stage):
+    """How often a reward model puts the chosen answer first, on preference pairs that train nothing."""
+
+    VERSION: ClassVar[int] = 1
+    pairs: Stage
+    """Samples of two answers, the chosen one first."""
+    rewards: Stage
+
+    def run(self, work: Work) -> None:
+        """Count pairs; a tie counts half."""
+        rows = work.rows(Rewards, self.rewards)
+        right = {
+            row.prompt_id: (row.rewards[0] > row.rewards[1]) + 0.5 * (row.rewards[0] == row.rewards[1]) for row in rows
+        }
+        write_means(work, "preferences", {"accuracy": right})
+
+
+@dataclass(frozen=True, eq=False)
+class Disagreements(Stage):
+    """The ten prompts for whose responses a reward model and r_0 disagree most on two; in `disagreements.json`."""
+
+    VERSION: ClassVar[int] = 1
+    samples: Stage
+    rewards: Stage
+    base: Stage
+    """The rewards of the same responses by r_0."""
+    previous: Stage | None
+    """Those by r_{t-1}; None where that is r_0."""
+
+    def run(self, work: Work) -> None:
+        """Write each pair with the three models' margins, in units of each model's spread."""
+        from mt.evaluation.disagreement import disagreements, spread
+
+        given, base = _by_prompt(work, self.rewards), _by_prompt(work, self.base)
+        previous = _by_prompt(work, self.previous) if self.previous else {}
+        unit, samples = spread(previous), {row.prompt_id: row for row in work.rows(Samples, self.samples)}
+        rows: list[dict[str, Any]] = []
+        for pair in disagreements(given, base, _MOST):
+            row = samples[pair.prompt_id]
+            margins = {"current": pair.first_margin, "base": -pair.second_margin}
+            if earlier := previous.get(pair.prompt_id):
+                margins["previous"] = (earlier[pair.one] - earlier[pair.other]) / unit
+            texts = {"preferred": row.responses[pair.one].text, "other": row.responses[pair.other].text}
+            rows.append({"prompt_id": pair.prompt_id, "messages": row.messages, **texts, "margins": margins})
+        write_json(work.folder / DISAGREEMENTS, rows)
+        work.count(pairs=len(rows))
+        work.write_metrics([])
+
+
+def _by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:
+    return {row.prompt_id: row.rewards for row in work.rows(Rewards, rewards)}
