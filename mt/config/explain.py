@@ -131,8 +131,9 @@ def _meanings(kind: type[Config]) -> dict[str, str]:
 def _docstrings(module: str) -> dict[str, dict[str, str]]:
     """Return the docstring under each field of the classes of a module, which is parsed once for all of them."""
     found: dict[str, dict[str, str]] = {}
-    for kind in ast.parse(inspect.getsource(sys.modules[module])).body:
-        for field, text in zip(kind.body, kind.body[1:], strict=False) if isinstance(kind, ast.ClassDef) else ():
+    parsed = ast.parse(inspect.getsource(sys.modules[module])).body
+    for kind in (one for one in parsed if isinstance(one, ast.ClassDef)):
+        for field, text in zip(kind.body, kind.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
                 meaning = " ".join(str(ast.literal_eval(text.value)).split())
                 found.setdefault(kind.name, {})[field.target.id] = meaning

@@ -70,6 +70,19 @@ def volumes(order: Sequence[Stage], assumed: AssumptionsConfig) -> dict[str, Vol
     return found
 
 
+def assumed(plan: Plan, assumptions: AssumptionsConfig) -> dict[str, float]:
+    """Return the assumptions that a plan's volumes rest on: not those in whose place something could be counted."""
+    known = volumes(plan.order, assumptions)
+    calls = any(stage.NEEDS == "network" for stage in plan.order)
+    used = {"judge_call_seconds": calls, "text_bytes_per_token": True}
+    values: dict[str, float] = assumptions.model_dump()
+    return {
+        name: value
+        for name, value in values.items()
+        if used.get(name) or volumes(plan.order, assumptions.model_copy(update={name: 2 * value})) != known
+    }
+
+
 def _cost(stage: Any, found: Volumes, config: RunConfig) -> Cost:
     out, use = found[stage.key], stage.use()
     disk = out.stored_tokens * config.assumptions.text_bytes_per_token

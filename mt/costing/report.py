@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mt.costing.estimate import Cost, costs
+from mt.costing.estimate import Cost, assumed, costs
 from mt.methods.blueprint import Blueprint
 from mt.workflow.plan import merge
 from mt.workflow.store import Store
@@ -26,7 +27,7 @@ def estimate(runs: Sequence[Blueprint]) -> dict[str, Any]:
     missing = [cost for cost in shared if cost.stage.key in absent]
     return {
         "hardware": hardware.model_dump(),
-        "assumptions": config.assumptions.model_dump(),
+        "assumptions": assumed(merged, config.assumptions),
         "runs": len(runs),
         "stages": _by_name(shared, hardware.devices),
         "total": _total(shared, hardware.devices),
@@ -36,44 +37,41 @@ def estimate(runs: Sequence[Blueprint]) -> dict[str, Any]:
 
 
 def print_estimate(found: dict[str, Any], console: Console) -> None:
-    """Print the estimate."""
-    table = Table(title=f"Estimated cost on {found['hardware']['name']}", title_justify="left", title_style="bold")
-    table.add_column("stage")
-    for title in (
-        "number",
-        "loads",
-        "steps",
-        "tokens",
-        "PFLOP",
-        "hours",
-        "GPU-hours",
-        "GiB/GPU",
-        "GiB/node",
-        "disk GB",
-    ):
-        table.add_column(title, justify="right")
-    table.add_column("verdict")
-    for name, row in found["stages"].items():
-        verdict = "" if row["fits"] is None else "fits" if row["fits"] else f"[red]does not fit[/]: {row['advice']}"
-        measured = " (measured)" if row["measured"] else ""
-        table.add_row(name + measured, *_cells(row), verdict)
-    console.print(table)
+    """Print the estimate; the table takes less than 100 columns."""
+    console.print(f"[bold]Estimated cost on {found['hardware']['name']}[/bold]\n", highlight=False)
+    console.print(_table(found["stages"]))
+    said = [f"{name} does not fit: {row['advice']}" for name, row in found["stages"].items() if row["fits"] is False]
     for faster in dict.fromkeys(row["faster"] for row in found["stages"].values() if row["faster"]):
         names = ", ".join(name for name, row in found["stages"].items() if row["faster"] == faster)
-        console.print(f"{names}: {faster}", soft_wrap=True)
+        said.append(f"{names}: {faster}")
     several = found["runs"] > 1
-    console.print(_sentence("with sharing" if several else "total", found["total"]))
+    said.append(_sentence("with sharing" if several else "total", found["total"]))
     if several:
-        console.print(_sentence("without sharing", found["without_sharing"]))
+        said.append(_sentence("without sharing", found["without_sharing"]))
     if found["missing"]["stages"] < found["total"]["stages"]:
-        console.print(_sentence("still missing", found["missing"]))
+        said.append(_sentence("still missing", found["missing"]))
     if scratch := found["total"]["scratch_bytes"]:
-        console.print(f"while a model trains, up to {scratch / 1e9:,.1f} GB more for its checkpoints")
+        said.append(f"while a model trains, up to {scratch / 1e9:,.1f} GB more for its checkpoints")
+    for line in said:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    notes = [f"{name}={value:g}" for name, value in _assumed(found)]
+    if measured := [name for name, row in found["stages"].items() if row["measured"]]:
+        console.print(f"Hours by what finished stages took: {', '.join(measured)}.", style="dim", highlight=False)
     if found["total"]["calls"] and not found["total"]["usd"]:
         price = "judge.usd_per_million_input=… judge.usd_per_million_output=…"
-        console.print(f"The judge's price is not known; set {price}", style="dim")
-    shown = " ".join(f"{name}={value:g}" for name, value in _assumed(found))
-    console.print(f"Assumed, and to be overridden as written (or by hardware=…): {shown}", style="dim")
+        console.print(f"The judge's price is not known; set {price}", style="dim", highlight=False)
+    shown = f"Assumed, and to be overridden as written (or by hardware=…): {' '.join(notes)}"
+    console.print(shown, style="dim", highlight=False)
+
+
+def _table(stages: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0, header_style="bold")
+    table.add_column("stage", no_wrap=True)
+    for title in ("times", "loads", "steps", "tokens", "hours", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB", "fits"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, row in stages.items():
+        table.add_row(name, *_cells(row), "" if row["fits"] is None else "yes" if row["fits"] else "[red]no[/]")
+    return table
 
 
 def _assumed(found: dict[str, Any]) -> Iterator[tuple[str, float]]:
@@ -139,11 +137,10 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> list[str]:
     gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
     host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
-    hours = f"{row['hours']:.2f}" if row["hours"] >= 0.01 else f"{row['hours'] * 3600:.0f} s"
-    disk = f"{row['disk_bytes'] / 1e9:,.2f}"
+    hours, disk = _hours(row["hours"], ""), f"{row['disk_bytes'] / 1e9:,.2f}"
     return [
-        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]),
-        f"{row['flops'] / 1e15:,.2f}", hours, _count(row["gpu_hours"]), gib, host, disk,
+        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]), hours,
+        _count(row["gpu_hours"]), gib, host, disk,
     ]  # fmt: skip
 
 
@@ -153,9 +150,13 @@ def _sentence(title: str, total: dict[str, Any]) -> str:
     return (
         f"{title}: {total['stages']} stages, {total['loads']} loads of a model, {_count(total['tokens'])} tokens, "
         f"{total['flops'] / 1e15:,.1f} PFLOP, "
-        f"{total['hours']:.2f} h of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
+        f"{_hours(total['hours'])} of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
         f"{total['disk_bytes'] / 1e9:,.1f} GB on disk{calls}{price}"
     )
+
+
+def _hours(hours: float, unit: str = " h") -> str:
+    return f"{hours:.2f}{unit}" if hours >= 0.01 else f"{hours * 3600:.0f} s"
 
 
 def _count(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -119,7 +119,10 @@ class LoadPrompts(Stage):
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return its part of the prompts: of those that local files have, or of as many as are assumed or allowed."""
         if all(source.location.is_file() for source in self.sources):
-            return assumed.rows(self.count())
+            prompts, _ = self.prompts()
+            text = sum(len(message["content"].encode()) for prompt in prompts for message in prompt.messages)
+            tokens = text / len(prompts) / assumed.text_bytes_per_token if prompts else 0.0
+            return replace(assumed.rows(len(prompts)), prompt_tokens=tokens)
         total = min(assumed.prompts, self.limit or assumed.prompts)
         held_out = self.held_out if self.held_out >= 1 else self.held_out * total
         rows = total - held_out if self.part == "train" else held_out

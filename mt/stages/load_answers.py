@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -72,7 +73,7 @@ class LoadAnswers(Stage):
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return two answers to as many prompts as a local file has, or as are assumed."""
-        return _volume(self.source.location, assumed)
+        return _volume(self.source, assumed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +101,17 @@ class HeldOutPreferences(Stage):
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return two answers to as many prompts as the file has, or are used at most."""
-        return _volume(self.source.location, assumed, self.size)
+        return _volume(self.source, assumed, self.size)
 
 
-def _volume(path: Path, assumed: AssumptionsConfig, most: int | None = None) -> Volume:
-    rows = sum(1 for _ in read_rows(path, format_of(path))) if path.is_file() else assumed.prompts
+def _volume(source: External, assumed: AssumptionsConfig, most: int | None = None) -> Volume:
+    rows = _count(source.location, source.fingerprint) if source.location.is_file() else assumed.prompts
     return assumed.rows(rows if most is None else min(rows, most), responses=2)
+
+
+@lru_cache(maxsize=4)
+def _count(path: Path, fingerprint: str) -> int:
+    return sum(1 for _ in read_rows(path, format_of(path), columns=()))
 
 
 def _read(path: Path, rows: str, places: dict[str, str] | None = None) -> list[Any]:

@@ -32,7 +32,7 @@ class AssumptionsConfig(Config):
     judge_call_seconds: Positive
     """Seconds that one call of a judge over the network takes; `judge.concurrency` are under way at a time."""
     text_bytes_per_token: Positive
-    """Bytes that a token of text takes in a compressed table."""
+    """Bytes of text that a token stands for."""
 
     def rows(self, rows: float, responses: float = 0.0) -> Volume:
         """Return so many prompts of the mean length, each with so many responses."""

@@ -294,6 +294,9 @@ def test_the_table_names_its_assumptions(tmp_path: Path, capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     for word in ("GPU-hours", "fits", "a100x8", "assumptions.response_tokens=400", "hardware.utilization.train=0.5"):
         assert word in printed
+    assert "assumptions.prompts=61000" in printed and "assumptions.judge" not in printed
+    table = printed.partition("total:")[0].splitlines()
+    assert len(table) > 6 and max(map(len, table)) <= 100
 
 
 def test_every_stage_that_needs_a_gpu_says_which_model_it_uses_it_for() -> None:
@@ -317,4 +320,8 @@ def test_the_rows_of_a_local_file_are_counted_and_steps_are_told(tmp_path: Path)
     assert prompts == 60
     found = estimate(runs)
     assert found["stages"]["train_policy"]["steps"] == 3, "20 prompts of a part, 8 pairs a step"
+    assert set(found["assumptions"]) == {"response_tokens", "text_bytes_per_token"}, "the rest is counted"
+    # Two policies learn from 20 pairs each, of prompts of 9 or 10 letters and answers of 40 tokens.
+    letters = 20 * (8 + 1 + 54 / 64)
+    assert found["stages"]["train_policy"]["tokens"] == pytest.approx(2 * 2 * (letters / 4.5 + 20 * 40), rel=0.01)
     assert found["hardware"]["memory_gib"] == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)
