@@ -1,32 +1,35 @@
 #!/usr/bin/env bash
-# Sampling, scoring and training on a GPU in at most five minutes: a Llama of SmolLM2's shape and one of 1.1B weights,
-# random weights, transformers engines, TRL beside them where it is installed. Writes benchmarks/gpu.md; without a GPU
-# it runs a tiny model, says so and writes nothing.
+# Sampling, scoring and training on a GPU in at most five minutes: a Llama of 1.1B weights and one of SmolLM2's shape,
+# random weights, transformers engines, TRL beside them where it is installed. Adds a section to benchmarks/gpu.md, line
+# by line as each kind of work ends and the most telling first; without a GPU it runs a tiny model, says so and writes
+# nothing.
 #
-#   bash benchmarks/gpu.sh            PYTHON=/path/to/python bash benchmarks/gpu.sh
+#   bash benchmarks/gpu.sh            PYTHON=/path/to/python OUTPUT=gpu.md SECONDS_ALLOWED=290 bash benchmarks/gpu.sh
 #
 # Targets: DPO at 45% of the measured bf16 ceiling, scoring at 55%, 1.5 times as fast as TRL or plain transformers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python}
-usual=$("$python" -c 'import importlib.util as u; print("--usual" if u.find_spec("trl") else "--no-usual")')
-if ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+python=${PYTHON:-python} output=${OUTPUT:-benchmarks/gpu.md} allowed=${SECONDS_ALLOWED:-290}
+facts=$("$python" - <<'PYTHON'
+import importlib.util, torch, transformers
+trl = importlib.util.find_spec("trl") is not None
+print(int(torch.cuda.is_available()), "--usual" if trl else "--no-usual", transformers.__version__, torch.version.cuda)
+PYTHON
+)
+read -r gpu usual transformers cuda <<<"$facts"
+if [ "$gpu" = 0 ]; then
     echo "no GPU here: a tiny model on the CPU, to see that everything runs"
     "$python" -m benchmarks.throughput --shape tiny --prompts 12 --batch-size 4 "$usual"
     exit
 fi
-{
-    echo "# On a GPU"
-    echo
-    echo "\`bash benchmarks/gpu.sh\` at commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown):" \
-        "$(nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader | head -1);" \
-        "$("$python" -c 'import torch, transformers; print("transformers", transformers.__version__, "CUDA", torch.version.cuda)')"
-    for shape in smollm2 llama_1b; do
-        echo
-        echo "## $shape"
-        echo
-        timeout 140 "$python" -m benchmarks.throughput --shape $shape --dtype bfloat16 --prompts 256 --batch-size 64 \
-            --micro-batch-tokens 16384 "$usual" || echo "did not end within 140 s"
-    done
-} | tee benchmarks/gpu.md.part
-mv benchmarks/gpu.md.part benchmarks/gpu.md
+commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+card=$(nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader | head -1)
+printf '\n## %s\n\nCommit %s, driver, memory: %s; transformers %s, CUDA %s.\n' \
+    "${card%%,*}, $(date +%F)" "$commit" "${card#*, }" "$transformers" "$cuda" >>"$output"
+for shape in llama_1b smollm2; do
+    printf '\n### %s\n\n' $shape >>"$output"
+    # no pipe: a reader that ends would end the measurement
+    timeout $((allowed > SECONDS ? allowed - SECONDS : 1)) "$python" -m benchmarks.throughput --shape $shape \
+        --works dpo scoring reward sampling "$usual" >>"$output" ||
+        printf '\nEnded with exit code %s after %s s in all: what has no line was not measured.\n' $? $SECONDS >>"$output"
+done

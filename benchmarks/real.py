@@ -3,8 +3,9 @@
     python -m benchmarks.real [--arms frozen,both,gold] [--seeds 0,1,2] [-- OVERRIDE …]     run what is missing
     python -m benchmarks.real --report                                                      print the tables
 
-Each finished run appends its rows to benchmarks/real.csv; a run that is there already is left out, and a run that was
-stopped goes on where it was. Gold is on prompts about topics that train nothing; a gain is paired by prompt.
+Each finished run appends its rows to benchmarks/real.csv; a run that the same device has done is left out, and one that
+was stopped goes on where it was. Gold is on prompts about topics that train nothing; a gain is paired by prompt.
+Several of these processes may run side by side.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from pathlib import Path
 from statistics import mean
 from typing import TypeVar
 
+import torch
+
 from benchmarks.main_job import measure
 from mt.config.compose import compose_runs
+from mt.engines.devices import own_cores
 from mt.evaluation.statistics import t_interval
 from mt.methods.blueprint import blueprint
 from mt.methods.held_out import answers
 from mt.methods.steps import Steps
+from mt.runtime.lock import Lock
 from mt.stages.metrics import ordered_alike
 from mt.types import Rewards, Samples
 from mt.workflow.stage import External, Stage
@@ -39,6 +44,7 @@ CSV = Path(__file__).with_name("real.csv")
 class Row:
     """One iteration of one run."""
 
+    device: str
     arm: str
     seed: int
     iteration: int
@@ -71,7 +77,7 @@ def main() -> None:
         return
     for seed in map(int, options.seeds.split(",")):
         for arm in options.arms.split(","):
-            if not any((row.arm, row.seed) == (arm, seed) for row in load()):
+            if not any((row.device, row.arm, row.seed) == (device(), arm, seed) for row in load()):
                 append(run(arm, seed, options.overrides))
 
 
@@ -95,6 +101,7 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
         gains = [quality[name] - before[name] for name in quality]
         interval = t_interval(gains)
         row = Row(
+            device=device(),
             arm=arm,
             seed=seed,
             iteration=one.index,
@@ -113,6 +120,11 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
         )
         rows.append(row)
     return rows
+
+
+def device() -> str:
+    """Return what computes."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{own_cores()} CPU cores"
 
 
 def accuracy(gold: dict[str, list[float]], rewards: dict[str, list[float]]) -> float:
@@ -141,32 +153,34 @@ def load() -> list[Row]:
 
 def append(rows: Sequence[Row]) -> None:
     """Write a finished run's rows behind the others."""
-    new = not CSV.is_file()
-    with CSV.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(field.name for field in fields(Row))
-        for row in rows:
-            writer.writerow(round(value, 4) if isinstance(value, float) else value for value in astuple(row))
+    with Lock(CSV.with_suffix(".lock")).hold():
+        new = not CSV.is_file()
+        with CSV.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(field.name for field in fields(Row))
+            for row in rows:
+                writer.writerow(round(value, 4) if isinstance(value, float) else value for value in astuple(row))
 
 
 def report(rows: Sequence[Row]) -> str:
     """Return two Markdown tables: every iteration of every run, then the last iteration of each arm over its seeds."""
-    names = ["rm_data", "seed", "iteration", "gold", "gain over π_0 [95%]", "all met", "finished", "words"]
+    names = ["device", "rm_data", "seed", "iteration", "gold", "gain over π_0 [95%]", "all met", "finished", "words"]
     lines = [*_head(*names, "r_0 right", "r_t right")]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.device, row.arm, row.seed, row.iteration)):
         gain = f"{row.gain:+.3f} [{row.gain_low:+.3f}, {row.gain_high:+.3f}]" if row.iteration else ""
         shares = [f"{row.all_met:.1%}", f"{row.finished:.1%}", f"{row.words:.1f}"]
         right = [f"{row.accuracy_r0:.1%}", f"{row.accuracy_rt:.1%}"]
-        lines.append(_line(row.arm, row.seed, row.iteration, f"{row.gold:.3f}", gain, *shares, *right))
-    lines += ["", *_head("rm_data", "seeds", "gain of the last policy over π_0", "minutes of a run", "peak GiB")]
-    for arm in dict.fromkeys(row.arm for row in rows):
+        lines.append(_line(row.device, row.arm, row.seed, row.iteration, f"{row.gold:.3f}", gain, *shares, *right))
+    names = ["device", "rm_data", "seeds", "gain of the last policy over π_0", "minutes of a run", "peak GiB"]
+    lines += ["", *_head(*names)]
+    for place, arm in sorted({(row.device, row.arm) for row in rows}):
         last = max(row.iteration for row in rows)
-        own = [row for row in rows if row.arm == arm and row.iteration == last]
+        own = [row for row in rows if (row.device, row.arm, row.iteration) == (place, arm, last)]
         gains = " ".join(f"{row.gain:+.3f}" for row in own)
-        minutes = " ".join(f"{row.seconds / 60:.0f}" for row in own)
+        minutes = " ".join(f"{row.seconds / 60:.1f}" for row in own)
         peak = f"{max(row.peak_gib for row in own):.1f}"
-        lines.append(_line(arm, len(own), f"{mean(row.gain for row in own):+.3f} ({gains})", minutes, peak))
+        lines.append(_line(place, arm, len(own), f"{mean(row.gain for row in own):+.3f} ({gains})", minutes, peak))
     return "\n".join(lines)
 
 

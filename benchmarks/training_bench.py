@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from mt.engines.settings import LogProbsConfig
 from mt.engines.text import open_chat
 from mt.engines.training.batches import plan
@@ -44,16 +46,23 @@ class Bench:
     @cached_property
     def reference(self) -> Path:
         """The table of the pairs' log-probabilities under the untrained model."""
-        path, options = self.folder / "reference.parquet", self.options
-        config = LogProbsConfig(
-            dtype=options.dtype, device="auto", threads=options.threads, batch_tokens=options.micro_batch_tokens
-        )
+        self.refer()
+        return self.folder / "reference.parquet"
+
+    def refer(self) -> tuple[float, float]:
+        """Write that table; return the seconds it took, and of that loading."""
+        options = self.options
+        batch_tokens = getattr(options, "reference_tokens", options.micro_batch_tokens)
+        config = LogProbsConfig(dtype=options.dtype, device="auto", threads=options.threads, batch_tokens=batch_tokens)
         rows = [(pair.messages, response) for pair in self.pairs for response in (pair.chosen, pair.rejected)]
+        begun = now()
         with config.open(self.folder / "model") as policy:
+            list(policy.logprobs(rows[:1], options.max_length))  # the first question loads
+            loaded = now()
             found = {i: logp for i, logp, _ in policy.logprobs(rows, options.max_length)}
         logps = [PairLogProbs(p.prompt_id, found[2 * i], found[2 * i + 1]) for i, p in enumerate(self.pairs)]
-        tables.write(path, logps, PairLogProbs)
-        return path
+        tables.write(self.folder / "reference.parquet", logps, PairLogProbs)
+        return now() - begun, loaded - begun
 
     def task(self, kind: str) -> TrainingTask:
         """Return the training of one kind of model."""
@@ -128,3 +137,11 @@ def tokens_of(engine: BatchTrainer) -> int:
     """Return the tokens of a training, without padding."""
     steps = engine.steps
     return sum(len(ids) for rows in steps.batches for row in rows for ids, _ in steps.examples[row].sequences)
+
+
+def now() -> float:
+    """Return CPU seconds of this process, or wall seconds where a GPU computes."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ import torch
 from transformers import PrinterCallback
 from transformers.utils import logging
 
-from benchmarks.training_bench import OBJECTIVES, Bench, prepared, tokens_of
+from benchmarks.training_bench import OBJECTIVES, Bench, now, prepared, tokens_of
 from benchmarks.training_losses import compare, losses
 from benchmarks.training_rows import as_pairs, made_up, real, write_model
 from benchmarks.training_trl import same_schedule, trl_trainer
@@ -107,16 +106,11 @@ def backward(engine: BatchTrainer, model: Any, loss: Loss, batch: MicroBatch, ro
 
 def timed(work: Callable[[], Any]) -> float:
     """Return seconds: of CPU time where the CPU computes, else of wall time."""
-    gpu = torch.cuda.is_available()
-    clock = time.perf_counter if gpu else time.process_time
-    if gpu:
+    if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-        torch.cuda.synchronize()
-    start = clock()
+    start = now()
     work()
-    if gpu:
-        torch.cuda.synchronize()
-    return clock() - start
+    return now() - start
 
 
 def ceiling(options: argparse.Namespace) -> float:
