@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import copy
 import random
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -294,4 +293,4 @@ class Measurement:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
