@@ -13,9 +13,7 @@ import random
 import shutil
 import signal
 import struct
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,6 +24,7 @@ from mt.config.compose import compose_unchecked
 from mt.run import main
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.small import SMALL
+from tests.soak.found import Found
 
 PATIENCE_S = 30
 VALUES = [
@@ -46,46 +45,18 @@ CELLS: list[Any] = [
     [{"role": "user", "content": "\udfff"}], [{"role": "system", "content": "x"}] * 2, "why",
 ]  # fmt: skip
 SETTINGS: list[Any] = [
-    None,
-    True,
-    -1,
-    0,
-    1.5,
-    1e308,
-    10**30,
-    "",
-    "text",
-    "llama",
-    [],
-    {},
-    [5],
-    {"a": {}},
-    [[[]]],
-    "\ud800",
-]
+    None, True, -1, 0, 1.5, 1e308, 10**30, "", "text", "llama", [], {}, [5], {"a": {}}, [[[]]], "\ud800",
+]  # fmt: skip
 
 
-@dataclass
-class Inputs:
-    """What became of the inputs; `faults` says which were neither taken nor refused in one line."""
-
-    given: int = 0
-    refused: int = 0
-    faults: list[str] = field(default_factory=list)
-
-
-def give(folder: Path, seed: int, count: int, until: float) -> Inputs:
-    """Give bad inputs to the command, or until a moment (time.monotonic); files are made in `folder`."""
-    rng, found = random.Random(seed), Inputs()
-    place = folder / "inputs"
-    place.mkdir(parents=True)
+def give(place: Path, seed: int, count: int) -> Found:
+    """Give `count` bad inputs to the command; files are made in `place`."""
+    rng, found = random.Random(seed), Found()
     tiny_policy(place / "policy")
     tiny_reward(place / "reward")
     paths = list(_paths(OmegaConf.to_container(compose_unchecked([]), resolve=False)))
     makers = [_words, _values, _rows, _model]
     for number in range(count):
-        if time.monotonic() > until:
-            break
         make = makers[number % len(makers)]
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(place / "changed")
@@ -94,8 +65,7 @@ def give(folder: Path, seed: int, count: int, until: float) -> Inputs:
         own = [word for word in own if not any(one.startswith(word.partition("=")[0]) for one in arguments)]
         where = [f"store={place}/store", f"runs={place}/runs"]
         status, told, failure = _outcome([*own, *where, *arguments])
-        found.given += 1
-        found.refused += status == 2
+        found.counts.update({"inputs": 1, "refused": int(status == 2)})
         lines = [line for line in told.splitlines() if line.strip()]
         if failure or status not in (0, 2, 130) or (status == 2 and len(lines) != 1):
             shown = " ".join(word[:80] for word in arguments)
@@ -200,8 +170,7 @@ def _model(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
         file.write_bytes(_damaged(rng, file.read_bytes()))
     good = place / "changed" / "good.jsonl"
     good.write_text("".join(json.dumps({"prompt": f"count from one {n}"}) + "\n" for n in range(40)))
-    names = {which: f"changed/{which}"}
-    return _given(place, good, **names)
+    return _given(place, good, **{which: f"changed/{which}"})
 
 
 def _damaged(rng: random.Random, content: bytes) -> bytes:

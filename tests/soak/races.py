@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.soak.kills import PATIENCE_S, command
+from tests.soak.brief import brief
+from tests.soak.found import Found
+from tests.soak.started import Started
 
 WIDTH = 8
 
 
-@dataclass
-class Races:
-    """What became of the races."""
-
-    races: int = 0
-    faults: list[str] = field(default_factory=list)
-
-
-def race(folder: Path, seed: int, rounds: int) -> Races:
+def race(folder: Path, seed: int) -> Found:
     """Let commands race, with names of their own and with one name."""
-    found = Races()
-    for number in range(rounds):
-        place = folder / f"race-{number}"
-        _own_names(place, seed + number, found)
-        _one_name(place, seed + number, found)
-        found.races += 2
+    found = Found(Counter(races=2))
+    _own_names(folder, seed, found)
+    _one_name(folder, seed, found)
     return found
 
 
-def _start(place: Path, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(place, *overrides), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def _ended(place: Path, names: list[str], seed: int) -> list[tuple[int, str]]:
+    """Start runs at once, every fourth one in a new interpreter, and return what became of them."""
+    runs = [Started(brief(place, f"seed={seed}", f"name={name}"), fresh=at % 4 == 0) for at, name in enumerate(names)]
+    return [(run.end(), run.told) for run in runs]
 
 
-def _own_names(place: Path, seed: int, found: Races) -> None:
-    children = [_start(place, f"seed={seed}", f"name=racer-{number}") for number in range(WIDTH)]
-    told = [child.communicate(timeout=10 * PATIENCE_S)[1] for child in children]
-    if bad := [text[-200:] for child, text in zip(children, told, strict=True) if child.returncode]:
-        found.faults.append(f"racers failed: {bad}")
+def _own_names(place: Path, seed: int, found: Found) -> None:
+    ended = _ended(place, [f"racer-{number}" for number in range(WIDTH)], seed)
+    found.faults += [f"a racer failed: {told[-300:]!r}" for status, told in ended if status]
     records = [json.loads(path.read_text()) for path in place.glob("runs/racer-*/record.json")]
     computed = Counter(one["key"] for record in records for one in record["stages"] if one["state"] == "computed")
     if len(records) != WIDTH or max(computed.values()) > 1 or len(computed) != len(records[0]["stages"]):
@@ -49,11 +38,11 @@ def _own_names(place: Path, seed: int, found: Races) -> None:
         found.faults.append("racers measured different numbers")
 
 
-def _one_name(place: Path, seed: int, found: Races) -> None:
-    children = [_start(place, f"seed={seed + 1000}", "name=same") for _ in range(WIDTH)]
-    told = [child.communicate(timeout=10 * PATIENCE_S)[1] for child in children]
-    ended = Counter(child.returncode for child in children)
-    refused = [text for text in told if "name=same: another command is at work on it" in text and text.count("\n") == 1]
+def _one_name(place: Path, seed: int, found: Found) -> None:
+    ended = _ended(place, ["same"] * WIDTH, seed + 1000)
+    statuses = Counter(status for status, _ in ended)
+    said = [told for _, told in ended if "name=same: another command is at work on it" in told]
+    refused = [told for told in said if told.count("\n") == 1]
     # One that starts after the first has ended finds everything there, and ends well, too.
-    if not ended[0] or ended[0] + len(refused) != WIDTH:
-        found.faults.append(f"of one name {dict(ended)}, {len(refused)} refused in one line: {told}")
+    if not statuses[0] or statuses[0] + len(refused) != WIDTH:
+        found.faults.append(f"of one name {dict(statuses)}, {len(refused)} refused in one line: {ended}")
