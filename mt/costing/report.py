@@ -134,7 +134,7 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
     }
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
     host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
     hours, disk = _hours(row["hours"], ""), f"{row['disk_bytes'] / 1e9:,.2f}"
