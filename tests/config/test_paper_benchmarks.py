@@ -86,7 +86,8 @@ def test_every_experiment_of_the_paper_is_planned_and_priced_offline_at_every_sc
     for seed, name in enumerate(("POLICY", "OTHER")):
         tiny_policy(tmp_path / name, seed=seed)
     Path("eft.jsonl").write_text('{"prompt": "a", "response": "b", "judgment": "Score: 4"}')
-    names = [name for name in options("experiment") if name not in (*without, "related", "study")]
+    asked_of_the_world = ("related", "study", "study_iterations", "study_transfer")
+    names = [name for name in options("experiment") if name not in (*without, *asked_of_the_world)]
     prices = ["judge.usd_per_million_input=10", "judge.usd_per_million_output=30"] * ("judge=openai" in overrides)
     lines = [f"experiment={','.join(names)}", f"scale={scale}", *overrides, *prices]
     runs = [blueprint(one.config) for one in compose_runs(lines, multirun=True)]
