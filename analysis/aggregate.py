@@ -63,7 +63,7 @@ def label(configs: Sequence[Mapping[str, Any]]) -> str:
     if not configs or setting(configs[0], "data.name") != "world":
         return "ours"
     sizes = sorted({world_weights(config) for config in configs if not setting(config, "policy.path")})
-    return ", ".join(["world", *(f"{size / 1e6:.2f}M weights" for size in sizes)])
+    return ", ".join(["world", *(f"{size / 1e6:.2g}M weights" for size in sizes)])
 
 
 class _Table:

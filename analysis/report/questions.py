@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
 from analysis.report.metrics import Key, Measured, average, key_of, results_of
 from analysis.report.record import Run
-from mt.evaluation.catalogue import quantity
-from mt.running.results import difference
+from mt.evaluation.catalogue import capitalised, quantity
+from mt.running.results import Results
+from mt.running.warnings import after
 
 Values = Mapping[tuple[str, Key], Mapping[int, Sequence[Measured]]]
 """What runs measured by (variant, metric) and iteration."""
@@ -32,7 +33,6 @@ class Question:
 
 
 _RATE, _BY_BASE = ("policy", "gold", "win_rate"), ("policy", "proxy", "win_rate_base")
-_GOLD, _PROXY = ("policy", "gold", "mean_reward"), ("policy", "proxy", "mean_reward_base")
 _LENGTH = ("policy", "diagnostics", "length_correlation")
 _LC = ("policy", "alpaca_eval", "lc_win_rate")
 _OWN, _GAIN = ("reward", "gold", "accuracy"), ("reward", "same_responses", "gain_over_base")
@@ -87,50 +87,27 @@ def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
 
 
 def remarks(run: Run) -> list[tuple[str, bool]]:
-    """Return what else the numbers of a run say, each with its interval, and whether it is a warning."""
-    last = {key_of(row): row for row in sorted(run.metrics, key=lambda row: int(row["iteration"]))}
-    return [*_over_optimised(run), *_length(run), *_choice(last)]
+    """Return what else the numbers of a run say, and whether it is a warning: those that its end printed, too."""
+    results = results_of(run)
+    warned = [(f"{capitalised(line)}.", True) for line in after({"stages": [], **run.record}, results)]
+    return [*warned, *_length(results)]
 
 
-def _over_optimised(run: Run) -> Iterator[tuple[str, bool]]:
-    """Warn of an iteration whose reward by r₀ rose while gold fell, the intervals of both changes clear of zero."""
-    known, form = results_of(run), quantity(*_GOLD[1:]).format
-    for t in range(1, known.last + 1):
-        proxy, gold = (difference(known, t, known, t - 1, *key) for key in (_PROXY, _GOLD))
-        if proxy and gold and proxy.sign > 0 > gold.sign:
-            changes = [f"{form.difference(one.value)} {form.interval(one.low, one.high)}" for one in (proxy, gold)]
-            yield f"Over-optimised in iteration {t}: average reward by r₀ {changes[0]}, gold {changes[1]}.", True
-
-
-def _length(run: Run) -> Iterator[tuple[str, bool]]:
+def _length(results: Results) -> Iterator[tuple[str, bool]]:
     """Say what the correlation of reward with length means, beside that of r₀ on π₀'s responses."""
-    rows = {int(row["iteration"]): row for row in run.metrics if key_of(row) == _LENGTH}
-    row, base = rows.get(max(rows, default=0)), rows.get(0)
-    if row is None:
+    measured = {i: metric for i in sorted(results.found) if (metric := results.metric(i, *_LENGTH))}
+    if not measured:
         return
-    value, form = row["value"], quantity(*_LENGTH[1:]).format
-    shown = f"{form.text(value)} {form.interval(row.get('low'), row.get('high'))}".strip()
+    last, base = measured[max(measured)], measured.get(0)
+    form = quantity(*_LENGTH[1:]).format
+    shown = f"{form.text(last.value)} {form.interval(last.low, last.high)}".strip()
     which = f"The rewards of the last reward model and the length of responses to one prompt correlate by {shown}"
-    taught = "longer" if value > 0 else "shorter"
-    degree = "strongly" if abs(value) >= _STRONG else "somewhat"
+    taught = "longer" if last.value > 0 else "shorter"
+    degree = "strongly" if abs(last.value) >= _STRONG else "somewhat"
     meant = f"it {degree} prefers {taught} responses, which teaches the policy to write {taught} ones"
-    other = f" (r₀ on π₀'s responses: {form.text(base['value'])})" if base is not None and base is not row else ""
-    text = f"{which}{other}: {meant if abs(value) >= _WEAK else 'length hardly matters to it'}."
-    yield text, abs(value) >= _STRONG and abs(value) > (abs(base["value"]) if base else 0.0)
-
-
-def _choice(last: Mapping[Key, Measured]) -> Iterator[tuple[str, bool]]:
-    """Warn of a reward model whose choice among the K responses is worse than a random one, its interval below zero."""
-    row, base = (last.get(key) for key in (("reward", "gold", "choice_gain"), _BASE_CHOICE))
-    if row is None or row.get("high") is None or row["high"] >= 0:
-        return
-    form = quantity("gold", "choice_gain").format
-    text = f"{form.difference(row['value'])} {form.interval(row['low'], row['high'])}"
-    other = f"; r₀'s choice among the same responses: {form.difference(base['value'])}" if base else ""
-    yield f"The last reward model chooses worse than at random among the K responses, by gold: {text}{other}.", True
-
-
-_BASE_CHOICE = ("reward", "same_responses", "choice_gain_base")
+    other = f" (r₀ on π₀'s responses: {form.text(base.value)})" if base is not None and base is not last else ""
+    text = f"{which}{other}: {meant if abs(last.value) >= _WEAK else 'length hardly matters to it'}."
+    yield text, abs(last.value) >= _STRONG and abs(last.value) > (abs(base.value) if base else 0.0)
 
 
 def _chart(one: Question, values: Values, variants: Sequence[str]) -> Chart:

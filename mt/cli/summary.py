@@ -12,15 +12,12 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mt.engines.judging.base import judged_by
-from mt.evaluation.catalogue import MODELS, NUMBER, quantity, rank, title
+from mt.evaluation.catalogue import MODELS, quantity, rank, title
 from mt.running.disagreements import MARGINS, disagreements
 from mt.running.results import Key, Results
-from mt.running.warnings import after
+from mt.running.warnings import after, kept_updates
 from mt.types import Metric
-from mt.workflow.position import Position
 
-_LITTLE_KEPT = 0.5
-"""A published model that keeps a smaller share of a training's changes is worth a warning."""
 COMPACT: tuple[Key, ...] = (
     ("policy", "gold", "win_rate"),
     ("policy", "gold", "mean_reward"),
@@ -134,32 +131,9 @@ def _notes(record: Mapping[str, Any], shown: Sequence[Key], *, details: bool) ->
 
 
 def _warn(console: Console, record: Mapping[str, Any], results: Results, *, details: bool) -> None:
-    """Warn where a reward model's choice is worse than chance, the interval says so, and of updates that are lost."""
-    lines = []
-    if harm := [told for i in sorted(results.found) if (told := _choice_does_harm(results, i))]:
-        text = "the reward model's choice among K responses is worse by gold than a random one"
-        lines.append(f"{text}: {'; '.join(harm)}")
-    trained = [stage for stage in record["stages"] if "update_kept" in stage.get("counts", {})]
-    kept = [(Position.of(stage).model_name or stage["stage"], stage["counts"]["update_kept"]) for stage in trained]
-    if lost := [f"{model} {share:.1%}" for model, share in kept if share < _LITTLE_KEPT]:
-        text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
-        lines.append(f"{', '.join(lost)}: {text}")
-    for line in [*lines, *after(record, results)]:
+    for line in after(record, results):
         console.print(f"warning  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-    if kept and details:
-        shares = [share for _, share in kept]
+    shares = [share for _, share in kept_updates(record)]
+    if shares and details:
         span = " to ".join(dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))))
         console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)
-
-
-def _choice_does_harm(results: Results, iteration: int) -> str:
-    gain = results.metric(iteration, "reward", "gold", "choice_gain")
-    if gain is None or gain.high is None or gain.high >= 0:
-        return ""
-    base = results.metric(iteration, "reward", "same_responses", "choice_gain_base")
-    other = f" (r₀ {_gain(base)})" if base else ""
-    return f"{f'iteration {iteration}' if iteration else 'base'} {_gain(gain)}{other}"
-
-
-def _gain(metric: Metric) -> str:
-    return f"{NUMBER.difference(metric.value)} {NUMBER.interval(metric.low, metric.high)}".strip()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mt.evaluation.catalogue import NUMBER
+from mt.evaluation.pairing import Difference
 from mt.methods.blueprint import Blueprint
-from mt.running.results import Results
+from mt.running.results import Results, difference
 from mt.stages.lineage import tables_behind
 from mt.stages.prompts import Counted, PartitionPrompts, PromptBlock
 from mt.stages.train import TrainPolicy
+from mt.types import Metric
 from mt.workflow.position import EVALUATION, Position
 from mt.workflow.stage import Stage
 
@@ -19,6 +22,9 @@ STILL = 0.01
 """KL from π_0 in nats a response below which a policy has not moved (our choice)."""
 MOST = 0.9
 """Share of cut off or repeated responses that is worth a warning (our choice)."""
+LITTLE_KEPT = 0.5
+"""Share of a training's changes below which a published model has lost them (our choice)."""
+_PROXY, _GOLD = ("proxy", "mean_reward_base"), ("gold", "mean_reward")
 
 
 def before(blueprint: Blueprint) -> Iterator[str]:
@@ -48,7 +54,16 @@ def prompts_behind(table: Stage) -> int | None:
 
 
 def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
-    """Yield what a finished run's numbers say of its policies."""
+    """Yield what a finished run's numbers say of its models: of alarms, those whose intervals tell."""
+    if harm := [told for i in sorted(results.found) if (told := _choice_does_harm(results, i))]:
+        yield f"the reward model's choice among K responses is worse by gold than a random one: {'; '.join(harm)}"
+    for i in range(1, results.last + 1):
+        proxy, gold = (difference(results, i, results, i - 1, "policy", *key) for key in (_PROXY, _GOLD))
+        if proxy and gold and proxy.sign > 0 > gold.sign:
+            yield f"iteration {i}: over-optimised, average reward by r₀ {_change(proxy)}, by gold {_change(gold)}"
+    if lost := [f"{model} {share:.1%}" for model, share in kept_updates(record) if share < LITTLE_KEPT]:
+        text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
+        yield f"{', '.join(lost)}: {text}"
     for i in sorted(results.found):
         kl = results.metric(i, "policy", "diagnostics", "kl")
         if i and kl is not None and abs(kl.value) < STILL:
@@ -62,3 +77,22 @@ def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
         share = counts.get("unfinished", 0) / counts.get("responses", 1) if counts.get("responses") else 0.0
         if stage["stage"] == "sample" and where.step != EVALUATION and share > MOST:
             yield f"{where}: {share:.0%} of the responses are cut off; raise sampling.max_new_tokens"
+
+
+def kept_updates(record: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return (model, share of its training's changes that it keeps as it is published) for each trained model."""
+    trained = [stage for stage in record["stages"] if "update_kept" in stage.get("counts", {})]
+    return [(Position.of(stage).model_name or stage["stage"], stage["counts"]["update_kept"]) for stage in trained]
+
+
+def _choice_does_harm(results: Results, iteration: int) -> str:
+    gain = results.metric(iteration, "reward", "gold", "choice_gain")
+    if gain is None or gain.high is None or gain.high >= 0:
+        return ""
+    base = results.metric(iteration, "reward", "same_responses", "choice_gain_base")
+    other = f" (r₀ {_change(base)})" if base else ""
+    return f"{f'iteration {iteration}' if iteration else 'base'} {_change(gain)}{other}"
+
+
+def _change(found: Metric | Difference) -> str:
+    return f"{NUMBER.difference(found.value)} {NUMBER.interval(found.low, found.high)}".strip()

@@ -92,8 +92,9 @@ def test_over_optimisation_is_said_where_both_intervals_tell(run: Run, fall: flo
         for t, value in enumerate(values)
     ]  # fmt: skip
     # Half-widths of 0.03 add as squares where the values of single prompts are unknown: 0.042.
-    text = "Over-optimised in iteration 1: average reward by r₀ +1.000 [0.958, 1.042], gold −0.100 [−0.142, −0.058]."
-    assert questions.remarks(replace(run, metrics=rows)) == ([(text, True)] if warns else [])
+    changes = "average reward by r₀ +1.000 [0.958, 1.042], by gold −0.100 [−0.142, −0.058]"
+    found = questions.remarks(replace(run, metrics=rows))
+    assert found == ([(f"Iteration 1: over-optimised, {changes}.", True)] if warns else [])
 
 
 def asked(runs: list[Run], variants: list[str]) -> list[Chart]:
@@ -172,12 +173,9 @@ def test_the_correlation_of_reward_with_length_is_commented(run: Run, value: flo
 def test_a_choice_worse_than_chance_is_said_where_its_interval_tells(run: Run, high: float, warns: bool) -> None:
     row = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "choice_gain", **UNKNOWN}
     base = {**row, "benchmark": "same_responses", "metric": "choice_gain_base", "value": 0.02}
+    text = "The reward model's choice among K responses is worse by gold than a random one: iteration 2"
     found = questions.remarks(replace(run, metrics=[{**row, "value": -0.05, "low": -0.09, "high": high}, base]))
-    expected = (
-        "The last reward model chooses worse than at random among the K responses, by gold: −0.050 [−0.090, −0.010]; "
-        "r₀'s choice among the same responses: +0.020."
-    )
-    assert found == ([(expected, True)] if warns else [])
+    assert found == ([(f"{text} −0.050 [−0.090, −0.010] (r₀ +0.020).", True)] if warns else [])
 
 
 def test_changes_in_the_results_table_have_intervals(run: Run) -> None:
