@@ -1,6 +1,8 @@
 """How long the commands take that compute nothing, each in a process of its own: medians of wall and processor seconds.
 
-python -m benchmarks.planning [REPEATS]       on a quiet machine; prints the table of benchmarks/planning.md
+python -m benchmarks.planning [REPEATS [STORE]]     prints the table of benchmarks/planning.md; on a machine that others
+use, too, only the processor seconds mean something. With a STORE that holds the default run, the run that reuses it is
+measured as well.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from statistics import median
 
@@ -31,11 +34,13 @@ def measured(arguments: list[str]) -> tuple[float, float]:
 
 def main() -> None:
     """Print the table."""
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    repeats, store = int(sys.argv[1]) if len(sys.argv) > 1 else 5, sys.argv[2:]
     print("| command | wall, s | processor, s | target, s |\n|---|---|---|---|")
-    for name, arguments, target in COMMANDS:
-        walls, used = zip(*(measured(arguments) for _ in range(repeats)), strict=True)
-        print(f"| `{name}` | {median(walls):.2f} | {median(used):.2f} | {target} |")
+    with tempfile.TemporaryDirectory() as runs:
+        reused = [("mt.run, all of it reused", ["mt.run", f"store={path}", f"runs={runs}"], 2.0) for path in store]
+        for name, arguments, target in [*COMMANDS, *reused]:
+            walls, used = zip(*(measured(arguments) for _ in range(repeats)), strict=True)
+            print(f"| `{name}` | {median(walls):.2f} | {median(used):.2f} | {target} |")
 
 
 if __name__ == "__main__":

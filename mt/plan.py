@@ -95,7 +95,7 @@ def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
         if stage.key in states
     ]
     described = [Described(run_name(one.config), one.config.model_dump(mode="json")) for one in runs]
-    whats = run_labels(described, variant_names(described))
+    whats = run_labels(described, variant_names(described, compared=False))
     rows = [
         {"name": one.name, "what": what, **_counts(run, states, needed)}
         for run, one, what in zip(runs, described, whats, strict=True)

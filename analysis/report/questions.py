@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
 from analysis.report.metrics import Key, Measured, average, key_of, results_of
 from analysis.report.record import Run
 from mt.evaluation.catalogue import capitalised, quantity
 from mt.running.results import Results
+from mt.running.variants import seeds
 from mt.running.warnings import after
 
-Values = Mapping[tuple[str, Key], Mapping[int, Sequence[Measured]]]
-"""What runs measured by (variant, metric) and iteration."""
+Repeated = Mapping[int, Mapping[tuple[Any, ...], Measured]]
+"""What the runs of a variant measured, by iteration and seeds."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ _WEAK, _STRONG = 0.1, 0.3
 
 def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
     """Return a chart for each question that something was measured of."""
-    values: dict[tuple[str, Key], dict[int, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    values: dict[tuple[str, Key], dict[int, dict[tuple[Any, ...], Measured]]] = defaultdict(lambda: defaultdict(dict))
     for run, variant in zip(runs, variants, strict=True):
         for row in run.metrics:
-            values[variant, key_of(row)][int(row["iteration"])].append(row)
+            values[variant, key_of(row)][int(row["iteration"])][seeds(run)] = row
     return [chart for one in QUESTIONS if (chart := _chart(one, values, list(dict.fromkeys(variants)))).series]
 
 
@@ -110,12 +112,14 @@ def _length(results: Results) -> Iterator[tuple[str, bool]]:
     yield text, abs(last.value) >= _STRONG and abs(last.value) > (abs(base.value) if base else 0.0)
 
 
-def _chart(one: Question, values: Values, variants: Sequence[str]) -> Chart:
+def _chart(one: Question, values: Mapping[tuple[str, Key], Repeated], variants: Sequence[str]) -> Chart:
     alone = len(variants) == 1
     keys = dict(one.lines) if alone else {key: one.lines.get(key, "") for key in one.compared}
     series = [
         replace(
-            _series(_named(variant, name, place), found), hue=None if alone else hue, dashed=not alone and place > 0
+            _series(_named(variant, name, place), key, found),
+            hue=None if alone else hue,
+            dashed=not alone and place > 0,
         )
         for hue, variant in enumerate(variants)
         for place, (key, name) in enumerate(keys.items())
@@ -142,11 +146,10 @@ def _named(variant: str, name: str, place: int) -> str:
     return name if not variant else f"{variant}: {name}" if place else variant
 
 
-def _series(name: str, found: Mapping[int, Sequence[Measured]]) -> Series:
-    points = [average(found[iteration]) for iteration in sorted(found)]
-    keys = {key_of(rows[0]) for rows in found.values()}
-    scale = 0.01 if _LC in keys else 1.0  # recorded in percent
-    least = -1.0 if _GAIN in keys else 0.0  # no share lies beyond these, whatever Student's interval says
+def _series(name: str, key: Key, found: Repeated) -> Series:
+    points = [average(list(found[iteration].values())) for iteration in sorted(found)]
+    scale = 0.01 if key == _LC else 1.0  # recorded in percent
+    least = -1.0 if key == _GAIN else 0.0  # no share lies beyond these, whatever Student's interval says
     sides = (
         rounded([None if side is None else side * scale for side in column])
         for column in zip(*(point[:3] for point in points), strict=True)

@@ -163,7 +163,9 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> Comparison:
     names = variant_names(runs)
     grouped: dict[str, dict[tuple[Any, ...], RecordedRun]] = {}
     for name, run in zip(names, runs, strict=True):
-        grouped.setdefault(name or run.name, {})[seeds(run)] = run
+        members = grouped.setdefault(name or run.name, {})
+        same = members.get(seeds(run))  # it lies there twice, or each time measured other benchmarks
+        members[seeds(run)] = replace(run, results=run.results.joined(same.results)) if same else run
     variants = [Variant(name, members) for name, members in grouped.items()]
     frozen = [one for one in variants if not any(run.retrains for run in one.runs.values())]
     if not named and len(frozen) == 1:

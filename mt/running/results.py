@@ -49,6 +49,10 @@ class Results:
             found.setdefault(row["iteration"], {})[key] = metric, path
         return cls(found)
 
+    def joined(self, other: Results) -> Results:
+        """Return what both hold; of a metric that both have, one's own."""
+        return Results({i: {**other.found.get(i, {}), **self.found.get(i, {})} for i in {**other.found, **self.found}})
+
     @property
     def last(self) -> int:
         """The last iteration that was measured, 0 where nothing was."""

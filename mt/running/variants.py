@@ -36,14 +36,17 @@ _MEASURES = ("data", "eval", "judge", "scale")
 _LONGEST = 6
 
 
-def variant_names(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run: what sets it apart ("rm_data=both"), seeds left out; "" for a single variant."""
+def variant_names(runs: Sequence[Run], *, compared: bool = True) -> list[str]:
+    """Return a name for each run: what sets it apart ("rm_data=both"), seeds left out; "" for a single variant.
+
+    Where runs are `compared`, a benchmark that only some of them measure sets none apart.
+    """
     if len(runs) < 2:
         return [""] * len(runs)
     groups = sorted({name for run in runs for name in run.config} - _SEEDS - _BOOKKEEPING)
     parts: list[dict[str, str]] = [{} for _ in runs]
     for group in groups:
-        values = [run.config.get(group) for run in runs]
+        values = _comparable(runs, group) if compared else [run.config.get(group) for run in runs]
         for part, said in zip(parts, _differences(group, values), strict=True):
             part.update(said)
     if any(len(part) > _LONGEST for part in parts):
@@ -58,8 +61,7 @@ def run_labels(runs: Sequence[Run], variants: Sequence[str]) -> list[str]:
         " ".join([variant, *(f"{name}={run.config.get(name)}" for name in varied)]).strip()
         for run, variant in zip(runs, variants, strict=True)
     ]
-    distinct = len(set(labels)) == len(labels) and all(labels)
-    return labels if distinct else [run.name for run in runs]
+    return [label if label and labels.count(label) == 1 else run.name for label, run in zip(labels, runs, strict=True)]
 
 
 def incomparable(runs: Sequence[Run]) -> list[str]:
@@ -67,7 +69,7 @@ def incomparable(runs: Sequence[Run]) -> list[str]:
     return [
         f"The runs differ in {group}: numbers are not comparable across that difference, and none is averaged."
         for group in _MEASURES
-        if len({_text(run.config.get(group)) for run in runs}) > 1
+        if len(set(map(_text, _comparable(runs, group)))) > 1
     ]
 
 
@@ -76,12 +78,25 @@ def seeds(run: Run) -> tuple[Any, ...]:
     return tuple(run.config.get(name) for name in sorted(_SEEDS))
 
 
+def _comparable(runs: Sequence[Run], group: str) -> list[Any]:
+    """Return the settings of a group by run; of `eval`, those of the benchmarks that all runs measure."""
+    values = [run.config.get(group) for run in runs]
+    if group != "eval" or None in values:
+        return values
+    common = [name for name in values[0] if all(value.get(name) is not None for value in values)]
+    return [{name: value[name] for name in common} for value in values]
+
+
 def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:
     """Return, per run, the settings of one group that differ: its name alone where the name says it all."""
     texts = [_text(value) for value in values]
     if len(set(texts)) == 1:
         return [{} for _ in values]
-    if not all(isinstance(value, Mapping) for value in values):
+    given = [value for value in values if value is not None]
+    if len(given) < len(values) and all(isinstance(value, Mapping) for value in given):
+        told = iter(_differences(group, given))
+        return [{group: "null"} if one is None else next(told) or {group: one.get("name", "set")} for one in values]
+    if len(given) < len(values) or not all(isinstance(value, Mapping) for value in values):
         return [{group: _short(value)} for value in values]
     names = [value.get("name") for value in values]
     if None not in names and len(set(zip(names, texts, strict=True))) == len(set(names)):

@@ -85,6 +85,19 @@ def test_several_seeds_are_paired_by_seed(tmp_path: Path) -> None:
     assert (difference.value, difference.high) == pytest.approx((0.15, 0.15 + 12.7062 * 0.05), abs=1e-4)
 
 
+def test_a_run_that_lies_there_twice_counts_once_with_all_that_it_measured(tmp_path: Path) -> None:
+    score = ("policy", "arena_hard", "score")
+    for place, rest in (("alone", {}), ("sweep", {(1, score): [20.0, 40.0]})):
+        run(tmp_path / place, "both", {**BOTH, **rest})
+    run(tmp_path / "sweep", "frozen", FROZEN)
+    found = compare([tmp_path], named=False)
+    assert [(one.name, len(one.runs)) for one in found.variants] == [("rm_data=frozen", 1), ("rm_data=both", 1)]
+    both = found.variants[1]
+    win_rate, measured = both.value(1, WIN_RATE), both.value(1, score)
+    assert win_rate is not None and measured is not None
+    assert (win_rate.value, win_rate.low, measured.value) == pytest.approx((0.8, 0.77, 30.0)), "its own interval"
+
+
 def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH, state="failed")
     (tmp_path / "broken").mkdir()

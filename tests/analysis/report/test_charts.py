@@ -125,8 +125,11 @@ def test_win_rates_in_percent_stand_on_the_same_axis(run: Run) -> None:
 
 
 def test_seeds_are_averaged_with_students_interval(run: Run) -> None:
-    runs = [replace(run, metrics=fixture.metrics(offset)) for offset in (0.0, 0.04)]
-    series, _ = asked(runs, ["x", "x"])[0].series
+    runs = [
+        replace(run, metrics=fixture.metrics(offset), record={"config": {**run.config, "seed": seed}})
+        for seed, offset in enumerate((0.0, 0.04))
+    ]
+    series, _ = asked([*runs, runs[1]], ["x", "x", "x"])[0].series  # one lies there twice, and counts once
     assert series.y == pytest.approx([0.52, 0.63, 0.70])
     assert series.n == [2, 2, 2]
     half = 12.7062047 * (0.04 / math.sqrt(2)) / math.sqrt(2)

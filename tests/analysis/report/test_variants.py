@@ -40,3 +40,19 @@ def test_measures_that_differ_are_said() -> None:
     said = incomparable([run(judge={"name": "gold"}), run(judge={"name": "openai"})])
     assert len(said) == 1 and "judge" in said[0] and "not comparable" in said[0]
     assert incomparable([run(), run(seed=1)]) == []
+
+
+def test_what_only_some_runs_measure_sets_none_apart_where_they_are_compared() -> None:
+    bench = {"held_out": {"prompts": 9}, "arena_hard": {"prompts": 5}}
+    runs = [run(eval={**bench, "arena_hard": None}), run(eval=bench), run(eval={"held_out": {"prompts": 8}})]
+    assert variant_names(runs[:2]) == ["", ""] and incomparable(runs[:2]) == []
+    assert variant_names(runs[1:]) == ["eval.held_out.prompts=9", "eval.held_out.prompts=8"]
+    assert variant_names(runs[:2], compared=False) == ["eval.arena_hard=null", "eval.arena_hard=set"]
+
+
+def test_an_optional_group_is_named_by_what_differs_inside_of_it() -> None:
+    loras = [None, {"rank": 8, "alpha": 32}, {"rank": 16, "alpha": 32}]
+    runs = [run(policy={"training": {"lora": lora}}) for lora in loras]
+    names = ["policy.training.lora=null", "policy.training.lora.rank=8", "policy.training.lora.rank=16"]
+    assert variant_names(runs) == names
+    assert variant_names([run(judge=None), run(judge={"name": "gold"})]) == ["judge=null", "judge=gold"]
