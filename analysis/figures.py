@@ -18,6 +18,8 @@ from analysis.tables import table
 from mt.errors import DataError, describe
 
 _COLORS = {"win": "#2f7ebc", "tie": "#c9ced6", "lose": "#d1603d"}
+_NARROW = 4
+"""Percent below which a share of a bar is too narrow for its number."""
 
 
 class Drawing:
@@ -69,7 +71,7 @@ def _shares(report: Report, drawn: Figure) -> None:
     for column in report.columns[:3]:
         means = [_mean(report.cells[row, column.name]) for row in rows]
         bars = axes.barh(rows, means, left=left, color=_COLORS[column.title], label=column.title)
-        axes.bar_label(bars, fmt=lambda value: "" if math.isnan(value) else f"{value:.1f}", label_type="center")
+        axes.bar_label(bars, fmt=lambda share: f"{share:.1f}" if share >= _NARROW else "", label_type="center")
         left = [start + (0.0 if math.isnan(mean) else mean) for start, mean in zip(left, means, strict=True)]
     axes.set(xlim=(0, 100), xlabel="% of prompts")
     axes.invert_yaxis()
@@ -82,11 +84,12 @@ def _scores(report: Report, drawn: Figure) -> None:
     drawn.set_size_inches(3.2 * len(columns), 3.2)
     rows = [row.title for row in report.spec.rows]
     for axes, column in zip(_panels(drawn, len(columns)), columns, strict=True):
-        cells = [report.cells[row, column.name] for row in rows]
-        axes.errorbar(rows, [_mean(cell) for cell in cells], yerr=_errors(cells), fmt="o", capsize=4, label="ours")
+        cells, x = [report.cells[row, column.name] for row in rows], range(len(rows))
+        axes.errorbar(x, [_mean(cell) for cell in cells], yerr=_errors(cells), fmt="o", capsize=4, label="ours")
+        axes.set_xticks(x, rows)
         if not report.of_world:
             paper = [cell.paper.get("preprint", math.nan) for cell in cells]
-            axes.plot(rows, paper, "D", fillstyle="none", color="#333", label="preprint")
+            axes.plot(x, paper, "D", fillstyle="none", color="#333", label="preprint")
         axes.set_title(column.title, fontsize=10)
         axes.margins(x=0.15)
 

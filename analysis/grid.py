@@ -110,7 +110,7 @@ def _reading(report: Report) -> Iterator[str]:
         yield "Δ X: the difference to X, of one seed, not tested"
     if any(cell.paper_gain for cell in report.cells.values()):
         yield (
-            "preprint Δ, published Δ: the paper's differences to its own base, between models 70,000 times as large"
+            "preprint Δ, published Δ: the paper's differences to its own base, of models of 7 or 8 billion weights"
             if report.of_world
             else "(+) behind the paper's numbers: the same difference between its own"
         )

@@ -21,7 +21,10 @@ _LATEX = {
     "…": r"\dots{}", "π": r"$\pi$", "σ": r"$\sigma$", "β": r"$\beta$", "ρ": r"$\rho$", "×": r"$\times$",
 }  # fmt: skip
 
-_STYLE = "body{font:14px sans-serif} td{padding:2px 10px;white-space:nowrap} td:nth-child(n+3){text-align:right}"
+_STYLE = (
+    "body{font:14px sans-serif} svg{max-width:100%;height:auto} "
+    "td{padding:2px 10px;white-space:nowrap} td:nth-child(n+3){text-align:right}"
+)
 
 
 def text(report: Report, width: int | None = None) -> str:

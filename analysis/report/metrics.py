@@ -11,17 +11,10 @@ from analysis.report.record import Run
 from mt.evaluation.catalogue import Quantity, heading, quantity, rank, title
 from mt.evaluation.pairing import Difference
 from mt.evaluation.statistics import t_interval
-from mt.running.results import Results, difference
+from mt.running.results import REPEATS, Key, Results, difference
 
 Measured = Mapping[str, Any]
 """A row of the record's metrics."""
-Key = tuple[str, str, str]
-"""(model, benchmark, metric)."""
-_SAME: Mapping[Key, Key] = {
-    ("policy", "proxy", "length"): ("policy", "gold", "length"),
-    ("reward", "gold", "mean_of_k"): ("policy", "gold", "mean_reward"),
-}
-"""Metrics that say in another unit, or of another model, what a second one says: shown where that one is not."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ def results(run: Run) -> ResultsTable:
     known = results_of(run)
     groups: dict[str, list[Row]] = defaultdict(list)
     for key in sorted(cells, key=order):
-        if _SAME.get(key) not in cells:
+        if REPEATS.get(key) not in cells:
             groups[heading(*key[:2])].append(_row(key, cells[key], iterations, known))
     return ResultsTable(iterations, list(groups.items()))
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.metrics import Key, Measured, average, key_of, results_of
+from analysis.report.metrics import Measured, average, key_of, results_of
 from analysis.report.record import Run
 from mt.evaluation.catalogue import capitalised, quantity
-from mt.running.results import Results
+from mt.running.results import Key, Results
 from mt.running.variants import seeds
 from mt.running.warnings import after
 

@@ -66,7 +66,7 @@ def _of_command(module: str, given: list[str]) -> list[str]:
         *([folder / "cli.py"] if package == "launch" else []),
     ]
     text = "".join(file.read_text(encoding="utf-8") for file in sources if file.is_file())
-    flags = sorted(set(re.findall(r'add_argument\([^)]*?"(--[a-z-]+)"', text)))
+    flags = sorted(set(re.findall(r'add_argument\([^)]*?"(--[\w-]+)"', text)))
     if module == "analysis.tables":
         return [*sorted(notebook.stem for notebook in folder.glob("*.ipynb")), "all", *flags]  # one notebook a table
     runs = next((Path(one) for flag, one in pairwise(given) if flag == "--runs"), Path("runs"))

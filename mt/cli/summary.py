@@ -14,7 +14,7 @@ from rich.table import Table
 from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, quantity, rank, title
 from mt.running.disagreements import MARGINS, disagreements
-from mt.running.results import Key, Results
+from mt.running.results import REPEATS, Key, Results
 from mt.running.warnings import after, kept_updates
 from mt.types import Metric
 
@@ -52,7 +52,7 @@ def print_summary(
         console.print(f"• {sentence}", highlight=False, markup=False)
     has_gold = any(benchmark == "gold" for _, benchmark, _ in measured)
     chosen = [*COMPACT, *(() if has_gold else WITHOUT_GOLD)]
-    detailed = (key for key in measured if not quantity(*key[1:]).minor)
+    detailed = (key for key in measured if not quantity(*key[1:]).minor and REPEATS.get(key) not in measured)
     shown = sorted(detailed if details else measured.intersection(chosen), key=_order)
     if shown:
         console.print()

@@ -16,6 +16,11 @@ from mt.workflow.work import read_draws, read_items, read_metrics
 
 Key = tuple[str, str, str]
 """(model, benchmark, metric)."""
+REPEATS: Mapping[Key, Key] = {
+    ("policy", "proxy", "length"): ("policy", "gold", "length"),
+    ("reward", "gold", "mean_of_k"): ("policy", "gold", "mean_reward"),
+}
+"""Metrics that say in another unit, or of another model, what a second one says: shown where that one is not."""
 
 
 @dataclass(frozen=True)
