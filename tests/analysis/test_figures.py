@@ -39,6 +39,13 @@ def test_figure4_shows_policy_and_reward_model(tmp_path: Path, data: str, marked
         assert list(paper[0].get_ydata()[:2]) == [52.0, pytest.approx(46.68)]
 
 
+def test_figure4_leaves_room_for_an_arm_that_no_run_has(tmp_path: Path) -> None:
+    drawn = figure("figure4", load(write_runs(tmp_path, "figure4", range(1)), {"rm_data": "both"})).figure
+    assert [[text.get_text() for text in axes.get_xticklabels()] for axes in drawn.axes] == [
+        ["both", "pm", "contrast", "frozen"]
+    ] * len(drawn.axes)
+
+
 def test_figure5_compares_iterations(tmp_path: Path) -> None:
     (axes,) = figure("figure5", load(write_runs(tmp_path, "figure5", range(1)))).figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [

@@ -49,6 +49,7 @@ def record(iterations: int) -> dict[str, Any]:
         return {**row, "low": value - 0.02, "high": value + 0.02, "n": 9}
 
     rows = [("policy", "gold", "win_rate", 0.5), ("policy", "gold", "mean_reward", -0.25)]
+    rows += [("policy", "gold", "length", 5.0), ("policy", "proxy", "length", 20.0)]
     rows += [("reward", "gold", "choice_gain", -0.1), ("reward", "same_responses", "choice_gain_base", 0.1)]
     metrics = [metric(i, *row) for i in range(iterations + 1) for row in rows]
     return {"metrics": metrics, "stages": []}
@@ -66,7 +67,9 @@ def test_a_run_ends_with_its_sentences_and_one_table() -> None:
     assert next(line for line in lines if line.startswith("Win rate")).count("50.0% [48.0, 52.0]") == 3
     assert any(line.count("−0.250 [−0.270, −0.230]") == 3 for line in lines)
     assert not any("choice" in line for line in lines if not line.startswith("warning"))
-    assert any("gained by rₜ's choice" in line for line in summary(120, details=True).splitlines())
+    detailed = summary(120, details=True)
+    assert "gained by rₜ's choice" in detailed
+    assert "Length in tokens" in detailed and "Length in characters" not in detailed, "the same in another unit"
 
 
 def test_an_alarm_compares_with_the_interval_and_with_the_base_model() -> None:
