@@ -39,7 +39,8 @@ def in_order_of_engines(stages: Iterable[Stage]) -> list[Stage]:
     """Return stages in an order in which they can run and few engines are opened.
 
     Among those that are ready, the ones of the open engine come first, then those that need no GPU and leave it open,
-    then the first.
+    then the first. Of one engine the stage with the longest sequences comes first: vLLM starts with room for them, and
+    would start again for longer ones.
     """
     stages = list(stages)
     place = {stage.key: number for number, stage in enumerate(stages)}
@@ -49,11 +50,14 @@ def in_order_of_engines(stages: Iterable[Stage]) -> list[Stage]:
         for one in inputs:
             below[one].append(number)
     opens = [stage.opens if stage.NEEDS == "gpu" else None for stage in stages]
+    longest = [use.sequence if (use := stage.use()) else 0 for stage in stages]
     ready, order, key = [number for number, inputs in enumerate(above) if not inputs], list[Stage](), None
     while ready:
         own = (number for number in ready if key is not None and opens[number] == key)
         free = (number for number in ready if stages[number].NEEDS != "gpu")
         chosen = next(own, next(free, ready[0]))
+        if opens[chosen] is not None:
+            chosen = max((one for one in ready if opens[one] == opens[chosen]), key=longest.__getitem__)
         key = opens[chosen] if stages[chosen].NEEDS == "gpu" else key
         ready.remove(chosen)
         order.append(stages[chosen])

@@ -15,6 +15,7 @@ from mt.workflow.execute import execute
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
+from mt.workflow.volume import Use
 from mt.workflow.work import Silent, Work, engine_key
 
 EVENTS: list[str] = []
@@ -60,10 +61,14 @@ class Ask(Stage):
     settings: Settings
     after: tuple[Stage, ...] = ()
     fails: bool = False
+    longest: int = 0
 
     @property
     def opens(self) -> str:
         return engine_key(self.settings, self.model, None)
+
+    def use(self) -> Use:
+        return Use("generate", self.model, self.settings, "generator", sequence=self.longest)
 
     def run(self, work: Work) -> None:
         assert work.engine(self.settings, self.model, None) == f"{self.settings.name} of {work.path(self.model).name}"
@@ -112,6 +117,13 @@ def test_other_settings_are_another_engine(tmp_path: Path) -> None:
     targets = [Ask("a", base, SAMPLER), Ask("b", base, Settings("scorer")), Ask("c", base, SAMPLER)]
     execute(plan(targets), Store(tmp_path), Silent())
     assert [event for event in EVENTS if event.startswith("open")] == ["open sampler base", "open scorer base"]
+
+
+def test_an_engine_starts_with_room_for_the_longest_sequences_that_it_is_asked_for() -> None:
+    base, other = Model("base"), Model("other")
+    asks = [Ask("a", base, SAMPLER, longest=2), Ask("b", other, SAMPLER, longest=4), Ask("c", base, SAMPLER, longest=8)]
+    order = in_order_of_engines([base, other, *asks, Ask("d", base, SAMPLER, longest=2)])
+    assert [stage.label for stage in order if isinstance(stage, Ask)] == ["c", "a", "d", "b"]
 
 
 def test_an_engine_is_closed_when_a_stage_fails(tmp_path: Path) -> None:
