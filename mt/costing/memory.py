@@ -32,8 +32,6 @@ class Memory:
 
     gib: float
     host_gib: float
-    weights_gib: float
-    """Weights that one device holds whatever else is set: more than it has cannot be helped."""
     fits: bool
     advice: str = ""
 
@@ -64,9 +62,8 @@ def training(shape: Shape, training: TrainingConfig, trainer: Trainer, field: st
     def needs(settings: Change) -> tuple[float, float]:
         return _training_gib(shape, training, settings, hardware), _training_host_gib(shape, settings, hardware)
 
-    weights = sum(_kept(shape, training, now, hardware)[:1]) / GIB
     last = [] if training.lora else [adapted]
-    return _verdict(needs, now, changes, last, weights, _USABLE * hardware.memory_gib, hardware, "trainer", field)
+    return _verdict(needs, now, changes, last, _USABLE * hardware.memory_gib, hardware, "trainer", field)
 
 
 def fastest(shape: Shape, training: TrainingConfig, trainer: Trainer, hardware: HardwareConfig) -> Change:
@@ -110,13 +107,11 @@ def _longest(training: TrainingConfig) -> int:
 
 
 def _training_gib(shape: Shape, training: TrainingConfig, trainer: Change, hardware: HardwareConfig) -> float:
-    kept = sum(_kept(shape, training, trainer, hardware))
+    kept = _kept(shape, training, trainer, hardware)
     return (kept + _activations(shape, trainer)) / GIB + hardware.overhead_gib
 
 
-def _kept(
-    shape: Shape, training: TrainingConfig, trainer: Change, hardware: HardwareConfig
-) -> tuple[float, float, float]:
+def _kept(shape: Shape, training: TrainingConfig, trainer: Change, hardware: HardwareConfig) -> float:
     """Return the bytes of one device for weights, gradients and the optimizer.
 
     DeepSpeed in bf16: 2 bytes of weight, 4 of gradient (summed in fp32) and 12 of fp32 master weight and moments (ZeRO
@@ -136,10 +131,10 @@ def _kept(
         weights = shape.parameters * (2 if half and zero else 6 if half else 4)
     gathered = min(shape.parameters, _GATHERED) * (2 if half else 4) if zero == 3 else 0
     return (
-        weights / (devices if zero >= 3 else 1) + gathered,
-        trained * 4 / (devices if zero >= 2 else 1),
-        0 if trainer.get("offload_optimizer") else state / (devices if zero >= 1 else 1),
-    )
+        weights / (devices if zero >= 3 else 1) + gathered
+        + trained * 4 / (devices if zero >= 2 else 1)
+        + (0 if trainer.get("offload_optimizer") else state / (devices if zero >= 1 else 1))
+    )  # fmt: skip
 
 
 def _activations(shape: Shape, trainer: Change) -> float:
@@ -197,8 +192,7 @@ def inference(
         host = processes * (_PROCESS_GIB + weights(settings))
         return (weights(settings) + held / GIB) / size + hardware.overhead_gib, host
 
-    now = engine.model_dump()
-    return _verdict(needs, now, changes, [], weights(now) / (spread or 1), limit, hardware, field, "")
+    return _verdict(needs, engine.model_dump(), changes, [], limit, hardware, field, "")
 
 
 def _smaller_batches(tokens: int, least: int) -> list[Change]:
@@ -211,21 +205,21 @@ def _logits(shape: Shape, tokens: int) -> float:
 
 
 def _verdict(
-    needs: Needs, settings: Change, changes: Sequence[Change], last: Sequence[Change], weights_gib: float,
+    needs: Needs, settings: Change, changes: Sequence[Change], last: Sequence[Change],
     limit: float, hardware: HardwareConfig, field: str, training_field: str,
 ) -> Memory:  # fmt: skip
     """Compare with what there is; the advice is the first change that fits, the shortest list of them, or the last."""
     now, host = needs(settings)
     if now <= limit and host <= hardware.host_gib:
-        return Memory(now, host, weights_gib, True)
+        return Memory(now, host, True)
     several = [_joined(changes[:count]) for count in range(2, len(changes) + 1)]
     for change in (*changes, *several, *last):
         then, then_host = needs({**settings, **change})
         if then <= limit and then_host <= hardware.host_gib:
             told = f"{_told(field, training_field, settings, change)} would take {then:.1f} GiB"
-            return Memory(now, host, weights_gib, False, told)
+            return Memory(now, host, False, told)
     more = f" with {hardware.host_gib:g} GiB of the node's own memory" if host > hardware.host_gib else ""
-    return Memory(now, host, weights_gib, False, f"{_NOTHING}{more}")
+    return Memory(now, host, False, f"{_NOTHING}{more}")
 
 
 def _joined(changes: Sequence[Change]) -> Change:
