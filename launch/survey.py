@@ -22,9 +22,8 @@ from mt.running.estimates import Estimates
 Verdict = tuple[State, str]
 """A state and the reason for it."""
 
-_QUEUED = {
-    *("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD")
-}
+_QUEUED = {"PENDING", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD"}
+_QUEUED |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"}
 _REASONS = {
     "Resources": "for a free node",
     "Priority": "for jobs that go first",

@@ -54,7 +54,7 @@ class Batch:
     @torch.inference_mode()
     def decode(self, stop: Sequence[int], pad_id: int) -> list[Drawn]:
         """Return what was drawn for each row, in order."""
-        logits_RV = self._read_prompts(pad_id)
+        logits_RV = self.read_prompts(pad_id)
         stop_E = torch.tensor(list(stop), device=self.model.device)
         for step in range(self.tokens_RS.shape[1]):
             ids_R = draw(logits_RV, self.keys_R, step, self.decoding.temperature, self.decoding.top_p)
@@ -66,14 +66,14 @@ class Batch:
             if not alive:
                 break
             if len(ids_R) - alive >= _RETIRE_SHARE * len(ids_R):
-                ids_R = self._retire(ids_R)
-            logits_RV = self._step(ids_R)
+                ids_R = self.retire(ids_R)
+            logits_RV = self.step(ids_R)
         rooms = [row.room for row in self.ready for _ in range(self.copies)]
         sums = self.logprob_R.tolist() if self.decoding.temperature > 0 else [None] * len(rooms)
         drawn = zip(self.tokens_RS.tolist(), rooms, sums, strict=True)
         return [Drawn(*cut(ids[:room], stop), logprob) for ids, room, logprob in drawn]
 
-    def _read_prompts(self, pad_id: int) -> Tensor:
+    def read_prompts(self, pad_id: int) -> Tensor:
         """Pass the prompts (N rows, padded on the left) and repeat what is kept of them K times."""
         device, width = self.model.device, max(len(row.ids) for row in self.ready)
         padded = [[pad_id] * (width - len(row.ids)) + row.ids for row in self.ready]
@@ -87,14 +87,14 @@ class Batch:
         self.alive_R = torch.ones_like(self.next_R, dtype=torch.bool)
         return logits_NV.repeat_interleave(self.copies, 0)
 
-    def _step(self, ids_R: Tensor) -> Tensor:
+    def step(self, ids_R: Tensor) -> Tensor:
         """Read one token of each row and return the logits of the next one."""
         self.mask_RP = torch.cat([self.mask_RP, self.mask_RP.new_ones(len(ids_R), 1)], dim=1)
         logits_RV = self._forward(ids_R[:, None], self.mask_RP, self.next_R[:, None])
         self.next_R = self.next_R + 1
         return logits_RV
 
-    def _retire(self, ids_R: Tensor) -> Tensor:
+    def retire(self, ids_R: Tensor) -> Tensor:
         """Keep the rows that are not finished; what a finished row drew after its end is cut off later."""
         kept = self.alive_R.nonzero()[:, 0]
         self.cache.batch_select_indices(kept)

@@ -59,18 +59,18 @@ def _decodes_rightly(model: Any) -> bool:
     ready = [Ready(Prompt(str(i), []), rows[i][: _LENGTHS[i]], _STEPS) for i in range(len(rows))]
     greedy = DecodingConfig(samples=2, temperature=0.0, top_p=1.0, max_new_tokens=_STEPS, max_length=len(rows[0]))
     batch = Batch(model, ready, greedy, seed=0, copies=2)
-    kept = torch.tensor([0, 0, 1, 1])  # which prompt each decoded row belongs to
+    kept = [0, 0, 1, 1]  # which prompt each decoded row belongs to
     try:
-        logits_RV = batch._read_prompts(pad_id=0)
+        logits_RV = batch.read_prompts(pad_id=0)
         for step in range(_STEPS):
-            for row, prompt in enumerate(kept.tolist()):
+            for row, prompt in enumerate(kept):
                 if not _close(logits_RV[row].float(), wanted[prompt][_LENGTHS[prompt] - 1 + step]):
                     return False
-            ids_R = torch.tensor([rows[prompt][_LENGTHS[prompt] + step] for prompt in kept.tolist()])
+            ids_R = torch.tensor([rows[prompt][_LENGTHS[prompt] + step] for prompt in kept])
             if step == 1:
                 batch.alive_R[1] = False
-                ids_R, kept = batch._retire(ids_R), kept[batch.alive_R.new_tensor([True, False, True, True])]
-            logits_RV = batch._step(ids_R)
+                ids_R, kept = batch.retire(ids_R), [0, 1, 1]
+            logits_RV = batch.step(ids_R)
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
         return False
     return True
