@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from mt.errors import ConfigError, MissingDeviceError, describe, nearest
+from mt.runtime.machine import cgroups
 
 if TYPE_CHECKING:
     import torch
@@ -91,17 +92,9 @@ def own_cores() -> int:
     return max(1, round(min(limits)))
 
 
-def _quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+def _quota() -> float:
     """Return the CPU quota of this process's cgroups in cores: the lowest from its own to the root's."""
-    found = [math.inf]
-    for line in own.read_text().splitlines() if own.is_file() else ():
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "cpu", "cpu,cpuacct", "cpuacct,cpu"):
-            top = root / controllers  # a container may have its own cgroup as the root, and a path that is not there
-            for folder in (top / path.lstrip("/"), *(top / path.lstrip("/")).parents):
-                if folder.is_relative_to(top):
-                    found.append(_cores(folder))
-    return min(found)
+    return min(map(_cores, cgroups("cpu")), default=math.inf)
 
 
 def _cores(cgroup: Path) -> float:
