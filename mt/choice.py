@@ -41,6 +41,13 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FlipRate = Annotated[float, Field(ge=0, lt=0.5)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+_LONGEST = 10_000_000
+"""Tokens of the longest contexts that models have."""
+Tokens = Annotated[int, Field(ge=1, le=_LONGEST)]
+Length = Annotated[int, Field(ge=2, le=_LONGEST)]
+"""Tokens of a prompt and a response together."""
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""What every random generator takes."""
 
 
 class Config(BaseModel):

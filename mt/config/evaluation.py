@@ -36,7 +36,7 @@ class AlpacaEvalEval(Config):
     OWNER/NAME@COMMIT:FILE. The world has its own baseline."""
     gamed: str | None
     """`df_gamed.csv`, named likewise; null goes without length control. The world makes its own."""
-    resamples: Annotated[int, Field(ge=20)]
+    resamples: Annotated[int, Field(ge=20, le=1_000_000)]
     """Bootstrap resamples behind the interval of the length-controlled win rate."""
 
 

@@ -129,12 +129,18 @@ def _changed_booleans(config: Any, value: Any, path: tuple[str, ...]) -> Iterato
     if isinstance(value, bool) and not isinstance(config, bool):
         yield path, value
     elif isinstance(value, dict):
-        for name, one in value.items():
+        # In the order of pydantic's own complaints: a setting before those that follow it.
+        for name, one in sorted(value.items(), key=lambda item: _position(config, item[0])):
             checked = config.get(name) if isinstance(config, dict) else getattr(config, str(name), None)
             yield from _changed_booleans(checked, one, (*path, str(name)))
     elif isinstance(value, list) and isinstance(config, list | tuple):
         for number, (checked, one) in enumerate(zip(config, value, strict=False)):
             yield from _changed_booleans(checked, one, (*path, str(number)))
+
+
+def _position(config: Any, name: str) -> int:
+    fields = list(type(config).model_fields) if isinstance(config, Config) else []
+    return fields.index(name) if name in fields else len(fields)
 
 
 def _locate(places: tuple[str | int, ...], values: Any) -> tuple[str, FieldInfo | None, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Doc
 
-from mt.choice import Config, Share, Unkeyed
+from mt.choice import Config, Seed, Share, Unkeyed
 from mt.config.data import DataSource
 from mt.config.evaluation import EvalConfig
 from mt.config.hardware import HardwareConfig
@@ -99,9 +99,9 @@ class RunConfig(Config):
     """Where run records are written."""
     store: Unkeyed[Folder]
     """Where artifacts are kept and shared between runs."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Seed of everything random in the method: partition, sampling, training order."""
-    world_seed: Annotated[int, Field(ge=0)]
+    world_seed: Seed
     """Seed of the synthetic world and its base models."""
     iterations: Annotated[int, Field(ge=1, le=100)]
     """E-steps per round (T)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from mt.choice import Config, Unkeyed, refusal
+from mt.choice import Config, Length, Tokens, Unkeyed, refusal
 
 if TYPE_CHECKING:
     from mt.engines.scoring.logprobs import OpenLogProbs
@@ -33,9 +33,9 @@ class DecodingConfig(Config):
     """Softmax temperature, at least 0.01; 0 decodes greedily."""
     top_p: Annotated[float, Field(ge=1e-6, le=1)]
     """Mass of the nucleus that tokens are drawn from, after temperature."""
-    max_new_tokens: Annotated[int, Field(ge=1)]
+    max_new_tokens: Tokens
     """Longest response, in tokens, its end token included."""
-    max_length: Annotated[int, Field(ge=2)]
+    max_length: Length
     """Longest prompt and response together, in tokens."""
 
 

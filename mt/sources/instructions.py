@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Annotated, ClassVar, Literal, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
-from pydantic import Field
-
-from mt.choice import Count
+from mt.choice import Count, Seed
 from mt.config.data import DataSource, Judged, Style
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
@@ -32,7 +30,7 @@ class InstructionData(DataSource):
 
     family: Literal["smollm2"]
     """Which hyper-parameters apply: those of a small real model."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Which prompts: of all possible ones."""
     language: InstructionLanguage
     people: PeopleConfig

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
+from mt.choice import Seed
 from mt.config.data import DataSource, Judged, Style
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
@@ -50,7 +49,7 @@ class WorldData(DataSource):
 
     family: Literal["world"]
     """Which hyper-parameters apply: the world's."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Which world: its facts, recipes and misconceptions."""
     language: LanguageConfig
     demonstrators: DemonstratorsConfig

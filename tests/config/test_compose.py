@@ -44,7 +44,7 @@ def test_every_choice_composes(group: str, option: str) -> None:
         ),
         (["iterations=0"], r"iterations=0: too small\. Allowed: a whole number, at least 1 and at most 100\."),
         (["rounds=x"], r"rounds=x: not a whole number\. Allowed: .* at most 100\."),
-        (["seed=-1"], r"seed=-1: too small\. Allowed: a whole number, at least 0\."),
+        (["seed=-1"], r"seed=-1: too small\. Allowed: a whole number, at least 0 and at most 4294967295\."),
         (["+sampling.extra=1"], r"sampling\.extra=1: no such setting"),
         (["rm_data=gold", "data=jsonl", "data.path=x", "policy.path=p", "reward.path=r"], r"rm_data=gold: .*gold"),
         (["data=jsonl", "data.path=x"], r"policy\.path=null: .*Add policy\.path=DIR"),
@@ -96,7 +96,10 @@ def test_every_choice_composes(group: str, option: str) -> None:
         ),
         (["@x=1"], r"override=@x=1: not a setting"),
         (["+=1"], r"override=\+=1: not a setting"),
-        (["seed=true"], r"^seed=true: not a number\. Allowed: a whole number, at least 0\."),
+        (["seed=true"], r"^seed=true: not a number\. Allowed: a whole number, at least 0 and at most"),
+        (["seed=18446744073709551616"], r"^seed=18446744073709551616: too large\. "),
+        # The setting that was typed, and not one that follows it.
+        (["sampling.temperature=true"], r"^sampling\.temperature=true: not a number\. .*Set sampling\.temperature="),
         (
             ["policy.training.weight_decay=false"],
             r"policy\.training\.weight_decay=false: not a number\. Allowed: ",
@@ -104,6 +107,8 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["data.seed=-1"], r"data\.seed=-1: too small\. Allowed: a whole number, at least 0"),
         (["iterations=3000"], r"iterations=3000: too large\. Allowed: .*at most 100\."),
         (["rounds=101"], r"rounds=101: too large\. Allowed: .*at most 100\."),
+        (["sampling.max_new_tokens=1e15"], r"sampling\.max_new_tokens=1e\+?15: too large\. .*at most 10000000\."),
+        (["eval.alpaca_eval.resamples=1e12"], r"eval\.alpaca_eval\.resamples=\S+: too large\. .*at most 1000000\."),
         (["sampling.samples=1e20"], r"sampling\.samples=1e\+20: too large\. Allowed: .*at most 10000\."),
         (
             ["sampling.top_p=1e-320"],

@@ -32,7 +32,7 @@ def judge(folder: Path, seed: int, requests: int) -> Found:
         _ask(folder, each, limit_usd, rng, found, lambda told: told.startswith("judge.limit_usd="))
         paid_usd = _paid(endpoint) * EACH_USD
         _ask(folder, each, 1e6, rng, found, lambda told: False)
-    found.counts.update({"requests": len(endpoint.requests), "limit_usd": limit_usd, "paid_usd": paid_usd})  # type: ignore[dict-item]
+    found.counts.update({"requests": len(endpoint.requests), "limit_usd": limit_usd, "paid_usd": paid_usd})
     if not 0.9 * limit_usd - IN_FLIGHT * EACH_USD <= paid_usd <= limit_usd + IN_FLIGHT * EACH_USD:
         found.faults.append(f"${paid_usd:.2f} paid under a limit of ${limit_usd:.2f}")
     kept = [one for path in folder.glob("openai-*") for one in JudgmentCache(path).answers.values()]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from mt.choice import Choice, Count
+from mt.choice import Choice, Tokens
 from mt.engines.judging.protocol import JudgeBackend
 from mt.engines.judging.template import ALPACA_EVAL, ARENA_HARD, OWN, Style, Template, load_template
 from mt.engines.template import TemplateConfig
@@ -125,7 +125,7 @@ class PromptedJudge(Judge):
     official: bool = False
     """Ask by the benchmarks' own prompts: AlpacaEval's from the installed package, Arena-Hard's from the file that
     verdict_template names, which is a copy of the authors'."""
-    max_tokens: Count
+    max_tokens: Tokens
     """Longest text that the judge writes, in tokens, its thinking included; one token where log-probabilities are
     read."""
 

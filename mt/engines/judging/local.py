@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
-
+from mt.choice import Length
 from mt.engines.generation import Generator
 from mt.engines.judging.base import Asked, PromptedJudge
 from mt.engines.judging.cache import Answer
@@ -33,7 +32,7 @@ class LocalJudge(PromptedJudge, RenderedConfig):
     preference_by: Literal["logprobs", "text"]
     """Weighted preferences from the log-probabilities of m and M as the answer's beginning, or 1 and 2 from the text:
     of judges that think before they answer."""
-    max_length: Annotated[int, Field(ge=2)]
+    max_length: Length
     """Longest prompt and answer together, in tokens; a longer comparison is not judged and counted as missing."""
     generator: Generator
     """How texts are written."""

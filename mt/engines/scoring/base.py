@@ -6,11 +6,9 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from pydantic import Field
-
-from mt.choice import Choice
+from mt.choice import Choice, Length
 from mt.engines.settings import Dtype
 from mt.engines.template import TemplateConfig
 from mt.types import Messages
@@ -47,7 +45,7 @@ class Scorer(Choice):
 
     dtype: Dtype
     """Precision of weights and activations; never guessed from the folder."""
-    max_length: Annotated[int, Field(ge=2)]
+    max_length: Length
     """Longest conversation, in the reward model's tokens; a longer one is cut from the left and counted."""
     strip_bos: bool
     """Leave out the beginning-of-sequence token, for reward models that were trained without it."""

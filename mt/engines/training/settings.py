@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mt.choice import Config
+from mt.choice import Config, Length
 
 
 class LoraConfig(Config):
@@ -45,7 +45,7 @@ class TrainingConfig(Config):
     """Decoupled weight decay; biases and norms are exempt."""
     max_gradient_norm: Annotated[float, Field(gt=0)]
     """Gradients of a larger norm are scaled down to it."""
-    max_length: Annotated[int, Field(ge=2)]
+    max_length: Length
     """Longest sequence, prompt and response together, in tokens."""
     truncation: Literal["drop", "left"]
     """What happens to a longer one: dropped, or cut on its left (a policy's response is never cut). Counted."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from mt.choice import Seed
 from mt.engines.training.settings import TrainingConfig
 from mt.methods.rewards.student import StudentReward, student
 from mt.methods.steps import Steps
@@ -22,7 +19,7 @@ class Train(StudentReward):
     `reward.path` names, or that the data brings), or a folder or hub name of another."""
     base_training: TrainingConfig
     """How r_0 is trained; always by the Bradley-Terry loss (Eq. 1)."""
-    base_seed: Annotated[int, Field(ge=0)]
+    base_seed: Seed
     """Seed of that training, apart from the run's: runs with several seeds share r_0."""
 
     def base(self, steps: Steps) -> Stage:
