@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    if missing := [str(path) for path in options.text if not path.is_file()]:
+        print(f"no such file: {', '.join(missing)}", file=sys.stderr)
+        return 2
     texts = [text for path in options.text for text in read_texts(path) if text.strip()]
     if not texts:
         print(f"no text in {', '.join(map(str, options.text))}", file=sys.stderr)
@@ -62,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read(policy, tokenizer, texts, options)
     save(policy, tokenizer, options.output / "policy")
     save(reward_from(policy), tokenizer, options.output / "reward")
+    print("Next, with prompts of yours (a JSONL file with a field `prompt`):")
+    print(f"python -m mt.run data=jsonl data.path=PROMPTS.jsonl policy.path={options.output}/policy "
+          f"reward.path={options.output}/reward")  # fmt: skip
     return 0
 
 
@@ -168,7 +174,7 @@ def _stream(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], options: a
     random.Random(options.seed).shuffle(order)
     ids: list[int] = []
     before, after = tokenizer.convert_tokens_to_ids([BOS, ASSISTANT]), tokenizer.convert_tokens_to_ids([END])
-    for encoded in tokenizer(order, add_special_tokens=False)["input_ids"]:
+    for encoded in tokenizer(order, add_special_tokens=False, verbose=False)["input_ids"]:
         ids += [*before, *encoded, *after]
     while len(ids) <= options.window:
         ids += ids

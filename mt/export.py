@@ -4,8 +4,8 @@ python -m mt.export runs/NAME --to DIR                      models and data of t
 python -m mt.export runs/NAME --to DIR --iteration 1        of another one
 python -m mt.export runs/NAME --to DIR --push OWNER/NAME    uploads OWNER/NAME-policy, -reward and -data, too
 
-DIR/policy and DIR/reward are Hugging Face folders. DIR/data holds pairs, reward_pairs and samples: each as a JSONL file
-and as a folder for `datasets.load_from_disk`.
+DIR/policy and DIR/reward are Hugging Face folders (DIR/reward-1, … of an ensemble; none where the reward is no model).
+DIR/data holds pairs, reward_pairs and samples: each as a JSONL file and as a folder for `datasets.load_from_disk`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from mt.methods.blueprint import Blueprint, blueprint
 from mt.methods.outcome import Iteration
 from mt.running.exit_codes import ended
 from mt.running.model_card import data_card, model_card
+from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.select import SelectDemonstrations
 from mt.types import Demonstration, Pair, Response, Rewards, Samples
 from mt.workflow.run_record import read_record
@@ -33,6 +35,8 @@ from mt.workflow.tables import read
 from mt.workflow.work import TABLE
 
 Rows = list[dict[str, Any]]
+_NOT_OF_THE_MODEL = ("artifact.json", "curves.jsonl", "README.md")
+"""Files of an artifact that are not exported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +64,8 @@ def _export(given: argparse.Namespace) -> int:
     index = last if given.iteration is None else given.iteration
     if not 0 <= index <= last:
         raise StoreError(describe("--iteration", index, "no such iteration", allowed=f"0 to {last}"))
+    if given.push:
+        _log_in(given.push)
     draft = given.to.with_name(given.to.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     _write(draft, record, drawn, iterations[index])
@@ -73,17 +79,24 @@ def _export(given: argparse.Namespace) -> int:
 
 def _write(folder: Path, record: dict[str, Any], drawn: Blueprint, iteration: Iteration) -> None:
     store = Store(Path(drawn.config.store))
-    models: tuple[tuple[Literal["policy", "reward"], Stage], ...]
-    models = ("policy", iteration.policy), ("reward", iteration.reward)
-    for kind, stage in models:
+    for name, kind, stage in models_of(iteration):
         source = getattr(stage, "location", None) or store.path(stage)
-        shutil.copytree(source, folder / kind, ignore=shutil.ignore_patterns("artifact.json", "README.md"))
-        (folder / kind / "README.md").write_text(model_card(record, drawn, iteration.index, kind), "utf-8")
+        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*_NOT_OF_THE_MODEL))
+        (folder / name / "README.md").write_text(model_card(record, drawn, iteration.index, kind), "utf-8")
     tables = {name: rows for name, rows in _tables(store, iteration) if rows}
     for name, rows in tables.items():
         _write_rows(folder / "data" / name, rows)
     if tables:
         (folder / "data" / "README.md").write_text(data_card(record, drawn, iteration.index, list(tables)), "utf-8")
+
+
+def models_of(iteration: Iteration) -> Iterator[tuple[str, Literal["policy", "reward"], Stage]]:
+    """Yield the folder, the kind and the stage of each model; a reward that is computed otherwise has none."""
+    yield "policy", "policy", iteration.policy
+    if isinstance(iteration.reward, EnsembleReward):
+        yield from ((f"reward-{number}", "reward", one) for number, one in enumerate(iteration.reward.models, start=1))
+    elif not isinstance(iteration.reward, ComputedReward):
+        yield "reward", "reward", iteration.reward
 
 
 def _tables(store: Store, iteration: Iteration) -> Iterator[tuple[str, Rows]]:
@@ -143,19 +156,45 @@ def _write_rows(path: Path, rows: Rows) -> None:
     Dataset.from_list(rows).save_to_disk(path)
 
 
+def _log_in(name: str) -> None:
+    """Raise StoreError where the hub cannot be reached, or does not know the user: before anything is written."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import validate_repo_id
+
+    with _in_one_line(name, "Give OWNER/NAME, run 'hf auth login' or set HF_TOKEN, or leave --push out"):
+        validate_repo_id(f"{name}-policy")
+        HfApi().whoami()
+
+
 def push(folder: Path, name: str) -> Iterator[str]:
-    """Upload an export to the hub, private at first; yields the address of each repository."""
+    """Upload an export to the hub, private at first; yields the address of each repository.
+
+    Raises StoreError where the hub refuses one: the folder is whole, and can be uploaded by hand.
+    """
     from huggingface_hub import HfApi
 
     hub = HfApi()
-    for part, kind in (("policy", "model"), ("reward", "model"), ("data", "dataset")):
-        if (folder / part).is_dir():
-            repository = f"{name}-{part}"
+    for part in sorted(path.name for path in folder.iterdir() if path.is_dir()):
+        kind, repository = "dataset" if part == "data" else "model", f"{name}-{part}"
+        by_hand = f"Upload the folder later: hf upload {repository} {folder / part} --repo-type {kind} --private"
+        with _in_one_line(repository, by_hand):
             hub.create_repo(repository, repo_type=kind, private=True, exist_ok=True)
             found = hub.upload_folder(
                 repo_id=repository, repo_type=kind, folder_path=folder / part, commit_message="Upload from mt.export"
             )
-            yield str(found.commit_url)
+        yield str(found.commit_url)
+
+
+@contextmanager
+def _in_one_line(name: str, mend: str) -> Iterator[None]:
+    """Put whatever the hub's client raises in one line."""
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, HTTPError) as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise StoreError(describe("--push", name, reason, mend=mend)) from error
 
 
 if __name__ == "__main__":

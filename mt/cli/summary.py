@@ -110,7 +110,7 @@ def _print_disagreements(console: Console, record: Mapping[str, Any], folder: Pa
     """Print the pairs of responses that r_t and r_0 order the other way round, each text on one line."""
     if not (found := disagreements(record, folder)):
         return
-    console.print(f"\n[bold]Where rₜ and r₀ disagree most[/bold], one pair of responses a prompt. {MARGINS}")
+    console.print(f"\n[bold]Where rₜ and r₀ disagree most[/bold], one pair of responses for each prompt. {MARGINS}")
     for pair in found:
         named = {"prompt": pair.prompt, "rₜ prefers": pair.preferred, "r₀ prefers": pair.other, "margins": pair.margins}
         console.print()

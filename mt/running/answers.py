@@ -258,7 +258,7 @@ def _value(metric: Metric | None) -> str:
 
 
 def _with(command: str, choice: str) -> str:
-    """Return a command with one choice made otherwise."""
+    """Return a command with one choice made otherwise, for a run of another name."""
     name = choice.partition("=")[0]
-    words = [word for word in shlex.split(command) if not re.match(rf"\+*{name}(\.\w+)?=", word)]
+    words = [word for word in shlex.split(command) if not re.match(rf"\+*({name}(\.\w+)?|name)=", word)]
     return shlex.join([*words, choice])

@@ -29,13 +29,22 @@ def model_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind
         f"# {record['name']}: the {name} of iteration {iteration}\n",
         f"Base model: {_base(drawn, kind)}. Data: {record['config']['data']['name']}. Made by\n",
         f"```console\n{record['command']}\n```\n",
-        *(f"{sentence}\n" for sentence in record.get("answers") or []),
+        *_verdict(record, drawn, iteration, kind),
         "## Metrics\n",
         _metrics(record["metrics"], iteration, kind),
         "## Settings\n",
         f"```yaml\n{yaml.safe_dump(kept, sort_keys=False)}```\n",
     ]
     return "\n".join(parts)
+
+
+def _verdict(
+    record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind: Literal["policy", "reward"]
+) -> list[str]:
+    """Return what the run says of its last policy or reward model."""
+    answers = record.get("answers") or []
+    sentence = answers[("policy", "reward").index(kind) :][:1]
+    return [f"{text}\n" for text in sentence] if iteration == drawn.outcome.final.index else []
 
 
 def data_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, tables: Sequence[str]) -> str:

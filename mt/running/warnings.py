@@ -68,7 +68,7 @@ def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
         kl = results.metric(i, "policy", "diagnostics", "kl")
         if i and kl is not None and abs(kl.value) < STILL:
             mend = "raise policy.training.learning_rate, or give more prompts"
-            yield f"iteration {i}: the policy did not move (KL {kl.value:.3f} nats a response from π₀); {mend}"
+            yield f"iteration {i}: the policy did not move (KL {NUMBER.text(kl.value)} nats a response from π₀); {mend}"
         repeated = results.metric(i, "policy", "diagnostics", "duplicate_rate")
         if repeated is not None and repeated.value > MOST:
             yield f"iteration {i}: {repeated.value:.0%} of the responses repeat another one; these make no pairs"

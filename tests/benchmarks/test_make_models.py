@@ -6,6 +6,8 @@ import gzip
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks.make_models import main, read_texts
 from mt.engines.models import check_model
 from mt.engines.text import open_chat
@@ -13,13 +15,17 @@ from mt.engines.text import open_chat
 TEXTS = ["The quick brown fox jumps over the lazy dog.", "Ça va bien, merci ! 你好，世界 🎉", "def f(x):\n    return x"]
 
 
-def test_models_from_text_pass_the_checks_of_a_run(tmp_path: Path) -> None:
+def test_models_from_text_pass_the_checks_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = "".join(json.dumps({"instruction": text, "id": "x"}) + "\n" for text in TEXTS)
     (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     small = "--vocabulary 300 --hidden-size 16 --layers 1 --context 64 --steps 2 --batch 2 --window 16".split()  # noqa: SIM905
     assert main(["--text", str(tmp_path / "t.jsonl.gz"), "--output", str(tmp_path / "models"), *small]) == 0
     check_model(tmp_path / "models" / "policy", "policy")
     check_model(tmp_path / "models" / "reward", "reward")
+    models = f"policy.path={tmp_path}/models/policy reward.path={tmp_path}/models/reward"
+    assert capsys.readouterr().out.splitlines()[-1] == f"python -m mt.run data=jsonl data.path=PROMPTS.jsonl {models}"
+    assert main(["--text", str(tmp_path / "none.txt"), "--output", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"no such file: {tmp_path}/none.txt\n"
 
     chat = open_chat(tmp_path / "models" / "policy")
     bos = chat.tokenizer.bos_token_id

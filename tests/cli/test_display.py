@@ -43,6 +43,14 @@ def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> N
     ]
 
 
+def test_what_is_checked_before_a_plan_is_known_has_no_progress() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with Display(console, Estimates([])) as display:
+        assert "stage" not in str(display.live.get_renderable().renderables)  # type: ignore[union-attr]
+        display.planned([Number(1)], [Number(1)], {})
+        assert "stage 1/1, 0 reused, 0 s so far" in str(display.live.get_renderable().renderables[-1])  # type: ignore[union-attr]
+
+
 def record(iterations: int) -> dict[str, Any]:
     def metric(i: int, model: str, benchmark: str, name: str, value: float) -> dict[str, Any]:
         row = {"iteration": i, "model": model, "benchmark": benchmark, "metric": name, "value": value}
@@ -119,7 +127,7 @@ def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy(
 
 def test_details_show_what_the_reward_models_disagree_on_one_line_a_text(tmp_path: Path) -> None:
     margins = {"current": 1.25, "base": -2.0, "previous": 0.5}
-    row = {"messages": [{"role": "user", "content": "a [b]colour[/b]\n?"}], "preferred": "red " * 40, "other": "blue"}
+    row = {"messages": [{"role": "user", "content": "a [b]colour[/b]\n?"}], "preferred": "red " * 40, "other": " "}
     (tmp_path / "disagreements.json").write_text(json.dumps([{**row, "margins": margins}]))
     place = Position(iteration=1, step="evaluation").data()
     found = {"metrics": [], "stages": [{"key": "a", "path": ".", "stage": "disagreements", "position": place}]}
@@ -128,6 +136,6 @@ def test_details_show_what_the_reward_models_disagree_on_one_line_a_text(tmp_pat
         print_summary(console, found, tmp_path, [], details=details)
         assert ("disagree most" in file.getvalue()) is details
     lines = [line.split(None, 1) for line in file.getvalue().splitlines()]
-    assert ["prompt", "a [b]colour[/b] ?"] in lines
+    assert ["prompt", "a [b]colour[/b] ?"] in lines and ["r₀", "prefers  (empty)"] in lines
     assert max(map(len, file.getvalue().splitlines()[:-1])) <= 100
-    assert [line[1] for line in lines if line and line[0] == "margins"] == ["rₜ +1.2, rₜ₋₁ +0.5, r₀ −2.0"]
+    assert [line[1] for line in lines if line and line[0] == "margins"] == ["rₜ +1.25, rₜ₋₁ +0.50, r₀ −2.00"]

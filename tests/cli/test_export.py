@@ -15,10 +15,12 @@ from datasets import load_dataset, load_from_disk
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
 
+from mt.config.compose import compose_runs
 from mt.export import main as export
-from mt.export import push
+from mt.export import models_of, push
+from mt.methods.blueprint import blueprint
 from mt.run import main as run
-from tests.engines.tiny import tiny_policy
+from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.methods.test_instruction_source import SMALL
 
 
@@ -44,7 +46,27 @@ def test_models_are_ordinary_folders_with_cards(exported: Path) -> None:
     assert "# one: the policy π of iteration 1" in card
     assert "name: mutual_taught" in card and "learning_rate:" in card
     assert "| Average gold reward | 0." in card
-    assert not list(exported.rglob("artifact.json"))
+    assert "The policy " in card and "Updating the reward model" not in card, "what is said of this model alone"
+    assert not [*exported.rglob("artifact.json"), *exported.rglob("curves.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("reward", "folders"),
+    [
+        (["reward=consensus"], []),
+        (
+            ["reward=ensemble", "reward.trained=0", "reward.models=[{models}/one,{models}/two]"],
+            ["reward-1", "reward-2"],
+        ),
+    ],
+)
+def test_a_reward_is_exported_as_the_models_that_it_is(tmp_path: Path, reward: list[str], folders: list[str]) -> None:
+    for name in ("one", "two"):
+        tiny_reward(tmp_path / name)
+    own = [f"policy.path={tiny_policy(tmp_path / 'policy')}", "data=instructions", "rm_data=frozen"]
+    given = [word.replace("{models}", str(tmp_path)) for word in reward]
+    config = compose_runs([*own, *given, f"store={tmp_path}/store"])[0].config
+    assert [name for name, *_ in models_of(blueprint(config).outcome.final)] == ["policy", *folders]
 
 
 def test_rows_are_the_pairs_and_samples_of_the_run(exported: Path) -> None:
@@ -90,10 +112,13 @@ class Hub(BaseHTTPRequestHandler):
     """Takes repositories and commits as the hub does, all files inline."""
 
     repositories: ClassVar[dict[str, dict[str, Any]]] = {}
+    refuses: ClassVar[str] = "/nobody/"
 
     def do_POST(self) -> None:  # the name is http.server's
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path == "/api/repos/create":
+        if self.refuses in self.path:
+            self._answer({"error": "no room is left"}, 403)
+        elif self.path == "/api/repos/create":
             asked = json.loads(body)
             name = "/".join(filter(None, [asked.get("organization"), asked["name"]]))
             hidden = asked.get("private", asked.get("visibility") == "private")
@@ -123,9 +148,9 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # the name is http.server's
         self._answer({"name": "me", "type": "user", "orgs": []})
 
-    def _answer(self, found: dict[str, Any]) -> None:
+    def _answer(self, found: dict[str, Any], status: int = 200) -> None:
         text = json.dumps(found).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -161,3 +186,27 @@ def test_an_export_is_pushed_as_three_private_repositories(exported: Path, hub: 
     sent = hub["me/one-policy"]["files"]
     assert sent["model.safetensors"] == (exported / "policy" / "model.safetensors").read_bytes()
     assert "README.md" in sent and "pairs.jsonl" in hub["me/one-data"]["files"]
+
+
+def test_a_push_that_is_refused_leaves_the_export_and_says_how_to_go_on(
+    finished: Path, hub: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = finished.parents[1] / "pushed"
+    monkeypatch.setattr(Hub, "refuses", "/me/two-policy/commit/")
+    assert export([str(finished), "--to", str(folder), "--push", "me/two"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--push=me/two-policy: ") and told.count("\n") == 1
+    assert f"hf upload me/two-policy {folder}/policy --repo-type model --private" in told
+    assert (folder / "policy" / "model.safetensors").is_file()
+    assert "me/two-data" in hub
+
+
+def test_nothing_is_written_where_nobody_could_push(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    for name in ("me/one", "no owner"):
+        assert export([str(finished), "--to", str(finished.parents[1] / "never"), "--push", name]) == 2
+        assert capsys.readouterr().err.startswith(f"--push={name}: ")
+    assert not list(finished.parents[1].glob("never*"))

@@ -16,7 +16,7 @@ from mt.running.record import Record
 from mt.workflow.store import Store
 from tests.engines.tiny import tiny_policy, tiny_reward
 
-COMMAND = "python -m mt.run seed=3 rm_data=both"
+COMMAND = "python -m mt.run seed=3 rm_data=both name=mine"
 Numbers = Mapping[tuple[int, str], tuple[float, ...]]
 """Values by prompt of a metric ("benchmark/metric") at an iteration."""
 
