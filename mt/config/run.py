@@ -77,6 +77,10 @@ class PolicyConfig(RenderedModelConfig):
     in every E-step, as SAIL mixes them."""
     training: TrainingConfig
     """How a policy is trained."""
+    sft: bool = False
+    """Make π_0 of a base model: `path`, fine-tuned on `data.demonstrations` (or the data's own)."""
+    sft_training: TrainingConfig | None = None
+    """How that is done; null does it as `training` says."""
 
 
 class ExperimentConfig(Config):

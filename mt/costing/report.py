@@ -67,7 +67,7 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
 def _table(stages: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0, header_style="bold")
     table.add_column("stage", no_wrap=True)
-    for title in ("times", "loads", "steps", "tokens", "hours", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB", "fits"):
+    for title in ("times", "loads", "steps", "tokens", "time", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB", "fits"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, row in stages.items():
         table.add_row(name, *_cells(row), "" if row["fits"] is None else "yes" if row["fits"] else "[red]no[/]")
@@ -137,10 +137,10 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
     host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
-    hours, disk = _hours(row["hours"], ""), f"{row['disk_bytes'] / 1e9:,.2f}"
+    disk = f"{row['disk_bytes'] / 1e9:,.2f}"
     return [
-        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]), hours,
-        _count(row["gpu_hours"]), gib, host, disk,
+        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]),
+        _time(row["hours"]), _count(row["gpu_hours"]), gib, host, disk,
     ]  # fmt: skip
 
 
@@ -150,13 +150,15 @@ def _sentence(title: str, total: dict[str, Any]) -> str:
     return (
         f"{title}: {total['stages']} stages, {total['loads']} loads of a model, {_count(total['tokens'])} tokens, "
         f"{total['flops'] / 1e15:,.1f} PFLOP, "
-        f"{_hours(total['hours'])} of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
+        f"{_time(total['hours'])} of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
         f"{total['disk_bytes'] / 1e9:,.1f} GB on disk{calls}{price}"
     )
 
 
-def _hours(hours: float, unit: str = " h") -> str:
-    return f"{hours:.2f}{unit}" if hours >= 0.01 else f"{hours * 3600:.0f} s"
+def _time(hours: float) -> str:
+    """Return a time in seconds, minutes or hours."""
+    seconds = hours * 3600
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min" if hours < 1 else f"{hours:,.1f} h"
 
 
 def _count(value: float | None) -> str:

@@ -20,6 +20,9 @@ def refuse_impossible(config: RunConfig) -> None:
         _refuse("rounds", config.rounds, f"method={method.name} has no rounds", f"1, or {others}", "Drop rounds=")
     if config.iterations > 1 and method.trains_once:
         _refuse("iterations", config.iterations, f"method={method.name} trains once", "1", "Drop iterations=")
+    if config.policy.sft and config.policy.path is None:
+        problem = f"the policy of data={config.data.name} has learnt from its demonstrations already"
+        _refuse("policy.sft", True, problem, "false", "Add policy.path=DIR, or drop policy.sft=true")
     _refuse_checkpoint(config)
     _refuse_objective(config)
     _refuse_selection(config)

@@ -20,7 +20,7 @@ from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, MixPairs, SelectDemonstrations, SelectPairs
-from mt.stages.train import TrainPolicy, TrainPolicyCheckpoints, TrainReward
+from mt.stages.train import SupervisedFinetune, TrainPolicy, TrainPolicyCheckpoints, TrainReward
 from mt.workflow.keys import derive_seed
 from mt.workflow.position import BASE, Position
 from mt.workflow.stage import Stage
@@ -56,8 +56,14 @@ class Steps:
         return stage
 
     def base_policy(self) -> Stage:
-        """π_0."""
-        return self.add(self.source.policy(), "policy")
+        """π_0: the given policy, or what it becomes by demonstrations (`policy.sft`), the same for every seed."""
+        given, config = self.source.policy(), self.config.policy
+        if not config.sft:
+            return self.add(given, "policy")
+        seed = derive_seed(self.config.world_seed, "supervised fine-tuning")
+        how = (config.sft_training or config.training, self.config.trainer, seed, self.policy_template)
+        answers = self.add(self.source.demonstrations())
+        return self.add(SupervisedFinetune(given, answers, *how, "policy.sft_training"), "policy")
 
     def base_reward(self) -> Stage:
         """r_0, which need not be a model."""

@@ -112,7 +112,7 @@ class InstructionSource:
 
     def demonstrations(self) -> Stage:
         """Raise ConfigError: nobody has answered the prompts."""
-        self._lacks("demonstrations", "Choose another method, or data=world")
+        self._lacks("demonstrations", "Choose another method, policy.sft=false, or data=world")
 
     def held_out_preferences(self, used: Container[str], size: int) -> None:
         """Return None: the gold judge tells more."""

@@ -47,8 +47,8 @@ class UserData(DataSource):
     """What happens to prompts that the chat template of the policy or of the reward model refuses, such as a system
     turn under Gemma's: the run stops at its start and names them, or they are dropped and counted."""
     demonstrations: str | None
-    """Answers to imitate (method=spin): a file of prompt and response, or of messages with the answer last; on the hub
-    by OWNER/NAME@COMMIT:FILE."""
+    """Answers to imitate (method=spin, policy.sft=true): a file of prompt and response, or of messages with the answer
+    last; on the hub by OWNER/NAME@COMMIT:FILE."""
     preferences: str | None
     """Offline preference pairs (reward=train, method=sail, rm_data=replay, policy.offline_share): a file of chosen and
     rejected, texts beside a prompt or chats with the answer last; named likewise. Pairs that train nothing measure

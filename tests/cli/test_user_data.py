@@ -72,6 +72,35 @@ def test_a_run_on_own_data_counts_what_it_leaves_out(
     assert sum(one[lost] for one in counts(place, "sample")) >= 1
 
 
+def test_one_command_takes_a_base_model_without_template_through_the_whole_chain(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "policy" / "chat_template.jinja").unlink()
+    config = json.loads((place / "policy" / "tokenizer_config.json").read_text())
+    (place / "policy" / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": None}))
+    turns = "{% for message in messages %}{{ message['content'] + eos_token }}{% endfor %}"
+    (place / "turns.jinja").write_text(turns)
+    asked = [[{"role": "user", "content": f"count {n} fox"}] for n in range(12)]
+    answer, other = ([{"role": "assistant", "content": text}] for text in ("red fox", "blue"))
+    shown = [json.dumps({"messages": [*prompt, *answer]}) for prompt in asked]
+    pairs = [json.dumps({"prompt": prompt, "chosen": answer, "rejected": other}) for prompt in asked]
+    (place / "shown.jsonl").write_text("\n".join(shown))
+    (place / "pairs.jsonl").write_text("\n".join(pairs))
+    files = {"data.demonstrations": "shown.jsonl", "data.preferences": "pairs.jsonl"}
+    files |= {"policy.chat_template": "turns.jinja", "reward.chat_template": "turns.jinja"}
+    chain = ["policy.sft=true", "reward=train", "data.held_out_preferences=0.25", "partition.part_size=6"]
+    chain += ["reward.training.epochs=1"]
+    own = [one for one in arguments(place) if not one.startswith("reward.path")]
+    assert main([*own, *chain, *(f'{name}="{place / file}"' for name, file in files.items()), "--details"]) == 0
+    (sft,), (held_out,) = counts(place, "supervised_finetune"), counts(place, "held_out_preferences")
+    assert (sft["used"], held_out["pairs"]) == (12, 3)
+    assert [one["used"] for one in counts(place, "train_reward")] == [9, 12], (
+        "r_0 on pairs of its own, r_1 on both kinds"
+    )
+    printed = capsys.readouterr().out
+    assert "of rₜ on your own held-out pairs" in printed and "Where rₜ and r₀ disagree most" in printed
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
     [

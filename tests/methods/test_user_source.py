@@ -19,6 +19,7 @@ from mt.running.execution import run
 from mt.stages.load import LoadPrompts
 from mt.stages.load_answers import HeldOutPreferences, LoadAnswers
 from mt.stages.models import HubModel
+from mt.stages.train import SupervisedFinetune, TrainReward
 from mt.types import Pair, Prompt
 from mt.workflow import tables
 from mt.workflow.execute import execute
@@ -149,6 +150,34 @@ def test_answers_to_held_out_prompts_train_nothing(own: list[str], tmp_path: Pat
     pairs = tables.read(store.path(stages[0]) / TABLE, Pair)
     assert (len(held_out), len(pairs)) == (4, 36)
     assert not {row.messages[0]["content"] for row in held_out} & {pair.messages[0]["content"] for pair in pairs}
+
+
+def test_a_base_model_becomes_the_policy_by_demonstrations_the_same_for_every_seed(
+    own: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "shown.jsonl").write_text('{"prompt": "why", "response": "because"}\n')
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "how", "chosen": "so", "rejected": "no"}\n')
+    files = [f"data.demonstrations={tmp_path}/shown.jsonl", f"data.preferences={tmp_path}/pairs.jsonl"]
+    one, other = (drawn([*own, *files, "policy.sft=true", "reward=train", f"seed={seed}"]) for seed in (0, 1))
+    check(one)
+    base = one.outcome.base
+    assert isinstance(base.policy, SupervisedFinetune) and isinstance(base.reward, TrainReward)
+    assert base.policy.training.learning_rate == 2e-3, "the world's, as the policy is as small"
+    assert base.reward.initial.key == base.policy.key, "r_0 starts from π_0's weights"
+    assert base.policy.key == other.outcome.base.policy.key
+    assert one.outcome.final.policy.key != other.outcome.final.policy.key
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (["data=world"], r"policy\.sft=true: .*has learnt from its demonstrations already\..* Add policy\.path=DIR"),
+        (["data=instructions", "policy.path={models}/policy"], r"data=instructions: it comes without demonstrations\."),
+    ],
+)
+def test_sft_without_a_base_model_or_demonstrations_is_refused(models: Path, where: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        drawn([*(word.replace("{models}", str(models)) for word in where), "policy.sft=true"])
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def start_is_rounded(task: TrainingTask) -> bool:
 def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
     folder, reward = Path(task.model), task.kind == "reward"
     fresh_head = reward and not _is_classifier(folder)
-    check_model(folder, "reward" if reward and not fresh_head else "policy")
+    # Without its chat template, which a setting may name: the tokenising that comes before has looked for it.
+    check_model(folder, "reward" if reward and not fresh_head else "policy", has_template=False)
     model = load_weights(folder, "reward" if reward else "policy", dtype, new_head=fresh_head)
     if fresh_head:
         _start_head(model, task.seed)

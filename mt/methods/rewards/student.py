@@ -37,10 +37,10 @@ class StudentReward(Reward):
 
 def student(steps: Steps, name: str) -> Stage:
     """Return the model that `reward.student` names: policy, model, or a path."""
+    if name == "policy":
+        return steps.base_policy()
     given = given_student(steps.config, name)
-    if given is not None:
-        return given
-    return steps.base_policy() if name == "policy" else steps.source.reward()
+    return steps.source.reward() if given is None else given
 
 
 def given_student(config: RunConfig, name: str) -> Stage | None:
