@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from statistics import mean
@@ -60,6 +60,8 @@ class Row:
     accuracy_rt: float
     seconds: float
     """Of all stages of the run, computed by it or by another arm."""
+    cpu_seconds: float
+    """Of the same stages, on all cores: what other programs on the machine change little."""
     peak_gib: float
     """Of the last command of the run."""
 
@@ -89,7 +91,7 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
     store, steps, drawn = Store(Path(config.store)), Steps(config), blueprint(config)
     iterations = drawn.outcome.iterations
     stages = [stage for stage in drawn.plan.order if not isinstance(stage, External)]
-    seconds = sum(float(store.artifact(stage).facts["seconds"]) for stage in stages)
+    facts = [store.artifact(stage).facts for stage in stages]
     before: dict[str, float] = {}
     rows = []
     for one in iterations:
@@ -115,7 +117,8 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
             words=mean(len(response.text.split()) for response in responses),
             accuracy_r0=accuracy(gold, rewards_of(store, steps.score(iterations[0].reward, samples))),
             accuracy_rt=accuracy(gold, rewards_of(store, steps.score(one.reward, samples))),
-            seconds=seconds,
+            seconds=sum(float(one["seconds"]) for one in facts),
+            cpu_seconds=sum(float(one["cpu_seconds"]) for one in facts),
             peak_gib=cost.peak_mib / 1024,
         )
         rows.append(row)
@@ -172,16 +175,20 @@ def report(rows: Sequence[Row]) -> str:
         shares = [f"{row.all_met:.1%}", f"{row.finished:.1%}", f"{row.words:.1f}"]
         right = [f"{row.accuracy_r0:.1%}", f"{row.accuracy_rt:.1%}"]
         lines.append(_line(row.device, row.arm, row.seed, row.iteration, f"{row.gold:.3f}", gain, *shares, *right))
-    names = ["device", "rm_data", "seeds", "gain of the last policy over π_0", "minutes of a run", "peak GiB"]
-    lines += ["", *_head(*names)]
+    names = ["device", "rm_data", "seeds", "gain of the last policy over π_0", "minutes of a run", "CPU minutes"]
+    lines += ["", *_head(*names, "peak GiB")]
     for place, arm in sorted({(row.device, row.arm) for row in rows}):
         last = max(row.iteration for row in rows)
         own = [row for row in rows if (row.device, row.arm, row.iteration) == (place, arm, last)]
         gains = " ".join(f"{row.gain:+.3f}" for row in own)
-        minutes = " ".join(f"{row.seconds / 60:.1f}" for row in own)
+        wall, cpu = (_minutes(getattr(row, name) for row in own) for name in ("seconds", "cpu_seconds"))
         peak = f"{max(row.peak_gib for row in own):.1f}"
-        lines.append(_line(place, arm, len(own), f"{mean(row.gain for row in own):+.3f} ({gains})", minutes, peak))
+        lines.append(_line(place, arm, len(own), f"{mean(row.gain for row in own):+.3f} ({gains})", wall, cpu, peak))
     return "\n".join(lines)
+
+
+def _minutes(seconds: Iterable[float]) -> str:
+    return " ".join(f"{one / 60:.1f}" for one in seconds)
 
 
 def _head(*names: str) -> tuple[str, str]:
