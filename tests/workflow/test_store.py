@@ -95,6 +95,14 @@ def test_damage_that_keeps_size_and_time_is_found_by_a_full_check(store: Store) 
         store.verify(store.artifact(term), full=True)
 
 
+def test_a_stage_that_waits_takes_wall_time_and_hardly_any_cpu_time(store: Store) -> None:
+    waiting = Sum((Number(1),), seconds=0.5)
+    run(store, waiting)
+    facts = store.artifact(waiting).facts
+    assert facts["seconds"] >= 0.5
+    assert 0 < facts["cpu_seconds"] < 0.4
+
+
 def test_a_failure_keeps_what_was_published(store: Store) -> None:
     with pytest.raises(ValueError, match="as it should"):
         run(store, Fail(Number(7)))
