@@ -23,7 +23,7 @@ _REWARD = (
     Column("average", REWARD, "RewardBench", "reward", optional=True),
 )
 _DPO = {"objective.name": "dpo"}
-_ONE_MODEL = {"method.name": "mutual_taught", **_DPO, "reward.name": "model"}
+_ONE_MODEL = {"method.name": "mutual_taught", **_DPO, "reward.name": "model", "policy.checkpoint.name": "last"}
 _CONSENSUS = {"method.name": "mutual_taught", **_DPO, "reward.name": "consensus"}
 _LATER = {**_CONSENSUS, "reward.scores": "later", "reward.student": "model"}
 """Consensus rewards the policy from the second E-step on; r_0 scores the first."""
@@ -57,13 +57,19 @@ STUDY = TableSpec(
                 "both": "both (the paper's)",
                 "pm": "self-training pairs",
                 "contrast": "contrast pairs",
-                "margin_filter": "both, contrast filtered",
+                "published": "both, contrast filtered",
                 "replay": "both, with replay",
                 "consensus": "consensus",
                 "consensus_contrast": "consensus, and contrast pairs",
                 "consensus_mixed": "consensus and reward, mixed",
             },
             _ONE_MODEL,
+            2,
+            "M-step on pairs labelled by the method",
+        ),
+        Row(
+            "the published version",
+            {**_ONE_MODEL, "rm_data.name": "published", "policy.checkpoint.name": "win_rate"},
             2,
             "M-step on pairs labelled by the method",
         ),

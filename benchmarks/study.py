@@ -110,7 +110,7 @@ def measure(run: Run, reference: Run) -> list[Row]:
     execute(plan([first]), store, Silent())
     groups = by_belief_and_section(build_world(*steps.source.gold()), rows_of(store, first, Samples))
     rows = []
-    for one in drawn.outcome.iterations:
+    for one in drawn.outcome.iterations[: drawn.final(store).index + 1]:
         values = {**_recorded(store, drawn, one), **_by_group(steps, store, drawn, one, groups), "cpu_seconds": seconds}
         cells = {name: f"{value:.4f}".rstrip("0").rstrip(".") for name, value in values.items()}
         rows.append({**dict(zip(COLUMNS, (*run.key, str(one.index)), strict=False)), **cells})

@@ -140,7 +140,8 @@ def as_frame(rows: list[Row]) -> pd.DataFrame:
     """Return what has been measured as `analysis.load` returns runs."""
     configs = {one.arm: one.config.model_dump(mode="json") for one in runs(0, 0)}
     found = [line for row in rows if row["arm"] in configs for line in _lines(row, configs[row["arm"]])]
-    return pd.DataFrame(found, columns=list(COLUMNS)).astype({"value": float, "low": float, "high": float})
+    frame = pd.DataFrame(found, columns=list(COLUMNS)).astype({"value": float, "low": float, "high": float})
+    return frame.assign(final=frame.groupby("run")["iteration"].transform("max"))
 
 
 def _lines(row: Row, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

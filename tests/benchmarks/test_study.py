@@ -38,6 +38,7 @@ def test_differences_are_paired_over_worlds_and_seeds() -> None:
         row("rm_data=both", 0, 2, gold=0.72, win_rate=0.61, r0=0.5, rt=0.4),
         row("rm_data=both", 1, 2, gold=0.84, win_rate=0.61, r0=0.5, rt=0.4),
         row("rm_data=consensus", 0, 2, gold=0.7, bench=61),
+        row("rm_data=published policy.checkpoint=win_rate", 0, 1, gold=0.66),  # stopped in iteration 2
         row(LATER, 0, 2, gold=0.65, win_rate=0.6, r0=0.5, rt=0.5),
     ]
     lines = list(page(as_frame(rows), rows))
@@ -46,6 +47,7 @@ def test_differences_are_paired_over_worlds_and_seeds() -> None:
     assert "| both (the paper's) | +0.030 ± 0.127 | **+1.0 ± 0.0** | +11.0 ± 12.7 | **-10.0 ± 0.0** | – | 2 |" in lines
     assert "| consensus in E-step 2 | -0.050 | +0.0 | – | – | – | 1 |" in lines
     assert "| consensus | +0.000 | – | – | – | +1.0 | 1 |" in lines
+    assert "| the published version | -0.040 | – | – | – | – | 1 |" in lines
     assert "| consensus − both (the paper's) (other labels) | -0.020 | 1 |" in lines
     assert not any("RewardBench of" in line or "Another policy" in line for line in lines)  # not measured
     assert lines[0].startswith("Measured so far: 2 pairs of world and seed (worlds 20)")
