@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mt.choice import Config
+from mt.choice import Config, Count
 from mt.engines.settings import DecodingConfig
 from mt.errors import describe
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class HeldOutEval(Config):

@@ -6,20 +6,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mt.choice import Config
+from mt.choice import Config, Count, NotNegative, Positive
 
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
+ReachedShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class UtilizationConfig(Config):
     """Shares of the peak that each kind of work reaches."""
 
-    generate: Share
+    generate: ReachedShare
     """Sampling, counted over prompts and responses."""
-    score: Share
+    score: ReachedShare
     """Forward passes: rewards and log-probabilities."""
-    train: Share
+    train: ReachedShare
     """Training, recomputed activations counted."""
 
 
@@ -28,7 +27,7 @@ class HardwareConfig(Config):
 
     name: str
     """The choice's own name."""
-    devices: Annotated[int, Field(ge=1)]
+    devices: Count
     """GPUs (or CPU sockets) of the node."""
     memory_gib: Positive
     """Memory of each."""
@@ -37,7 +36,7 @@ class HardwareConfig(Config):
     tflops: Positive
     """Peak of each in the precision used, dense."""
     utilization: UtilizationConfig
-    stage_seconds: Annotated[float, Field(ge=0)]
+    stage_seconds: NotNegative
     """Fixed seconds per stage: starting processes, loading weights, compiling."""
-    overhead_gib: Annotated[float, Field(ge=0)]
+    overhead_gib: NotNegative
     """Memory of each that no model gets: the device's context, communication buffers."""

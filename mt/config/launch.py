@@ -8,10 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Doc
 
-from mt.choice import Config
+from mt.choice import Config, Count
 from mt.errors import ConfigError, describe
-
-Positive = Annotated[int, Field(ge=1)]
 
 SIGNAL_SLACK_S = 120
 """SLURM may send the signal a minute early, and Python needs time before it listens."""
@@ -85,9 +83,9 @@ class DetachedConfig(Config):
     share: bool
     """Cut the merged plan into jobs so that what several runs share is computed by one of them; otherwise each run
     is one job and the store's locks guard what is shared. The results are identical."""
-    max_running: Positive
+    max_running: Count
     """Jobs of the sweep that run at the same time."""
-    max_attempts: Positive
+    max_attempts: Count
     """Attempts of a job without progress after which it fails with the reason."""
     require_clean: bool
     """Refuse to submit from a working tree with uncommitted changes; otherwise the difference is recorded."""
@@ -105,11 +103,11 @@ class CpuConfig(Config):
 
     partition: str | None
     """SLURM partition; null takes that of the GPU jobs, then the cluster's default."""
-    cpus: Positive
+    cpus: Count
     """CPU cores."""
-    mem_gb: Positive | None
+    mem_gb: Count | None
     """Memory in GB; null leaves it to the cluster where nothing is estimated (judges over the network)."""
-    time_min: Positive
+    time_min: Count
     """Time limit in minutes."""
     extra: SbatchOptions
     """Further sbatch options of such a job by their long name, such as {reservation: mine}; false leaves one out."""
@@ -140,13 +138,13 @@ class SlurmConfig(DetachedConfig):
     """GPUs of a job that needs them; 0 asks for none (the synthetic world)."""
     gpu_type: Annotated[str, Field(pattern=r"^[^:,=\s]+$"), Doc("without spaces and :,=")] | None
     """Type of those GPUs as the cluster names it, such as a100; null takes any."""
-    cpus: Positive
+    cpus: Count
     """CPU cores of a GPU job."""
-    mem_gb: Positive | None
+    mem_gb: Count | None
     """Memory of a GPU job in GB; null asks for what its stages need by the estimate of `mt.plan --cost`."""
-    time_min: Positive
+    time_min: Count
     """Time limit of a GPU job in minutes; a job that reaches it goes on in its next attempt."""
-    signal_delay_s: Positive
+    signal_delay_s: Count
     """Seconds before the time limit at which the job is asked to stop and is queued again."""
     cpu: CpuConfig
     """Jobs without GPUs."""

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
-from mt.choice import Config
+from mt.choice import Config, Count, Positive
 
 if TYPE_CHECKING:
     from mt.workflow.stage import Stage
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class AssumptionsConfig(Config):
     """What is assumed where no finished stage tells better."""
 
-    prompts: Annotated[int, Field(ge=1)]
+    prompts: Count
     """Prompts of a data set whose size is unknown before it is read."""
     prompt_tokens: Positive
     """Mean tokens of a prompt."""
