@@ -1,4 +1,4 @@
-"""How long a model's sequences may be, read from its folder's config.json: no model library is needed."""
+"""The JSON files of a model folder, and how long its sequences may be: no model library is needed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,31 @@ from mt.runtime.text import parse_json
 _FIELDS = ("max_position_embeddings", "n_positions")
 
 
+def read_json(path: Path, field: str = "model") -> dict[str, Any]:
+    """Return one of a model folder's JSON files, empty where it has none; raises ModelError where it is no object."""
+    if not path.is_file():
+        return {}
+    mend = "Download or save the model again"
+    try:
+        found = parse_json(path.read_bytes())
+    except ValueError as error:
+        raise ModelError(describe(field, path, f"is not valid JSON ({error})", mend=mend)) from error
+    if not isinstance(found, dict):
+        raise ModelError(describe(field, path, "is not a JSON object", mend=mend))
+    return found
+
+
 def context_length(folder: Path) -> int | None:
     """Return the most tokens that the model's positions allow, or None where its config names no limit.
 
     Raises ModelError for a config.json that is no JSON object, or whose limit is no number.
     """
     path = Path(folder) / "config.json"
-    if not path.is_file():
-        return None
-    try:
-        config: dict[str, Any] = parse_json(path.read_bytes())
-        config = {**config, **(config.get("text_config") or {})}
-    except (ValueError, AttributeError, TypeError) as error:
-        mend = "Download or save the model again"
-        raise ModelError(describe("model", path, f"is not a JSON object ({error})", mend=mend)) from error
+    config = read_json(path)
+    text = config.get("text_config") or {}
+    if not isinstance(text, dict):
+        raise ModelError(describe(f"{path}: text_config", text, "is not a JSON object"))
+    config = {**config, **text}
     field, limit = next(((name, config[name]) for name in _FIELDS if config.get(name)), ("", None))
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ModelError(describe(f"{path}: {field}", limit, "is not a number of tokens", allowed="a whole number"))

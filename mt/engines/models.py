@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mt.engines.contexts import context_length
+from mt.engines.contexts import context_length, read_json
 from mt.errors import ModelError, MutualTaughtError, describe
 from mt.runtime.text import parse_json
 
@@ -120,7 +120,7 @@ def _check_architecture(folder: Path, kind: Kind, field: str) -> str:
         raise ModelError(describe(field, folder, problem, mend="Merge it into its base model and save that"))
     if not described:
         raise ModelError(describe(field, folder, "has no config.json", mend="Give a Hugging Face model folder"))
-    config = _json(folder / "config.json", field)
+    config = read_json(folder / "config.json", field)
     names = config.get("architectures") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         problem, allowed = f"its config.json has architectures={json.dumps(names)}", 'names, as in ["LlamaForCausalLM"]'
@@ -143,7 +143,7 @@ def _check_architecture(folder: Path, kind: Kind, field: str) -> str:
 def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
     """Return name → shape of every tensor, from the headers of the safetensors files."""
     if (folder / _INDEX).is_file():
-        placed = _json(folder / _INDEX, field).get("weight_map")
+        placed = read_json(folder / _INDEX, field).get("weight_map")
         if not isinstance(placed, dict) or not placed or not all(isinstance(name, str) for name in placed.values()):
             mend = "Download or save the model again"
             raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", mend=mend))
@@ -211,21 +211,7 @@ def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:
     if not path.is_file():
         mend = "Save the model's fast tokenizer there"
         raise ModelError(describe(field, folder, "has no tokenizer.json", mend=mend))
-    config = _json(folder / "tokenizer_config.json", field)
+    config = read_json(folder / "tokenizer_config.json", field)
     if has_template and not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
         mend = f"Set {field.partition('.')[0]}.chat_template=FILE, or add chat_template.jinja to the folder"
         raise ModelError(describe(field, folder, "its tokenizer has no chat template", mend=mend))
-
-
-def _json(path: Path, field: str) -> dict[str, Any]:
-    """Read one of a folder's JSON files, or nothing where it has none."""
-    if not path.is_file():
-        return {}
-    mend = "Download or save the model again"
-    try:
-        found = parse_json(path.read_bytes())
-    except ValueError as error:
-        raise ModelError(describe(field, path, f"is not valid JSON ({error})", mend=mend)) from error
-    if not isinstance(found, dict):
-        raise ModelError(describe(field, path, "is not a JSON object", mend=mend))
-    return found

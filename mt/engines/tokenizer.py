@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mt.engines.contexts import read_json
 from mt.engines.template import TemplateConfig
 from mt.errors import ModelError, describe
-from mt.runtime.text import parse_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -131,18 +131,6 @@ def embedding_rows(folder: Path) -> int | None:
             describe(f"{folder / 'config.json'}: vocab_size", rows, "is no number", allowed="a whole number")
         )
     return rows
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a folder's own description, or an empty one where it has none; ModelError where it is no JSON."""
-    if not path.is_file():
-        return {}
-    try:
-        found = parse_json(path.read_bytes())
-    except ValueError as error:
-        mend = "Download or save the model again"
-        raise ModelError(describe("model folder", path, f"is not valid JSON ({error})", mend=mend)) from error
-    return found if isinstance(found, dict) else {}
 
 
 def _template_bytes(file: Path) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mt.engines.contexts import read_json
 from mt.engines.inspection import check_outputs
 from mt.engines.lora_targets import ALL_LINEAR, check_targets
 from mt.engines.models import check_model, load_weights
@@ -50,7 +50,7 @@ def load_start(task: TrainingTask) -> Any:
 
 def start_is_rounded(task: TrainingTask) -> bool:
     """Return whether `load_for_training` rounds the weights that the folder holds."""
-    return masters_apart(task) and _json(Path(task.model) / "config.json").get("dtype") != "bfloat16"
+    return masters_apart(task) and read_json(Path(task.model) / "config.json").get("dtype") != "bfloat16"
 
 
 def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
@@ -66,7 +66,7 @@ def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
 
 
 def _is_classifier(folder: Path) -> bool:
-    names = _json(folder / "config.json").get("architectures") or []
+    names = read_json(folder / "config.json").get("architectures") or []
     return any(name.endswith("ForSequenceClassification") for name in names)
 
 
@@ -230,8 +230,3 @@ def unchanged(task: TrainingTask, update: Update, largest_gradient_norm: float) 
         return describe("gradient norm", 0, problem, mend=f"Look at the rows' weights and the objective, {otherwise}")
     problem = "is too small to change any weight in float32, so that the model is unchanged"
     return describe("training.learning_rate", rate, problem, mend=f"Raise it, {otherwise}")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return found
