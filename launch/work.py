@@ -25,7 +25,7 @@ from launch.mark import check_store
 from launch.states import State
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig, SlurmConfig
-from mt.errors import LaunchError, MutualTaughtError
+from mt.errors import LaunchError, MutualTaughtError, first_line
 from mt.running.execution import Chorus, Logger, logged_by, quiet_libraries
 from mt.runtime.child import end_with_parent, kill_descendants
 from mt.runtime.jsonl import problem
@@ -197,7 +197,7 @@ def _upstream(stages: list[Stage]) -> list[Stage]:
 
 
 def _one_line(error: Exception) -> str:
-    first = redact((str(error).splitlines() or [""])[0])
+    first = redact(first_line(error))
     return first if isinstance(error, MutualTaughtError) else f"{type(error).__name__}: {first}"
 
 

@@ -113,6 +113,11 @@ def describe_os_error(error: BaseException, place: object) -> str | None:
     return None
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that is not blank, or the name of its type."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return " Did you mean …?" for the closest valid name, or an empty string."""
     lower = {one.lower(): one for one in valid}

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.report.record import StageRow
+from mt.errors import first_line
 
 TABLE = "table.parquet"
 
@@ -65,7 +66,7 @@ def find(stages: Mapping[str, StageRow]) -> tuple[dict[str, Table], list[str]]:
         try:
             kind = kind_of(set(pq.read_schema(path).names))
         except (pa.ArrowInvalid, OSError) as error:
-            notes.append(f"The table of {row.name} {key[:8]} cannot be read ({str(error).splitlines()[0]}).")
+            notes.append(f"The table of {row.name} {key[:8]} cannot be read ({first_line(error)}).")
             continue
         if kind is not None:
             tables[key] = Table(row, kind, path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mt.data.files import ENDINGS, is_data_file
-from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError, describe
+from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError, describe, first_line
 
 Kind = Literal["model", "dataset"]
 
@@ -170,8 +170,7 @@ def _in_one_line(error: Exception, asked: _Asked) -> MutualTaughtError:
     elif isinstance(error, errors.EntryNotFoundError):
         problem, mend = "this revision has no such file", f"Check the file's name on its hub page, {local}"
     else:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        problem = f"the download was interrupted ({reason})"
+        problem = f"the download was interrupted ({first_line(error)})"
         mend = f"Run the same command again to continue, {local}"
     return error_class(describe(asked.option, asked.value, problem, mend=mend))
 

@@ -16,7 +16,7 @@ from mt.engines.heads import OutputHead, read_rewards, reward_head
 from mt.engines.models import Kind, check_model, load_weights, transformers_errors, weight_shapes
 from mt.engines.shrink import shrink
 from mt.engines.weights import SAVE_AGAIN, compare
-from mt.errors import ModelError, describe
+from mt.errors import ModelError, describe, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,8 +74,7 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
     except ModelError as error:
         raise ModelError(describe(field, folder, f"is a {name}: {str(error).rstrip('.')}")) from error
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        problem = f"is a {name}, which this project cannot read ({reason})"
+        problem = f"is a {name}, which this project cannot read ({first_line(error)})"
         raise ModelError(describe(field, folder, problem, mend=_DECODER)) from error
     if not bool(own.isfinite().all()):
         problem = "its outputs are not finite numbers"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mt.engines.contexts import read_json
 from mt.engines.template import TemplateConfig
-from mt.errors import ModelError, describe
+from mt.errors import ModelError, describe, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,9 +33,8 @@ def read_tokenizer(folder: Path, template: TemplateConfig) -> PreTrainedTokenize
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # the tokenizers library raises plain ones
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         mend = "" if (folder / "tokenizer.json").is_file() else _FAST
-        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({reason})", mend=mend)) from error
+        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({first_line(error)})", mend=mend)) from error
     if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.added_tokens_decoder):
         problem = (
             "is empty" if tokenizer.is_fast else "is written in Python, which cannot tell text from special tokens"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mt.errors import MutualTaughtError, StoreError, UnexpectedError, describe_os_error
+from mt.errors import MutualTaughtError, StoreError, UnexpectedError, describe_os_error, first_line
 from mt.methods.blueprint import Blueprint
 from mt.running.record import Record, State
 from mt.running.tracker_callbacks import mirrored
@@ -128,8 +128,7 @@ def _translate(error: BaseException, folder: Path, store: Path) -> BaseException
         return error
     if line := describe_os_error(error, f"{store} or {folder}"):
         return StoreError(line)
-    first = (str(error).splitlines() or [""])[0]
-    return UnexpectedError(f"{type(error).__name__}: {first} (the traceback is in {folder / 'run.log'})")
+    return UnexpectedError(f"{type(error).__name__}: {first_line(error)} (the traceback is in {folder / 'run.log'})")
 
 
 class _LogFile(logging.FileHandler):

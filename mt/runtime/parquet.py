@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError
+from mt.errors import DataError, first_line
 
 _NO_PYTHON_VALUE = (ValueError, ArithmeticError, LookupError, TypeError, ImportError)
 
@@ -49,12 +49,11 @@ def _values(batch: Any, path: Path, before: int) -> list[dict[str, Any]]:
                 try:
                     column.slice(number, 1).to_pylist()
                 except _NO_PYTHON_VALUE as failure:
-                    reason = f"{type(failure).__name__}: {failure}".splitlines()[0]
+                    reason = f"{type(failure).__name__}: {first_line(failure)}"
                     place = f"{path}, row {before + number + 1}, {name}"
                     raise DataError(f"{place}: cannot be read ({reason}). Correct the row.") from failure
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return DataError(f"{path}: not a readable Parquet file ({reason}).")
+    return DataError(f"{path}: not a readable Parquet file ({first_line(error)}).")

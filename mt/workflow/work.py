@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from mt.errors import StoreError
+from mt.errors import StoreError, first_line
 from mt.runtime.jsonl import JsonLines
 from mt.runtime.text import parse_json
 from mt.types import Metric
@@ -203,4 +203,4 @@ def read_metrics(folder: Path) -> list[Metric]:
     try:
         return _METRICS.validate_python(parse_json((folder / METRICS).read_bytes()))
     except (OSError, ValueError) as error:
-        raise StoreError(f"{folder / METRICS}: damaged ({str(error).splitlines()[0]})") from None
+        raise StoreError(f"{folder / METRICS}: damaged ({first_line(error)})") from None
