@@ -14,8 +14,9 @@ from analysis.cells import Cell, Comparison, Measured, Report, estimate
 from analysis.frame import NOTES
 from analysis.groups import Groups, fits
 from analysis.paper import SOURCES
-from analysis.settings import setting, world_weights
+from analysis.settings import world_weights
 from analysis.spec import Column, Row, TableSpec
+from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
 from mt.evaluation.pairing import Difference, over_seeds
 

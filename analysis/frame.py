@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.records import Record, Records, read_records, run_name
-from analysis.settings import matches, setting
+from analysis.settings import matches
+from mt.config.fields import setting
 from mt.engines.judging.base import judge_name
 from mt.errors import DataError, describe, nearest
 from mt.runtime.clock import utc_time

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analysis.settings import identity, is_within, matches, setting
+from analysis.settings import identity, is_within, matches
 from analysis.spec import TableSpec
+from mt.config.fields import setting
 
 Scope = tuple[str, ...]
 """Runs that share a scope agree in the settings of that scope."""

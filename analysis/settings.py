@@ -18,14 +18,6 @@ SEEDS = frozenset({"seed", "world_seed"})
 """What tells repetitions of one experiment apart."""
 
 
-def setting(config: Mapping[str, Any], path: str) -> Any:
-    """Return the setting at a dotted path ("objective.beta"), None where there is none."""
-    node: Any = config
-    for part in path.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
-
-
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that an experiment is made of, by dotted path: neither seeds nor what changes no result."""
     return dict(_keyed(config, [RunConfig], ""))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.report.record import Run, StageRow
-from analysis.settings import setting
+from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
 from mt.runtime.clock import local_time
 

@@ -33,7 +33,7 @@ from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import Table
-from analysis.settings import setting
+from mt.config.fields import setting
 from mt.running import variants
 from mt.running.answers import answers_of_record
 from mt.running.disagreements import MARGINS, disagreements

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -179,3 +179,11 @@ def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:
             yield from keyed_paths(value, f"{prefix}{name}.")
         else:
             yield prefix + name
+
+
+def setting(config: Mapping[str, Any], path: str) -> Any:
+    """Return the setting at a dotted path ("objective.beta"), None where there is none."""
+    node: Any = config
+    for part in path.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node

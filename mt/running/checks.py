@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from mt.config.fields import devices, keyed_paths
+from mt.config.fields import devices, keyed_paths, setting
 from mt.config.run import RunConfig
 from mt.engines.devices import choose_device
 from mt.errors import ConfigError, MutualTaughtError, NotHereError, StoreError, describe
@@ -89,13 +88,7 @@ def _differences(config: RunConfig, folder: Path) -> list[str]:
     except StoreError:  # a record that cannot be read is written anew
         return []
     mine = redact(config.model_dump(mode="json"))
-    return [path for path in keyed_paths(config) if _value(mine, path) != _value(recorded, path)]
-
-
-def _value(values: Any, path: str) -> Any:
-    for name in path.split("."):
-        values = values.get(name) if isinstance(values, dict) else None
-    return values
+    return [path for path in keyed_paths(config) if setting(mine, path) != setting(recorded, path)]
 
 
 def _check_writable(field: str, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mt.config.fields import keyed_paths
+from mt.config.fields import keyed_paths, setting
 from mt.config.run import RunConfig
 from mt.running.naming import run_name
 from mt.workflow.plan import Plan
@@ -26,13 +26,7 @@ def _line(group: Sequence[RunConfig]) -> str:
 
 def _differing(group: Sequence[RunConfig]) -> list[str]:
     """Return the choices in which runs differ, as a command line names them."""
-    said = [{path: _value(config, path) for path in keyed_paths(config)} for config in group]
+    runs = [(keyed_paths(config), config.model_dump()) for config in group]
+    said = [{path: setting(values, path) for path in paths} for paths, values in runs]
     paths = {path for one in said for path in one if any(one.get(path) != other.get(path) for other in said)}
     return sorted({path.split(".")[0] for path in paths})
-
-
-def _value(config: RunConfig, path: str) -> object:
-    value: object = config
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from analysis.paper import PREPRINT, PUBLISHED
-from analysis.settings import matches, setting
+from analysis.settings import matches
 from analysis.specs import SPECS
 from mt.config.compose import compose_runs
+from mt.config.fields import setting
 
 
 @cache
