@@ -66,8 +66,8 @@ def changes(aspect: Callable[[JobStatus], object], tell: Callable[[JobStatus], N
     return show
 
 
-def duration(seconds: float | None) -> str:
-    """Return seconds as "1:02:03" or "2:03"."""
+def _clock(seconds: float | None) -> str:
+    """Return seconds as a clock shows them: "1:02:03" or "2:03"."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -79,8 +79,8 @@ def _jobs_table(jobs: list[JobStatus], short: Callable[[str], str]) -> Table:
     table = _table("jobs", ("job", "state", "stages", "try", "where", "time", "left", "what"))
     for job in jobs:
         where = "@".join(word for word in (job.id, job.node) if word)
-        left = f"~{duration(job.left_s)}" if job.left_s is not None else ""
-        counts = f"{job.done}/{job.total}", str(job.attempt or ""), where, duration(job.elapsed_s), left
+        left = f"~{_clock(job.left_s)}" if job.left_s is not None else ""
+        counts = f"{job.done}/{job.total}", str(job.attempt or ""), where, _clock(job.elapsed_s), left
         table.add_row(short(job.name), _state(job.state), *counts, Text(_what(job, short)))
     return table
 

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.report.record import Run, StageRow
 from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
-from mt.runtime.clock import local_time
+from mt.runtime.clock import duration, local_time
 
 _HIGHLIGHTS = (
     ("method", "method.name"),
@@ -97,16 +97,6 @@ def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         took = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
         facts.append(("took", duration(took.total_seconds())))
     return facts
-
-
-def duration(seconds: float) -> str:
-    """Return a time span for people: "48 s", "3 min 5 s", "2 h 10 min"."""
-    whole = round(seconds)
-    if whole < 120:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _origin(record: Mapping[str, Any]) -> list[tuple[str, str]]:

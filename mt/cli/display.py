@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from mt.running.estimates import Estimates
+from mt.runtime.clock import duration
 from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import Silent
@@ -54,7 +55,7 @@ class Display(Silent):
         if self.live:
             self.live.stop()
         if self._computed and error is None:
-            spent = _duration(time.monotonic() - self._began)
+            spent = duration(time.monotonic() - self._began)
             self.say(f"{self._computed} stages computed in {spent}, {self._total - self._computed} reused\n")
 
     def say(self, text: str) -> None:
@@ -139,7 +140,7 @@ class Display(Silent):
         if not self._total:  # nothing is planned yet
             return Group(self._bars)
         done = self._total - len(self._missing)
-        spent = _duration(time.monotonic() - self._began)
+        spent = duration(time.monotonic() - self._began)
         line = f"  stage {min(done + 1, self._total)}/{self._total}, {self._reused} reused, {spent} so far"
         line += self._remaining_text()
         return Group(self._bars, Text(line, style="dim"))
@@ -151,7 +152,7 @@ class Display(Silent):
         if self._fraction > 0.02:
             spent = time.monotonic() - self._stage_began
             seconds += spent * (1 - self._fraction) / self._fraction - self.estimates.of(self._missing[0].name)
-        return f", about {_duration(max(seconds, 1))} left"
+        return f", about {duration(max(seconds, 1))} left"
 
 
 def _shown(counts: Mapping[str, float]) -> str:
@@ -159,9 +160,3 @@ def _shown(counts: Mapping[str, float]) -> str:
     lost = [name for name in counts if "dropped" in name or "truncated" in name]
     names = ("pairs", "prompts", *lost, "unfinished")
     return "".join(f", {counts[name]:,.0f} {name.replace('_', ' ')}" for name in names if counts.get(name))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

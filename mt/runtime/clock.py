@@ -1,4 +1,4 @@
-"""Moments as records and screens have them: local time, with its offset where machines read it."""
+"""Times for people: a recorded moment in local time, a time span in words."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ def utc_time(moment: str | None) -> str:
     except ValueError:
         return ""
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people: "48 s", "3 min 5 s", "2 h 10 min"."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
