@@ -38,5 +38,5 @@ def disagreements(record: Mapping[str, Any], folder: Path) -> list[Disagreement]
 def _shown(row: Mapping[str, Any]) -> Disagreement:
     margins = [f"{name} {row['margins'][key]:+.2f}" for key, name in _MODELS.items() if key in row["margins"]]
     prompt = "\n".join(message["content"] for message in row["messages"])
-    texts = (row[name] if row[name].strip() else "(empty)" for name in ("preferred", "other"))
-    return Disagreement(prompt, *texts, ", ".join(margins).replace("-", "−"))
+    preferred, other = (row[name] if row[name].strip() else "(empty)" for name in ("preferred", "other"))
+    return Disagreement(prompt, preferred, other, ", ".join(margins).replace("-", "−"))

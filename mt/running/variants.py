@@ -81,10 +81,11 @@ def seeds(run: Run) -> tuple[Any, ...]:
 def _comparable(runs: Sequence[Run], group: str) -> list[Any]:
     """Return the settings of a group by run; of `eval`, those of the benchmarks that all runs measure."""
     values = [run.config.get(group) for run in runs]
-    if group != "eval" or None in values:
+    given = [value for value in values if value is not None]
+    if group != "eval" or len(given) < len(values):
         return values
-    common = [name for name in values[0] if all(value.get(name) is not None for value in values)]
-    return [{name: value[name] for name in common} for value in values]
+    common = [name for name in given[0] if all(value.get(name) is not None for value in given)]
+    return [{name: value[name] for name in common} for value in given]
 
 
 def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:

@@ -38,7 +38,7 @@ def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> N
         "✓ 3/4 number  0.1 s, 1,234 pairs, 2 prompts dropped",
         "· iteration 1 · E-step · sum …",
         "✓ 4/4 iteration 1 · E-step · sum  7.0 s, 1,234 pairs, 2 prompts dropped",
-        "2 stages computed in 0 s, 2 reused",
+        "2 stages computed in 0.0 s, 2 reused",
         "",
     ]
 
@@ -48,7 +48,7 @@ def test_what_is_checked_before_a_plan_is_known_has_no_progress() -> None:
     with Display(console, Estimates([])) as display:
         assert "stage" not in str(display.live.get_renderable().renderables)  # type: ignore[union-attr]
         display.planned([Number(1)], [Number(1)], {})
-        assert "stage 1/1, 0 reused, 0 s so far" in str(display.live.get_renderable().renderables[-1])  # type: ignore[union-attr]
+        assert "stage 1/1, 0 reused, 0.0 s so far" in str(display.live.get_renderable().renderables[-1])  # type: ignore[union-attr]
 
 
 def record(iterations: int) -> dict[str, Any]:

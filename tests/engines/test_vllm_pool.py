@@ -67,9 +67,9 @@ def test_what_a_worker_refuses_is_refused_in_the_same_words() -> None:
 def test_the_log_of_a_worker_survives_in_the_scratch_folder_of_the_stage(tmp_path: Path) -> None:
     for _ in range(2):
         with logging_into(tmp_path), pytest.raises(EngineError, match=rf"on fire\. See {tmp_path}"):
-            list(run("fail", [1, 2, 3, 4], processes=2))
-    logs = [(tmp_path / f"worker-{number}.log").read_text() for number in range(2)]
-    assert any(log.count("Traceback") == 2 for log in logs), "a later attempt appends"
+            list(run("fail", [1, 2], processes=1))
+    log = (tmp_path / "worker-0.log").read_text()
+    assert log.count("Traceback") == 2, "a later attempt appends"
 
 
 def test_workers_serve_one_job_after_another_and_end_when_they_are_closed() -> None:
