@@ -114,6 +114,9 @@ def _differences(report: Report, drawn: Figure) -> None:
     shown = (("gold", "mean_reward"), ("same_responses", "gain_over_base"))
     columns = [one for one in report.columns if one.key in shown and one.iteration is None and _any(report, one)]
     rows = [row for row in report.spec.rows if row.iteration > 0 and row.group != "Before" and report.pairs(row.title)]
+    if not (columns and rows):
+        drawn.text(0.5, 0.4, "no run here has what is drawn", horizontalalignment="center")
+        return
     drawn.set_size_inches(5 + 3 * len(columns), 1.5 + 0.25 * len(rows))
     groups = {group: f"C{number}" for number, group in enumerate(dict.fromkeys(row.group for row in rows))}
     names = [f"{row.title} ({report.pairs(row.title)})" for row in rows]

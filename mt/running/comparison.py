@@ -16,6 +16,8 @@ from mt.running.variants import incomparable, seeds, variant_names
 from mt.types import Metric
 from mt.workflow.run_record import find_records, read_record
 
+_SHOWN = 5
+"""Runs that are named of those left out."""
 _GAIN: Key = ("reward", "same_responses", "gain_over_base")
 _ACCURACY: Key = ("reward", "gold", "accuracy")
 COMPARED: tuple[Key, ...] = (
@@ -146,19 +148,21 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> Comparison:
     frozen, where there is exactly one. Raises DataError where no run is finished.
     """
     runs: list[RecordedRun] = []
-    notes: list[str] = []
+    left: list[str] = []
     for path in dict.fromkeys(path for folder in folders for path in find_records(folder)):
         try:
             record = read_record(path)
         except StoreError as error:
-            notes.append(f"left out: {error}")
+            left.append(str(error))
             continue
         if record["state"] == "finished":
             runs.append(RecordedRun(record["name"], record["config"], Results.of_record(record, path)))
         else:
-            notes.append(f"left out: {path.name} is {record['state']}")
+            left.append(f"{path.name} is {record['state']}")
+    more = [f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
+    notes = [f"left out: {'; '.join([*left[:_SHOWN], *more])}"] if left else []
     if not runs:
-        problem = "no finished run among them" + (f" ({'; '.join(notes[:3])})" if notes else "")
+        problem = f"no finished run among them{''.join(f' ({note})' for note in notes)}"
         raise DataError(describe("runs", "none", problem, mend="Name finished runs, or a sweep that has some"))
     names = variant_names(runs)
     grouped: dict[str, dict[tuple[Any, ...], RecordedRun]] = {}

@@ -68,9 +68,8 @@ def _table(found: Comparison, keys: Sequence[Key], heading: str) -> Table:
     table.add_column("t", justify="right", vertical="bottom")
     rows = list(_rows(found, keys))
     for at, key in enumerate(keys):
-        table.add_column(
-            title(*key[1:]), justify="right", min_width=max((len(cells[at]) for _, _, cells in rows), default=0)
-        )
+        width = max((len(cells[at]) for _, _, cells in rows), default=0)
+        table.add_column(title(*key[1:]), justify="right", vertical="bottom", min_width=width)
     shown = ""
     for name, t, cells in rows:
         if name != shown and shown:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures import figure
+from analysis.figures import DRAWN, figure
 from analysis.frame import load
 from analysis.tables import main
 from mt.errors import DataError
@@ -52,6 +52,13 @@ def test_figure5_compares_iterations(tmp_path: Path) -> None:
         "1 against base", "2 against base", "2 against 1",
     ]  # fmt: skip
     assert [bar.get_height() for bar in axes.patches[3:6]] == [60, 60, 60]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_without_runs_of_its_own_is_drawn_empty(tmp_path: Path, name: str) -> None:
+    frame = load(write_runs(tmp_path, "table3", range(1)))
+    assert figure(name, frame).svg().startswith("<svg")
 
 
 def test_a_table_is_no_figure(tmp_path: Path) -> None:

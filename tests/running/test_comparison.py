@@ -103,8 +103,12 @@ def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "record.json").write_text("{")
     found = compare([tmp_path])
-    assert len(found.variants) == 1 and len(found.notes) == 2
+    assert len(found.variants) == 1 and len(found.notes) == 1
     assert "both-0 is failed" in table(found) and "nothing to compare" in table(found)
+    for seed in range(1, 7):
+        run(tmp_path, "both", BOTH, seed=seed, state="interrupted")
+    (note,) = compare([tmp_path]).notes
+    assert note.startswith("left out: both-0 is failed; both-1 is interrupted; ") and note.endswith("; 3 more")
     assert main([str(second)]) != 0 and "no finished run" in capsys.readouterr().err
     assert main(["--runs", str(tmp_path), "frozn-0"]) != 0
     assert "Did you mean 'frozen-0'?" in capsys.readouterr().err
