@@ -29,6 +29,7 @@ from transformers import (
     LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import logging
 
 PAD, BOS, END, USER, ASSISTANT, SYSTEM = SPECIAL = (
     "<|pad|>",
@@ -50,6 +51,7 @@ CHAT_TEMPLATE = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the two model folders below the output folder."""
     options = _options(arguments)
+    logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     if missing := [str(path) for path in options.text if not path.is_file()]:

@@ -67,6 +67,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_runs(folder / "runs", name, range(1))
     tiny_policy(folder / "POLICY")
     tiny_reward(folder / "REWARD")
+    tiny_policy(folder / "BASE")
+    (turns,) = re.findall(
+        r"^```jinja\n(.*?)^```", (ROOT / "docs/own-data.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (folder / "turns.jinja").write_text(turns)
+    (folder / "demonstrations.jsonl").write_text('{"prompt": "why", "response": "because"}\n')
     (folder / "TEXT").write_text("one fox and two owls\n" * 50)
     for name in ("annotations.json", "A.json", "B.json"):
         (folder / name).write_text(json.dumps(judged(40, name=name)))
@@ -132,7 +138,7 @@ def call(module: str, words: list[str]) -> tuple[int, str]:
         with pytest.raises(SystemExit) as ended:
             importlib.import_module(module).main(words)
         return int(ended.value.code or 0), "usage:"
-    if module == "mt.run" and "data=jsonl" in words:
+    if module == "mt.run" and "data=jsonl" in words and "policy.sft=true" not in words:
         words, wanted = [*words, *REDUCED], "π₁"
     elif module == "mt.run" and words[:1] not in (["--cfg"], ["--help"]):
         module, wanted = "mt.plan", "to compute"

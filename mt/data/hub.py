@@ -21,6 +21,8 @@ Kind = Literal["model", "dataset"]
 MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt")
 """What a model folder may hold: weights without pickles, descriptions, tokenizers; no code."""
 _SUFFIXES = (*ENDINGS, *(f"{ending}.gz" for ending, kind in ENDINGS.items() if kind != "parquet"))
+_DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+"""Files of the library `datasets` that hold no rows."""
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE = re.compile(rf"({_NAME.pattern})(?:@([^:]*))?:([^:]+)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -108,8 +110,13 @@ def data_patterns(split: str | None, subset: str | None, files: str | None) -> l
 def data_files(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """Return the data files below a folder that match any pattern, by name; raises DataError where none does."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    names = [name for name in names if is_data_file(name)]
+    arrow = [name for name in names if name.endswith(".arrow")]
+    names = [name for name in names if is_data_file(name) and Path(name).name not in _DESCRIPTIONS]
     found = [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+    if not found and arrow:
+        problem = f"holds Arrow files as datasets' save_to_disk writes them ({arrow[0]})"
+        mend = "Write it by to_parquet or to_json, and give the file to data=jsonl"
+        raise DataError(describe("data.path", folder, problem, mend=mend))
     if not found:
         listed = ", ".join(names[:8]) or "no data file at all"
         mend = "Set data.split, data.subset, or data.files=PATTERN"

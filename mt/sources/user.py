@@ -214,6 +214,7 @@ def prompt_file(name: str, field: str, store: Path, data_format: Format = "auto"
     """Return a file of prompts by its content; raises DataError naming `field` where there is none."""
     path = Path(name).expanduser()
     if not path.is_file():
-        raise DataError(describe(field, name, no_file(path), mend="Check the path"))
+        mend = "Name a file in it, or set data=hub" if path.is_dir() else "Check the path"
+        raise DataError(describe(field, name, no_file(path), mend=mend))
     read_as: str = format_of(path) if data_format == "auto" else data_format
     return PromptFile(file_fingerprint(path, store), path.resolve(), read_as)

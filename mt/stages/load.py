@@ -107,7 +107,9 @@ class LoadPrompts(Stage):
             raise DataError(describe("data.path", places, "no prompt is left", mend="Give a file with prompts"))
         if self.held_out >= total:
             problem, mend = f"leaves none of the {total} prompts to train on", "Lower it"
-            raise ConfigError(describe("data.held_out", self.held_out, problem, allowed=f"below {total}", mend=mend))
+            raise ConfigError(
+                describe("data.held_out", f"{self.held_out:g}", problem, allowed=f"below {total}", mend=mend)
+            )
         train, held_out = split(loaded.prompts, self.held_out)
         chosen = train if self.part == "train" else held_out
         return chosen[: self.size], loaded.counts

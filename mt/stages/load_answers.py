@@ -68,7 +68,8 @@ class LoadAnswers(Stage):
             return []
         if self.held_out_share >= len(prompts):
             problem = f"leaves none of the {len(prompts)} prompts of data.{self.rows} to train on"
-            raise ConfigError(describe("data.held_out_preferences", self.held_out_share, problem, mend="Lower it"))
+            share = f"{self.held_out_share:g}"
+            raise ConfigError(describe("data.held_out_preferences", share, problem, mend="Lower it"))
         return split(prompts, self.held_out_share)[1]
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:

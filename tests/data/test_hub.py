@@ -87,6 +87,16 @@ def test_a_split_that_is_not_there_or_not_whole_is_named(tmp_path: Path) -> None
         data_files(tmp_path, data_patterns("train", None, None))
 
 
+def test_a_folder_of_save_to_disk_is_told_apart_from_files_with_rows(tmp_path: Path) -> None:
+    from datasets import Dataset, DatasetDict
+
+    DatasetDict({"train": Dataset.from_list([{"prompt": "a"}])}).save_to_disk(tmp_path)
+    with pytest.raises(DataError, match=r"save_to_disk writes them \(train/data-00000-of-00001\.arrow\)\. Write it by"):
+        data_files(tmp_path, data_patterns("train", None, None))
+    (tmp_path / "train" / "real_estate.json").touch()
+    assert data_files(tmp_path, data_patterns("train", None, None)) == [tmp_path / "train" / "real_estate.json"]
+
+
 def test_what_is_not_cached_needs_the_network(cache: Path) -> None:
     said = r"policy\.path=owner/m@0123456789ab: not wholly in the local cache, and the hub .*policy\.path=DIR"
     with pytest.raises(ModelError, match=said):

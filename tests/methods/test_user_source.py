@@ -87,7 +87,7 @@ def test_lengths_follow_the_models_contexts_unless_they_are_given(own: list[str]
         ("data.decontamination.files=none.csv", DataError, r"data\.decontamination\.files=none\.csv: no such file"),
         ("data.fields.prompt=question", DataError, r"prompts\.jsonl, line 1: has no field .*only 'prompt'"),
         ("data.limit=3", DataError, r"prompts=2: fewer than the 3 parts"),
-        ("data.held_out=40", ConfigError, r"data\.held_out=40.0: leaves none of the 40 prompts"),
+        ("data.held_out=40", ConfigError, r"data\.held_out=40: leaves none of the 40 prompts"),
         ("data.held_out=1.5", ConfigError, r"data\.held_out=1\.5: no share and no count"),
         ("data.format=xml", ConfigError, r"data\.format=xml: .*jsonl"),
         ("policy.path=missing", ConfigError, r"policy\.path=missing: no such file or folder"),

@@ -178,7 +178,7 @@ def test_a_report_that_fails_takes_one_line_and_leaves_its_traceback_in_the_log(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("folder", "data.path={}: a folder, and a file is needed"),
+        ("folder", "data.path={}: a folder, and a file is needed. Name a file in it, or set data=hub."),
         ("missing", "data.path={}: no such file"),
         ("x" * 5000, "…: the name is too long"),
     ],
