@@ -148,11 +148,9 @@ def _named(variant: str, name: str, place: int) -> str:
 
 def _series(name: str, key: Key, found: Repeated) -> Series:
     points = [average(list(found[iteration].values())) for iteration in sorted(found)]
-    scale = 0.01 if key == _LC else 1.0  # recorded in percent
-    least = -1.0 if key == _GAIN else 0.0  # no share lies beyond these, whatever Student's interval says
-    sides = (
-        rounded([None if side is None else side * scale for side in column])
+    form = quantity(*key[1:]).format
+    y, lows, highs = (  # as shares, whether they are recorded as such or in percent
+        rounded([None if side is None else form.bounded(side) * form.scale / 100 for side in column])
         for column in zip(*(point[:3] for point in points), strict=True)
     )
-    y, lows, highs = ([None if one is None else min(max(one, least), 1.0) for one in side] for side in sides)
     return Series(name, sorted(found), y, lows, highs, [point[3] for point in points])

@@ -17,7 +17,8 @@ from mt.config.method import RewardData
 from mt.config.run import RunConfig
 from mt.engines.judging.base import judged_by
 from mt.errors import MutualTaughtError
-from mt.evaluation.catalogue import NUMBER, SHARE, quantity
+from mt.evaluation.catalogue import quantity
+from mt.evaluation.formats import NUMBER, SHARE
 from mt.evaluation.pairing import Difference
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.methods.mutual_taught import MutualTaught

@@ -10,6 +10,7 @@ from typing import Any
 
 from mt.engines.judging.base import judged_by
 from mt.errors import DataError, StoreError, describe
+from mt.evaluation.catalogue import quantity
 from mt.evaluation.pairing import Difference, over_seeds, unpaired
 from mt.running.results import Key, Results, difference
 from mt.running.variants import incomparable, seeds, variant_names
@@ -71,7 +72,9 @@ class Variant:
             return found[0] if found else None
         mean = over_seeds([metric.value for metric in found])
         assert mean is not None
-        return Metric(key[1], key[2], mean.value, mean.low, mean.high, mean.n)
+        form = quantity(*key[1:]).format
+        low, high = (None if side is None else form.bounded(side) for side in (mean.low, mean.high))
+        return Metric(key[1], key[2], mean.value, low, high, mean.n)
 
     def minus(self, other: Variant, iteration: int, key: Key) -> Difference | None:
         """Return the difference to another variant: over the seeds that both have, or over items for one seed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mt.evaluation.catalogue import NUMBER
+from mt.evaluation.formats import NUMBER
 from mt.evaluation.pairing import Difference
 from mt.methods.blueprint import Blueprint
 from mt.running.results import Results, difference

@@ -33,7 +33,8 @@ def mean_metric(benchmark: str, name: str, values: Sequence[float], *, differenc
     """Return a mean with its 95% interval: Wilson's for a share (values of 0 and 1 that are no difference), or
     Student's, which for shares per prompt is kept within 0 and 1.
     """
-    from mt.evaluation.catalogue import SHARE, quantity
+    from mt.evaluation.catalogue import quantity
+    from mt.evaluation.formats import SHARE
     from mt.evaluation.statistics import t_interval, wilson_interval
 
     share = not difference and all(value in (0.0, 1.0) for value in values)

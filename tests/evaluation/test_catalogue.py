@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from mt.evaluation.catalogue import CATALOGUE, COUNT, NUMBER, PERCENT, SHARE, Format, heading, quantity, rank, title
+from mt.evaluation.catalogue import CATALOGUE, heading, quantity, rank, title
+from mt.evaluation.formats import COUNT, GAIN, NUMBER, PERCENT, SHARE, Format
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,9 @@ def test_a_number_is_written_in_its_unit(form: Format, value: float, text: str, 
 
 def test_an_interval_is_written_without_its_unit() -> None:
     assert SHARE.interval(-0.030, 0.012) == "[−3.0, 1.2]" and SHARE.interval(None, None) == ""
+
+
+def test_an_interval_ends_where_its_values_do() -> None:
+    bounds = {SHARE: [0.0, 1.0], GAIN: [-1.0, 1.0], PERCENT: [0.0, 7.0], NUMBER: [-3.0, 7.0]}
+    assert {form: [form.bounded(side) for side in (-3.0, 7.0)] for form in bounds} == bounds
+    assert SHARE.bounded(0.4) == 0.4

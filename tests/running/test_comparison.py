@@ -83,6 +83,9 @@ def test_several_seeds_are_paired_by_seed(tmp_path: Path) -> None:
     assert difference is not None and (difference.over, difference.n) == ("seeds", 2), "seed 7 has no counterpart"
     # Differences .1 and .2: mean .15, standard error .05, Student's 97.5% point with one degree of freedom 12.706.
     assert (difference.value, difference.high) == pytest.approx((0.15, 0.15 + 12.7062 * 0.05), abs=1e-4)
+    two = compare([tmp_path / name for name in ("frozen-0", "both-0", "both-1")]).variants[1].value(1, WIN_RATE)
+    # .8 and .9: .85 ± 12.706 · .05, of which a share can have what lies between 0 and 1.
+    assert two is not None and (two.value, two.low, two.high) == pytest.approx((0.85, 0.85 - 0.63531, 1.0), abs=1e-4)
 
 
 def test_a_run_that_lies_there_twice_counts_once_with_all_that_it_measured(tmp_path: Path) -> None:
