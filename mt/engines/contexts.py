@@ -26,20 +26,21 @@ def read_json(path: Path, field: str = "model") -> dict[str, Any]:
     return found
 
 
-def context_length(folder: Path) -> int | None:
+def context_length(folder: Path, setting: str = "model") -> int | None:
     """Return the most tokens that the model's positions allow, or None where its config names no limit.
 
-    Raises ModelError for a config.json that is no JSON object, or whose limit is no number.
+    Raises ModelError, which names the `setting`, for a config.json that is no JSON object, or whose limit is no number.
     """
     path = Path(folder) / "config.json"
-    config = read_json(path)
+    config = read_json(path, setting)
     text = config.get("text_config") or {}
     if not isinstance(text, dict):
-        raise ModelError(describe(f"{path}: text_config", text, "is not a JSON object"))
+        raise ModelError(describe(setting, path, f"its text_config={text!r} is not a JSON object"))
     config = {**config, **text}
     field, limit = next(((name, config[name]) for name in _FIELDS if config.get(name)), ("", None))
     if limit is not None and (type(limit) is not int or limit < 1):
-        raise ModelError(describe(f"{path}: {field}", limit, "is not a number of tokens", allowed="a whole number"))
+        problem = f"its {field}={limit!r} is not a number of tokens"
+        raise ModelError(describe(setting, path, problem, allowed="a whole number"))
     return limit
 
 

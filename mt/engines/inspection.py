@@ -29,20 +29,23 @@ _HALF_TOLERANCE = 0.05
 _DECODER = "Use a decoder model that predicts each token from the ones before it"
 
 
-def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False, outputs: int = 1) -> None:
+def inspect_model(
+    folder: Path, kind: Kind, *, allow_extra_weights: bool = False, outputs: int = 1, setting: str = ""
+) -> None:
     """Refuse a folder whose weights do not fit its architecture, or whose outputs are not computed rightly here.
 
     Reads headers and builds a narrow copy with random weights; seconds. An architecture that has no narrow copy is
     tried with its own weights. A head with several `outputs` is looked at as the one output that they will become.
-    Raises `ModelError` with one line.
+    Raises `ModelError` with one line, which names the `setting` (`<kind>.path` unless another is given).
     """
     from transformers import GenerationConfig
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    folder, field = Path(folder), f"{kind}.path"
-    check_model(folder, kind, has_template=False, outputs=outputs)  # the callers that render look for the template
-    model_class, config = read_architecture(folder, kind)
+    folder, field = Path(folder), setting or f"{kind}.path"
+    # The callers that render look for the template.
+    check_model(folder, kind, has_template=False, outputs=outputs, setting=field)
+    model_class, config = read_architecture(folder, kind, field)
     with transformers_errors(field, folder):
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(str(folder), local_files_only=True)
@@ -57,13 +60,13 @@ def inspect_model(folder: Path, kind: Kind, *, allow_extra_weights: bool = False
             raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN)) from error
     found.refuse(field, folder, allow_extra=allow_extra_weights)
     model = shrink(model_class, config)
-    check_outputs(load_weights(folder, kind, torch.float32).eval() if model is None else model, kind, folder)
+    check_outputs(load_weights(folder, kind, torch.float32).eval() if model is None else model, kind, folder, field)
 
 
 @torch.inference_mode()
-def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
+def check_outputs(model: Any, kind: Kind, folder: Path, setting: str = "") -> None:
     """Refuse a model whose outputs this project would not compute as the model itself does; one short row."""
-    field, name = f"{kind}.path", type(model).__name__
+    field, name = setting or f"{kind}.path", type(model).__name__
     ids_1T = _row(model.config, model.device)
     try:
         head: Any = OutputHead(model) if kind == "policy" else reward_head(model)
@@ -88,11 +91,10 @@ def check_outputs(model: Any, kind: Kind, folder: Path) -> None:
         raise ModelError(describe(field, folder, problem, mend=_DECODER))
 
 
-def read_architecture(folder: Path, kind: Kind) -> tuple[Any, Any]:
-    """Return the class and the configuration with which transformers loads a folder."""
+def read_architecture(folder: Path, kind: Kind, field: str) -> tuple[Any, Any]:
+    """Return the class and the configuration with which transformers loads a folder, named by the setting `field`."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    field = f"{kind}.path"
     with transformers_errors(field, folder):
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     if kind == "reward":

@@ -245,13 +245,14 @@ class Chat:
         return int(self.tokenizer.eos_token_id)
 
 
-def open_chat(folder: Path | str, template: TemplateConfig | None = None) -> Chat:
+def open_chat(folder: Path | str, template: TemplateConfig | None = None, setting: str = "model folder") -> Chat:
     """Open a model folder's tokenizer and chat template, rendered as `template` says.
 
-    Raises `ModelError` where there is no tokenizer or template, or where they cannot serve the folder's model.
+    Raises `ModelError` where there is no tokenizer or template, or where they cannot serve the folder's model; it
+    names the folder by its `setting`.
     """
     template = template or TemplateConfig(file=None, fingerprint=None, kwargs={}, date=DEFAULT_DATE)
-    return Chat(read_tokenizer(Path(folder), template), Path(folder), template)
+    return Chat(read_tokenizer(Path(folder), template, setting), Path(folder), template)
 
 
 def fit_response(prompt: list[int], response: list[int], max_length: int, truncation: Truncation) -> Fitted | None:

@@ -20,30 +20,31 @@ _FAST = "Put the model's fast tokenizer there (tokenizer.json)"
 _PAD_NAMES = (re.compile(r"(^|[^a-z])pad([^a-z]|$)", re.I), re.compile(r"reserved|unused", re.I))
 
 
-def read_tokenizer(folder: Path, template: TemplateConfig) -> PreTrainedTokenizerBase:
+def read_tokenizer(folder: Path, template: TemplateConfig, setting: str = "model folder") -> PreTrainedTokenizerBase:
     """Load a folder's tokenizer with the chat template that `template` names, else the folder's own.
 
     Raises `ModelError` where there is no folder, no tokenizer, no template, a template that is no Jinja, or a
-    vocabulary that outgrows the model's embedding.
+    vocabulary that outgrows the model's embedding; it names the folder by its `setting`.
     """
     from transformers import AutoTokenizer
 
     if not folder.is_dir():
-        raise ModelError(describe("model folder", folder, "no such folder", mend="Give a model folder"))
+        raise ModelError(describe(setting, folder, "no such folder", mend="Give a model folder"))
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # the tokenizers library raises plain ones
         mend = "" if (folder / "tokenizer.json").is_file() else _FAST
-        raise ModelError(describe("tokenizer", folder, f"cannot be loaded ({first_line(error)})", mend=mend)) from error
+        problem = f"its tokenizer cannot be loaded ({first_line(error)})"
+        raise ModelError(describe(setting, folder, problem, mend=mend)) from error
     if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.added_tokens_decoder):
         problem = (
             "is empty" if tokenizer.is_fast else "is written in Python, which cannot tell text from special tokens"
         )
-        raise ModelError(describe("tokenizer", folder, problem, mend=_FAST))
+        raise ModelError(describe(setting, folder, f"its tokenizer {problem}", mend=_FAST))
     if template.file is not None:
         tokenizer.chat_template = _template_file(Path(template.file), template.fingerprint)
     _check_template(tokenizer, template.file or folder)
-    _check_vocabulary(tokenizer, folder)
+    _check_vocabulary(tokenizer, folder, setting)
     return tokenizer
 
 
@@ -170,7 +171,7 @@ def _check_template(tokenizer: Any, place: Path | str) -> None:
         return  # A template may refuse this conversation, or need arguments that are not given here.
 
 
-def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
+def _check_vocabulary(tokenizer: Any, folder: Path, setting: str) -> None:
     """Refuse ids beyond the embedding, but for special tokens that neither text nor template can contain."""
     rows, added = embedding_rows(folder), tokenizer.added_tokens_decoder
     if rows is None or max([len(tokenizer) - 1, *added]) < rows:
@@ -179,6 +180,6 @@ def _check_vocabulary(tokenizer: Any, folder: Path) -> None:
     needed = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id}
     beyond = (i for i in tokenizer.get_vocab().values() if i >= rows)
     if any(i in needed or i not in added or not added[i].special or added[i].content in template for i in beyond):
-        problem = f"has {len(tokenizer)} tokens, the model's embedding {rows} rows"
+        problem = f"its tokenizer has {len(tokenizer)} tokens, the model's embedding {rows} rows"
         mend = "Resize the model's embedding yourself and save it, or remove the added tokens"
-        raise ModelError(describe("tokenizer", folder, problem, mend=mend))
+        raise ModelError(describe(setting, folder, problem, mend=mend))

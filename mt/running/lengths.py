@@ -35,7 +35,7 @@ def check_contexts(stages: Sequence[Stage], config: RunConfig) -> None:
             if isinstance(start, WorldPolicy):
                 limit, named = start.model.context, "the world's models (data.policy.context)"
             elif isinstance(start, ModelFolder):
-                limit, named = context_length(start.location), str(start.location)
+                limit, named = context_length(start.location, start.field), str(start.location)
             else:
                 continue
             if limit is not None and length > limit:
@@ -123,7 +123,7 @@ def _decoding(stage: Sample, config: RunConfig) -> str:
 def _prompt_lengths(stage: Stage, model: Stage, template: TemplateConfig) -> Iterator[int]:
     for table in known_tables(stage):
         if isinstance(model, ModelFolder) and model.location.is_dir():
-            chat = open_model_chat(model.location, template.model_dump_json())[0]
+            chat = open_model_chat(model, template)[0]
             yield from (len(chat.prompt_ids(messages)) for _, messages in table.asked())
         elif isinstance(model, WorldPolicy) and template.file is None:
             yield from (prompt_length(messages) for _, messages in table.asked())

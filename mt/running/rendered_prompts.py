@@ -42,7 +42,7 @@ def check_prompts(stages: Sequence[Stage], say: Callable[[str], None] = lambda l
         if template is None or not isinstance(model, ModelFolder) or not model.location.is_dir():
             continue
         for table in known_tables(stage):
-            written = open_model_chat(model.location, template.model_dump_json())[1]
+            written = open_model_chat(model, template)[1]
             if (table.key, written) not in checked:
                 checked.add((table.key, written))
                 _check(model, template, table, say)
@@ -83,7 +83,7 @@ def _check_judge(stage: AsksJudge) -> None:
     prompt = judge.prompt(stage.asks)
     if prompt is None:
         return
-    if why := refusal(open_model_chat(model.location, template.model_dump_json())[0], prompt.messages):
+    if why := refusal(open_model_chat(model, template)[0], prompt.messages):
         roles = ", ".join(message["role"] for message in prompt.messages)
         problem = f"the chat template of the judge {model.location} refuses its turns ({roles}): {why}"
         mend = "Name a file with a single user turn, or another judge"
@@ -97,7 +97,7 @@ def _outside(table: Stage | Asks) -> Iterator[External]:
 
 
 def _check(model: ModelFolder, template: TemplateConfig, table: Asks, say: Callable[[str], None]) -> None:
-    chat, asked = open_model_chat(model.location, template.model_dump_json())[0], list(table.asked())
+    chat, asked = open_model_chat(model, template)[0], list(table.asked())
     if len(asked) > _MANY:
         say(f"rendering {len(asked):,} prompts with the chat template of {model.location}")
     refused = [(place, messages, why) for place, messages in asked if (why := refusal(chat, messages))]
@@ -117,9 +117,13 @@ def _described(model: ModelFolder, table: Asks, refused: list[tuple[str, Message
     )
 
 
-@lru_cache(maxsize=8)
-def open_model_chat(folder: Path, template: str) -> tuple[Chat, str]:
+def open_model_chat(model: ModelFolder, template: TemplateConfig) -> tuple[Chat, str]:
     """Return a model's chat, and all that decides what it refuses: policy and reward model often have one template."""
+    return _chat(model.location, model.fingerprint, template.model_dump_json(), model.field)
+
+
+@lru_cache(maxsize=8)
+def _chat(folder: Path, fingerprint: str, template: str, setting: str) -> tuple[Chat, str]:
     config = TemplateConfig.model_validate_json(template)
-    chat = open_chat(folder, config)
+    chat = open_chat(folder, config, setting)
     return chat, json.dumps([chat.tokenizer.chat_template, config.identity()], sort_keys=True)

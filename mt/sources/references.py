@@ -69,10 +69,10 @@ def named_model(
         # First: hashing what is no model may take very long.
         check_model(folder, kind, has_template=has_template, outputs=outputs, setting=setting)
         fingerprint = folder_fingerprint(folder, Path(config.store))
-        return ModelFolder(fingerprint, folder.resolve(), kind, has_template, allow_extra, outputs)
+        return ModelFolder(fingerprint, folder.resolve(), kind, has_template, allow_extra, outputs, setting)
     revision = check_name(setting or f"{kind}.path", name, revision)
     snapshot = snapshot_folder("model", name, revision)
-    return HubModel(f"{name}@{revision}", snapshot, kind, has_template, allow_extra, outputs)
+    return HubModel(f"{name}@{revision}", snapshot, kind, has_template, allow_extra, outputs, setting)
 
 
 def named_file(config: RunConfig, name: str, field: str) -> External:

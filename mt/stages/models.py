@@ -25,17 +25,26 @@ class ModelFolder(External):
     """Whether weights that the model does not have are left out; otherwise they are refused."""
     outputs: int = 1
     """Outputs of a reward model's head; several are combined by a stage of their own, which keys how."""
-    UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "has_template", "allow_extra_weights", "outputs"})
+    setting: str = ""
+    """The setting that names it, for errors: policy.path or reward.path unless another is given."""
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({
+        "location", "has_template", "allow_extra_weights", "outputs", "setting",
+    })  # fmt: skip
+
+    @property
+    def field(self) -> str:
+        """The setting that errors name."""
+        return self.setting or f"{self.kind}.path"
 
     def check(self) -> None:
         """Refuse a folder that cannot serve, before any weight is loaded."""
         from mt.engines.models import check_model
 
-        check_model(self.location, self.kind, has_template=self.has_template, outputs=self.outputs)
+        check_model(self.location, self.kind, has_template=self.has_template, outputs=self.outputs, setting=self.field)
 
     def inspect(self) -> None:
         """Refuse weights that do not fit the architecture, and outputs that would not be the model's own."""
-        _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights, self.outputs)
+        _inspected(self.location, self.kind, self.fingerprint, self.allow_extra_weights, self.outputs, self.field)
 
     def skeleton(self) -> Any:
         """Return the model without weights (on torch's meta device)."""
@@ -43,7 +52,7 @@ class ModelFolder(External):
 
         from mt.engines.inspection import read_architecture
 
-        model_class, config = read_architecture(self.location, self.kind)
+        model_class, config = read_architecture(self.location, self.kind, self.field)
         with torch.device("meta"):
             return model_class(config)
 
@@ -84,12 +93,17 @@ class HubModel(ModelFolder):
 
 @cache
 def _inspected(
-    folder: Path, kind: Literal["policy", "reward"], fingerprint: str, allow_extra_weights: bool, outputs: int
+    folder: Path,
+    kind: Literal["policy", "reward"],
+    fingerprint: str,
+    allow_extra_weights: bool,
+    outputs: int,
+    setting: str,
 ) -> None:
     """Inspect a model once a process, however many runs of a sweep read it."""
     from mt.engines.inspection import inspect_model
 
-    inspect_model(folder, kind, allow_extra_weights=allow_extra_weights, outputs=outputs)
+    inspect_model(folder, kind, allow_extra_weights=allow_extra_weights, outputs=outputs, setting=setting)
 
 
 @dataclass(frozen=True, eq=False)

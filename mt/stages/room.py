@@ -42,8 +42,8 @@ def inspect_room(model: Stage, bytes_per_weight: float, device: str, mend: str) 
     from mt.engines.models import weight_shapes
 
     gpus = [torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count())]
-    weights = sum(math.prod(shape) for shape in weight_shapes(start.location, f"{start.kind}.path").values())
+    weights = sum(math.prod(shape) for shape in weight_shapes(start.location, start.field).values())
     if gpus and weights * bytes_per_weight > min(gpus):
         needed, there = (size / 2**30 for size in (weights * bytes_per_weight, min(gpus)))
         problem = f"has {weights / 1e9:.3g} billion weights: a GPU would hold {needed:.3g} GiB, and has {there:.3g}"
-        raise ModelError(describe(f"{start.kind}.path", start.location, problem, mend=mend))
+        raise ModelError(describe(start.field, start.location, problem, mend=mend))

@@ -220,5 +220,5 @@ def test_a_strange_folder_is_refused_in_one_line(
 @pytest.mark.parametrize("value", ["many", 4096.5, -1, [128]])
 def test_a_context_that_is_no_number_is_refused(folders: dict[str, Path], value: object) -> None:
     edit(folders["policy"] / "config.json", max_position_embeddings=value)
-    with pytest.raises(ModelError, match=r"max_position_embeddings=.*: is not a number of tokens"):
+    with pytest.raises(ModelError, match=r"its max_position_embeddings=.* is not a number of tokens"):
         check_context(folders["policy"], 8, "sampling.max_length")

@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mt.config.compose import compose_runs
+from mt.engines.template import TemplateConfig
 from mt.errors import ConfigError, ModelError
 from mt.methods.blueprint import Blueprint, blueprint
 from mt.running.checks import check
 from mt.running.execution import run
+from mt.running.rendered_prompts import open_model_chat
 from mt.stages.models import ModelFolder
 from mt.workflow.execute import execute
 from mt.workflow.stage import Stage
@@ -72,6 +74,19 @@ def test_extra_weights_stop_the_run_unless_a_setting_allows_them(folder: Path) -
     assert [stage.key for stage in allowed.plan.order] == [stage.key for stage in one_run(folder).plan.order]
     policy = next(stage for stage in allowed.plan.order if isinstance(stage, ModelFolder) and stage.kind == "policy")
     policy.inspect()
+
+
+def test_what_is_wrong_with_a_model_is_said_of_the_setting_that_names_it(folder: Path) -> None:
+    (folder / "policy").rename(folder / "judge")
+    config, tokenizer = folder / "judge" / "config.json", folder / "judge" / "tokenizer.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "vocab_size": 3}))
+    model = ModelFolder("its hash", folder / "judge", "policy", setting="judge.path")
+    with pytest.raises(ModelError, match=r"^judge\.path=.*have another shape"):
+        model.inspect()
+    tokenizer.write_text("{}")
+    template = TemplateConfig(file=None, fingerprint=None, kwargs={}, date="2024-01-01")
+    with pytest.raises(ModelError, match=r"^judge\.path=.*: its tokenizer cannot be loaded"):
+        open_model_chat(model, template)
 
 
 def test_adapters_on_tied_weights_stop_the_run_before_its_first_stage(folder: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, DataError, ModelError
 from mt.methods.blueprint import Blueprint, blueprint
-from mt.running import rendered_prompts
 from mt.running.checks import check
 from mt.stages.refused import DropRefused
 from mt.stages.sample import Sample
@@ -56,14 +55,12 @@ def drawn(overrides: list[str]) -> Blueprint:
 
 
 def refused(overrides: list[str]) -> str:
-    rendered_prompts.open_model_chat.cache_clear()
     with pytest.raises(DataError) as error:
         check(drawn(overrides))
     return str(error.value)
 
 
 def test_prompts_that_all_templates_take_pass(own: list[str]) -> None:
-    rendered_prompts.open_model_chat.cache_clear()
     check(drawn(own))
 
 
@@ -86,7 +83,6 @@ def test_refused_rows_are_named_by_file_line_roles_and_the_templates_own_words(
 def test_a_template_file_serves_in_the_place_of_one_that_refuses(own: list[str], models: Path) -> None:
     template(models / "policy", NO_SYSTEM)
     (models / "mine.jinja").write_text(TEMPLATE)
-    rendered_prompts.open_model_chat.cache_clear()
     check(drawn([*own, f"policy.chat_template={models}/mine.jinja"]))
 
 
@@ -95,7 +91,6 @@ def test_a_template_file_serves_a_model_without_one(own: list[str], models: Path
     with pytest.raises(ModelError, match=r"no chat template\. Set policy\.chat_template=FILE"):
         drawn(own)
     (models / "mine.jinja").write_text(TEMPLATE)
-    rendered_prompts.open_model_chat.cache_clear()
     check(drawn([*own, f"policy.chat_template={models}/mine.jinja"]))
     with pytest.raises(ConfigError, match=r"^policy\.chat_template=.*absent\.jinja: no such file"):
         drawn([*own, f"policy.chat_template={models}/absent.jinja"])
@@ -104,7 +99,6 @@ def test_a_template_file_serves_a_model_without_one(own: list[str], models: Path
 def test_refused_rows_are_dropped_and_counted_where_that_is_asked_for(own: list[str], models: Path) -> None:
     template(models / "policy", NO_SYSTEM)
     one = drawn([*own, "data.refused_prompts=drop"])
-    rendered_prompts.open_model_chat.cache_clear()
     check(one)
     stage = next(stage for stage in one.plan.order if isinstance(stage, DropRefused))
     store, notes = Store(models / "store"), Notes()
@@ -127,7 +121,6 @@ def test_only_the_models_that_read_a_table_render_it(own: list[str], models: Pat
     pair = {"subset": "alpacaeval-easy", "id": 1, "messages": chat, "chosen": "red", "rejected": "blue"}
     (models / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
     bench = [*own[:-2], "data.held_out=1", "eval=[reward_bench]", f"eval.reward_bench.pairs={models}/pairs.jsonl"]
-    rendered_prompts.open_model_chat.cache_clear()
     check(drawn(bench))
     template(models / "reward", NO_SYSTEM)
     said = refused(bench)
@@ -157,7 +150,6 @@ def test_a_judge_whose_template_refuses_the_judging_prompt_is_refused(own: list[
     template(models / "judge", NO_SYSTEM)
     bench = ["eval=[alpaca_eval]", f"eval.alpaca_eval.outputs={models}/outputs.jsonl", "eval.alpaca_eval.gamed=null"]
     asking = [*own, *bench, "judge=transformers", f"judge.path={models}/judge", "judge.max_length=128"]
-    rendered_prompts.open_model_chat.cache_clear()
     check(drawn([*asking, f"judge.preference_template={models}/ask.txt"]))
     said = r"^judge\.preference_template=own: .*refuses its turns \(system, user\): System role"
     with pytest.raises(ConfigError, match=said):
