@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         Comparison(f"{prefix}{at}", [{"role": "user", "content": f"{prefix} {at}"}], "b", "m", "baseline_first")
         for at in range(int(number))
     ]
-    patient = {"timeout_s": 1.0, "give_up_after": 50, "prove_within": 1000}
+    patient = {"timeout_s": 5.0, "give_up_after": 50, "prove_within": 1000}
     config = openai_config(concurrency=CONCURRENCY, limit_usd=float(limit_usd), **patient)
 
     def command() -> int:

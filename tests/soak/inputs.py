@@ -1,7 +1,7 @@
 """Bad inputs: words of the command line, data files and model folders, one changed at a time.
 
 Each is given to the whole command in this process, which stops where the first stage would be computed. It has to be
-taken, or refused in one line: a traceback, silence, two lines or half a minute is a fault.
+taken, or refused in one line: a traceback, two lines or half a minute of a CPU is a fault.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.small import SMALL
 from tests.soak.found import Found
 
-PATIENCE_S = 30
+PATIENCE_S, SILENCE_S = 30, 600
+"""Seconds of a CPU, and on the clock, after which a command hangs."""
 VALUES = [
     "", "null", "true", "-1", "0", "1", "2", "0.5", "1e999", "-inf", "nan", "1e-320", "1e20", str(2**70), "9" * 5000,
     "[]", "{}", "[1]", "{a:1}", "[[[[", "x" * 5000, "'", '"', "a b", "ünï\u2028", "\udcff", "\x00", "\x1b[2J", "${x}",
@@ -57,14 +58,14 @@ def give(place: Path, seed: int, count: int) -> Found:
     paths = list(_paths(OmegaConf.to_container(compose_unchecked([]), resolve=False)))
     makers = [_words, _values, _rows, _model]
     for number in range(count):
-        make = makers[number % len(makers)]
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(place / "changed")
-        arguments = make(rng, place, paths)
+        make, changed = makers[number % len(makers)], place / f"changed-{number}"  # a name that nothing remembers
+        changed.mkdir()
+        arguments = make(rng, place, changed, paths)
         own = ["sampling.max_new_tokens=6", "eval=[held_out]"] if "data=jsonl" in arguments else SMALL
         own = [word for word in own if not any(one.startswith(word.partition("=")[0]) for one in arguments)]
         where = [f"store={place}/store", f"runs={place}/runs"]
         status, told, failure = _outcome([*own, *where, *arguments])
+        shutil.rmtree(changed)
         found.counts.update({"inputs": 1, "refused": int(status == 2)})
         lines = [line for line in told.splitlines() if line.strip()]
         if failure or status not in (0, 2, 130) or (status == 2 and len(lines) != 1):
@@ -77,10 +78,13 @@ def _outcome(arguments: list[str]) -> tuple[int | None, str, str]:
     """Return the exit status, what was said on the standard error stream, and what came out of the command."""
 
     def late(*_: object) -> None:
-        raise TimeoutError(f"{PATIENCE_S} s")
+        raise TimeoutError("it hangs")
 
-    told, before = io.StringIO(), signal.signal(signal.SIGALRM, late)
-    signal.alarm(PATIENCE_S)
+    told = io.StringIO()
+    timers = {signal.ITIMER_PROF: (signal.SIGPROF, PATIENCE_S), signal.ITIMER_REAL: (signal.SIGALRM, SILENCE_S)}
+    for timer, (number, seconds) in timers.items():
+        signal.signal(number, late)
+        signal.setitimer(timer, seconds)
     try:
         with (
             patch("mt.workflow.execute.compute", side_effect=KeyboardInterrupt),
@@ -93,8 +97,9 @@ def _outcome(arguments: list[str]) -> tuple[int | None, str, str]:
     except BaseException as error:  # whatever it is, it is a fault
         return None, told.getvalue(), f"{type(error).__name__}: {str(error)[:200]}"
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for timer, (number, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _paths(values: Any, above: str = "") -> Iterator[str]:
@@ -104,23 +109,22 @@ def _paths(values: Any, above: str = "") -> Iterator[str]:
             yield from _paths(value, f"{above}{name}.")
 
 
-def _words(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
+def _words(rng: random.Random, place: Path, changed: Path, paths: list[str]) -> list[str]:
     chosen = rng.sample(WORDS, rng.choice((1, 1, 2)))
     return [*chosen, f"{rng.choice(paths)}{rng.choice(['', '=', '==1', '.x=1', '@a=b'])}"][: rng.choice((1, 2, 3))]
 
 
-def _values(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
+def _values(rng: random.Random, place: Path, changed: Path, paths: list[str]) -> list[str]:
     return [f"{rng.choice(paths)}={rng.choice(VALUES)}" for _ in range(rng.choice((1, 1, 2)))]
 
 
-def _given(place: Path, data: Path, policy: str = "policy", reward: str = "reward") -> list[str]:
-    return ["data=jsonl", f"data.path={data}", f"policy.path={place / policy}", f"reward.path={place / reward}"]
+def _given(place: Path, data: Path, **models: Path) -> list[str]:
+    named = {kind: models.get(kind, place / kind) for kind in ("policy", "reward")}
+    return ["data=jsonl", f"data.path={data}", *(f"{kind}.path={folder}" for kind, folder in named.items())]
 
 
-def _rows(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
+def _rows(rng: random.Random, place: Path, changed: Path, paths: list[str]) -> list[str]:
     """A data file: a cell, the bytes or the kind of it are changed."""
-    changed = place / "changed"
-    changed.mkdir()
     answers = {"response": "red", "judgment": "Score: 3", "chosen": "red", "rejected": "blue", "output": "red"}
     rows: list[Any] = [{"prompt": f"tell me the colour of fox {n}", "subset": "s", **answers} for n in range(40)]
     kind = rng.choice(["prompts", "prompts", "demonstrations", "preferences", "eft", "outputs", "pairs"])
@@ -146,12 +150,11 @@ def _rows(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
     return [*_given(place, path if kind == "prompts" else good), *also]
 
 
-def _model(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
+def _model(rng: random.Random, place: Path, changed: Path, paths: list[str]) -> list[str]:
     """A model folder: a setting of one of its files, or the bytes of one, are changed."""
     which = rng.choice(["policy", "reward"])
-    changed = place / "changed" / which
-    shutil.copytree(place / which, changed)
-    file = rng.choice(sorted(path for path in changed.iterdir() if path.is_file()))
+    model = shutil.copytree(place / which, changed / which)
+    file = rng.choice(sorted(path for path in model.iterdir() if path.is_file()))
     if file.suffix == ".json" and rng.random() < 0.7:
         values = json.loads(file.read_text())
         inner = values
@@ -168,9 +171,9 @@ def _model(rng: random.Random, place: Path, paths: list[str]) -> list[str]:
         file.unlink()
     else:
         file.write_bytes(_damaged(rng, file.read_bytes()))
-    good = place / "changed" / "good.jsonl"
+    good = changed / "good.jsonl"
     good.write_text("".join(json.dumps({"prompt": f"count from one {n}"}) + "\n" for n in range(40)))
-    return _given(place, good, **{which: f"changed/{which}"})
+    return _given(place, good, **{which: model})
 
 
 def _damaged(rng: random.Random, content: bytes) -> bytes:

@@ -26,7 +26,7 @@ def judge(folder: Path, seed: int, requests: int) -> Found:
     rng, each, found = random.Random(seed), round(requests / len(NAMES) / 1.5), Found()
     limit_usd = 0.5 * len(NAMES) * each * EACH_USD
     answer = ("[[A>B]]", None)
-    endpoint = Endpoint(lambda messages: answer, often(0.3, seed), hang_s=1.5, delay_s=0.01, usage=(500, 64))
+    endpoint = Endpoint(lambda messages: answer, often(0.3, seed), hang_s=6.0, delay_s=0.01, usage=(500, 64))
     with serving(endpoint):
         os.environ |= {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "sk-of-the-soak"}
         _ask(folder, each, limit_usd, rng, found, lambda told: told.startswith("judge.limit_usd="))

@@ -34,7 +34,7 @@ TEXT = """\
   {faults[judge]} faults.
 - **Bad inputs**: {inputs[inputs]:,} words and values of the command line, data files and model folders, given to the
   whole command up to its first stage. {inputs[refused]:,} were refused in one line, the others taken, none with a
-  traceback or after more than 30 seconds: {faults[inputs]} faults.
+  traceback, or for more than 30 seconds of a CPU: {faults[inputs]} faults.
 """
 
 
