@@ -112,9 +112,9 @@ def _print_disagreements(console: Console, record: Mapping[str, Any], folder: Pa
         return
     console.print(f"\n[bold]Where rₜ and r₀ disagree most[/bold], one pair of responses for each prompt. {MARGINS}")
     for pair in found:
-        named = {"prompt": pair.prompt, "rₜ prefers": pair.preferred, "r₀ prefers": pair.other, "margins": pair.margins}
+        named = {"prompt": pair.prompt, "rₜ prefers": pair.preferred, "r₀ prefers": pair.other}
         console.print()
-        for name, text in named.items():
+        for name, text in {**named, "margins": ", ".join(pair.margins)}.items():
             line = f"{name:<12}{' '.join(text.split())}"
             console.print(line, highlight=False, markup=False, no_wrap=True, overflow="ellipsis")
     console.print()

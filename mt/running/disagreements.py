@@ -22,7 +22,8 @@ class Disagreement:
     prompt: str
     preferred: str
     other: str
-    margins: str
+    margins: list[str]
+    """By model, such as "r₀ −1.20"."""
 
 
 def disagreements(record: Mapping[str, Any], folder: Path) -> list[Disagreement]:
@@ -36,7 +37,9 @@ def disagreements(record: Mapping[str, Any], folder: Path) -> list[Disagreement]
 
 
 def _shown(row: Mapping[str, Any]) -> Disagreement:
-    margins = [f"{name} {row['margins'][key]:+.2f}" for key, name in _MODELS.items() if key in row["margins"]]
+    margins = [
+        f"{name} {row['margins'][key]:+.2f}".replace("-", "−") for key, name in _MODELS.items() if key in row["margins"]
+    ]
     prompt = "\n".join(message["content"] for message in row["messages"])
     preferred, other = (row[name] if row[name].strip() else "(empty)" for name in ("preferred", "other"))
-    return Disagreement(prompt, preferred, other, ", ".join(margins).replace("-", "−"))
+    return Disagreement(prompt, preferred, other, margins)

@@ -219,7 +219,7 @@ def test_what_reward_models_disagree_on_is_shown_as_text(tmp_path: Path) -> None
     row = {**texts, "margins": {"current": 1.25, "base": -2.0, "previous": 0.5}}
     (folder / "found" / "disagreements.json").write_text(json.dumps([row]))
     page = page_of(folder, to=tmp_path)
-    assert "rₜ +1.25, rₜ₋₁ +0.50, r₀ −2.00" in page.text and "<b>now</b>" in page.text
+    assert all(margin in page.text for margin in ("rₜ +1.25", "rₜ₋₁ +0.50", "r₀ −2.00", "<b>now</b>"))
     assert not any(tag in ("b", "img") for tag, _ in page.tags)
     (folder / "found" / "disagreements.json").write_text("[{}]")
     assert "disagree most" not in page_of(folder, to=tmp_path).text, "what is damaged is left out"
