@@ -11,6 +11,7 @@ import yaml
 from mt.evaluation.catalogue import quantity, title
 from mt.methods.blueprint import Blueprint
 from mt.types import Metric
+from mt.workflow.store import Store
 
 _TASKS = {"policy": "text-generation", "reward": "text-classification"}
 _KEPT = ("method", "objective", "rm_data", "selection", "sampling", "seed", "iterations", "rounds")
@@ -41,10 +42,11 @@ def model_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind
 def _verdict(
     record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind: Literal["policy", "reward"]
 ) -> list[str]:
-    """Return what the run says of its last policy or reward model."""
-    answers = record.get("answers") or []
-    sentence = answers[("policy", "reward").index(kind) :][:1]
-    return [f"{text}\n" for text in sentence] if iteration == drawn.outcome.final.index else []
+    """Return what the run says of its final policy or reward model: three sentences, the last on what updating did."""
+    *_, policy, reward, _ = ["", "", "", *(record.get("answers") or [])]
+    sentence = {"policy": policy, "reward": reward}[kind]
+    final = drawn.final(Store(Path(drawn.config.store)))
+    return [f"{sentence}\n"] if sentence and iteration == final.index else []
 
 
 def data_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, tables: Sequence[str]) -> str:
