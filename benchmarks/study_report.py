@@ -76,8 +76,11 @@ def page(frame: pd.DataFrame, rows: list[Row]) -> Iterator[str]:
     """Yield the tables, line by line."""
     pairs = {(row["world"], row["seed"]) for row in rows}
     worlds = sorted({int(row["world"]) for row in rows})
-    yield f"Measured so far: {len(pairs)} pairs of world and seed (worlds {', '.join(map(str, worlds))}).\n"
     study = aggregate(STUDY, frame)
+    cells = [study.cells[title, "policy.gold.mean_reward"] for title in ("π_0", "π_1", "frozen")]
+    levels = ", ".join(f"{cell.row} {cell.ours.mean:.3f}" for cell in cells if cell.ours)
+    yield f"Pairs of world and seed measured so far: {len(pairs)} (worlds {', '.join(map(str, worlds))})."
+    yield f"Mean gold reward without an M-step: {levels}.\n"
     yield from table(_only(study, KEPT))
     yield "\n**Gold reward of π_2, arm against arm**\n"
     yield from directly(study)

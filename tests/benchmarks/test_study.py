@@ -50,7 +50,8 @@ def test_differences_are_paired_over_worlds_and_seeds() -> None:
     assert "| the published version | -0.040 | – | – | – | – | 1 |" in lines
     assert "| consensus − both (the paper's) (other labels) | -0.020 | 1 |" in lines
     assert not any("RewardBench of" in line or "Another policy" in line for line in lines)  # not measured
-    assert lines[0].startswith("Measured so far: 2 pairs of world and seed (worlds 20)")
+    assert lines[0].startswith("Pairs of world and seed measured so far: 2 (worlds 20)")
+    assert lines[1].startswith("Mean gold reward without an M-step: frozen 0.750")  # of 0.7 and 0.8
 
 
 def test_finished_runs_are_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
