@@ -21,7 +21,7 @@ class Format:
 
     def bounded(self, value: float) -> float:
         """Return the end of an interval kept within the limits, which Student's may leave."""
-        return min(max(value, self.limits[0]), self.limits[1])
+        return min(max(value, self.limits[0]), self.limits[1]) if math.isfinite(value) else value
 
     def text(self, value: float) -> str:
         """Return a value as text, such as "68.4%" or "−0.123"."""

@@ -43,8 +43,8 @@ def _verdict(
     record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind: Literal["policy", "reward"]
 ) -> list[str]:
     """Return what the run says of its final policy or reward model: three sentences, the last on what updating did."""
-    *_, policy, reward, _ = ["", "", "", *(record.get("answers") or [])]
-    sentence = {"policy": policy, "reward": reward}[kind]
+    answers = ["", "", "", *(record.get("answers") or [])][-3:]
+    sentence = answers[0 if kind == "policy" else 1]
     final = drawn.final(Store(Path(drawn.config.store)))
     return [f"{sentence}\n"] if sentence and iteration == final.index else []
 
