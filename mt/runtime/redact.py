@@ -8,7 +8,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 HIDDEN = "***"
 _SECRET_FIELD = re.compile(
@@ -49,7 +49,7 @@ def _clean(text: str, secrets: list[str]) -> str:
 
 
 def _environment_secrets() -> list[str]:
-    """Return the values of variables named like secrets, and passwords in addresses, also coded in base 64.
+    """Return the values of variables named like secrets, and secrets in addresses, also coded in base 64.
 
     The longest come first, so that none is left in parts.
     """
@@ -65,11 +65,14 @@ def _environment_secrets() -> list[str]:
 
 
 def _in_address(value: str) -> Iterator[str]:
-    """Yield the user with the password, and the password, of a value that is an address with them."""
-    if "://" not in value or "@" not in value:
+    """Yield what is secret in a value that is an address: the password, the user with it, and keys of the query."""
+    if "://" not in value:
         return
     with contextlib.suppress(ValueError):
         address = urlsplit(value)
+        for name, one in parse_qsl(address.query):
+            if _SECRET_VARIABLE.search(name.upper()):
+                yield from (one, quote(one, safe=""))
         if address.password:
             pair = f"{address.username or ''}:{address.password}"
             yield from (address.password, unquote(address.password), pair, unquote(pair))

@@ -203,15 +203,17 @@ def test_a_missing_key_or_model_is_said(endpoint, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", ["400", "401", "500"])
-def test_a_password_in_the_address_is_not_repeated_plainly_or_coded(endpoint, tmp_path, monkeypatch, fault):
-    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url.replace("http://", "http://me:p%40ss-word@"))
+def test_secrets_in_the_address_are_not_repeated_plainly_or_coded(endpoint, tmp_path, monkeypatch, fault):
+    address = endpoint.url.replace("http://", "http://me:p%40ss-word@")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{address}?api-key=of%2Bthe+query")
     coded = base64.b64encode(b"Basic me:p@ss-word!").decode()
-    endpoint.said = f"not you: p@ss-word, p%40ss-word, {coded}, {base64.b64encode(b'sk-not-to-be-seen').decode()}"
+    endpoint.said = "not you: p@ss-word, p%40ss-word, of+the query, of%2Bthe%20query, "
+    endpoint.said += f"{coded}, {base64.b64encode(b'sk-not-to-be-seen').decode()}"
     endpoint.faults = lambda number: None if number in (0, 3) else fault
-    with pytest.raises(JudgeError, match=r"not you: \*\*\*, \*\*\*, ") as caught:
+    with pytest.raises(JudgeError, match=r"not you: (\*\*\*, ){4}") as caught:
         judged(comparisons(40), tmp_path, concurrency=1, retries=0)
     written = [str(caught.value), *(path.read_text() for path in tmp_path.rglob("*.json*"))]
-    for secret in ("p@ss-word", "p%40ss-word", coded[8:-4], "c2stbm90LXRv"):
+    for secret in ("p@ss-word", "p%40ss-word", "the query", "the%20query", coded[8:-4], "c2stbm90LXRv"):
         assert not any(secret in text for text in written)
 
 
