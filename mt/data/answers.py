@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mt.data.files import Row
-from mt.data.prompts import content_hash, conversation, message, refusal, whole_text
+from mt.data.prompts import content_hash, conversation, message, refusal, unwritten, whole_text
 from mt.types import Demonstration, Messages, Pair, Response
 
 _CHAT = "a chat that ends with the assistant's turn"
@@ -55,7 +55,7 @@ def load_preferences(rows: Iterable[Row], places: dict[str, str] | None = None) 
 
 def _answered(row: Row, name: str) -> tuple[Messages, str]:
     """Return the prompt and the answer of a field: a text or a chat beside the row's prompt, or a chat of both."""
-    value = row.values.get(name)
+    value = unwritten(row.values.get(name), row, name)
     if isinstance(value, str) and value.strip():
         return _prompt(row), whole_text(value, row, name)
     if not isinstance(value, list) or not value:
@@ -72,7 +72,17 @@ def _answered(row: Row, name: str) -> tuple[Messages, str]:
 
 
 def _prompt(row: Row) -> Messages:
-    asked = conversation(row.values.get("prompt"), row, "prompt")
+    if "prompt" not in row.values:
+        given = ", ".join(sorted(map(str, (*row.values, *row.others))))
+        raise refusal(
+            row,
+            "prompt",
+            None,
+            f"there is none, only {given}",
+            "a text, or a list of messages",
+            "Rename its field to prompt",
+        )
+    asked = conversation(row.values["prompt"], row, "prompt")
     if not asked:
         raise refusal(row, "prompt", row.values.get("prompt"), "there is none", "a text, or a list of messages")
     return asked

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ from mt.runtime.text import half_character, parse_json
 from mt.types import Demonstration, Messages, Pair, Prompt
 
 ROLES = ("system", "user", "assistant")
+_PRINTED = re.compile(r"\[\{'(role|content)': ")
+"""How a list of messages begins as Python prints it."""
 _TEXT_OR_CHAT = 'text, or a list of {"role", "content"}'
 
 
@@ -87,6 +91,7 @@ def _json_messages(text: str, row: Row, name: str) -> Any:
 
 def conversation(value: Any, row: Row, name: str) -> Messages:
     """Return a field's text or chat as messages that end with the user's turn; empty where it has none."""
+    value = unwritten(value, row, name)
     if value is None or (isinstance(value, str) and not value.strip()):
         return []
     if isinstance(value, str):
@@ -98,6 +103,24 @@ def conversation(value: Any, row: Row, name: str) -> Messages:
         return []
     _check_order(messages, row, name)
     return messages
+
+
+def unwritten(value: Any, row: Row, name: str) -> Any:
+    """Return a chat that is written as a JSON text, as CSV has to, as the list that it is; other values as they are.
+
+    Raises DataError for a chat as Python prints it, which would be read as what somebody said.
+    """
+    if not isinstance(value, str):
+        return value
+    if _PRINTED.match(value):
+        mend = "Write the file as JSONL or Parquet"
+        raise refusal(row, name, value, "a chat as Python prints it", "a text, or a chat as JSON", mend)
+    if value.startswith("[{"):
+        with suppress(ValueError):
+            found = parse_json(value)
+            if all(isinstance(one, dict) and one.get("role") in ROLES and "content" in one for one in found):
+                return found
+    return value
 
 
 def message(item: Any, row: Row, name: str) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mt.data.answers import load_demonstrations, load_preferences
-from mt.data.files import Row
+from mt.data.files import Row, read_rows
 from mt.errors import DataError
 
 ASKED = [{"role": "user", "content": "why"}]
@@ -52,6 +55,26 @@ def test_an_explicit_prompt_may_stand_beside_answers_that_are_chats() -> None:
     )
     for pair, asked in ((first, [ask]), (second, [ask]), (third, [ask, say, ask])):
         assert (pair.messages, pair.chosen.text, pair.rejected.text) == (asked, "so", "no")
+
+
+def test_a_chat_that_is_written_as_text_is_the_chat_that_it_is(tmp_path: Path) -> None:
+    prompt = [{"role": "user", "content": 'why, "so"?'}]
+    chosen, rejected = ([{"role": "assistant", "content": text}] for text in ("yes", "no"))
+    fields = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    for write, problem in ((json.dumps, None), (str, "line 2, chosen=.*: a chat as Python prints it.*as JSONL")):
+        with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(fields))
+            writer.writeheader()
+            writer.writerow({name: write(value) for name, value in fields.items()})
+        if problem is None:
+            (pair,) = load_preferences(read_rows(tmp_path / "pairs.csv"))
+            assert (pair.messages, pair.chosen.text, pair.rejected.text) == (prompt, "yes", "no")
+        else:
+            with pytest.raises(DataError, match=problem):
+                load_preferences(read_rows(tmp_path / "pairs.csv"))
+    answer = '[{"role": "admin", "name": "x"}]'
+    (pair,) = load_preferences([Row("line 1", {"prompt": "an entry?", "chosen": answer, "rejected": "[{"})])
+    assert (pair.chosen.text, pair.rejected.text) == (answer, "[{"), "what is no chat is what was said"
 
 
 def test_equal_answers_are_no_preference() -> None:
