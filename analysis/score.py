@@ -1,8 +1,8 @@
 """Statistics on anybody's judgment files.
 
 python -m analysis.score alpaca_eval annotations.json --gamed df_gamed.csv
-python -m analysis.score arena_hard judgments.jsonl --rule 2024 --resample questions
-python -m analysis.score arena_hard judgments.jsonl --rule head --category creative_writing
+python -m analysis.score arena_hard judgments.jsonl --resample questions
+python -m analysis.score arena_hard judgments.jsonl --category creative_writing
 python -m analysis.score reward_bench scores.parquet --convention current
 python -m analysis.score reward_bench_2 scores.json
 python -m analysis.score compare A.json B.json
@@ -72,7 +72,7 @@ def score_arena_hard(arguments: argparse.Namespace) -> Scores:
     loaded = load_games(arguments.file, arguments.rule, arguments.category)
     score = arena_hard(
         loaded.games,
-        rule=arguments.rule,
+        rule=loaded.rule,
         resample=arguments.resample,
         rounds=arguments.rounds or ROUNDS,
         seed=arguments.seed,
@@ -124,9 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     games.add_argument(
         "--rule",
         choices=("2024", "head"),
-        default="2024",
         help="Arena-Hard of v0.1: a game without a label is dropped, 95%% interval (2024); or of v2: its question is "
-        "dropped, A<B is a label, mean of the draws, 90%% interval (head)",
+        "dropped, A<B is a label, mean of the draws, 90%% interval (head); told from the rows' category otherwise",
     )
     games.add_argument(
         "--category",

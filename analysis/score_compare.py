@@ -28,12 +28,13 @@ class _Judged:
     judge: str | None
     baseline: str | None
     category: str | None
+    rule: Rule | None
     notes: list[str]
     outcomes: dict[Key, tuple[float, float] | None]
 
 
 def compare(
-    first: Path, second: Path, *, rule: Rule = "2024", category: str | None = None, rounds: int, seed: int
+    first: Path, second: Path, *, rule: Rule | None = None, category: str | None = None, rounds: int, seed: int
 ) -> Scores:
     """Compare two files of the same benchmark, category, judge and baseline on the prompts that both judged.
 
@@ -75,13 +76,13 @@ def compare(
         "judge": a.judge,
         "baseline": a.baseline,
         "category": a.category,
-        "rule": rule if a.benchmark == "arena_hard" else None,
+        "rule": a.rule,
     }
     read = [f"{path}: {note}" for path, side in ((first, a), (second, b)) for note in side.notes]
     return Scores(f"{a.model} against {b.model} ({a.benchmark})", values, [*read, *_notes(values)])
 
 
-def _load(path: Path, rule: Rule, category: str | None) -> _Judged:
+def _load(path: Path, rule: Rule | None, category: str | None) -> _Judged:
     if holds_games(read_records(path)):
         return _arena_hard(path, rule, category)
     if category is not None:
@@ -94,15 +95,15 @@ def _alpaca_eval(path: Path) -> _Judged:
     outcomes = ((row.instruction, None if row.preference is None else (row.preference - 1, 1.0)) for row in loaded.rows)
     first = loaded.rows[0]
     names = (first.generator_2, first.annotator, first.generator_1)
-    return _Judged("alpaca_eval", *names, None, loaded.notes, _by_occurrence(outcomes))
+    return _Judged("alpaca_eval", *names, None, None, loaded.notes, _by_occurrence(outcomes))
 
 
-def _arena_hard(path: Path, rule: Rule, category: str | None) -> _Judged:
+def _arena_hard(path: Path, rule: Rule | None, category: str | None) -> _Judged:
     loaded = load_games(path, rule, category)
-    rows = [question_rows(games, rule) for games in loaded.games]
+    rows = [question_rows(games, loaded.rule) for games in loaded.games]
     outcomes = ((row.question_id, (row.points, float(row.rows)) if row.rows else None) for row in rows)
     names = (loaded.model or path.name, loaded.judge, loaded.baseline, loaded.category)
-    return _Judged("arena_hard", *names, loaded.notes, _by_occurrence(outcomes))
+    return _Judged("arena_hard", *names, loaded.rule, loaded.notes, _by_occurrence(outcomes))
 
 
 def _by_occurrence(rows: Iterable[tuple[str, T]]) -> dict[Key, T]:

@@ -45,6 +45,7 @@ class JudgedGames:
     judge: str | None
     baseline: str | None
     category: str | None
+    rule: Rule
     notes: list[str]
 
 
@@ -74,8 +75,10 @@ def load_pairs(path: Path, outputs: Path | None = None) -> JudgedPairs:
     return JudgedPairs(rows, notes)
 
 
-def load_games(path: Path, rule: Rule, category: str | None = None) -> JudgedGames:
+def load_games(path: Path, rule: Rule | None = None, category: str | None = None) -> JudgedGames:
     """Read Arena-Hard's judgments of one category: the one asked for, the only one, or else hard_prompt.
+
+    Without a rule the category tells it: head for one of v2, 2024 otherwise.
 
     Raises:
         DataError: a row cannot be used, the category is not in the file, or rows of several models, baselines or
@@ -98,13 +101,16 @@ def load_games(path: Path, rule: Rule, category: str | None = None) -> JudgedGam
     usual = BASELINES.get(chosen or "")
     if usual is not None and names["baseline"] not in (None, usual):
         notes.append(f"baseline {names['baseline']}: the benchmark's own in {chosen} is {usual}.")
-    if rule == "2024" and chosen in BASELINES and chosen != "arena-hard-v0.1":
+    second = chosen in BASELINES and chosen != "arena-hard-v0.1"
+    if rule is None:
+        rule = "head" if second else "2024"
+    elif rule == "2024" and second:
         notes.append(f"category {chosen} is of Arena-Hard v2, which scores by --rule head.")
     notes += _label_notes(games, rule)
     if repeated := _repeated(question.question_id for question in games):
         notes.append(f"{repeated} rows repeat a question_id; each counts, as in the original.")
     notes += prompt_notes(names["judge"])
-    return JudgedGames(games, names["model"], names["judge"], names["baseline"], chosen, notes)
+    return JudgedGames(games, names["model"], names["judge"], names["baseline"], chosen, rule, notes)
 
 
 def prompt_notes(judge: str | None) -> list[str]:

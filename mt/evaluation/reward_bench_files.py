@@ -136,8 +136,9 @@ def read_accuracies(
         DataError: a name is no subset of this benchmark, a value is no accuracy, or the values do not agree on a unit.
     """
     known, by_subset = _KNOWN[generation], _by_subset(rows, source)
-    # A table of RewardBench's subsets may hold its sections too, one of which is named as a subset of version 2.
-    beside = _BESIDE | ({"Safety"} if generation == 1 and any(name in known for name in by_subset) else set())
+    # A table of RewardBench may hold its sections, too, one of which is named as a subset of version 2.
+    first = generation == 1 and any(name in known or name in SECTIONS for name in by_subset if name != "Safety")
+    beside = _BESIDE | ({"Safety"} if first else set())
     values = {name: _accuracy(name, value, source, known, beside) for name, value in by_subset.items()}
     found = {name: value for name, value in values.items() if value is not None}
     other = _KNOWN[3 - generation]
@@ -148,7 +149,8 @@ def read_accuracies(
                 f"{source}: subset={name}: not one of the {len(known)} subsets.{mend or nearest(name, known)}"
             )
     if not found:
-        raise DataError(f"{source}: no accuracies. Subset names with a number each are needed.")
+        only = " of subsets, but of sections" if any(name in SECTIONS for name in by_subset) else ""
+        raise DataError(f"{source}: no accuracies{only}. Subset names with a number each are needed.")
     unit = _unit(found, source) if unit is None else unit
     return Accuracies({name: _share(name, value, unit, source) for name, value in found.items()}, unit)
 

@@ -56,7 +56,8 @@ def second_arena(path, model, verdicts, category="hard_prompt", baseline="o3-min
 def test_categories_are_kept_apart(capsys, tmp_path):
     path = second_arena(tmp_path / "m.jsonl", "M", [("A<B", "A>B")] * 3)
     second_arena(path, "M", [("A>B", "B>A")] * 2, "creative_writing", "gemini-2.0-flash-001")
-    hard = scored(capsys, "arena_hard", path, "--rule", "head")
+    hard = scored(capsys, "arena_hard", path)
+    assert hard == scored(capsys, "arena_hard", path, "--rule", "head")
     assert (hard["score"], hard["n"], hard["category"], hard["baseline"]) == (
         100,
         3,
@@ -96,10 +97,12 @@ def test_judges_and_baselines_are_not_mixed_within_a_category(capsys, tmp_path):
 def test_comparing_reads_labels_as_scoring_does(capsys, tmp_path):
     a = second_arena(tmp_path / "a.jsonl", "M", [("A<B", "B>A")] * 4)
     b = second_arena(tmp_path / "b.jsonl", "N", [("B>A", "A>B")] * 4)
-    head = scored(capsys, "compare", a, b, "--rule", "head")
-    assert (head["win_rate_a"], head["win_rate_b"], head["category"]) == (50, 100, "hard_prompt")
-    assert main(["compare", str(a), str(b), "--json", "--rounds", "5"]) == 0
+    told = scored(capsys, "compare", a, b)
+    assert (told["win_rate_a"], told["win_rate_b"], told["category"], told["rule"]) == (50, 100, "hard_prompt", "head")
+    assert told == scored(capsys, "compare", a, b, "--rule", "head")
+    assert main(["compare", str(a), str(b), "--rule", "2024", "--json", "--rounds", "5"]) == 0
     said = capsys.readouterr().err
+    assert f"note: {a}: category hard_prompt is of Arena-Hard v2, which scores by --rule head." in said
     assert f"note: {a}: 4 stored labels are none of A>>B, A>B, A=B, B>A, B>>A and are dropped: 'A<B'." in said
     creative = second_arena(tmp_path / "c.jsonl", "N", [("B>A", "A>B")], "creative_writing")
     assert "category: hard_prompt in" in refused(capsys, "compare", a, creative)

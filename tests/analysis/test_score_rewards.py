@@ -126,3 +126,5 @@ def test_reward_bench_says_what_is_wrong(capsys, tmp_path):
     path.write_text("name,accuracy\nhep-go,0.5\nhep-js,0.6\n")
     assert "without a column 'subset'" in refused(capsys, "reward_bench", path)
     assert "an object belongs" in refused(capsys, "reward_bench", write(tmp_path / "l.json", [1, 2]))
+    sections = write(tmp_path / "s.json", {"Chat": 0.9, "Chat Hard": 0.6, "Safety": 0.8, "Reasoning": 0.9})
+    assert "no accuracies of subsets, but of sections" in refused(capsys, "reward_bench", sections)
