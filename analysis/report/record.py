@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError, describe
+from mt.errors import DataError, describe, no_folder
 from mt.runtime.text import parse_json
 from mt.workflow.position import Position
 from mt.workflow.run_record import RECORD, find_records, read_record
@@ -62,7 +62,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         inside = [path] if (path / RECORD).is_file() else find_records(path)
         if not inside:
-            problem = "no run is found here" if path.is_dir() else "the folder does not exist"
+            problem = "no run is found here" if path.is_dir() else no_folder(path)
             allowed = f"a run folder (it holds {RECORD}) or a folder of run folders"
             raise DataError(describe("run", path, problem, allowed=allowed))
         found.update(dict.fromkeys(inside))

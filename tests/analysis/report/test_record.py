@@ -23,8 +23,12 @@ def test_a_run_named_twice_is_taken_once(sweep_folder: Path) -> None:
     assert len(find_runs([sweep_folder, sweep_folder / "pm-0"])) == 4
 
 
-@pytest.mark.parametrize(("name", "said"), [("absent", "does not exist"), ("", "no run is found here")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("absent", "no such folder"), ("a.html", "a file, and a folder is needed"), ("", "no run is found here")],
+)
 def test_a_folder_without_runs_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "a.html").touch()
     with pytest.raises(DataError, match=said):
         find_runs([tmp_path / name])
 
