@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import Cell, Comparison, Measured, Report, estimate
+from analysis.cells import Cell, Measured, Report, RowDifference, estimate
 from analysis.frame import NOTES
 from analysis.groups import Groups, fits
 from analysis.paper import SOURCES
 from analysis.settings import world_weights
-from analysis.spec import Column, Row, TableSpec
+from analysis.spec import Column, RowSpec, TableSpec
 from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
 from mt.evaluation.pairing import Difference, over_seeds
@@ -89,7 +89,7 @@ class _Table:
     def _has(self, run: str, column: Column) -> bool:
         return any(column.place == place for place, _ in self.found.get(run, ()))
 
-    def values(self, row: Row, column: Column) -> dict[Repetition, Measured]:
+    def values(self, row: RowSpec, column: Column) -> dict[Repetition, Measured]:
         """Return a row's values by repetition; of two runs of one seed the newer one counts."""
         key = (row.title, column.name)
         if key not in self._values:
@@ -107,7 +107,7 @@ class _Table:
                     self._differing[run] = known.run
         return self._values[key]
 
-    def cell(self, row: Row, column: Column) -> Cell:
+    def cell(self, row: RowSpec, column: Column) -> Cell:
         """Return one cell."""
         values = self.values(row, column)
         ours = estimate(list(values.values())) if values else None
@@ -121,26 +121,26 @@ class _Table:
         gains, change = self.paper_gain(row, other, column), self.against(row, other, column)
         return Cell(row.title, column, self.paper(row, column), gains, ours, against, change)
 
-    def against(self, row: Row, other: Row, column: Column) -> Difference | None:
+    def against(self, row: RowSpec, other: RowSpec, column: Column) -> Difference | None:
         """Return the difference between two rows, over the repetitions that both have."""
         ours, theirs = self.values(row, column), self.values(other, column)
         return over_seeds([ours[key].value - theirs[key].value for key in sorted(ours.keys() & theirs.keys())])
 
-    def paper_gain(self, row: Row, other: Row, column: Column) -> dict[str, float]:
+    def paper_gain(self, row: RowSpec, other: RowSpec, column: Column) -> dict[str, float]:
         """Return the same difference between the paper's numbers, within each source."""
         reported, reference = self.paper(row, column), self.paper(other, column)
         return {name: value - reference[name] for name, value in reported.items() if name in reference}
 
-    def comparisons(self, columns: Sequence[Column]) -> Iterable[Comparison]:
+    def comparisons(self, columns: Sequence[Column]) -> Iterable[RowDifference]:
         """Yield the further comparisons that the table declares."""
         for title, against, equal in self.spec.comparisons:
             row, other = self.spec.row(title), self.spec.row(against)
             for column in columns:
                 found = self.against(row, other, column)
                 if found is not None and column.better:
-                    yield Comparison(title, against, column, equal, found, self.paper_gain(row, other, column))
+                    yield RowDifference(title, against, column, equal, found, self.paper_gain(row, other, column))
 
-    def paper(self, row: Row, column: Column) -> dict[str, float]:
+    def paper(self, row: RowSpec, column: Column) -> dict[str, float]:
         """Return the reported numbers of a cell by source."""
         found = {source.name: source.value(self.spec.name, row.title, column.key) for source in SOURCES}
         return {name: value for name, value in found.items() if value is not None}
@@ -224,7 +224,7 @@ def _command(spec: TableSpec, configs: Sequence[Mapping[str, Any]], commands: It
 
 
 def _shared_settings(commands: Iterable[str]) -> list[str]:
-    """Return the settings that all commands name, but for those that tell the rows of a table apart."""
+    """Return the settings that all commands name, without those that distinguish the rows of a table."""
     first, *others = [shlex.split(command) for command in dict.fromkeys(commands)] or [[]]
     settings = [word for word in first if "=" in word and word.lstrip("+").partition("=")[0].split(".")[0] not in _ROW]
     return [word for word in settings if all(word in other for other in others)]

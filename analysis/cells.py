@@ -24,7 +24,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanEstimate:
     """A mean over repetitions; with one repetition the interval is that of the run itself (over prompts)."""
 
     mean: float
@@ -44,7 +44,7 @@ class Cell:
     """Reported numbers by source (preprint, published), never mixed."""
     paper_gain: Mapping[str, float]
     """The paper's own difference to the row that this one is compared with, by source."""
-    ours: Estimate | None
+    ours: MeanEstimate | None
     against: str
     """The row, or the number, that ours is compared with; empty for none."""
     difference: Difference | None
@@ -52,7 +52,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RowDifference:
     """A difference between two rows in one column, and what is equal between them."""
 
     row: str
@@ -72,7 +72,7 @@ class Report:
     columns: tuple[Column, ...]
     cells: Mapping[tuple[str, str], Cell]
     """By row and column name."""
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[RowDifference]
     label: str
     """What our rows are called: "ours", or "world, 0.11M weights"."""
     judges: Sequence[str]
@@ -104,11 +104,11 @@ class Report:
         return max((cell.difference.n or 0 for cell in cells if cell.difference), default=0)
 
 
-def estimate(values: Sequence[Measured]) -> Estimate:
+def estimate(values: Sequence[Measured]) -> MeanEstimate:
     """Return the mean of at least one value with its 95% interval."""
     if len(values) == 1:
-        return Estimate(values[0].value, values[0].low, values[0].high, 1, "prompts")
+        return MeanEstimate(values[0].value, values[0].low, values[0].high, 1, "prompts")
     numbers = [one.value for one in values]
     interval = t_interval(numbers)
     low, high = (interval.low, interval.high) if interval else (None, None)
-    return Estimate(float(np.mean(numbers)), low, high, len(numbers), "seeds")
+    return MeanEstimate(float(np.mean(numbers)), low, high, len(numbers), "seeds")

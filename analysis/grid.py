@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.cells import Cell, Comparison, Estimate, Report
+from analysis.cells import Cell, MeanEstimate, Report, RowDifference
 from analysis.paper import SOURCES
-from analysis.spec import Column, Row
+from analysis.spec import Column, RowSpec
 from mt.evaluation.pairing import Difference
 
 NONE = "–"
@@ -25,7 +25,7 @@ def grid(report: Report) -> pd.DataFrame:
     return pd.DataFrame([cells for _, _, cells in lines], index, pd.MultiIndex.from_tuples(titles))
 
 
-def _lines(report: Report, row: Row) -> Iterator[tuple[Row, str, list[str]]]:
+def _lines(report: Report, row: RowSpec) -> Iterator[tuple[RowSpec, str, list[str]]]:
     """Yield (row, kind, texts) for ours, the difference, and each source of the paper."""
     cells = [report.cells[row.title, column.name] for column in report.columns]
     if row.select is None and report.of_world:
@@ -41,7 +41,7 @@ def _lines(report: Report, row: Row) -> Iterator[tuple[Row, str, list[str]]]:
             yield row, f"{source.name} Δ" if report.of_world else source.name, texts
 
 
-def ours(column: Column, estimate: Estimate | None) -> str:
+def ours(column: Column, estimate: MeanEstimate | None) -> str:
     """Return "52.0 ±1.3 (3)", or for one seed "52.0 [50.1, 53.9] (1)"."""
     if estimate is None:
         return NONE
@@ -65,7 +65,7 @@ def difference(column: Column, found: Difference | None) -> str:
     return f"{mean} ±{half}{SIGNIFICANT if found.sign else ''}"
 
 
-def comparison(found: Comparison) -> str:
+def comparison(found: RowDifference) -> str:
     """Return a further comparison in one line."""
     text = difference(found.column, found.difference)
     what = f"{found.row} − {found.against} ({found.equal})"

@@ -25,7 +25,7 @@ _CHOICES = {
     "policy.checkpoint": ("policy.checkpoint",),
     "reward": ("reward",),
 }
-"""Choices that tell the rows of a table apart, each with the settings that come with it."""
+"""Choices that distinguish the rows of a table, each with the settings that come with it."""
 _HELD_OUT = frozenset({"gold", "gold_base", "proxy", "same_responses", "labels", "diagnostics"})
 """Benchmarks that the held-out prompts measure."""
 _JUDGED = frozenset({"alpaca_eval", "arena_hard", "in_distribution"})

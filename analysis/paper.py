@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-Key = tuple[str, str]
+PaperColumn = tuple[str, str]
 """(benchmark, metric), or for a figure's arms (column, metric)."""
-Values = Mapping[str, Mapping[Key, float]]
+PaperValues = Mapping[str, Mapping[PaperColumn, float]]
 """Numbers by row and metric."""
 
 
 @dataclass(frozen=True)
-class Source:
+class PaperVersion:
     """One version of the paper; numbers of two versions are never mixed."""
 
     name: str
     cite: str
-    tables: Mapping[str, Values] = field(repr=False)
+    tables: Mapping[str, PaperValues] = field(repr=False)
 
-    def value(self, table: str, row: str, key: Key) -> float | None:
+    def value(self, table: str, row: str, key: PaperColumn) -> float | None:
         """Return a reported number, or None."""
         return self.tables.get(table, {}).get(row, {}).get(key)
 
@@ -33,7 +33,7 @@ SECTIONS = tuple(("reward_bench", name) for name in ("chat", "chat_hard", "safet
 REWARD = SECTIONS[-1]
 
 
-def _rows(keys: Sequence[Key], rows: Mapping[str, Sequence[float]]) -> Values:
+def _rows(keys: Sequence[PaperColumn], rows: Mapping[str, Sequence[float]]) -> PaperValues:
     return {row: dict(zip(keys, values, strict=True)) for row, values in rows.items()}
 
 
@@ -94,9 +94,9 @@ _TABLE5 = _rows(
     },
 )
 # Of the figures only what the text states in numbers: Table 1 and 2 for `both`, and a drop of 5.32 for `pm` (§5.3).
-_FIGURE4: Values = {"both": {LC: 52.0, REWARD: 86.8}, "pm": {LC: 52.0 - 5.32}}
+_FIGURE4: PaperValues = {"both": {LC: 52.0, REWARD: 86.8}, "pm": {LC: 52.0 - 5.32}}
 
-PREPRINT = Source(
+PREPRINT = PaperVersion(
     "preprint",
     "Mutual-Taught for Boosting Policy and Reward Models, anonymous submission; LLaMA-3-8B, judged by GPT-4",
     {
@@ -104,7 +104,7 @@ PREPRINT = Source(
         "figure4": _FIGURE4,
     },
 )  # fmt: skip
-PUBLISHED = Source(
+PUBLISHED = PaperVersion(
     "published",
     "arXiv 2506.06292; LLaMA-3-8B, judged by GPT-4",
     {

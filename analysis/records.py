@@ -50,15 +50,15 @@ def read_records(source: str | Path, sweep: str | None = None) -> Records:
     where = str(source)
     found = _of_wandb(where.removeprefix(WANDB), sweep) if where.startswith(WANDB) else _of_folder(Path(where))
     if not found.found and not found.problems:
-        mend = "Make some: python -m mt.run; or name another place with --runs DIR or --wandb ENTITY/PROJECT"
-        raise DataError(describe("runs", where, "no runs found", mend=mend))
+        fix = "Make some: python -m mt.run; or name another place with --runs DIR or --wandb ENTITY/PROJECT"
+        raise DataError(describe("runs", where, "no runs found", fix=fix))
     return found
 
 
 def _of_folder(folder: Path) -> Records:
     """Read a run's folder, a sweep's, or one that holds runs and sweeps."""
     if not folder.is_dir():
-        raise DataError(describe("runs", folder, no_folder(folder), mend="Name the folder of the runs: --runs DIR"))
+        raise DataError(describe("runs", folder, no_folder(folder), fix="Name the folder of the runs: --runs DIR"))
     records = Records()
     for path in find_records(folder):
         records.add(str(path), (path / RECORD).read_text(encoding="utf-8", errors="replace"))
@@ -78,8 +78,8 @@ def _of_wandb(place: str, sweep: str | None) -> Records:
                 files = list(run.files([RECORD]))
                 records.add(run.name, _text(files[0], folder) if files else json.dumps(_logged(run)))
     except Exception as error:  # the boundary to somebody else's client, whose errors have no common root
-        mend = "Look at the name and the network, and at the key: WANDB_API_KEY or wandb login"
-        raise DataError(describe("wandb", place, _first_line(error), mend=mend)) from error
+        fix = "Look at the name and the network, and at the key: WANDB_API_KEY or wandb login"
+        raise DataError(describe("wandb", place, _first_line(error), fix=fix)) from error
     return records
 
 
@@ -89,7 +89,7 @@ def _text(file: Any, folder: str) -> str:
 
 
 def _logged(run: Any) -> dict[str, Any]:
-    """Return a run's record as far as W&B's config, summary and history tell it: neither command nor packages.
+    """Return a run's record from W&B's config, summary and history, which hold neither command nor packages.
 
     A resumed run logs anew what it measured before it was stopped: the last row counts.
     """

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.score_compare import compare
-from analysis.score_output import Scores, print_json, print_table, with_interval
+from analysis.score_output import NamedScores, print_json, print_table, with_interval
 from analysis.score_rewards import score_reward_bench, score_reward_bench_2
 from mt.errors import DataError, MutualTaughtError
 from mt.evaluation.alpaca_eval import win_rate
@@ -25,7 +25,7 @@ from mt.evaluation.arena_hard import arena_hard
 from mt.evaluation.files import read_records
 from mt.evaluation.gamed import read_gamed
 from mt.evaluation.judgment_files import DEFAULT_CATEGORY, load_games, load_pairs, position_notes
-from mt.evaluation.length_control import LC_ROUNDS, LengthControlled, length_controlled
+from mt.evaluation.length_control import LC_ROUNDS, LengthControlledWinRate, length_controlled
 from mt.evaluation.statistics import ROUNDS
 
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score one file (or compare two) and return the exit status: 0, or 2 where a file cannot be used."""
     arguments = _parser().parse_args(argv)
     try:
-        scores: Scores = arguments.handler(arguments)
+        scores: NamedScores = arguments.handler(arguments)
     except MutualTaughtError as error:
         files = [str(value) for value in vars(arguments).values() if isinstance(value, Path)]
         named = any(file in str(error) for file in files)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def score_alpaca_eval(arguments: argparse.Namespace) -> Scores:
+def score_alpaca_eval(arguments: argparse.Namespace) -> NamedScores:
     """Return win rates of `annotations.json`, length-controlled where the gamed rows are given."""
     loaded = load_pairs(arguments.file, arguments.outputs)
     rows, notes = loaded.rows, loaded.notes
@@ -64,10 +64,10 @@ def score_alpaca_eval(arguments: argparse.Namespace) -> Scores:
         raise DataError(f"C={arguments.C}: needs the gamed rows too. Add --gamed df_gamed.csv.")
     values["avg_length"] = score.average_length
     values |= {"model": rows[0].generator_2, "baseline": rows[0].generator_1, "judge": rows[0].annotator}
-    return Scores("AlpacaEval 2", values, notes)
+    return NamedScores("AlpacaEval 2", values, notes)
 
 
-def score_arena_hard(arguments: argparse.Namespace) -> Scores:
+def score_arena_hard(arguments: argparse.Namespace) -> NamedScores:
     """Return the score of a judgment file's category."""
     loaded = load_games(arguments.file, arguments.rule, arguments.category)
     score = arena_hard(
@@ -93,15 +93,15 @@ def score_arena_hard(arguments: argparse.Namespace) -> Scores:
         "baseline": loaded.baseline,
         "judge": loaded.judge,
     }
-    return Scores("Arena-Hard", values, loaded.notes)
+    return NamedScores("Arena-Hard", values, loaded.notes)
 
 
-def _controlled(score: LengthControlled) -> dict[str, Any]:
+def _controlled(score: LengthControlledWinRate) -> dict[str, Any]:
     values = with_interval("lc_win_rate", score.win_rate, score.interval)
     return values | {"lc_standard_error": score.standard_error, "C": score.C}
 
 
-def _compare(arguments: argparse.Namespace) -> Scores:
+def _compare(arguments: argparse.Namespace) -> NamedScores:
     return compare(
         arguments.file,
         arguments.other,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from analysis.score_output import Scores
+from analysis.score_output import NamedScores
 from mt.errors import DataError
 from mt.evaluation.arena_hard import Rule, question_rows
 from mt.evaluation.files import read_records
@@ -16,7 +16,7 @@ from mt.evaluation.judgment_files import holds_games, load_games, load_pairs
 from mt.evaluation.statistics import paired_difference
 
 T = TypeVar("T")
-Key = tuple[str, int]
+Occurrence = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class _Judged:
     category: str | None
     rule: Rule | None
     notes: list[str]
-    outcomes: dict[Key, tuple[float, float] | None]
+    outcomes: dict[Occurrence, tuple[float, float] | None]
 
 
 def compare(
     first: Path, second: Path, *, rule: Rule | None = None, category: str | None = None, rounds: int, seed: int
-) -> Scores:
+) -> NamedScores:
     """Compare two files of the same benchmark, category, judge and baseline on the prompts that both judged.
 
     Raises:
@@ -79,7 +79,7 @@ def compare(
         "rule": a.rule,
     }
     read = [f"{path}: {note}" for path, side in ((first, a), (second, b)) for note in side.notes]
-    return Scores(f"{a.model} against {b.model} ({a.benchmark})", values, [*read, *_notes(values)])
+    return NamedScores(f"{a.model} against {b.model} ({a.benchmark})", values, [*read, *_notes(values)])
 
 
 def _load(path: Path, rule: Rule | None, category: str | None) -> _Judged:
@@ -106,7 +106,7 @@ def _arena_hard(path: Path, rule: Rule | None, category: str | None) -> _Judged:
     return _Judged("arena_hard", *names, loaded.rule, loaded.notes, _by_occurrence(outcomes))
 
 
-def _by_occurrence(rows: Iterable[tuple[str, T]]) -> dict[Key, T]:
+def _by_occurrence(rows: Iterable[tuple[str, T]]) -> dict[Occurrence, T]:
     """Key rows by prompt and how often it has come up before, so that a repeated prompt meets its like."""
     seen: Counter[str] = Counter()
     keyed = {}

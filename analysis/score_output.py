@@ -11,7 +11,7 @@ from mt.evaluation.statistics import Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class NamedScores:
     """Named values in the order in which they are shown, and what the reader should know beside them."""
 
     title: str
@@ -25,12 +25,12 @@ def with_interval(name: str, value: float | None, interval: Interval | None) -> 
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def print_json(scores: Scores) -> None:
+def print_json(scores: NamedScores) -> None:
     """Print the values as one JSON object; what is not a finite number is null."""
     print(json.dumps(_finite(scores.values), indent=2, allow_nan=False))
 
 
-def print_table(scores: Scores) -> None:
+def print_table(scores: NamedScores) -> None:
     """Print the values as a table, each with its interval."""
     from rich import box
     from rich.table import Table

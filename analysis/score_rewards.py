@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis.score_output import Scores, with_interval
+from analysis.score_output import NamedScores, with_interval
 from mt.evaluation.files import read_records
 from mt.evaluation.metrics import slug
 from mt.evaluation.reward_bench import PAIRS, SECTIONS, RewardBenchScore, score_accuracies, score_pairs
@@ -24,7 +24,7 @@ from mt.evaluation.reward_bench_files import (
 from mt.evaluation.statistics import ROUNDS
 
 
-def score_reward_bench(arguments: argparse.Namespace) -> Scores:
+def score_reward_bench(arguments: argparse.Namespace) -> NamedScores:
     """Return the sections of a file of accuracies or of scored pairs."""
     source = str(arguments.file)
     rows = rows_of(read_records(arguments.file), source)
@@ -49,10 +49,10 @@ def score_reward_bench(arguments: argparse.Namespace) -> Scores:
     values |= with_interval("average", score.average, score.average_interval)
     values |= {"ties": score.ties, "n": score.n, "convention": score.convention, "unit": unit, "model": _model(rows)}
     values["subsets"] = {name: 100 * value for name, value in score.subsets.items()}
-    return Scores("RewardBench", values, notes)
+    return NamedScores("RewardBench", values, notes)
 
 
-def score_reward_bench_2(arguments: argparse.Namespace) -> Scores:
+def score_reward_bench_2(arguments: argparse.Namespace) -> NamedScores:
     """Return the subsets of a file of accuracies or of scored prompts."""
     source = str(arguments.file)
     rows = rows_of(read_records(arguments.file), source)
@@ -75,7 +75,7 @@ def score_reward_bench_2(arguments: argparse.Namespace) -> Scores:
         values |= with_interval(slug(name), value, score.subset_intervals[name])
     values |= with_interval("average", score.average, score.average_interval)
     values |= {"shared_best": score.shared, "n": score.n, "unit": unit, "model": _model(rows)}
-    return Scores("RewardBench 2", values, notes)
+    return NamedScores("RewardBench 2", values, notes)
 
 
 def _unit_note(accuracies: Accuracies) -> str:

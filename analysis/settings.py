@@ -15,7 +15,7 @@ from mt.world.language import VOCABULARY
 from mt.world.models import SPECIAL
 
 SEEDS = frozenset({"seed", "world_seed"})
-"""What tells repetitions of one experiment apart."""
+"""The settings in which repetitions of one experiment differ."""
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:

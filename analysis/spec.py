@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.paper import Key
+from analysis.paper import PaperColumn
 from mt.evaluation.catalogue import Quantity, quantity
 
 
@@ -15,7 +15,7 @@ class Column:
     """A metric of the policy or of the reward model."""
 
     title: str
-    key: Key
+    key: PaperColumn
     group: str = ""
     model: Literal["policy", "reward"] = "policy"
     digits: int | None = None
@@ -60,7 +60,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class RowSpec:
     """Runs that are repetitions of one experiment, at one iteration."""
 
     title: str
@@ -88,7 +88,7 @@ class TableSpec:
 
     name: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[RowSpec, ...]
     columns: tuple[Column, ...]
     against: str | None = None
     comparisons: tuple[tuple[str, str, str], ...] = ()
@@ -96,7 +96,7 @@ class TableSpec:
     judge: str | None = None
     """Who judges, where it is not the runs' own judge."""
 
-    def row(self, title: str) -> Row:
+    def row(self, title: str) -> RowSpec:
         """Return a row by its title."""
         return next(row for row in self.rows if row.title == title)
 

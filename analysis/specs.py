@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.paper import ARENA, ARENA_LENGTH, LC, LENGTH, REWARD, SECTIONS, WR
-from analysis.spec import Column, Row, TableSpec
+from analysis.spec import Column, RowSpec, TableSpec
 from analysis.study_specs import STUDIES
 
 _MT = {
@@ -57,16 +57,16 @@ _BENCH = tuple(
 _GOLD_REWARD = Column("r_t − r_0", ("same_responses", "gain_over_base"), "gold accuracy", "reward", optional=True)
 
 
-def _iterations(title: str, select: Mapping[str, Any], count: int, group: str) -> tuple[Row, ...]:
-    return tuple(Row(f"{title} {t}", select, t, group) for t in range(1, count + 1))
+def _iterations(title: str, select: Mapping[str, Any], count: int, group: str) -> tuple[RowSpec, ...]:
+    return tuple(RowSpec(f"{title} {t}", select, t, group) for t in range(1, count + 1))
 
 
 TABLE1 = TableSpec(
     "table1",
     "Table 1: the policy model against the baselines",
     (
-        Row("π_0", _ANY, 0, "Base policy"),
-        *(Row(title, _offline(title.lower()), 1, "Offline") for title in ("SimPO", "IPO", "DPO")),
+        RowSpec("π_0", _ANY, 0, "Base policy"),
+        *(RowSpec(title, _offline(title.lower()), 1, "Offline") for title in ("SimPO", "IPO", "DPO")),
         *_iterations("Meta-rewarding", {"method.name": "meta_rewarding", "iterations": 3}, 3, "Iterative"),
         *_iterations("SPPO", {**_ITERATIVE, "objective.name": "sppo"}, 3, "Iterative"),
         *_iterations("DPO", _ITERATIVE_DPO, 3, "Iterative"),
@@ -84,8 +84,8 @@ TABLE2 = TableSpec(
     "table2",
     "Table 2: the reward model on RewardBench",
     (
-        Row("GPT-4o-2024-08-06", None, group="Reference"),
-        Row("r_0", _MT_DPO, 0, "Base reward model"),
+        RowSpec("GPT-4o-2024-08-06", None, group="Reference"),
+        RowSpec("r_0", _MT_DPO, 0, "Base reward model"),
         *_iterations("Mutual-Taught", _MT_DPO, 2, "Mutual-Taught"),
     ),
     (*_BENCH, _GOLD_REWARD),
@@ -96,9 +96,9 @@ TABLE3 = TableSpec(
     "table3",
     "Table 3: another policy, guided by the reward models of Mutual-Taught",
     (
-        Row("π_0", {"method.name": "transfer"}, 0, "Base policy"),
+        RowSpec("π_0", {"method.name": "transfer"}, 0, "Base policy"),
         *(
-            Row(
+            RowSpec(
                 f"with r_{t}",
                 {"method.name": "transfer", "method.reward_iteration": t},
                 1,
@@ -115,10 +115,10 @@ TABLE4 = TableSpec(
     "table4",
     "Table 4: other objectives in the E-step",
     (
-        Row("SimPO", _offline("simpo"), 1, "Offline"),
-        Row("IPO", _offline("ipo"), 1, "Offline"),
-        Row("SimPO-MT", {**_MT, "objective.name": "simpo"}, 2, "Mutual-Taught", against="SimPO"),
-        Row("IPO-MT", {**_MT, "objective.name": "ipo"}, 2, "Mutual-Taught", against="IPO"),
+        RowSpec("SimPO", _offline("simpo"), 1, "Offline"),
+        RowSpec("IPO", _offline("ipo"), 1, "Offline"),
+        RowSpec("SimPO-MT", {**_MT, "objective.name": "simpo"}, 2, "Mutual-Taught", against="SimPO"),
+        RowSpec("IPO-MT", {**_MT, "objective.name": "ipo"}, 2, "Mutual-Taught", against="IPO"),
     ),
     (*_TWO_DECIMALS, *_GOLD),
 )
@@ -127,10 +127,10 @@ TABLE5 = TableSpec(
     "table5",
     "Table 5: two rounds",
     (
-        Row("Round 1, iteration 1", _ROUNDS, 1, short="round 1"),
-        Row("Round 1, iteration 2", _ROUNDS, 2, short="round 1"),
-        Row("Round 2, iteration 1", _ROUNDS, 3, against="Round 1, iteration 1"),
-        Row("Round 2, iteration 2", _ROUNDS, 4, against="Round 1, iteration 2"),
+        RowSpec("Round 1, iteration 1", _ROUNDS, 1, short="round 1"),
+        RowSpec("Round 1, iteration 2", _ROUNDS, 2, short="round 1"),
+        RowSpec("Round 2, iteration 1", _ROUNDS, 3, against="Round 1, iteration 1"),
+        RowSpec("Round 2, iteration 2", _ROUNDS, 4, against="Round 1, iteration 2"),
     ),
     (_ALPACA[0], _ARENA[0], Column("average", REWARD, "RewardBench", model="reward"), *_GOLD, _GOLD_REWARD),
 )
@@ -140,11 +140,11 @@ PUBLISHED = TableSpec(
     "published",
     "The published version: model selection, filtered contrast pairs, and either left out",
     (
-        Row("π_0", _PUBLISHED, 0, "Base policy"),
-        Row("Mutual-Taught", _PUBLISHED, 2, "Published version"),
-        Row("Mutual-Taught, four iterations", {**_PUBLISHED, "iterations": 4}, 4, "Published version"),
+        RowSpec("π_0", _PUBLISHED, 0, "Base policy"),
+        RowSpec("Mutual-Taught", _PUBLISHED, 2, "Published version"),
+        RowSpec("Mutual-Taught, four iterations", {**_PUBLISHED, "iterations": 4}, 4, "Published version"),
         *(
-            Row(title, {**_PUBLISHED, **other}, 2, "Left out", against="Mutual-Taught")
+            RowSpec(title, {**_PUBLISHED, **other}, 2, "Left out", against="Mutual-Taught")
             for title, other in (
                 ("without model selection", {"policy.checkpoint.name": "last"}),
                 ("without filtering", {"rm_data.name": "both"}),
@@ -165,9 +165,9 @@ FIGURE3 = TableSpec(
     "figure3",
     "Figure 3: what the reward models pick, judged against the picks of earlier ones",
     (
-        Row("r_1 against r_0", _MT_DPO, 1),
-        Row("r_2 against r_0", _MT_DPO, 2),
-        Row("r_2 against r_1", _MT_DPO, 2, suffix="_vs_previous"),
+        RowSpec("r_1 against r_0", _MT_DPO, 1),
+        RowSpec("r_2 against r_0", _MT_DPO, 2),
+        RowSpec("r_2 against r_1", _MT_DPO, 2, suffix="_vs_previous"),
     ),
     (
         Column("win", ("in_distribution", "win"), model="reward"),
@@ -180,7 +180,7 @@ FIGURE4 = TableSpec(
     "figure4",
     "Figure 4: what the reward model is retrained on",
     tuple(
-        Row(name, {**_MT_DPO, "rm_data.name": name}, 2, against="both" if name != "both" else None)
+        RowSpec(name, {**_MT_DPO, "rm_data.name": name}, 2, against="both" if name != "both" else None)
         for name in ("both", "pm", "contrast", "frozen")
     ),
     (
@@ -193,7 +193,7 @@ FIGURE4 = TableSpec(
 FIGURE5 = TableSpec(
     "figure5",
     "Figure 5: pairwise win rates between iterations, judged by the base reward model",
-    tuple(Row(name, {**_MT, "objective.name": name.lower()}, 2) for name in ("DPO", "SimPO", "IPO")),
+    tuple(RowSpec(name, {**_MT, "objective.name": name.lower()}, 2) for name in ("DPO", "SimPO", "IPO")),
     (
         Column("1 against base", ("pairwise", "win_rate_vs_0"), iteration=1, chance=50),
         Column("2 against base", ("pairwise", "win_rate_vs_0"), iteration=2, chance=50),

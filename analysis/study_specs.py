@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.paper import REWARD
-from analysis.spec import Column, Row, TableSpec
+from analysis.spec import Column, RowSpec, TableSpec
 
 _JUDGE = "the world's gold judge, without noise"
 _GAIN = ("same_responses", "gain_over_base")
@@ -32,9 +32,9 @@ _ENSEMBLE = {"method.name": "mutual_taught", **_DPO, "reward.name": "ensemble"}
 _FROZEN = {"method.name": "iterative", **_DPO}
 
 
-def _taught(titles: Mapping[str, str], select: Mapping[str, Any], iteration: int, group: str) -> tuple[Row, ...]:
+def _taught(titles: Mapping[str, str], select: Mapping[str, Any], iteration: int, group: str) -> tuple[RowSpec, ...]:
     """Return a row for every kind of reward-model data."""
-    return tuple(Row(title, {**select, "rm_data.name": name}, iteration, group) for name, title in titles.items())
+    return tuple(RowSpec(title, {**select, "rm_data.name": name}, iteration, group) for name, title in titles.items())
 
 
 def _k(samples: int) -> dict[str, Any]:
@@ -45,13 +45,13 @@ STUDY = TableSpec(
     "study",
     "The world study: does updating the reward model help the policy?",
     (
-        Row("π_0", _FROZEN, 0, "Before"),
-        Row("π_1", _FROZEN, 1, "Before"),
-        Row("frozen", _FROZEN, 2, "No M-step, r_0 in force"),
-        Row("frozen, a third iteration", _FROZEN, 3, "No M-step, r_0 in force"),
-        Row("offline, all prompts", {"method.name": "offline", **_DPO}, 1, "No M-step, r_0 in force"),
-        Row("ensemble of three, frozen", {**_ENSEMBLE, "rm_data.name": "frozen"}, 2, "No M-step, r_0 in force"),
-        Row("frozen, K = 10", {**_ONE_MODEL, "rm_data.name": "frozen", **_k(10)}, 2, "No M-step, r_0 in force"),
+        RowSpec("π_0", _FROZEN, 0, "Before"),
+        RowSpec("π_1", _FROZEN, 1, "Before"),
+        RowSpec("frozen", _FROZEN, 2, "No M-step, r_0 in force"),
+        RowSpec("frozen, a third iteration", _FROZEN, 3, "No M-step, r_0 in force"),
+        RowSpec("offline, all prompts", {"method.name": "offline", **_DPO}, 1, "No M-step, r_0 in force"),
+        RowSpec("ensemble of three, frozen", {**_ENSEMBLE, "rm_data.name": "frozen"}, 2, "No M-step, r_0 in force"),
+        RowSpec("frozen, K = 10", {**_ONE_MODEL, "rm_data.name": "frozen", **_k(10)}, 2, "No M-step, r_0 in force"),
         *_taught(
             {
                 "both": "both (the paper's)",
@@ -67,39 +67,39 @@ STUDY = TableSpec(
             2,
             "M-step on pairs labelled by the method",
         ),
-        Row(
+        RowSpec(
             "the published version",
             {**_ONE_MODEL, "rm_data.name": "published", "policy.checkpoint.name": "win_rate"},
             2,
             "M-step on pairs labelled by the method",
         ),
-        Row(
+        RowSpec(
             "ensemble of three, both",
             {**_ENSEMBLE, "rm_data.name": "both"},
             2,
             "M-step on pairs labelled by the method",
         ),
-        Row(
+        RowSpec(
             "consensus in E-step 2",
             {**_LATER, "rm_data.name": "frozen", **_k(5)},
             2,
             "Consensus rewards the policy at once",
         ),
-        Row(
+        RowSpec(
             "consensus in E-step 2, and M-step",
             {**_LATER, "rm_data.name": "consensus"},
             2,
             "Consensus rewards the policy at once",
         ),
-        Row("consensus alone", {**_ALONE, **_k(5)}, 2, "Consensus rewards the policy at once"),
-        Row(
+        RowSpec("consensus alone", {**_ALONE, **_k(5)}, 2, "Consensus rewards the policy at once"),
+        RowSpec(
             "consensus in E-step 2, K = 10",
             {**_LATER, "rm_data.name": "frozen", **_k(10)},
             2,
             "K = 10, gain on frozen at K = 10",
             "frozen, K = 10",
         ),
-        Row(
+        RowSpec(
             "consensus alone, K = 10",
             {**_ALONE, **_k(10)},
             2,
@@ -127,11 +127,11 @@ ITERATIONS = TableSpec(
     "study_iterations",
     "The world study: three iterations",
     (
-        Row("π_0", {**_ONE_MODEL, **_THREE}, 0, "Before"),
-        Row("frozen", {**_ONE_MODEL, **_THREE, "rm_data.name": "frozen"}, 3, "Iteration 3"),
+        RowSpec("π_0", {**_ONE_MODEL, **_THREE}, 0, "Before"),
+        RowSpec("frozen", {**_ONE_MODEL, **_THREE, "rm_data.name": "frozen"}, 3, "Iteration 3"),
         *_taught({"both": "both (the paper's)", "consensus": "consensus"}, {**_ONE_MODEL, **_THREE}, 3, "Iteration 3"),
-        Row("consensus in E-steps 2 and 3", {**_LATER, **_THREE}, 3, "Iteration 3"),
-        Row("M-step labelled by gold", {**_ONE_MODEL, **_THREE, "rm_data.name": "gold"}, 3, "Iteration 3"),
+        RowSpec("consensus in E-steps 2 and 3", {**_LATER, **_THREE}, 3, "Iteration 3"),
+        RowSpec("M-step labelled by gold", {**_ONE_MODEL, **_THREE, "rm_data.name": "gold"}, 3, "Iteration 3"),
     ),
     (*_POLICY, *_REWARD),
     against="frozen",
@@ -141,20 +141,22 @@ _OTHER = {"method.name": "transfer", **_DPO}
 _UNTAUGHT = {**_OTHER, "method.reward_iteration": 0}
 
 
-def _guided(name: str, title: str) -> tuple[Row, ...]:
+def _guided(name: str, title: str) -> tuple[RowSpec, ...]:
     select = {**_OTHER, "reward.name": "model", "rm_data.name": name}
-    return tuple(Row(f"r_{t}, {title}", {**select, "method.reward_iteration": t}, 1, "Another policy") for t in (1, 2))
+    return tuple(
+        RowSpec(f"r_{t}, {title}", {**select, "method.reward_iteration": t}, 1, "Another policy") for t in (1, 2)
+    )
 
 
 TRANSFER = TableSpec(
     "study_transfer",
     "The world study: another policy, guided by the reward models that were taught",
     (
-        Row("its π_0", _OTHER, 0, "Before"),
-        Row("r_0", {**_UNTAUGHT, "reward.name": "model", "rm_data.name": "both"}, 1, "Another policy"),
+        RowSpec("its π_0", _OTHER, 0, "Before"),
+        RowSpec("r_0", {**_UNTAUGHT, "reward.name": "model", "rm_data.name": "both"}, 1, "Another policy"),
         *_guided("both", "both (the paper's)"),
         *_guided("consensus", "consensus"),
-        Row(
+        RowSpec(
             "its own consensus",
             {**_UNTAUGHT, "reward.name": "consensus", "rm_data.name": "frozen"},
             1,

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from mt.errors import DataError, describe
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 from mt.tracking.upload import attempts, is_open, marker, waiting
 from mt.workflow.run_record import RECORD
 
@@ -21,7 +21,7 @@ UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uplo
 LIMIT_S = 1800.0
 """Seconds after which the upload of one run is given up."""
 _RETRIES = {f"WANDB__{part}_RETRY_MAX": "3" for part in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")}
-"""W&B itself tries for hours, which is right for a run that goes on beside it, and wrong for someone who waits."""
+"""W&B itself tries for hours, which suits a running run but not a waiting user."""
 RUNNING = "still running; upload it when it has ended, or what is there with --force"
 
 
@@ -47,7 +47,7 @@ def sync(
 ) -> Iterator[Upload]:
     """Upload the named runs below `runs` (all of them without names), each with its attempts in order.
 
-    Yields what became of each as soon as it is known; raises DataError where a run does not exist or was not tracked.
+    Yields the result of each as soon as it is known; raises DataError where a run does not exist or was not tracked.
     """
     options = [*(["--project", project] if project else []), *(["--entity", entity] if entity else [])]
     for folder in _folders(runs, names):
@@ -75,8 +75,8 @@ def _refuse_without_login(folder: Path) -> None:
     """Raise DataError where nobody is logged in."""
     host = _server(folder) or os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
     if not _is_logged_in(host, os.environ.get("WANDB_API_KEY")):
-        mend = "Log in once with wandb login, or set WANDB_API_KEY"
-        raise DataError(describe("W&B", host, "nobody is logged in there", mend=mend))
+        fix = "Log in once with wandb login, or set WANDB_API_KEY"
+        raise DataError(describe("W&B", host, "nobody is logged in there", fix=fix))
 
 
 @cache
@@ -102,8 +102,8 @@ def _folders(runs: Path, names: Sequence[str]) -> list[Path]:
     """Return the tracked run folders: those named, or all."""
     tracked = sorted(path.parent for path in runs.rglob("wandb") if attempts(path.parent))
     if not names and not tracked:
-        mend = "Track runs with tracking=wandb, or name the folder of the runs with --runs DIR"
-        raise DataError(describe("--runs", runs, "no run here was tracked by W&B", mend=mend))
+        fix = "Track runs with tracking=wandb, or name the folder of the runs with --runs DIR"
+        raise DataError(describe("--runs", runs, "no run here was tracked by W&B", fix=fix))
     wanted = []
     for name in names:
         named = [Path(name)] if attempts(Path(name)) else []
@@ -161,19 +161,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
     parser.add_argument("--force", action="store_true", help="upload what a running run has written so far")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON")
-    given = parser.parse_args(arguments)
-    return ended(lambda: _serve(given))
+    args = parser.parse_args(arguments)
+    return exit_status_of(lambda: _serve(args))
 
 
-def _serve(given: argparse.Namespace) -> int:
+def _serve(args: argparse.Namespace) -> int:
     uploads: list[Upload] = []
     for upload in sync(
-        given.runs, given.names, project=given.project, entity=given.entity, dry_run=given.dry_run, force=given.force
+        args.runs, args.names, project=args.project, entity=args.entity, dry_run=args.dry_run, force=args.force
     ):
         uploads.append(upload)
-        if not given.json:
+        if not args.json:
             print(_line(upload), flush=True)
-    if given.json:
+    if args.json:
         print(json.dumps([asdict(upload) for upload in uploads], indent=1))
     return int(any(upload.state == FAILED for upload in uploads))
 

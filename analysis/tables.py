@@ -22,7 +22,7 @@ from analysis.records import WANDB
 from analysis.render import FORMATS, as_json, page, text
 from analysis.specs import SPECS
 from mt.errors import DataError, describe, nearest
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 
 
 def table(name: str, frame: pd.DataFrame) -> Report:
@@ -39,39 +39,39 @@ def show(name: str, frame: pd.DataFrame, form: str = "text") -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the command line; the exit status is 2 where the runs cannot be used."""
-    given = _parser().parse_args(arguments)
-    return ended(lambda: _serve(given))
+    args = _parser().parse_args(arguments)
+    return exit_status_of(lambda: _serve(args))
 
 
-def _serve(given: argparse.Namespace) -> int:
-    reports = _reports(given)
-    if given.json:
+def _serve(args: argparse.Namespace) -> int:
+    reports = _reports(args)
+    if args.json:
         shown = as_json(reports)
-    elif given.format == "html":
+    elif args.format == "html":
         from analysis.figures import draw, is_drawn  # late: matplotlib takes a second
 
         shown = page([(report, draw(report).svg() if is_drawn(report) else "") for report in reports])
     else:
-        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() and not given.output else None
-        write = partial(text, width=wide) if given.format == "text" else FORMATS[given.format]
+        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() and not args.output else None
+        write = partial(text, width=wide) if args.format == "text" else FORMATS[args.format]
         shown = "\n\n".join(map(write, reports))
-    if given.output is None:
+    if args.output is None:
         print(shown)
     else:
-        given.output.write_text(f"{shown}\n", encoding="utf-8")
+        args.output.write_text(f"{shown}\n", encoding="utf-8")
     return 0
 
 
-def _reports(given: argparse.Namespace) -> list[Report]:
-    names = list(SPECS) if given.names == ["all"] else given.names
+def _reports(args: argparse.Namespace) -> list[Report]:
+    names = list(SPECS) if args.names == ["all"] else args.names
     unknown = [name for name in names if name not in SPECS]
     if unknown:
         allowed = ", ".join([*SPECS, "all"])
         raise DataError(describe("table", unknown[0], "no such table", allowed=allowed) + nearest(unknown[0], SPECS))
-    source = f"{WANDB}{given.wandb}" if given.wandb else given.runs
+    source = f"{WANDB}{args.wandb}" if args.wandb else args.runs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeftOut)  # the tables say it themselves
-        frame = load(source, _filters(given.where))
+        frame = load(source, _filters(args.where))
     return [table(name, frame) for name in names]
 
 

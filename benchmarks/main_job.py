@@ -71,9 +71,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep store and records here (default: a temporary folder)")
     parser.add_argument("--repeats", type=int, default=5, help="repetitions of the short commands")
     parser.add_argument("overrides", nargs="*")
-    given = parser.parse_args()
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="main-job-"))
-    where = [f"store={folder}/store", f"runs={folder}/runs", *given.overrides]
+    args = parser.parse_args()
+    folder = args.folder or Path(tempfile.mkdtemp(prefix="main-job-"))
+    where = [f"store={folder}/store", f"runs={folder}/runs", *args.overrides]
     python = [sys.executable, "-m"]
     print(
         f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n| what | measured | goal |\n|---|---|---|"
@@ -85,9 +85,9 @@ def main() -> None:
     running, in_all = outside_of_stages(record, first.seconds)
     print(f"| of that, keys, checksums, locks, records, display | {running:.1%} | under 2% |")
     print(f"| of that, with starting, composing and the report page | {in_all:.1%} | |")
-    print(f"| the same command again | {median([*python, 'mt.run', *where], given.repeats):.2f} s | at most 5 s |")
+    print(f"| the same command again | {median([*python, 'mt.run', *where], args.repeats):.2f} s | at most 5 s |")
     for name, command in (("--cfg job", ["mt.run", "--cfg", "job"]), ("plan", ["mt.plan", *where])):
-        print(f"| `{name}` | {median([*python, *command], given.repeats):.2f} s | at most 1 s |")
+        print(f"| `{name}` | {median([*python, *command], args.repeats):.2f} s | at most 1 s |")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from benchmarks.main_job import measure
 from mt.config.compose import compose_runs
 from mt.engines.devices import own_cores
 from mt.evaluation.statistics import t_interval
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.methods.held_out import answers
 from mt.methods.steps import Steps
 from mt.runtime.lock import Lock
@@ -88,9 +88,9 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
     settings = ["scale=smollm2", f"rm_data={arm}", f"seed={seed}", *overrides]
     cost = measure([sys.executable, "-m", "mt.run", *settings])
     config = compose_runs(settings)[0].config
-    store, steps, drawn = Store(Path(config.store)), Steps(config), blueprint(config)
-    iterations = drawn.outcome.iterations
-    stages = [stage for stage in drawn.plan.order if not isinstance(stage, External)]
+    store, steps, compiled = Store(Path(config.store)), Steps(config), compile_run(config)
+    iterations = compiled.graph.iterations
+    stages = [stage for stage in compiled.plan.order if not isinstance(stage, External)]
     facts = [store.artifact(stage).facts for stage in stages]
     before: dict[str, float] = {}
     rows = []

@@ -43,14 +43,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small models: minutes instead of half an hour")
     parser.add_argument("--only", choices=["six", "hundred"], help="one of the two parts")
     parser.add_argument("overrides", nargs="*", help="further overrides of both sweeps")
-    given = parser.parse_args()
-    overrides = [*(SMALL if given.quick else []), *given.overrides]
+    args = parser.parse_args()
+    overrides = [*(SMALL if args.quick else []), *args.overrides]
     with tempfile.TemporaryDirectory() as temporary, running_cluster() as running:
         os.environ.update(running.environment)
-        folder = (given.folder or Path(temporary)).absolute()
-        if given.only != "six":
+        folder = (args.folder or Path(temporary)).absolute()
+        if args.only != "six":
             hundred_runs(running, folder, overrides)
-        if given.only != "hundred":
+        if args.only != "hundred":
             six_runs(running, folder, overrides)
     return 0
 

@@ -23,9 +23,9 @@ from typing import TypeVar
 
 from mt.config.compose import compose_runs
 from mt.config.run import RunConfig
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.methods.held_out import answers
-from mt.methods.outcome import Iteration
+from mt.methods.run_graph import Iteration
 from mt.methods.steps import Steps
 from mt.running.execution import quiet_libraries
 from mt.runtime.lock import Lock
@@ -37,7 +37,7 @@ from mt.workflow.plan import plan
 from mt.workflow.stage import SHORT, Stage
 from mt.workflow.store import Store
 from mt.workflow.tables import read
-from mt.workflow.work import TABLE, Silent, read_metrics
+from mt.workflow.work import TABLE, NullObserver, read_metrics
 from mt.world.language import FILLERS, STOP
 from mt.world.world import World, build_world
 
@@ -102,12 +102,12 @@ def runs(world: int, seed: int, overrides: tuple[str, ...] = ()) -> list[Run]:
 
 def measure(run: Run, reference: Run) -> list[Row]:
     """Execute a run and return its rows; `reference` is the frozen arm, whose π_1 says what most answers believe."""
-    store, drawn, clock = Store(Path(run.config.store)), blueprint(run.config), time.process_time()
-    execute(drawn.plan, store, Silent())
+    store, drawn, clock = Store(Path(run.config.store)), compile_run(run.config), time.process_time()
+    execute(drawn.plan, store, NullObserver())
     seconds = time.process_time() - clock
     steps, other = Steps(run.config), Steps(reference.config)
-    first = answers(other, blueprint(reference.config).outcome.iterations[1])
-    execute(plan([first]), store, Silent())
+    first = answers(other, compile_run(reference.config).outcome.iterations[1])
+    execute(plan([first]), store, NullObserver())
     groups = by_belief_and_section(build_world(*steps.source.gold()), rows_of(store, first, Samples))
     rows = []
     for one in drawn.outcome.iterations[: drawn.final(store).index + 1]:
@@ -117,7 +117,7 @@ def measure(run: Run, reference: Run) -> list[Row]:
     return rows
 
 
-def _recorded(store: Store, drawn: Blueprint, iteration: Iteration) -> dict[str, float]:
+def _recorded(store: Store, drawn: CompiledRun, iteration: Iteration) -> dict[str, float]:
     """Return what the run's own evaluations say of an iteration."""
     found = {
         (evaluation.model, one.benchmark, one.metric): one.value
@@ -129,7 +129,7 @@ def _recorded(store: Store, drawn: Blueprint, iteration: Iteration) -> dict[str,
 
 
 def _by_group(
-    steps: Steps, store: Store, drawn: Blueprint, iteration: Iteration, groups: Mapping[str, set[str]]
+    steps: Steps, store: Store, drawn: CompiledRun, iteration: Iteration, groups: Mapping[str, set[str]]
 ) -> dict[str, float]:
     """Return gold rewards and accuracies on all held-out prompts and by group, and how much responses overlap."""
     samples = answers(steps, iteration)
@@ -205,9 +205,9 @@ def append(rows: Sequence[Row]) -> None:
 def clear(done: Sequence[Run]) -> None:
     """Delete what the runs of one world and seed have computed, but for what does not depend on the seed."""
     store = Store(Path(done[0].config.store))
-    needed = [{stage.key[:SHORT] for stage in blueprint(one.config).plan.order} for one in done]
+    needed = [{stage.key[:SHORT] for stage in compile_run(one.config).plan.order} for one in done]
     others = [one.config.model_copy(update={"seed": one.seed + 1}) for one in done]
-    kept = {stage.key[:SHORT] for config in others for stage in blueprint(config).plan.order}
+    kept = {stage.key[:SHORT] for config in others for stage in compile_run(config).plan.order}
     unneeded = set[str]().union(*needed) - kept
     for folder in store.folders():
         if folder.name in unneeded:

@@ -15,7 +15,7 @@ from mt.engines.training.batches import plan
 from mt.engines.training.data import Example, read
 from mt.engines.training.inline import InlineTrainer
 from mt.engines.training.models import load_for_training
-from mt.engines.training.process import Place, arguments, build
+from mt.engines.training.process import TrainingProcess, arguments, build
 from mt.engines.training.settings import TrainingConfig
 from mt.engines.training.task import Observe, TrainingTask
 from mt.engines.training.trainer import BatchTrainer
@@ -128,9 +128,9 @@ def prepared(bench: Bench, kind: str, observe: Observe = lambda *_: None) -> tup
     chat = open_chat(task.model)
     data = read(task, chat)
     batches = plan(task, data)
-    place = Place(rank=0, devices=1)
-    args = arguments(task, place)
-    engine = build(task, args, load_for_training(task), chat, data, batches, observe, place)
+    process = TrainingProcess(rank=0, world_size=1)
+    args = arguments(task, process)
+    engine = build(task, args, load_for_training(task), chat, data, batches, observe, process)
     return engine, data.examples
 
 

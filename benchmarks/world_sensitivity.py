@@ -1,4 +1,4 @@
-"""How well the world can tell a good M-step from none: the controls by which its settings are chosen.
+"""How well the world distinguishes a good M-step from none: the controls by which its settings are chosen.
 
 python -m benchmarks.world_sensitivity [--worlds 0,1,2] [--seeds 1,2,3] [OVERRIDE …]      prints Markdown tables
 
@@ -24,7 +24,7 @@ from mt.workflow.execute import execute
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.work import Silent, read_metrics
+from mt.workflow.work import NullObserver, read_metrics
 
 ARMS = {
     "frozen": ["rm_data=frozen"],
@@ -48,7 +48,7 @@ def measure(overrides: list[str], arm: str, world: int, seed: int) -> Values:
     iterations = config.method.build(steps).iterations
 
     def value(stage: Stage, metric: str) -> float:
-        execute(plan([stage], steps.positions), store, Silent())
+        execute(plan([stage], steps.positions), store, NullObserver())
         return next(one.value for one in read_metrics(store.path(stage)) if one.metric == metric)
 
     def gold(index: int) -> float:

@@ -1,4 +1,4 @@
-"""The attempts of a job: when each began and ended, how, and whether the job gets on between them."""
+"""The attempts of a job: when and how each began and ended, and whether the job made progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from launch.rows import rows
 from launch.states import State
 
 LOST = "lost together with its node or its supervisor"
-Mark = tuple[int, float]
+JobProgress = tuple[int, float]
 """How far a job is: the number of its published stages, and the furthest that the next one ever came (0 to 1)."""
 
 
@@ -26,14 +26,14 @@ class Attempt:
     """The scheduler's job id: an explicit `resume` is a new id, a requeue is not."""
     node: str
     started: str
-    mark: Mark
+    mark: JobProgress
     """How far the job was when the attempt began."""
     state: State = State.RUNNING
     reason: str = ""
     ended: str | None = None
 
 
-def begin(file: Path, job_id: str, mark: Mark) -> Attempt:
+def begin(file: Path, job_id: str, mark: JobProgress) -> Attempt:
     """Write down that an attempt begins."""
     attempt = Attempt(len(read(file)) + 1, job_id, node(), _now(), mark)
     _append(file, attempt)
@@ -57,7 +57,7 @@ def read(file: Path) -> list[Attempt]:
     ]
 
 
-def without_progress(attempts: Sequence[Attempt], job_id: str, mark: Mark) -> int:
+def without_progress(attempts: Sequence[Attempt], job_id: str, mark: JobProgress) -> int:
     """Return how many of the latest attempts under this id ended without getting past where they began."""
     count = 0
     for attempt in reversed([attempt for attempt in attempts if attempt.id == job_id]):

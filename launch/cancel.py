@@ -15,8 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from launch import cli, local, slurm
-from launch.cut import ancestors
 from launch.driver import driver, driving
+from launch.job_partition import ancestors
 from launch.states import ACTIVE
 from launch.survey import survey
 from launch.sweep import Sweep, load, write_cancelled
@@ -86,7 +86,7 @@ def _refuse_elsewhere(folder: Path, hosts: Sequence[str]) -> None:
     for host in [*([at_work.host] if at_work else []), *hosts]:
         if host != socket.gethostname():
             problem = f"its processes run on {host}, and this is {socket.gethostname()}"
-            raise LaunchError(describe("sweep", folder.name, problem, mend=f"Give the same command on {host}"))
+            raise LaunchError(describe("sweep", folder.name, problem, fix=f"Give the same command on {host}"))
 
 
 def affected(sweep: Sweep, name: str | None) -> set[str]:

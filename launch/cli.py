@@ -14,7 +14,7 @@ from rich.console import Console
 
 from launch.sweep import Sweep, find, load, names
 from mt.errors import LaunchError, describe, nearest
-from mt.running.exit_codes import ended, say
+from mt.running.exit_codes import exit_status_of, say
 from mt.runtime.terminal import terminal
 
 _FILE_WIDTH = 160
@@ -104,7 +104,9 @@ def main(
 ) -> int:
     """Run a command; an error is one line and status 2, with --json an object on the standard output as well."""
     console = terminal(_FILE_WIDTH)
-    return ended(lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say)
+    return exit_status_of(
+        lambda: command(parser.parse_args(given), console), _say_as_data if "--json" in given else say
+    )
 
 
 def _say_as_data(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Make a sweep: cut its runs' plans into jobs and write everything down, before anything is submitted."""
+"""Make a sweep: partition its runs' plans into jobs, and write everything down before anything is submitted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from launch.cut import cut
-from launch.mark import mark_store
+from launch.job_partition import partition_into_jobs
+from launch.store_id import store_id
 from launch.sweep import EVENTS, FILE, RunEntry, Sweep, load, save, write_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
@@ -63,7 +63,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
     git = _git_state(folder, launch.require_clean)
     shelf = _Shelf(store)
     missing = {run.name: run.plan.missing(shelf) for run in runs}
-    jobs = cut(missing, share=launch.share)
+    jobs = partition_into_jobs(missing, share=launch.share)
     needed = {stage.key for stages in missing.values() for stage in stages}
     memory = {key: gb for run in runs for key, gb in run.memory_gb.items()}
     stages = [
@@ -90,7 +90,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "cwd": str(Path.cwd()),
             "planner": planner,
             "store": str(store.root),
-            "store_id": mark_store(store.root),
+            "store_id": store_id(store.root),
             "launch": launch.model_dump(),
             "git": git,
             "runs": [_run_entry(run, folder) for run in runs],
@@ -109,10 +109,10 @@ def refuse_reuse(folder: Path) -> None:
     sweep = load(folder)
     if all(sweep.is_done(job.name) for job in sweep.jobs):
         problem = f"a finished sweep of this name lies in {folder}"
-        raise LaunchError(describe("sweep", folder.name, problem, mend="Choose another name: sweep=NAME"))
+        raise LaunchError(describe("sweep", folder.name, problem, fix="Choose another name: sweep=NAME"))
     problem = f"it was submitted already and is not finished ({folder})"
-    mend = f"See python -m launch.status {folder.name}, go on with python -m launch.resume {folder.name}"
-    raise LaunchError(describe("sweep", folder.name, problem, mend=f"{mend}, or choose another name: sweep=NAME"))
+    fix = f"See python -m launch.status {folder.name}, go on with python -m launch.resume {folder.name}"
+    raise LaunchError(describe("sweep", folder.name, problem, fix=f"{fix}, or choose another name: sweep=NAME"))
 
 
 def _git_state(folder: Path, require_clean: bool) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def _git_state(folder: Path, require_clean: bool) -> dict[str, Any]:
         return state
     if require_clean:
         problem = f"the working tree of commit {state['commit'][:12]} has uncommitted changes"
-        mend = "Commit them, or set launch.require_clean=false to record them with the sweep"
-        raise LaunchError(describe("launch.require_clean", "true", problem, mend=mend))
+        fix = "Commit them, or set launch.require_clean=false to record them with the sweep"
+        raise LaunchError(describe("launch.require_clean", "true", problem, fix=fix))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "difference.patch").write_text(provenance.git_difference())
     return {**state, "difference": "difference.patch"}

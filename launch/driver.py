@@ -1,4 +1,4 @@
-"""The one command at a time that submits, resumes or cancels a sweep, and who it is."""
+"""The lock of a sweep: one command at a time submits, resumes or cancels it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What submitit calls on a node: it starts the work as a child process, watches it, and restarts or requeues it.
+"""The job that submitit calls on a node: it starts the work as a child process, and restarts or requeues it.
 
 It is tiny and imports nothing heavy; all that it carries is the sweep's folder and the job's name, and all that
 its work goes on from is the store.
@@ -18,8 +18,8 @@ from typing import Any
 from submitit.helpers import DelayedSubmission
 
 from launch import attempts, progress
-from launch.attempts import Attempt, Mark
-from launch.machine import Share
+from launch.attempts import Attempt, JobProgress
+from launch.machine import MachineShare
 from launch.states import State
 from launch.sweep import JobEntry, Sweep, last_words, load, log_file
 from mt.errors import LaunchError
@@ -39,16 +39,16 @@ class RunJob:
 
     folder: str
     name: str
-    share: Share | None = None
-    """What it may use of this machine; None where the scheduler sees to that."""
+    share: MachineShare | None = None
+    """Its share of this machine; None where the scheduler assigns resources."""
     _child: Child | None = field(default=None, init=False, repr=False)
     _attempt: Attempt | None = field(default=None, init=False, repr=False)
-    _told_to_stop: bool = field(default=False, init=False, repr=False)
+    _stop_requested: bool = field(default=False, init=False, repr=False)
 
     def __call__(self) -> None:
         """Run attempts until everything is published; raises LaunchError when the work fails or gets nowhere."""
         signal.signal(signal.SIGTERM, self._on_terminate)
-        with self.share.held(lambda: self._told_to_stop) if self.share else nullcontext():
+        with self.share.held(lambda: self._stop_requested) if self.share else nullcontext():
             try:
                 while not self._finished():
                     pass
@@ -62,10 +62,10 @@ class RunJob:
         return DelayedSubmission(RunJob(self.folder, self.name))
 
     def _finished(self) -> bool:
-        """Make one attempt and say whether it did all; a killed child is worth another attempt."""
+        """Make one attempt and return whether it finished; after a killed child another attempt is made."""
         self._begin()
         code = self._wait()
-        if self._told_to_stop:
+        if self._stop_requested:
             self._stop_child()
             self._end(State.CANCELLED, "preemption, requeue or cancel")
             _linger()
@@ -78,17 +78,17 @@ class RunJob:
         return True
 
     def _begin(self) -> None:
-        """Start an attempt; the work itself refuses when the last ones got nowhere."""
+        """Start an attempt; the work itself refuses when the last ones made no progress."""
         sweep = load(Path(self.folder))
-        mark = _mark(sweep, sweep.job[self.name], self._progress_file)
-        self._attempt = attempts.begin(self._attempts_file, _job_id(), mark)
+        progress_before = _progress(sweep, sweep.job[self.name], self._progress_file)
+        self._attempt = attempts.begin(self._attempts_file, _job_id(), progress_before)
         work = ["-u", "-m", "launch.work", self.folder, self.name]
         self._child = Child(work, folder=Path(sweep.cwd), ignore_usr2=True, grace_s=GRACE_S)
 
     def _wait(self) -> int:
         """Return the child's exit code, or STOPPED as soon as this job is asked to stop."""
         assert self._child is not None
-        while not self._told_to_stop:
+        while not self._stop_requested:
             code = self._child.poll()
             if code is not None:
                 self._await_own_signal(code)
@@ -99,10 +99,10 @@ class RunJob:
         return STOPPED
 
     def _await_own_signal(self, code: int) -> None:
-        """The scheduler tells every process to stop; give our own signal time to arrive after the child's."""
+        """Wait for our own signal: the scheduler signals every process, and the child may end before ours arrives."""
         if code in (STOPPED, -signal.SIGTERM):
             deadline = time.monotonic() + 2
-            while not self._told_to_stop and time.monotonic() < deadline:
+            while not self._stop_requested and time.monotonic() < deadline:
                 time.sleep(0.1)
 
     def _check_success(self, code: int) -> None:
@@ -132,7 +132,7 @@ class RunJob:
             self._child = None
 
     def _on_terminate(self, *signal_and_frame: Any) -> None:
-        self._told_to_stop = True
+        self._stop_requested = True
 
     @property
     def _attempts_file(self) -> Path:
@@ -143,7 +143,7 @@ class RunJob:
         return progress.file_of(Path(self.folder), self.name)
 
 
-def _mark(sweep: Sweep, job: JobEntry, progress_file: Path) -> Mark:
+def _progress(sweep: Sweep, job: JobEntry, progress_file: Path) -> JobProgress:
     absent = sweep.absent(job.name)
     last = progress.read(progress_file)
     return len(job.stages) - len(absent), last.best if last.stage in absent else 0.0

@@ -20,7 +20,7 @@ from mt.runtime.clock import local_time
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ListedSweep:
     """A sweep in the list; one that cannot be read has a name and a reason."""
 
     name: str
@@ -60,13 +60,13 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _row(folder: Path) -> _Row:
+def _row(folder: Path) -> _ListedSweep:
     try:
         sweep = load(folder)
     except LaunchError as error:  # one damaged sweep hides no other
-        return _Row(folder.name, "unreadable", str(error))
+        return _ListedSweep(folder.name, "unreadable", str(error))
     status = survey(folder, sweep)
-    return _Row(
+    return _ListedSweep(
         name=folder.name,
         state=status.state,
         why=status.note,

@@ -15,7 +15,7 @@ from submitit import LocalExecutor
 from submitit.local.local import LocalJob
 
 from launch.job import RunJob
-from launch.machine import Share, cpu_shares, usable_gpus
+from launch.machine import MachineShare, cpu_shares, usable_gpus
 from launch.slurm import Seen
 from launch.sweep import Submission, load, logs, write_submitted
 from mt.runtime.interruption import interruptible, uninterrupted
@@ -51,7 +51,7 @@ def run(folder: Path, names: Sequence[str], width: int, tick: Callable[[], None]
                     if free and not (own and sum(one.has_gpus for one in running) * each + each > len(gpus)):
                         waiting.remove(name)
                         slot = min(free)
-                        running.append(_start(folder, name, slot, Share(own, each if own else 0, cpus[slot])))
+                        running.append(_start(folder, name, slot, MachineShare(own, each if own else 0, cpus[slot])))
                 time.sleep(_POLL_S)
                 running = [one for one in running if not one.process.done()]
                 tick()
@@ -88,7 +88,7 @@ def _ready(folder: Path, waiting: Sequence[str]) -> list[str]:
     ]
 
 
-def _start(folder: Path, name: str, slot: int, share: Share) -> _Running:
+def _start(folder: Path, name: str, slot: int, share: MachineShare) -> _Running:
     executor = LocalExecutor(folder=logs(folder))
     executor.update_parameters(timeout_min=_FOREVER_MIN, stderr_to_stdout=True)
     process = executor.submit(RunJob(str(folder), name, share))

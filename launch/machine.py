@@ -31,7 +31,7 @@ class Gpu(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Share:
+class MachineShare:
     """What one job may use."""
 
     gpus: tuple[Gpu, ...]
@@ -92,8 +92,8 @@ def usable_gpus() -> list[Gpu]:
     devices = [device for gpu in gpus for device in gpu[1:] or gpu]
     busy = set(_nvidia_smi("--query-compute-apps=gpu_uuid", "--format=csv,noheader"))
     if busy.issuperset(devices):
-        mend = "Wait, or name those to use all the same: CUDA_VISIBLE_DEVICES=0,1"
-        raise LaunchError(describe("GPUs", ", ".join(devices), "other processes compute on all of them", mend=mend))
+        fix = "Wait, or name those to use all the same: CUDA_VISIBLE_DEVICES=0,1"
+        raise LaunchError(describe("GPUs", ", ".join(devices), "other processes compute on all of them", fix=fix))
     return [Gpu(device, device) for device in devices if device not in busy]
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from launch.slurm import Refused, run_command
+from launch.slurm import SubmissionRefused, run_command
 from mt.config.launch import SlurmConfig
 from mt.errors import LaunchError, describe
 
@@ -69,7 +69,7 @@ def _those(nodes: Sequence[Node], having: Sequence[int], wanted: int, field: str
 
 
 def _refuse(field: str, value: object, problem: str, allowed: str) -> None:
-    raise Refused(describe(field, value, problem, allowed=allowed))
+    raise SubmissionRefused(describe(field, value, problem, allowed=allowed))
 
 
 def read_nodes(said: str, partition: str | None) -> list[Node]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from launch.rows import rows
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
-from mt.workflow.work import Silent
+from mt.workflow.work import NullObserver
 
 HEARTBEAT_S = 5.0
 FRESH_S = 30.0
@@ -27,7 +27,7 @@ _WRITE_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """What a job's process last said."""
+    """The last report of a job's process."""
 
     stage: str | None = None
     """Key of the stage that is running."""
@@ -62,7 +62,7 @@ def read(file: Path) -> Progress:
 
 
 def is_fresh(file: Path) -> bool:
-    """Say whether the process showed a sign of life just now; one from the future is of a clock that goes wrong."""
+    """Return whether the process's last heartbeat is recent; one from the future comes from a wrong clock."""
     try:
         return abs(time.time() - file.stat().st_mtime) < FRESH_S
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def computed(folder: Path, job: str) -> list[Computed]:
     return list(rows(journal_of(folder, job), Computed).read())
 
 
-class Reporter(Silent):
+class Reporter(NullObserver):
     """Writes the progress of an execution into a job's file, and keeps its heartbeat going."""
 
     def __init__(self, folder: Path, job: str) -> None:
@@ -136,7 +136,7 @@ class Reporter(Silent):
         self._begin(stage, best, waiting=None)
 
     def waiting(self, stage: Stage, owner: str) -> None:
-        """Write down for whom the job waits."""
+        """Write down which process the job waits for."""
         self._begin(stage, 0.0, waiting=owner)
 
     def progress(self, stage: Stage, done: float, total: float, unit: str, numbers: dict[str, float]) -> None:

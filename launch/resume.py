@@ -71,7 +71,7 @@ def _where_submitted(sweep: Sweep) -> AbstractContextManager[None]:
     """Work in the folder that the sweep was submitted from, where its relative paths and own classes start."""
     if not Path(sweep.cwd).is_dir():
         problem = f"the folder that it was submitted from is gone ({sweep.cwd})"
-        raise LaunchError(describe("sweep", sweep.name, problem, mend="Bring it back"))
+        raise LaunchError(describe("sweep", sweep.name, problem, fix="Bring it back"))
     return chdir(sweep.cwd)
 
 
@@ -80,7 +80,7 @@ def _dispatch(folder: Path, before: Sweep, sweep: Sweep, console: Console) -> in
     save(folder, sweep)
     try:
         return dispatch(folder, console)
-    except slurm.Refused:
+    except slurm.SubmissionRefused:
         save(folder, before)
         raise
 
@@ -112,8 +112,8 @@ def _changed_runs(folder: Path, sweep: Sweep, changes: Sequence[str]) -> dict[st
         except ValidationError as error:
             raise LaunchError(_invalid(error.errors()[0], [], [])) from None
         if [stage.key for stage in new.order] != [stage.key for stage in plan_run(sweep, folder, run).plan.order]:
-            mend = "What is computed stays as submitted; submit another sweep for other results"
-            raise LaunchError(describe("changes", " ".join(changes), f"the results of {run} would change", mend=mend))
+            fix = "What is computed stays as submitted; submit another sweep for other results"
+            raise LaunchError(describe("changes", " ".join(changes), f"the results of {run} would change", fix=fix))
     return found
 
 

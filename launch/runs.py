@@ -11,9 +11,9 @@ from typing import Any
 from launch import progress
 from launch.sweep import Sweep
 from mt.config.run import RunConfig
-from mt.methods.blueprint import Blueprint, blueprint
-from mt.running.record import Record, State
-from mt.running.tracker_callbacks import mirrored
+from mt.methods.compile import CompiledRun, compile_run
+from mt.running.record import Record, RunState
+from mt.running.tracker_callbacks import tracked
 from mt.workflow.plan import Plan
 from mt.workflow.store import Store
 from mt.workflow.work import Observer
@@ -25,27 +25,27 @@ class PlannedRun:
     """One run of a sweep, rebuilt from its resolved configuration."""
 
     def __init__(self, values: dict[str, Any]) -> None:
-        self.blueprint: Blueprint = blueprint(RunConfig.model_validate(values))
+        self.compiled: CompiledRun = compile_run(RunConfig.model_validate(values))
 
     @property
     def plan(self) -> Plan:
         """The run's stages."""
-        return self.blueprint.plan
+        return self.compiled.plan
 
     @contextmanager
-    def mirrored(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
-        """Track the run while the block lasts; yields who watches its stages."""
-        record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name)
-        with mirrored(record, print) as observers:
+    def tracked(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
+        """Track the run inside the block; yields the observers of its stages."""
+        record = Record(sweep.folder[run], self.compiled, Store(Path(sweep.store)), sweep.name)
+        with tracked(record, print) as observers:
             yield observers
 
-    def record(self, folder: Path, sweep: Sweep, run: str, state: State, error: Exception | None = None) -> None:
+    def record(self, folder: Path, sweep: Sweep, run: str, state: RunState, error: Exception | None = None) -> None:
         """Write the run's record as the store and the jobs' journals have it.
 
         What a job computed for several runs counts as computed by the first of them, and as reused by the others.
         """
         own = [one.key for job in sweep.jobs if job.runs[0] == run for one in progress.computed(folder, job.name)]
-        record = Record(sweep.folder[run], self.blueprint, Store(Path(sweep.store)), sweep.name, own)
+        record = Record(sweep.folder[run], self.compiled, Store(Path(sweep.store)), sweep.name, own)
         record.facts["command"] = shlex.join(sweep.command)
         record.begin()
         record.facts["started"] = sweep.created

@@ -30,7 +30,7 @@ _ROW = re.compile(r"\s*\d+(_\d+|_\[[^|]*\])?\|[^|]+\|")
 _TIMEOUT_S = 120
 
 
-class Refused(LaunchError):
+class SubmissionRefused(LaunchError):
     """SLURM does not take a submission."""
 
 
@@ -99,7 +99,7 @@ def release(ids: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Request:
+class Submission:
     """One submission: jobs with the same resources and dependencies."""
 
     names: Sequence[str]
@@ -108,7 +108,7 @@ class Request:
     after: Sequence[str]
     """Ids of jobs that must succeed first."""
     title: str
-    """The name that squeue shows; jobs of one lane have the same."""
+    """The name that squeue shows; jobs of one slot have the same."""
     alone: bool
     """Run only while no other job with this title runs."""
     width: int
@@ -118,7 +118,7 @@ class Request:
     """What sbatch is asked for where no setting says it."""
 
 
-def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> list[str]:
+def submit(folder: Path, logs: Path, config: SlurmConfig, request: Submission) -> list[str]:
     """Submit jobs on hold and return their ids; raises Refused with SLURM's own words when it does."""
     executor = SlurmExecutor(folder=logs, max_num_timeout=_UNLIMITED, python=_python(config))
     executor._throttling = 0.0
@@ -127,7 +127,7 @@ def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> l
         with _outside_any_job(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
             jobs = executor.submit_array([RunJob(str(folder), name) for name in request.names])
     except FailedJobError as error:
-        raise Refused(refusal(str(error), config, request.gpu)) from error
+        raise SubmissionRefused(refusal(str(error), config, request.gpu)) from error
     return [job.job_id for job in jobs]
 
 
@@ -136,8 +136,8 @@ def check_commands() -> None:
     for command in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
         if shutil.which(command) is None:
             problem = f"there is no {command} on the path"
-            mend = "Run the command on a machine of the cluster, or use launch=local"
-            raise LaunchError(describe("launch", "slurm", problem, allowed="inline, local", mend=mend))
+            fix = "Run the command on a machine of the cluster, or use launch=local"
+            raise LaunchError(describe("launch", "slurm", problem, allowed="inline, local", fix=fix))
 
 
 def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
@@ -169,7 +169,7 @@ def _outside_any_job() -> Iterator[None]:
         yield
 
 
-def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
+def _parameters(config: SlurmConfig, request: Submission) -> dict[str, object]:
     """Return submitit's parameters of a request."""
     after = [f"afterok:{':'.join(request.after)}"] if request.after else []
     dependency = ",".join([*after, *(["singleton"] if request.alone else [])])
@@ -208,7 +208,7 @@ def _extra(config: SlurmConfig, gpu: bool) -> dict[str, object]:
     return {option.replace("_", "-"): value for option, value in extra.items() if value is not False}
 
 
-def _resources(config: SlurmConfig, request: Request) -> dict[str, object | None]:
+def _resources(config: SlurmConfig, request: Submission) -> dict[str, object | None]:
     if not request.gpu:
         cpu = config.cpu
         memory = f"{cpu.mem_gb}GB" if cpu.mem_gb else request.memory
@@ -243,8 +243,8 @@ def run_command(command: list[str], allow: Sequence[str] = ()) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except FileNotFoundError:
-        mend = "Run this on a machine of the cluster"
-        raise LaunchError(describe("command", command[0], "not on the path", mend=mend)) from None
+        fix = "Run this on a machine of the cluster"
+        raise LaunchError(describe("command", command[0], "not on the path", fix=fix)) from None
     except subprocess.TimeoutExpired:
         raise LaunchError(f"{command[0]}: SLURM did not answer within {_TIMEOUT_S} s; try again later") from None
     if done.returncode and not any(words in done.stderr for words in allow):

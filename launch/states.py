@@ -11,7 +11,7 @@ class State(StrEnum):
 
     FAILED = "failed"
     LOST = "lost"
-    """It was killed, or nobody knows it any more."""
+    """It was killed, or the scheduler no longer knows it."""
     BLOCKED = "blocked"
     """Another job, which it waits for, did not succeed."""
     CANCELLED = "cancelled"
@@ -37,7 +37,7 @@ class State(StrEnum):
 BROKEN = frozenset({State.FAILED, State.LOST, State.BLOCKED, State.CANCELLED})
 ACTIVE = frozenset({State.HELD, State.RUNNING, State.QUEUED, State.WAITING})
 MAY_RUN = ACTIVE | {State.UNKNOWN}
-"""A scheduler that does not answer now ends nothing: who waits goes on waiting."""
+"""A scheduler that does not answer ends nothing: waiting continues."""
 
 
 def worst(states: Iterable[State]) -> State:

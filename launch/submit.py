@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from launch import local, slurm
-from launch.batches import Batch, batches
+from launch.batches import JobBatch, batches
 from launch.create import NewRun, create, refuse_reuse
-from launch.cut import Job
 from launch.driver import driving
+from launch.job_partition import Job
 from launch.nodes import check_nodes
 from launch.runs import PLANNER
 from launch.states import ACTIVE, State
@@ -25,7 +25,7 @@ from mt.config.compose import Composed
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.costing.estimate import costs
 from mt.errors import ConfigError, LaunchError, MutualTaughtError, NotHereError, describe
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
 from mt.running.duplicate_runs import duplicate_runs
@@ -57,7 +57,7 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         try:
             return dispatch(folder, console)
-        except slurm.Refused:  # nothing of it was released: the same command can be given again
+        except slurm.SubmissionRefused:  # nothing of it was released: the same command can be given again
             (folder / FILE).unlink()
             raise
 
@@ -67,8 +67,8 @@ def dispatch(folder: Path, console: Console) -> int:
     try:
         return _dispatch(folder, load(folder), console)
     except KeyboardInterrupt:
-        mend = f"python -m launch.resume {folder.name} goes on where it was"
-        raise Interrupted(f"interrupted; nothing is lost. {mend}") from None
+        fix = f"python -m launch.resume {folder.name} goes on where it was"
+        raise Interrupted(f"interrupted; nothing is lost. {fix}") from None
 
 
 def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
@@ -114,7 +114,7 @@ def _refuse_tags(folder: Path, named_by: str, *, queued: bool) -> None:
         own = any(tag in folder.name for tag in tags)
         field, value = (named_by, folder.name) if own else ("runs", folder.parent)
         problem = f"its jobs cannot write their logs there, because {', '.join(tags)} in a name is replaced"
-        raise ConfigError(describe(field, value, problem, mend="Choose a name without it"))
+        raise ConfigError(describe(field, value, problem, fix="Choose a name without it"))
 
 
 def _refuse_differences(runs: Sequence[Composed]) -> None:
@@ -123,8 +123,8 @@ def _refuse_differences(runs: Sequence[Composed]) -> None:
     for field in ("launch", "store", "runs"):
         for run in runs:
             if getattr(run.config, field) != getattr(first, field):
-                mend = f"Launch the runs with another {field} by a command of their own"
-                raise ConfigError(describe(field, "…", "it differs between the runs of a sweep", mend=mend))
+                fix = f"Launch the runs with another {field} by a command of their own"
+                raise ConfigError(describe(field, "…", "it differs between the runs of a sweep", fix=fix))
 
 
 def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:
@@ -162,16 +162,16 @@ def _cancel_unwritten(sweep: Sweep, status: SweepStatus) -> None:
 
 
 def _submit_batch(
-    folder: Path, sweep: Sweep, batch: Batch, ids: Mapping[str, str], largest_gb: int | None
+    folder: Path, sweep: Sweep, batch: JobBatch, ids: Mapping[str, str], largest_gb: int | None
 ) -> dict[str, str]:
     assert isinstance(sweep.launch, SlurmConfig)
     generation = 1 + max(len(job.submissions) for job in sweep.jobs)
-    request = slurm.Request(
+    request = slurm.Submission(
         names=[job.name for job in batch.jobs],
         gpu=batch.jobs[0].resource == "gpu",
         after=[ids[name] for name in batch.jobs[0].after],
-        title=sweep.name if batch.lane is None else f"{sweep.name}.{generation}.{batch.lane + 1}",
-        alone=batch.lane is not None,
+        title=sweep.name if batch.slot is None else f"{sweep.name}.{generation}.{batch.slot + 1}",
+        alone=batch.slot is not None,
         width=batch.width,
         tag=sweep.tag,
         memory=memory_of((sweep.stage[key].memory_gb for job in batch.jobs for key in job.stages), largest_gb),
@@ -200,12 +200,12 @@ def _new(run: Composed, sweep: str | None, absent: dict[str, None]) -> NewRun:
             raise error
         absent[f"{error} The nodes may have it (launch.setup, launch.container); each job looks when it starts"] = None
 
-    drawn = blueprint(run.config)
-    check(drawn, note)
+    compiled = compile_run(run.config)
+    check(compiled, note)
     values = run.config.model_dump(mode="json")
-    estimated = costs(drawn.plan, run.config, Store(Path(run.config.store)))
+    estimated = costs(compiled.plan, run.config, Store(Path(run.config.store)))
     memory = {cost.stage.key: math.ceil(cost.memory.host_gib) for cost in estimated if cost.memory}
-    return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, drawn.plan, memory)
+    return NewRun(run_name(run.config), run_folder(run.config, sweep), run.overrides, values, compiled.plan, memory)
 
 
 def _state_needs(store: str, new: Sequence[NewRun], console: Console) -> None:

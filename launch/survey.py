@@ -1,4 +1,4 @@
-"""What has become of a sweep: artifacts say what is done, heartbeats what runs, the scheduler only the rest."""
+"""The status of a sweep: artifacts show what is done, heartbeats what runs, the scheduler the rest."""
 
 from __future__ import annotations
 
@@ -277,13 +277,13 @@ class _Survey:
 
 
 def _after(past: list[Attempt]) -> str:
-    """Say what ended earlier attempts that were not to blame for it."""
+    """Return what ended earlier attempts from outside (a lost node, a preemption)."""
     reasons = dict.fromkeys(one.reason or LOST for one in past if one.state != State.FAILED)
     return f"again after: {', '.join(reasons)}" if reasons else ""
 
 
 def _in_words(reason: str) -> str:
-    """Say in words what SLURM's commonest reasons mean; the others speak for themselves."""
+    """Explain SLURM's commonest reasons; the others are shown as they are."""
     name = reason.split(",")[0]  # of "ReqNodeNotAvail, UnavailableNodes:n1"
     if name not in _REASONS:
         return reason

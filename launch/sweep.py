@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from launch.cut import Job, Resource
+from launch.job_partition import Job, Resource
 from launch.rows import rows
 from mt.choice import Config
 from mt.config.launch import LaunchConfig
@@ -85,7 +85,7 @@ class Event(Config):
 
 
 class JobEntry(Config):
-    """A job of the cut and its submissions."""
+    """A job of the partition and its submissions."""
 
     name: str
     resource: Resource
@@ -105,7 +105,7 @@ class JobEntry(Config):
         return self.submissions[-1].id if self.submissions else None
 
     def job(self) -> Job:
-        """Return the job as the cut knows it."""
+        """Return the job as the partition made it."""
         return Job(
             name=self.name,
             resource=self.resource,
@@ -131,7 +131,7 @@ class Sweep(Config):
     """What turns a run's configuration into its plan, as "module:function"."""
     store: str
     store_id: str
-    """The mark in the store's root, by which a job knows that it sees the same store."""
+    """The id in the store's root, by which a job knows that it sees the same store."""
     launch: LaunchConfig
     git: dict[str, Any]
     runs: list[RunEntry]
@@ -190,8 +190,8 @@ def load(folder: Path) -> Sweep:
         raise LaunchError(f"{folder}: no sweep was submitted here (it has no {FILE})") from None
     except ValidationError as error:
         what = f"damaged, or written by another version of this code ({problem(error)})"
-        mend = "What it published stays; submit it again under another name: sweep=NAME"
-        raise LaunchError(f"{folder / FILE}: {what}. {mend}") from None
+        fix = "What it published stays; submit it again under another name: sweep=NAME"
+        raise LaunchError(f"{folder / FILE}: {what}. {fix}") from None
     changes: dict[str, dict[str, Any]] = {}
     for event in rows(folder / EVENTS, Event, "foreign").read():
         _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))

@@ -45,23 +45,23 @@ Show = Callable[[SweepStatus], None]
 
 @contextmanager
 def live(console: Console) -> Iterator[Show]:
-    """Yield what keeps a status on the screen; without a terminal it prints a line for whatever changed."""
+    """Yield a function that shows a status; without a terminal it prints a line for every change."""
     if not console.is_terminal:
-        yield changes(lambda job: (job.state, job.why), lambda job: _tell(job, console))
+        yield changes(lambda job: (job.state, job.why), lambda job: _report(job, console))
         return
     with Live(console=console, auto_refresh=False) as shown:
         yield lambda status: shown.update(render(status), refresh=True)
 
 
-def changes(aspect: Callable[[JobStatus], object], tell: Callable[[JobStatus], None]) -> Show:
-    """Return what tells of every job of which an aspect is another one than the last time."""
+def changes(aspect: Callable[[JobStatus], object], report: Callable[[JobStatus], None]) -> Show:
+    """Return a function that reports every job whose aspect changed since the last status."""
     last: dict[str, object] = {}
 
     def show(status: SweepStatus) -> None:
         for job in status.jobs:
             if last.get(job.name) != aspect(job):
                 last[job.name] = aspect(job)
-                tell(job)
+                report(job)
 
     return show
 
@@ -122,6 +122,6 @@ def _counts(states: Iterable[State]) -> str:
     return ", ".join(f"{found[state]} {state}" for state in State if found[state])
 
 
-def _tell(job: JobStatus, console: Console) -> None:
+def _report(job: JobStatus, console: Console) -> None:
     because = f" ({job.why})" if job.why else ""
     console.print(f"{job.name} {job.state}{because}", markup=False, highlight=False, soft_wrap=True)

@@ -21,12 +21,12 @@ from pydantic import ValidationError
 
 from launch import attempts, progress
 from launch.job import GRACE_S, STOPPED
-from launch.mark import check_store
 from launch.states import State
+from launch.store_id import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.errors import LaunchError, MutualTaughtError, first_line
-from mt.running.execution import Chorus, Logger, logged_by, quiet_libraries
+from mt.running.execution import Logger, Observers, logged_by, quiet_libraries
 from mt.runtime.child import end_with_parent, kill_descendants
 from mt.runtime.jsonl import problem
 from mt.runtime.redact import redact
@@ -45,8 +45,8 @@ class Planned(Protocol):
         """The run's stages."""
         ...
 
-    def mirrored(self, sweep: Sweep, run: str) -> AbstractContextManager[list[Observer]]:
-        """Track the run while the block lasts; yields who watches its stages."""
+    def tracked(self, sweep: Sweep, run: str) -> AbstractContextManager[list[Observer]]:
+        """Track the run inside the block; yields the observers of its stages."""
         ...
 
     def record(self, folder: Path, sweep: Sweep, run: str, state: Any, error: Exception | None = None) -> None:
@@ -54,7 +54,7 @@ class Planned(Protocol):
         ...
 
 
-class Stopped(BaseException):
+class StopRequested(BaseException):
     """The process was asked to stop."""
 
 
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     try:
         with logged_by(logging.StreamHandler(sys.stdout)):
             run(folder, name, reporter)
-    except Stopped:
+    except StopRequested:
         return STOPPED
     except Exception as error:
         traceback.print_exc()
@@ -93,7 +93,7 @@ def run(folder: Path, name: str, reporter: progress.Reporter) -> None:
     if len(job.runs) == 1 and not sweep.is_recorded(job.runs[0]):
         plan_run(sweep, folder, job.runs[0]).record(folder, sweep, job.runs[0], "running")
     own = job.runs[0] if job.records == job.runs and len(job.runs) == 1 else None
-    with plans[own].mirrored(sweep, own) if own else nullcontext([]) as watching:
+    with plans[own].tracked(sweep, own) if own else nullcontext([]) as watching:
         try:
             check_progress(folder, sweep, name)
             compute(sweep, job, next(iter(plans.values())).plan, [reporter, *watching])
@@ -104,8 +104,8 @@ def run(folder: Path, name: str, reporter: progress.Reporter) -> None:
         for run in job.records:
             plans[run].record(folder, sweep, run, "finished")
     for run in job.records if own is None else ():
-        with plans[run].mirrored(sweep, run):
-            pass  # everything is there: it is reported when the block ends
+        with plans[run].tracked(sweep, run):
+            pass  # all stages are published: entering and leaving the block reports them
 
 
 def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observer]) -> None:
@@ -118,7 +118,7 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     reach(sweep, job, whole, store)
     for stage in own.missing(store):  # before hours are spent on those that come first
         stage.check()
-    execute(own, store, Chorus([*watching, Logger(whole.positions)]), str(sweep.place.resolve()))
+    execute(own, store, Observers([*watching, Logger(whole.positions)]), str(sweep.place.resolve()))
 
 
 def reach(sweep: Sweep, job: JobEntry, whole: Plan, store: Store) -> None:
@@ -203,7 +203,7 @@ def _one_line(error: Exception) -> str:
 
 def _stop(*signal_and_frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Stopped
+    raise StopRequested
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class Choice(Config):
         code = source_hash(kind)
         if values.get("code") not in (None, code):
             problem = f"{inspect.getfile(kind)} has changed since this run was planned"
-            raise refusal(given, problem, mend="Undo the change, or give the command again, which plans it anew")
+            raise refusal(given, problem, fix="Undo the change, or give the command again, which plans it anew")
         values = {**values, "name": values.get("name") or given, "code": code}
         return handler(values) if kind is cls else kind.model_validate(values)
 
@@ -219,9 +219,9 @@ def _own(base: type[C], path: str) -> type[C]:
             kind = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a module of the user's own may raise anything
         absent = isinstance(error, AttributeError | ModuleNotFoundError)
-        mend = "Name it as package.module.Class, from the folder that holds it" if absent else "Correct that first"
+        fix = "Name it as package.module.Class, from the folder that holds it" if absent else "Correct that first"
         problem = f"it cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}"
-        raise refusal(path, problem, mend=mend) from error
+        raise refusal(path, problem, fix=fix) from error
     if not (isinstance(kind, type) and issubclass(kind, base)) or kind is base:
         raise refusal(path, f"it is no subclass of {base.__module__}.{base.__name__}")
     if missing := ", ".join(sorted(kind.__abstractmethods__)):
@@ -236,11 +236,11 @@ def _own(base: type[C], path: str) -> type[C]:
 
 
 def refusal(
-    value: object, problem: str, allowed: list[str] | None = None, mend: str = "", field: str = "class"
+    value: object, problem: str, allowed: list[str] | None = None, fix: str = "", field: str = "class"
 ) -> PydanticCustomError:
     """Return the error by which a validator refuses a value; its line names the setting by the path that was typed.
 
     `field` is the field's name below what is validated; empty where that is the field itself.
     """
-    facts = {"value": value, "problem": problem, "allowed": ", ".join(allowed or []), "mend": mend, "field": field}
+    facts = {"value": value, "problem": problem, "allowed": ", ".join(allowed or []), "fix": fix, "field": field}
     return PydanticCustomError("choice", "{problem}", facts)

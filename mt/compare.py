@@ -15,7 +15,7 @@ from pathlib import Path
 from mt.errors import DataError, describe, nearest
 from mt.running.comparison import compare
 from mt.running.comparison_table import print_comparison
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 from mt.runtime.terminal import terminal
 from mt.workflow.run_record import find_records
 
@@ -28,13 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", nargs="+", help="a run or a sweep: its folder, or its name in the folder of runs")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print the differences as JSON")
-    given = parser.parse_args(arguments)
-    return ended(lambda: _compare(given))
+    args = parser.parse_args(arguments)
+    return exit_status_of(lambda: _compare(args))
 
 
-def _compare(given: argparse.Namespace) -> int:
-    found = compare([_folder(name, given.runs) for name in given.run], named=len(given.run) > 1)
-    if given.json:
+def _compare(args: argparse.Namespace) -> int:
+    found = compare([_folder(name, args.runs) for name in args.run], named=len(args.run) > 1)
+    if args.json:
         print(json.dumps(found.data(), indent=1))
     else:
         print_comparison(terminal(), found)
@@ -50,8 +50,8 @@ def _folder(name: str, runs: Path) -> Path:
         {str(path.relative_to(runs)) for path in find_records(runs)} | {p.parent.name for p in find_records(runs)}
     )
     problem = f"no run lies there, nor in {runs}"
-    mend = "Name a run's or a sweep's folder, or set --runs DIR"
-    raise DataError(describe("run", name, problem, mend=mend) + nearest(name, known))
+    fix = "Name a run's or a sweep's folder, or set --runs DIR"
+    raise DataError(describe("run", name, problem, fix=fix) + nearest(name, known))
 
 
 if __name__ == "__main__":

@@ -64,13 +64,13 @@ class LaunchError(MutualTaughtError, RuntimeError):
     """A sweep cannot be submitted, watched or resumed."""
 
 
-def describe(field: str, value: object, problem: str, *, allowed: str = "", mend: str = "") -> str:
+def describe(field: str, value: object, problem: str, *, allowed: str = "", fix: str = "") -> str:
     """Return one line that names the field, its value, what is wrong, what is allowed and how to fix it."""
     line = f"{field}={_shown(value)}: {problem}."
     if allowed:
         line += f" Allowed: {allowed}."
-    if mend:
-        line += f" {mend}."
+    if fix:
+        line += f" {fix}."
     return line
 
 

@@ -21,9 +21,9 @@ from typing import Any, Literal
 
 from mt.config.run import RunConfig
 from mt.errors import StoreError, describe
-from mt.methods.blueprint import Blueprint, blueprint
-from mt.methods.outcome import Iteration
-from mt.running.exit_codes import ended
+from mt.methods.compile import CompiledRun, compile_run
+from mt.methods.run_graph import Iteration
+from mt.running.exit_codes import exit_status_of
 from mt.running.model_card import data_card, model_card
 from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.select import SelectDemonstrations
@@ -46,48 +46,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, required=True, help="the folder to write, which must not exist")
     parser.add_argument("--iteration", type=int, help="whose models and data (default: the last one's)")
     parser.add_argument("--push", metavar="OWNER/NAME", help="upload them to the hub (log in first: hf auth login)")
-    given = parser.parse_args(arguments)
-    return ended(lambda: _export(given))
+    args = parser.parse_args(arguments)
+    return exit_status_of(lambda: _export(args))
 
 
-def _export(given: argparse.Namespace) -> int:
-    if given.to.exists():
-        raise StoreError(describe("--to", given.to, "exists already", mend="Name a folder that does not"))
-    record = read_record(given.run)
+def _export(args: argparse.Namespace) -> int:
+    if args.to.exists():
+        raise StoreError(describe("--to", args.to, "exists already", fix="Name a folder that does not"))
+    record = read_record(args.run)
     if record["state"] != "finished":
-        raise StoreError(
-            describe("run", given.run, f"is {record['state']}", mend="Let it finish: run its command again")
-        )
-    drawn = blueprint(RunConfig.model_validate(record["config"]))
-    iterations = drawn.outcome.iterations
-    last = drawn.final(Store(Path(drawn.config.store))).index
-    index = last if given.iteration is None else given.iteration
+        raise StoreError(describe("run", args.run, f"is {record['state']}", fix="Let it finish: run its command again"))
+    compiled = compile_run(RunConfig.model_validate(record["config"]))
+    iterations = compiled.graph.iterations
+    last = compiled.final(Store(Path(compiled.config.store))).index
+    index = last if args.iteration is None else args.iteration
     if not 0 <= index <= last:
         raise StoreError(describe("--iteration", index, "no such iteration", allowed=f"0 to {last}"))
-    if given.push:
-        _log_in(given.push)
-    draft = given.to.with_name(given.to.name + ".part")
+    if args.push:
+        _log_in(args.push)
+    draft = args.to.with_name(args.to.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
-    _write(draft, record, drawn, iterations[index])
-    draft.rename(given.to)
-    print(given.to)
-    if given.push:
-        for place in push(given.to, given.push):
+    _write(draft, record, compiled, iterations[index])
+    draft.rename(args.to)
+    print(args.to)
+    if args.push:
+        for place in push(args.to, args.push):
             print(place)
     return 0
 
 
-def _write(folder: Path, record: dict[str, Any], drawn: Blueprint, iteration: Iteration) -> None:
-    store = Store(Path(drawn.config.store))
+def _write(folder: Path, record: dict[str, Any], compiled: CompiledRun, iteration: Iteration) -> None:
+    store = Store(Path(compiled.config.store))
     for name, kind, stage in models_of(iteration):
         source = getattr(stage, "location", None) or store.path(stage)
         shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*_NOT_OF_THE_MODEL))
-        (folder / name / "README.md").write_text(model_card(record, drawn, iteration.index, kind), "utf-8")
+        (folder / name / "README.md").write_text(model_card(record, compiled, iteration.index, kind), "utf-8")
     tables = {name: rows for name, rows in _tables(store, iteration) if rows}
     for name, rows in tables.items():
         _write_rows(folder / "data" / name, rows)
     if tables:
-        (folder / "data" / "README.md").write_text(data_card(record, drawn, iteration.index, list(tables)), "utf-8")
+        (folder / "data" / "README.md").write_text(data_card(record, compiled, iteration.index, list(tables)), "utf-8")
 
 
 def models_of(iteration: Iteration) -> Iterator[tuple[str, Literal["policy", "reward"], Stage]]:
@@ -186,7 +184,7 @@ def push(folder: Path, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def _in_one_line(name: str, mend: str) -> Iterator[None]:
+def _in_one_line(name: str, fix: str) -> Iterator[None]:
     """Put whatever the hub's client raises in one line."""
     from huggingface_hub.errors import HTTPError
 
@@ -194,7 +192,7 @@ def _in_one_line(name: str, mend: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise StoreError(describe("--push", name, reason, mend=mend)) from error
+        raise StoreError(describe("--push", name, reason, fix=fix)) from error
 
 
 if __name__ == "__main__":

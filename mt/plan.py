@@ -22,10 +22,10 @@ from rich.text import Text
 
 from mt.cli.arguments import parse
 from mt.config.compose import compose_runs, partial_settings
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.checks import lacking
 from mt.running.duplicate_runs import duplicate_runs
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 from mt.running.naming import run_name
 from mt.running.variants import Described, run_labels, variant_names
 from mt.runtime.terminal import terminal
@@ -38,7 +38,7 @@ from mt.workflow.store import Store
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return ended(lambda: _plan(given))
+    return exit_status_of(lambda: _plan(given))
 
 
 def _plan(given: list[str]) -> int:
@@ -48,7 +48,7 @@ def _plan(given: list[str]) -> int:
     composed = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
     for line in partial_settings(composed):
         print(line, file=sys.stderr)
-    runs = [blueprint(one.config) for one in composed]
+    runs = [compile_run(one.config) for one in composed]
     found = describe_plan(runs)
     for line in found["lacking"]:
         print(f"before it can start: {line}", file=sys.stderr)
@@ -64,13 +64,13 @@ def _plan(given: list[str]) -> int:
     return 0
 
 
-def _estimate(runs: list[Blueprint]) -> dict[str, Any]:
+def _estimate(runs: list[CompiledRun]) -> dict[str, Any]:
     from mt.costing.report import estimate
 
     return estimate(runs)
 
 
-def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
+def describe_plan(runs: list[CompiledRun]) -> dict[str, Any]:
     """Return the merged plan as plain data: its runs, its stages, their state, and how often they are needed."""
     store = Store(Path(runs[0].config.store))
     merged = merge(one.plan for one in runs)
@@ -112,7 +112,7 @@ def describe_plan(runs: list[Blueprint]) -> dict[str, Any]:
     }
 
 
-def _counts(run: Blueprint, states: Mapping[str, str], needed: Counter[str]) -> dict[str, int]:
+def _counts(run: CompiledRun, states: Mapping[str, str], needed: Counter[str]) -> dict[str, int]:
     """Count one run's stages; one is shared where another run needs it, too."""
     keys = [stage.key for stage in run.plan.order if stage.key in states]
     counts = Counter(states[key] for key in keys)

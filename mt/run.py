@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mt.cli.arguments import parse
 from mt.config.compose import compose_runs, partial_settings
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 from mt.runtime.terminal import terminal
 
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dim(console, line)
         return launch(runs, parsed.multirun, console, details="--details" in parsed.flags)
 
-    return ended(command)
+    return exit_status_of(command)
 
 
 if __name__ == "__main__":

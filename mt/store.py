@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mt.errors import StoreError, describe, no_folder
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 from mt.runtime.clock import local_time
 from mt.runtime.terminal import terminal
 from mt.workflow.execute import lock_of
@@ -36,14 +36,14 @@ _FILE_WIDTH = 160
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    given = _parser().parse_args(arguments)
+    args = _parser().parse_args(arguments)
     console = terminal(_FILE_WIDTH, soft_wrap=True)
-    return ended(lambda: int(given.command(_opened(given.store), given, console)))
+    return exit_status_of(lambda: int(args.command(_opened(args.store), args, console)))
 
 
 def _opened(folder: Path) -> Store:
     if not folder.is_dir():
-        raise StoreError(describe("--store", folder, no_folder(folder), mend="Give --store DIR before the command"))
+        raise StoreError(describe("--store", folder, no_folder(folder), fix="Give --store DIR before the command"))
     return Store(folder)
 
 
@@ -67,9 +67,9 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
     return parser
 
 
-def _ls(store: Store, given: argparse.Namespace, console: Console) -> int:
+def _ls(store: Store, args: argparse.Namespace, console: Console) -> int:
     found = list(store.artifacts())
-    if given.json:
+    if args.json:
         print(json.dumps([{**one.facts, "path": str(one.path), "size": one.size} for one in found], indent=1))
         return 0
     table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
@@ -87,7 +87,7 @@ def _ls(store: Store, given: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _verify(store: Store, given: argparse.Namespace, console: Console) -> int:
+def _verify(store: Store, args: argparse.Namespace, console: Console) -> int:
     damaged = 0
     found = store.folders()
     for path in found:
@@ -100,24 +100,24 @@ def _verify(store: Store, given: argparse.Namespace, console: Console) -> int:
     return 2 if damaged else 0
 
 
-def _gc(store: Store, given: argparse.Namespace, console: Console) -> int:
+def _gc(store: Store, args: argparse.Namespace, console: Console) -> int:
     clean_store(store)
-    needed = _needed_keys(store, given.runs)
+    needed = _needed_keys(store, args.runs)
     if not needed:
-        raise StoreError(f"{given.runs}: no run records here, so that everything would go. Give --runs DIR")
+        raise StoreError(f"{args.runs}: no run records here, so that everything would go. Give --runs DIR")
     unused = [path for path in store.folders() if path.name not in needed]
     idle = [path for path in (store.root / ".work").glob("*") if not _in_the_making(store, path.name, needed)]
     sizes = {path: _folder_size(path) for path in [*unused, *idle]}
     for path in unused:
         console.print(f"{path.parent.name}/{path.name[:12]}  {_size(sizes[path])}", markup=False)
     what = f"{len(unused)} artifacts and {len(idle)} abandoned workspaces, {_size(sum(sizes.values()))}"
-    if not given.delete:
+    if not args.delete:
         console.print(
-            f"{what}, are needed by no run in {given.runs} nor elsewhere. To remove them: add --delete", markup=False
+            f"{what}, are needed by no run in {args.runs} nor elsewhere. To remove them: add --delete", markup=False
         )
         return 0
     with changing(store).hold():
-        needed = _needed_keys(store, given.runs)  # again: a run may have begun meanwhile
+        needed = _needed_keys(store, args.runs)  # again: a run may have begun meanwhile
         for path in unused:
             if path.name not in needed:
                 store.remove(path)
@@ -128,8 +128,8 @@ def _gc(store: Store, given: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _rm(store: Store, given: argparse.Namespace, console: Console) -> int:
-    chosen = [_find(store, key) for key in given.keys]
+def _rm(store: Store, args: argparse.Namespace, console: Console) -> int:
+    chosen = [_find(store, key) for key in args.keys]
     for one in chosen:
         store.remove(one)
         console.print(f"removed {one}")

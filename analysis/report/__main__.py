@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.report import write
-from mt.running.exit_codes import ended
+from mt.running.exit_codes import exit_status_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report and print where it lies; returns the exit status (2 for an error of the user's)."""
-    given = _parser().parse_args(arguments)
-    return ended(lambda: _serve(given))
+    args = _parser().parse_args(arguments)
+    return exit_status_of(lambda: _serve(args))
 
 
-def _serve(given: argparse.Namespace) -> int:
-    print(write(given.runs, given.output))
+def _serve(args: argparse.Namespace) -> int:
+    print(write(args.runs, args.output))
     return 0
 
 

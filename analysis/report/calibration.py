@@ -1,4 +1,4 @@
-"""Calibration of the reward models: how often they are right where they say that they are."""
+"""Calibration of the reward models: how often they are right at each level of confidence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 
 from analysis.report import tables
-from analysis.report.charts import Axis, Chart, Kind, Series, rounded
-from analysis.report.sets import SampleSet, Scores, beside_gold
+from analysis.report.charts import Axis, Chart, ChartKind, Series, rounded
+from analysis.report.sets import ModelRewards, SampleSet, beside_gold
 from mt.evaluation.calibration import Calibration
 from mt.evaluation.calibration import calibration as measure
 from mt.evaluation.statistics import wilson_interval
@@ -19,16 +19,16 @@ from mt.workflow.position import Position
 GOLD_MARGIN = 0.05
 """Two responses count as a pair where their gold differs by more than this, unless the run's data say otherwise."""
 
-Pairs = tuple[np.ndarray, np.ndarray]
+MarginsAndGold = tuple[np.ndarray, np.ndarray]
 """(margin_B, outcome_B): difference of two rewards, and 1 where the first response is the better one."""
 
 
 def charts(sets: Sequence[SampleSet], benchmarks: Sequence[SampleSet], gold_margin: float = GOLD_MARGIN) -> list[Chart]:
     """Return a chart of held-out pairs and one per policy whose samples gold judged; a series per reward model."""
-    found: dict[tuple[Position, str], dict[str, list[Pairs]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[Position, str], dict[str, list[MarginsAndGold]]] = defaultdict(lambda: defaultdict(list))
     for one, scores, gold in beside_gold(sets):
         found[one.policy_place, one.name][scores.name].append(_judged_pairs(scores, gold, gold_margin))
-    held_out: dict[str, list[Pairs]] = defaultdict(list)
+    held_out: dict[str, list[MarginsAndGold]] = defaultdict(list)
     for one in benchmarks:
         for scores in one.scores:
             held_out[scores.name].append(_known_pairs(scores))
@@ -38,7 +38,7 @@ def charts(sets: Sequence[SampleSet], benchmarks: Sequence[SampleSet], gold_marg
     return [chart for chart in drawn if chart.series]
 
 
-def _judged_pairs(scores: Scores, gold: Scores, gold_margin: float) -> Pairs:
+def _judged_pairs(scores: ModelRewards, gold: ModelRewards, gold_margin: float) -> MarginsAndGold:
     """Return all pairs of a prompt's responses that gold tells apart."""
     by_gold = tables.rewards_by_prompt(gold.table)
     parts = [
@@ -51,7 +51,7 @@ def _judged_pairs(scores: Scores, gold: Scores, gold_margin: float) -> Pairs:
     return margin[decided], (difference[decided] > 0).astype(float)
 
 
-def _known_pairs(scores: Scores) -> Pairs:
+def _known_pairs(scores: ModelRewards) -> MarginsAndGold:
     """Return pairs whose first response is the better one."""
     given = tables.rewards_by_prompt(scores.table).values()
     margin = np.array([first - second for first, second in given], dtype=float)
@@ -70,11 +70,11 @@ def _pairs_of(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(n, 1)
 
 
-def _calibration(what: str, by_model: Mapping[str, list[Pairs]]) -> Chart:
+def _calibration(what: str, by_model: Mapping[str, list[MarginsAndGold]]) -> Chart:
     joined = {name: [np.concatenate(side) for side in zip(*parts, strict=True)] for name, parts in by_model.items()}
     return Chart(
         title=f"Calibration on {what}",
-        kind=Kind.RELIABILITY,
+        kind=ChartKind.RELIABILITY,
         x=Axis("predicted: σ(difference of rewards)", ".0%"),
         y=Axis("observed: the favourite is better", ".0%"),
         series=[

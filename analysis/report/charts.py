@@ -11,7 +11,7 @@ from typing import Any
 Number = float | int | None
 
 
-class Kind(StrEnum):
+class ChartKind(StrEnum):
     """How a chart is drawn."""
 
     ITERATIONS = "iterations"
@@ -55,7 +55,7 @@ class Chart:
     """A chart; `better` is "higher", "lower" or "" and `group` the heading that it stands under."""
 
     title: str
-    kind: Kind
+    kind: ChartKind
     x: Axis
     y: Axis
     series: list[Series]
@@ -77,7 +77,7 @@ class Chart:
 
 def agreeing(charts: Sequence[Chart]) -> list[Chart]:
     """Return the charts with one range for all axes of a kind and a title, so that they compare by eye."""
-    values: dict[tuple[Kind, str], list[float]] = {}
+    values: dict[tuple[ChartKind, str], list[float]] = {}
     for chart in charts:
         sides = (side for one in chart.series for side in (one.y, one.low or [], one.high or []))
         known = [float(value) for side in sides for value in side if value is not None]
@@ -88,7 +88,7 @@ def agreeing(charts: Sequence[Chart]) -> list[Chart]:
 
 def _ranged(chart: Chart, values: Sequence[float]) -> Chart:
     """Return a chart of points with the range of its values: never so narrow that noise looks like news."""
-    if chart.kind is not Kind.ITERATIONS or not values:
+    if chart.kind is not ChartKind.ITERATIONS or not values:
         return chart
     low, high = min(values), max(values)
     least = 0.04 if chart.y.format.endswith("%") else max(abs(low), abs(high)) * 0.05 or 1.0

@@ -8,42 +8,44 @@ from dataclasses import dataclass
 from analysis.report.metrics import verdict
 from analysis.report.record import Run
 from mt.errors import DataError
-from mt.evaluation.catalogue import MODELS, Better, quantity, title
+from mt.evaluation.catalogue import MODELS, Direction, quantity, title
 from mt.evaluation.pairing import Difference
-from mt.running.comparison import Comparison, compare
-from mt.running.results import Key
+from mt.running.comparison import VariantComparison, compare
+from mt.running.results import MetricKey
 from mt.types import Metric
 
-Cell = tuple[str, str, str]
+ComparedCell = tuple[str, str, str]
 """(number, interval, "better", "worse" or "")."""
 
 
 @dataclass(frozen=True)
-class Table:
+class ComparisonTable:
     """What one model measured: the reference's values, then the differences of the other variants to them."""
 
     model: str
-    columns: Sequence[tuple[str, Better]]
-    rows: Sequence[tuple[str, int, Sequence[Cell | None]]]
+    columns: Sequence[tuple[str, Direction]]
+    rows: Sequence[tuple[str, int, Sequence[ComparedCell | None]]]
     """(variant, iteration, cells)."""
 
 
-def tables(runs: Sequence[Run]) -> tuple[list[Table], list[str]]:
+def tables(runs: Sequence[Run]) -> tuple[list[ComparisonTable], list[str]]:
     """Return a table for each model, and what was left out; no table where no run is finished."""
     try:
         found = compare([run.folder for run in runs], named=False)
     except DataError:
         return [], []
     keys = {model: [key for key in found.keys if key[0] == model] for model in MODELS}
-    made = [Table(MODELS[model], _columns(some), list(_rows(found, some))) for model, some in keys.items() if some]
+    made = [
+        ComparisonTable(MODELS[model], _columns(some), list(_rows(found, some))) for model, some in keys.items() if some
+    ]
     return made, list(found.notes)
 
 
-def _columns(keys: Sequence[Key]) -> list[tuple[str, Better]]:
+def _columns(keys: Sequence[MetricKey]) -> list[tuple[str, Direction]]:
     return [(title(*key[1:]), quantity(*key[1:]).better) for key in keys]
 
 
-def _rows(found: Comparison, keys: Sequence[Key]) -> Iterator[tuple[str, int, list[Cell | None]]]:
+def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[ComparedCell | None]]]:
     for t in (0, *found.iterations):
         yield found.reference.name, t, [_value(found.reference.value(t, key), key) for key in keys]
     for one in found.variants[1:]:
@@ -51,12 +53,12 @@ def _rows(found: Comparison, keys: Sequence[Key]) -> Iterator[tuple[str, int, li
             yield one.name, t, [_difference(one.minus(found.reference, t, key), key) for key in keys]
 
 
-def _value(metric: Metric | None, key: Key) -> Cell | None:
+def _value(metric: Metric | None, key: MetricKey) -> ComparedCell | None:
     form = quantity(*key[1:]).format
     return (form.text(metric.value), form.interval(metric.low, metric.high), "") if metric else None
 
 
-def _difference(found: Difference | None, key: Key) -> Cell | None:
+def _difference(found: Difference | None, key: MetricKey) -> ComparedCell | None:
     one = quantity(*key[1:])
     if found is None:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.report import tables
-from analysis.report.charts import Axis, Chart, Kind, Series, rounded
+from analysis.report.charts import Axis, Chart, ChartKind, Series, rounded
 from analysis.report.sets import SampleSet
 from mt.workflow.position import Position
 
@@ -39,7 +39,7 @@ def _rewards(scorer: str, by_policy: Mapping[Policy, list[np.ndarray]]) -> Chart
     alone = "" if len(by_policy) > 1 else f"Only one policy's samples were scored by {who}: nothing to compare."
     return Chart(
         title=f"Rewards given by {who}",
-        kind=Kind.HISTOGRAM,
+        kind=ChartKind.HISTOGRAM,
         x=Axis("reward", "~g"),
         y=Axis("share of responses", ".0%"),
         series=_series(by_policy),
@@ -51,7 +51,7 @@ def _rewards(scorer: str, by_policy: Mapping[Policy, list[np.ndarray]]) -> Chart
 def _lengths(by_policy: Mapping[Policy, list[np.ndarray]], sets: Sequence[SampleSet]) -> Chart:
     return Chart(
         title="Lengths of responses",
-        kind=Kind.HISTOGRAM,
+        kind=ChartKind.HISTOGRAM,
         x=Axis("length (policy tokens)", "~g"),
         y=Axis("share of responses", ".0%"),
         series=_series(by_policy, whole=True),

@@ -1,4 +1,4 @@
-"""What stands above everything: which runs these are, how they ended, and what the reader must know first."""
+"""The head of the page: which runs these are, how they ended, and what the reader must know first."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from analysis.report import tables
 from analysis.report.record import StageRow
 from analysis.report.roles import ancestors
 from analysis.report.sets import SampleSet
-from analysis.report.tables import Kind, Table
+from analysis.report.tables import StoredTable, TableKind
 
 Mark = tuple[int, str, str]
 """(index of the response, "chosen" or "rejected", the pair's source)."""
@@ -21,12 +21,12 @@ Positions = Mapping[str, Mapping[tuple[str, str], int]]
 
 
 def find_marks(
-    stages: Mapping[str, StageRow], found: Mapping[str, Table], sets: Sequence[SampleSet], chosen: set[str]
+    stages: Mapping[str, StageRow], found: Mapping[str, StoredTable], sets: Sequence[SampleSet], chosen: set[str]
 ) -> Marks:
     """Return the marks of the chosen prompts."""
     marks: Marks = defaultdict(lambda: defaultdict(set))
     positions = {one.key: _positions(one, chosen) for one in sets}
-    derived = {key for key, table in found.items() if table.kind is not Kind.SAMPLES}
+    derived = {key for key, table in found.items() if table.kind is not TableKind.SAMPLES}
     for table, runs in _original_pairs(found):
         reached = ancestors(table.stage.key, stages, through=derived)
         sources = sorted((one for one in sets if one.key in reached), key=lambda one: one.policy_place)
@@ -37,12 +37,12 @@ def find_marks(
     return marks
 
 
-def _original_pairs(found: Mapping[str, Table]) -> Iterator[tuple[Table, set[str]]]:
+def _original_pairs(found: Mapping[str, StoredTable]) -> Iterator[tuple[StoredTable, set[str]]]:
     """Yield the tables of pairs and the runs in which their order counts.
 
     Unions repeat their parts and are left out; where a run orders pairs anew (by gold), the new order counts.
     """
-    pairs = {key: table for key, table in found.items() if table.kind is Kind.PAIRS}
+    pairs = {key: table for key, table in found.items() if table.kind is TableKind.PAIRS}
     runs = {key: set(table.stage.runs) for key, table in pairs.items()}
     parents = {key: [one for one in table.stage.upstream if one in pairs] for key, table in pairs.items()}
     for key, above in parents.items():

@@ -11,14 +11,14 @@ from analysis.report.record import Run
 from mt.evaluation.catalogue import Quantity, heading, quantity, rank, title
 from mt.evaluation.pairing import Difference
 from mt.evaluation.statistics import t_interval
-from mt.running.results import REPEATS, Key, Results, difference
+from mt.running.results import REPEATS, MetricKey, Results, difference
 
 Measured = Mapping[str, Any]
 """A row of the record's metrics."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class MetricCell:
     """A number of the results table, as text."""
 
     value: str
@@ -27,7 +27,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricRow:
     """A metric over iterations; `verdict` is "better", "worse" or ""."""
 
     title: str
@@ -35,7 +35,7 @@ class Row:
     better: str
     meaning: str
     minor: bool
-    cells: list[Cell | None]
+    cells: list[MetricCell | None]
     change: str
     change_interval: str
     verdict: str
@@ -46,17 +46,17 @@ class ResultsTable:
     """The results of one run: a group of rows per model and benchmark, a column per iteration."""
 
     iterations: list[int]
-    groups: list[tuple[str, list[Row]]]
+    groups: list[tuple[str, list[MetricRow]]]
 
 
 def results(run: Run) -> ResultsTable:
     """Return the results table of a run."""
-    cells: dict[Key, dict[int, Measured]] = defaultdict(dict)
+    cells: dict[MetricKey, dict[int, Measured]] = defaultdict(dict)
     for row in run.metrics:
         cells[key_of(row)][int(row["iteration"])] = row
     iterations = sorted({iteration for found in cells.values() for iteration in found})
     known = results_of(run)
-    groups: dict[str, list[Row]] = defaultdict(list)
+    groups: dict[str, list[MetricRow]] = defaultdict(list)
     for key in sorted(cells, key=order):
         if REPEATS.get(key) not in cells:
             groups[heading(*key[:2])].append(_row(key, cells[key], iterations, known))
@@ -69,21 +69,21 @@ def results_of(run: Run) -> Results:
     return Results.of_record({"stages": placed, "metrics": run.metrics}, run.folder)
 
 
-def order(key: Key) -> tuple[str, int]:
+def order(key: MetricKey) -> tuple[str, int]:
     """Sort key: the policy first, then as the catalogue has it."""
     return key[0], rank(*key[1:])
 
 
-def key_of(row: Measured) -> Key:
+def key_of(row: Measured) -> MetricKey:
     """Return what a row measures."""
     return str(row["model"]), str(row["benchmark"]), str(row["metric"])
 
 
-def cell(row: Measured, known: Quantity) -> Cell:
+def cell(row: Measured, known: Quantity) -> MetricCell:
     """Return a measured number as text."""
     n = row.get("n")
     low, high = row.get("low"), row.get("high")
-    return Cell(known.format.text(row["value"]), known.format.interval(low, high), "" if n is None else f"{n:,}")
+    return MetricCell(known.format.text(row["value"]), known.format.interval(low, high), "" if n is None else f"{n:,}")
 
 
 def average(rows: Sequence[Measured]) -> tuple[float, float | None, float | None, int | None]:
@@ -96,11 +96,11 @@ def average(rows: Sequence[Measured]) -> tuple[float, float | None, float | None
     return sum(values) / len(values), low, high, len(values)
 
 
-def _row(key: Key, found: Mapping[int, Measured], iterations: Sequence[int], known: Results) -> Row:
+def _row(key: MetricKey, found: Mapping[int, Measured], iterations: Sequence[int], known: Results) -> MetricRow:
     one, called = quantity(*key[1:]), title(*key[1:])
     measured = [iteration for iteration in iterations if iteration in found]
     change = None if moves(key) or len(measured) < 2 else difference(known, measured[-1], known, measured[0], *key)
-    return Row(
+    return MetricRow(
         title=called,
         unit="" if one.unit in called.lower() else one.unit,
         better=one.better,
@@ -113,7 +113,7 @@ def _row(key: Key, found: Mapping[int, Measured], iterations: Sequence[int], kno
     )
 
 
-def moves(key: Key) -> bool:
+def moves(key: MetricKey) -> bool:
     """Say whether iterations do not compare: reward models on πₜ's responses, policies judged by the newest of them."""
     if key[0] == "reward":
         return key[1] in ("gold", "same_responses", "diagnostics")

@@ -32,7 +32,7 @@ from analysis.report.head import Head, common_facts, head, notes
 from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
-from analysis.report.tables import Table
+from analysis.report.tables import StoredTable
 from mt.config.fields import setting
 from mt.running import variants
 from mt.running.answers import answers_of_record
@@ -154,7 +154,7 @@ def _sections(
     runs: Sequence[Run],
     names: Sequence[str],
     stages: Mapping[str, StageRow],
-    found: Mapping[str, Table],
+    found: Mapping[str, StoredTable],
 ) -> dict[str, Any]:
     """Return the chart sections by their name in the template."""
     asked = gallery.hang(questions.charts(runs, names))

@@ -20,7 +20,7 @@ _CHARACTERS = 24
 
 
 @dataclass(frozen=True)
-class Node:
+class StageBox:
     """A stage at its place; `title` and `detail` are the two lines of text inside."""
 
     key: str
@@ -59,7 +59,7 @@ class Graph:
     width: int
     height: int
     lanes: list[Lane]
-    nodes: list[Node]
+    nodes: list[StageBox]
     edges: list[Edge]
 
 
@@ -113,7 +113,7 @@ def drawings(stages: Mapping[str, StageRow], n_runs: int) -> dict[str, Graph]:
 def draw(stages: Mapping[str, StageRow], n_runs: int) -> Graph:
     """Lay the stages out; lanes follow the algorithm, columns follow the dependencies inside a lane."""
     lanes: list[Lane] = []
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, StageBox] = {}
     y = 0
     for row in _rows(stages):
         x, height = 0, max(layers.height for layers in row)
@@ -183,13 +183,13 @@ def _barycentre(row: StageRow, height: Mapping[str, int]) -> float:
     return sum(places) / len(places) if places else float(len(height))
 
 
-def _nodes(layers: _Layers, stages: Mapping[str, StageRow], n_runs: int, left: int, top: int) -> Iterator[Node]:
+def _nodes(layers: _Layers, stages: Mapping[str, StageRow], n_runs: int, left: int, top: int) -> Iterator[StageBox]:
     for x_index, column in enumerate(layers.columns):
         for y_index, key in enumerate(column):
             row = stages[key]
             title = shorten(caption(row, stages))
             x, y = left + x_index * (WIDTH + GAP_X), top + y_index * (HEIGHT + GAP_Y)
-            yield Node(key, title, _detail(row, n_runs), row.state, len(row.runs) > 1, x, y)
+            yield StageBox(key, title, _detail(row, n_runs), row.state, len(row.runs) > 1, x, y)
 
 
 def _detail(row: StageRow, n_runs: int) -> str:
@@ -204,7 +204,7 @@ def shorten(text: str, characters: int = _CHARACTERS) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
-def _edges(stages: Mapping[str, StageRow], nodes: Mapping[str, Node]) -> Iterator[Edge]:
+def _edges(stages: Mapping[str, StageRow], nodes: Mapping[str, StageBox]) -> Iterator[Edge]:
     """Yield the edges; those of one node leave and arrive at points of their own, so that none hides another."""
     pairs = [(one, key) for key, row in stages.items() for one in dict.fromkeys(row.upstream) if one in nodes]
     leaving, arriving = defaultdict(list), defaultdict(list)
@@ -217,7 +217,7 @@ def _edges(stages: Mapping[str, StageRow], nodes: Mapping[str, Node]) -> Iterato
         yield Edge(source, target, _curve(nodes[source], nodes[target], out, into))
 
 
-def _curve(source: Node, target: Node, out: float, into: float) -> str:
+def _curve(source: StageBox, target: StageBox, out: float, into: float) -> str:
     """Return the path of an edge: sideways to a later column of its lanes, downwards to everything else."""
     if target.x > source.x and abs(target.y - source.y) < 4 * HEIGHT:
         x0, y0 = source.x + WIDTH, source.y + HEIGHT // 2

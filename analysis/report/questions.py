@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.report.charts import Axis, Chart, Kind, Series, rounded
+from analysis.report.charts import Axis, Chart, ChartKind, Series, rounded
 from analysis.report.metrics import Measured, average, key_of, results_of
 from analysis.report.record import Run
 from mt.evaluation.catalogue import capitalised, quantity
-from mt.running.results import Key, Results
+from mt.running.results import MetricKey, Results
 from mt.running.variants import seeds
 from mt.running.warnings import after
 
@@ -25,8 +25,8 @@ class Question:
 
     title: str
     unit: str
-    lines: Mapping[Key, str]
-    compared: tuple[Key, ...]
+    lines: Mapping[MetricKey, str]
+    compared: tuple[MetricKey, ...]
     """The metrics that stand for the others where several variants share the chart; the second one is dashed."""
     neutral: float | None = None
     note: str = ""
@@ -81,7 +81,9 @@ _WEAK, _STRONG = 0.1, 0.3
 
 def charts(runs: Sequence[Run], variants: Sequence[str]) -> list[Chart]:
     """Return a chart for each question that something was measured of."""
-    values: dict[tuple[str, Key], dict[int, dict[tuple[Any, ...], Measured]]] = defaultdict(lambda: defaultdict(dict))
+    values: dict[tuple[str, MetricKey], dict[int, dict[tuple[Any, ...], Measured]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
     for run, variant in zip(runs, variants, strict=True):
         for row in run.metrics:
             values[variant, key_of(row)][int(row["iteration"])][seeds(run)] = row
@@ -112,7 +114,7 @@ def _length(results: Results) -> Iterator[tuple[str, bool]]:
     yield text, abs(last.value) >= _STRONG and abs(last.value) > (abs(base.value) if base else 0.0)
 
 
-def _chart(one: Question, values: Mapping[tuple[str, Key], Repeated], variants: Sequence[str]) -> Chart:
+def _chart(one: Question, values: Mapping[tuple[str, MetricKey], Repeated], variants: Sequence[str]) -> Chart:
     alone = len(variants) == 1
     keys = dict(one.lines) if alone else {key: one.lines.get(key, "") for key in one.compared}
     series = [
@@ -128,7 +130,7 @@ def _chart(one: Question, values: Mapping[tuple[str, Key], Repeated], variants: 
     changes = not alone and one.compared == (_GAIN,)
     return Chart(
         title=one.title,
-        kind=Kind.ITERATIONS,
+        kind=ChartKind.ITERATIONS,
         x=Axis("iteration", "d"),
         y=Axis("accuracy, rₜ − r₀" if changes else one.unit, ".0%"),
         series=series,
@@ -138,7 +140,7 @@ def _chart(one: Question, values: Mapping[tuple[str, Key], Repeated], variants: 
     )
 
 
-def _title(key: Key) -> str:
+def _title(key: MetricKey) -> str:
     return quantity(*key[1:]).title
 
 
@@ -146,7 +148,7 @@ def _named(variant: str, name: str, place: int) -> str:
     return name if not variant else f"{variant}: {name}" if place else variant
 
 
-def _series(name: str, key: Key, found: Repeated) -> Series:
+def _series(name: str, key: MetricKey, found: Repeated) -> Series:
     points = [average(list(found[iteration].values())) for iteration in sorted(found)]
     form = quantity(*key[1:]).format
     y, lows, highs = (  # as shares, whether they are recorded as such or in percent

@@ -29,7 +29,7 @@ class StageRow:
     counts: Mapping[str, Any]
     inputs: Mapping[str, Sequence[str]]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Plain values among the stage's inputs; empty where the artifact is not there to tell."""
+    """Plain values among the stage's inputs; empty where the artifact is absent."""
     runs: tuple[str, ...] = ()
 
     @property
@@ -40,7 +40,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its record tells it; `notes` say what the record does not hold."""
+    """A run as its record describes it; `notes` list what the record lacks."""
 
     folder: Path
     name: str
@@ -123,7 +123,7 @@ def _stage_row(row: Mapping[str, Any], run_folder: Path) -> StageRow:
     declared = _declared(folder)
     fields = {str(name): list(_artifact_keys(value)) for name, value in declared.items()}
     inputs = {name: keys for name, keys in fields.items() if keys}
-    untold = {"input": list(row["inputs"])} if row.get("inputs") else {}
+    unlabelled = {"input": list(row["inputs"])} if row.get("inputs") else {}
     return StageRow(
         key=str(row["key"]),
         name=str(row.get("stage") or "stage"),
@@ -132,7 +132,7 @@ def _stage_row(row: Mapping[str, Any], run_folder: Path) -> StageRow:
         state=str(row.get("state") or "missing"),
         seconds=None if seconds is None else float(seconds),
         counts=row.get("counts") or {},
-        inputs=inputs or untold,
+        inputs=inputs or unlabelled,
         settings={name: value for name, value in declared.items() if isinstance(value, str | int | float)},
     )
 

@@ -14,7 +14,7 @@ from analysis.report import tables
 from analysis.report.marks import find_marks
 from analysis.report.record import StageRow
 from analysis.report.sets import SampleSet, sample_sets
-from analysis.report.tables import Table, characters_per_prompt, responses_per_prompt
+from analysis.report.tables import StoredTable, characters_per_prompt, responses_per_prompt
 
 MAX_RESPONSES = 10_000
 """Responses that a report holds of a run; the rest stay in the store."""
@@ -24,7 +24,7 @@ MAX_CHARACTERS = 16_000_000
 """Characters of text that a report holds, so that long responses do not make a page that no browser opens."""
 
 
-def browser(stages: Mapping[str, StageRow], found: Mapping[str, Table], runs: Sequence[str]) -> dict[str, Any]:
+def browser(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable], runs: Sequence[str]) -> dict[str, Any]:
     """Return the data of the samples browser: sets, prompts with their responses, and what was left out."""
     sets = sample_sets(stages, found)
     chosen, total = _select(sets, MAX_RESPONSES * min(len(runs), MAX_RUNS))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from analysis.report.record import StageRow
 from analysis.report.roles import model_name
-from analysis.report.tables import Kind, Table, responses_per_prompt
+from analysis.report.tables import StoredTable, TableKind, responses_per_prompt
 from mt.workflow.position import Position
 
 GOLD = "gold"
@@ -15,24 +15,24 @@ GOLD = "gold"
 
 
 @dataclass(frozen=True)
-class Scores:
+class ModelRewards:
     """Rewards that one model gave to one set of samples."""
 
     model: str
     name: str
-    table: Table
+    table: StoredTable
 
 
 @dataclass(frozen=True)
 class SampleSet:
     """The responses of one policy to some prompts, and who scored them."""
 
-    table: Table
+    table: StoredTable
     policy: str
     name: str
     place: Position
     policy_place: Position
-    scores: list[Scores] = field(default_factory=list)
+    scores: list[ModelRewards] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -40,18 +40,18 @@ class SampleSet:
         return self.table.stage.key
 
 
-def sample_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
+def sample_sets(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable]) -> list[SampleSet]:
     """Return every set of a policy's samples with the rewards it was given, in the order of the algorithm."""
     return [one for one in _scored_sets(stages, found) if one.policy]
 
 
-def benchmark_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
+def benchmark_sets(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable]) -> list[SampleSet]:
     """Return the sets of held-out pairs (two responses a prompt, the better one first) with their rewards."""
     sets = [one for one in _scored_sets(stages, found) if not one.policy and one.scores]
     return [one for one in sets if responses_per_prompt(one.table) == 2]
 
 
-def beside_gold(sets: Iterable[SampleSet]) -> Iterator[tuple[SampleSet, Scores, Scores]]:
+def beside_gold(sets: Iterable[SampleSet]) -> Iterator[tuple[SampleSet, ModelRewards, ModelRewards]]:
     """Yield (samples, rewards by a reward model, gold rewards) wherever both were given."""
     for one in sets:
         gold = next((scores for scores in one.scores if scores.name == GOLD), None)
@@ -59,11 +59,11 @@ def beside_gold(sets: Iterable[SampleSet]) -> Iterator[tuple[SampleSet, Scores, 
             yield from ((one, scores, gold) for scores in one.scores if scores is not gold)
 
 
-def _scored_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> list[SampleSet]:
-    sets = [_sample_set(table, stages) for table in found.values() if table.kind is Kind.SAMPLES]
+def _scored_sets(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable]) -> list[SampleSet]:
+    sets = [_sample_set(table, stages) for table in found.values() if table.kind is TableKind.SAMPLES]
     by_key = {one.key: one for one in sets}
     for table in found.values():
-        if table.kind is not Kind.REWARDS:
+        if table.kind is not TableKind.REWARDS:
             continue
         scored = [key for key in table.stage.upstream if key in by_key]
         judges = [key for key in table.stage.upstream if key not in found]
@@ -74,7 +74,7 @@ def _scored_sets(stages: Mapping[str, StageRow], found: Mapping[str, Table]) -> 
     return sorted(sets, key=lambda one: one.place)
 
 
-def _sample_set(table: Table, stages: Mapping[str, StageRow]) -> SampleSet:
+def _sample_set(table: StoredTable, stages: Mapping[str, StageRow]) -> SampleSet:
     policy = next(iter(table.stage.inputs.get("policy", [])), "")
     name = model_name(policy, stages, "π") if policy else "held-out pairs"
     return SampleSet(table, policy, name, table.stage.position, _place(policy, stages))
@@ -84,8 +84,8 @@ def _place(key: str, stages: Mapping[str, StageRow]) -> Position:
     return stages[key].position if key in stages else Position()
 
 
-def _scores(table: Table, judges: Sequence[str], stages: Mapping[str, StageRow]) -> Scores:
+def _scores(table: StoredTable, judges: Sequence[str], stages: Mapping[str, StageRow]) -> ModelRewards:
     if GOLD in table.stage.name:
-        return Scores(GOLD, GOLD, table)
+        return ModelRewards(GOLD, GOLD, table)
     model = judges[0] if judges else ""
-    return Scores(model, model_name(model, stages, "r"), table)
+    return ModelRewards(model, model_name(model, stages, "r"), table)

@@ -19,7 +19,7 @@ from mt.errors import first_line
 TABLE = "table.parquet"
 
 
-class Kind(StrEnum):
+class TableKind(StrEnum):
     """What a table holds."""
 
     SAMPLES = "samples"
@@ -28,18 +28,18 @@ class Kind(StrEnum):
 
 
 _COLUMNS = {
-    Kind.SAMPLES: {"prompt_id", "messages", "responses"},
-    Kind.REWARDS: {"prompt_id", "rewards"},
-    Kind.PAIRS: {"prompt_id", "messages", "chosen", "rejected"},
+    TableKind.SAMPLES: {"prompt_id", "messages", "responses"},
+    TableKind.REWARDS: {"prompt_id", "rewards"},
+    TableKind.PAIRS: {"prompt_id", "messages", "chosen", "rejected"},
 }
 
 
 @dataclass(frozen=True)
-class Table:
+class StoredTable:
     """A table of the store and the stage that it came from."""
 
     stage: StageRow
-    kind: Kind
+    kind: TableKind
     path: Path
 
     def read(self, columns: list[str], prompt_ids: Iterable[str] | None = None) -> pa.Table:
@@ -56,7 +56,7 @@ class Table:
         return table.filter(pc.is_in(table["prompt_id"], pa.array(sorted(prompt_ids), pa.string())))
 
 
-def find(stages: Mapping[str, StageRow]) -> tuple[dict[str, Table], list[str]]:
+def find(stages: Mapping[str, StageRow]) -> tuple[dict[str, StoredTable], list[str]]:
     """Return the readable tables by stage key, and a note for each that is there but cannot be read."""
     tables, notes = {}, []
     for key, row in stages.items():
@@ -69,23 +69,23 @@ def find(stages: Mapping[str, StageRow]) -> tuple[dict[str, Table], list[str]]:
             notes.append(f"The table of {row.name} {key[:8]} cannot be read ({first_line(error)}).")
             continue
         if kind is not None:
-            tables[key] = Table(row, kind, path)
+            tables[key] = StoredTable(row, kind, path)
     return tables, notes
 
 
-def kind_of(columns: set[str]) -> Kind | None:
+def kind_of(columns: set[str]) -> TableKind | None:
     """Return what a table with these columns holds; None for what the report does not show."""
     return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
 
 
-def responses_per_prompt(samples: Table) -> float:
-    """Return the mean number of responses of a samples table; the file's own sizes tell, unread."""
+def responses_per_prompt(samples: StoredTable) -> float:
+    """Return the mean number of responses of a samples table, from the file's metadata alone."""
     metadata, columns = _sizes(samples)
     return sum(c.num_values for c in columns if c.path_in_schema.endswith("n_tokens")) / max(metadata.num_rows, 1)
 
 
-def characters_per_prompt(samples: Table) -> float:
-    """Return about how many characters a prompt and its responses have; the file's own sizes tell, unread."""
+def characters_per_prompt(samples: StoredTable) -> float:
+    """Return about how many characters a prompt and its responses have, from the file's metadata alone."""
     metadata, columns = _sizes(samples)
     sizes = (column.total_uncompressed_size for column in columns if not _is_ids(column.path_in_schema))
     return float(sum(sizes)) / max(metadata.num_rows, 1)
@@ -95,30 +95,30 @@ def _is_ids(path: str) -> bool:
     return "ids" in path.split(".")
 
 
-def _sizes(table: Table) -> tuple[pq.FileMetaData, list[pq.ColumnChunkMetaData]]:
+def _sizes(table: StoredTable) -> tuple[pq.FileMetaData, list[pq.ColumnChunkMetaData]]:
     metadata = pq.read_metadata(table.path)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return metadata, [group.column(index) for group in groups for index in range(group.num_columns)]
 
 
-def flat_lengths(samples: Table) -> np.ndarray:
+def flat_lengths(samples: StoredTable) -> np.ndarray:
     """Return the length (policy tokens) of every response of a samples table."""
     responses = pc.list_flatten(samples.read(["responses"])["responses"])
     return pc.struct_field(responses, "n_tokens").to_numpy()
 
 
-def flat_rewards(rewards: Table) -> np.ndarray:
+def flat_rewards(rewards: StoredTable) -> np.ndarray:
     """Return every finite reward of a rewards table."""
     values = pc.list_flatten(rewards.read(["rewards"])["rewards"]).to_numpy(zero_copy_only=False)
     return values[np.isfinite(values)]
 
 
-def rewards_by_prompt(rewards: Table, prompt_ids: Iterable[str] | None = None) -> dict[str, list[float]]:
+def rewards_by_prompt(rewards: StoredTable, prompt_ids: Iterable[str] | None = None) -> dict[str, list[float]]:
     """Return prompt → rewards aligned with the prompt's responses."""
     table = rewards.read(["prompt_id", "rewards"], prompt_ids)
     return dict(zip(table["prompt_id"].to_pylist(), table["rewards"].to_pylist(), strict=True))
 
 
-def rows(table: Table, columns: list[str], prompt_ids: Iterable[str]) -> list[dict[str, Any]]:
+def rows(table: StoredTable, columns: list[str], prompt_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return rows as plain dicts, for some prompts."""
     return table.read(columns, prompt_ids).to_pylist()

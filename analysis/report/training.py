@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.report.charts import Axis, Chart, Kind, Series, rounded
+from analysis.report.charts import Axis, Chart, ChartKind, Series, rounded
 from analysis.report.record import StageRow
 from mt.evaluation.catalogue import capitalised, said
 from mt.runtime.jsonl import JsonLines
@@ -100,7 +100,7 @@ def _metrics(folder: Path | None) -> Iterator[tuple[str, Points]]:
 def _chart(stage: str, known: Curve, series: list[Series]) -> Chart:
     return Chart(
         title=known.title,
-        kind=Kind.CURVE,
+        kind=ChartKind.CURVE,
         x=Axis("step"),
         y=Axis(known.unit),
         series=series,

@@ -110,10 +110,10 @@ def _parsed(arguments: Sequence[str], program: str, flags: Sequence[str]) -> dic
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         problem = f"{unknown[0]}: no such flag. {program} --help shows what can be given."
         raise ConfigError(problem + nearest(unknown[0], known))
-    for flag, (problem, mend) in _REFUSED.items():
+    for flag, (problem, fix) in _REFUSED.items():
         value = given[flag[2:].replace("-", "_")]
         if value is not None and (flag, value) != ("--config-name", "config"):
-            raise ConfigError(describe(flag, value, problem, mend=mend))
+            raise ConfigError(describe(flag, value, problem, fix=fix))
     for flag, allowed in (("cfg", _CFG), ("info", _INFO)):
         if given[flag] is not None and given[flag] not in allowed:
             raise ConfigError(describe(f"--{flag}", given[flag], "unknown", allowed=", ".join(allowed)))

@@ -16,14 +16,14 @@ from mt.running.estimates import Estimates
 from mt.runtime.clock import duration
 from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
-from mt.workflow.work import Silent
+from mt.workflow.work import NullObserver
 
 _PLAIN_SECONDS = 15.0  # between two lines of the same stage, where there is no terminal
 _QUICK_SECONDS = 2.0  # a stage that takes less is shown when it is done, and not before
 _SHOWN = ("loss", "accuracy", "margin", "tokens_per_second")
 
 
-class Display(Silent):
+class Display(NullObserver):
     """Progress of one run after another; `estimates` learn the stages' durations as they finish."""
 
     def __init__(self, console: Console, estimates: Estimates) -> None:
@@ -96,7 +96,7 @@ class Display(Silent):
             self.say(f"· {self._title(stage)} …{self._remaining_text()}")
 
     def waiting(self, stage: Stage, owner: str) -> None:
-        """Say whom we wait for."""
+        """Show the owner of a stage that we wait for."""
         self.say(f"  {self._title(stage)}: waiting for {owner}, which is computing it")
 
     def progress(self, stage: Stage, done: float, total: float, unit: str, numbers: dict[str, float]) -> None:

@@ -12,7 +12,7 @@ from mt.cli.display import Display
 from mt.cli.summary import print_summary
 from mt.config.compose import Composed
 from mt.errors import MutualTaughtError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.alone import alone
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
@@ -32,22 +32,22 @@ def launch(runs: list[Composed], multirun: bool, console: Console, *, details: b
         from launch.submit import submit  # late: a run in this process needs nothing of it
 
         return submit(runs, sweep, console)
-    blueprints = [blueprint(one.config) for one in runs]
-    for one in blueprints:
+    compiled_runs = [compile_run(one.config) for one in runs]
+    for one in compiled_runs:
         check(one, say=lambda line: dim(console, line))
-    folders = [run_folder(one.config, sweep) for one in blueprints]
+    folders = [run_folder(one.config, sweep) for one in compiled_runs]
     if sweep is None:
         console.print(f"[bold]{folders[0].name}[/bold]")
-        execute_run(blueprints[0], folders[0], console, details=details)
+        execute_run(compiled_runs[0], folders[0], console, details=details)
         return 0
     with alone(folders[0].parent, "sweep", lambda line: dim(console, line)):
-        check_folders([(one.config, folder) for one, folder in zip(blueprints, folders, strict=True)])
-        for line in duplicate_runs((one.config, one.plan) for one in blueprints):
+        check_folders([(one.config, folder) for one, folder in zip(compiled_runs, folders, strict=True)])
+        for line in duplicate_runs((one.config, one.plan) for one in compiled_runs):
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        return _execute_sweep(list(zip(blueprints, folders, strict=True)), sweep, console)
+        return _execute_sweep(list(zip(compiled_runs, folders, strict=True)), sweep, console)
 
 
-def _execute_sweep(runs: Sequence[tuple[Blueprint, Path]], sweep: str, console: Console) -> int:
+def _execute_sweep(runs: Sequence[tuple[CompiledRun, Path]], sweep: str, console: Console) -> int:
     """Execute the runs one after the other; what stops one of them stops no other."""
     finished, failed = list[Path](), list[MutualTaughtError]()
     for number, (one, folder) in enumerate(runs, start=1):
@@ -67,9 +67,9 @@ def _execute_sweep(runs: Sequence[tuple[Blueprint, Path]], sweep: str, console: 
 
 
 def execute_run(
-    one: Blueprint, folder: Path, console: Console, sweep: str | None = None, *, details: bool = False
+    one: CompiledRun, folder: Path, console: Console, sweep: str | None = None, *, details: bool = False
 ) -> None:
-    """Execute one run with its display, tracker and report, which it ends with however it ends."""
+    """Execute one run with its display and tracker; its report is written however the run ends."""
     quiet_libraries()
     with alone(folder, "name", lambda line: dim(console, line)):
         check_folders([(one.config, folder)])
@@ -91,7 +91,7 @@ def dim(console: Console, line: str) -> None:
 
 
 def write_report(folders: Sequence[Path], page: Path, console: Console, *, say: bool = True) -> None:
-    """Write the report, and say where; what goes wrong there is said, and takes nothing from the run."""
+    """Write the report and print its path; a failure is printed and does not fail the run."""
     from analysis import report  # late: pandas and plotly take a second, when the run is over
 
     try:

@@ -14,11 +14,11 @@ from rich.table import Table
 from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, quantity, rank, title
 from mt.running.disagreements import MARGINS, disagreements
-from mt.running.results import REPEATS, Key, Results
+from mt.running.results import REPEATS, MetricKey, Results
 from mt.running.warnings import after, kept_updates
 from mt.types import Metric
 
-COMPACT: tuple[Key, ...] = (
+COMPACT: tuple[MetricKey, ...] = (
     ("policy", "gold", "win_rate"),
     ("policy", "gold", "mean_reward"),
     ("policy", "alpaca_eval", "lc_win_rate"),
@@ -34,7 +34,7 @@ COMPACT: tuple[Key, ...] = (
     ("reward", "reward_bench_2", "average"),
 )
 """What the table shows where it was measured; --details shows more, the report all."""
-WITHOUT_GOLD: tuple[Key, ...] = (
+WITHOUT_GOLD: tuple[MetricKey, ...] = (
     ("policy", "proxy", "length"),
     ("reward", "same_responses", "agreement_base"),
     ("reward", "same_responses", "agreement_previous"),
@@ -45,7 +45,7 @@ WITHOUT_GOLD: tuple[Key, ...] = (
 def print_summary(
     console: Console, record: Mapping[str, Any], folder: Path, sentences: Sequence[str], *, details: bool = False
 ) -> None:
-    """Print what the run tells, its numbers, its warnings and its folder."""
+    """Print the run's answers, its numbers, its warnings and its folder."""
     results = Results.of_record(record, folder)
     measured = {key for cells in results.found.values() for key in cells}
     for sentence in sentences:
@@ -66,11 +66,11 @@ def print_summary(
     console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _order(key: Key) -> tuple[str, int, str]:
+def _order(key: MetricKey) -> tuple[str, int, str]:
     return key[0], rank(*key[1:]), key[2]
 
 
-def _fitting(keys: Sequence[Key], results: Results, console: Console) -> tuple[Table, str]:
+def _fitting(keys: Sequence[MetricKey], results: Results, console: Console) -> tuple[Table, str]:
     """Return the table with its intervals beside the values, below them, or without them: the first that fits.
 
     The text says what the intervals are, or how wide a console shows them.
@@ -83,7 +83,7 @@ def _fitting(keys: Sequence[Key], results: Results, console: Console) -> tuple[T
     return _table(keys, results, None), f"95% intervals show at {needed} columns"
 
 
-def _table(keys: Iterable[Key], results: Results, between: str | None) -> Table:
+def _table(keys: Iterable[MetricKey], results: Results, between: str | None) -> Table:
     """Return a table; `between` separates values from their intervals, None leaves those out."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("")
@@ -120,7 +120,7 @@ def _print_disagreements(console: Console, record: Mapping[str, Any], folder: Pa
     console.print()
 
 
-def _notes(record: Mapping[str, Any], shown: Sequence[Key], *, details: bool) -> list[str]:
+def _notes(record: Mapping[str, Any], shown: Sequence[MetricKey], *, details: bool) -> list[str]:
     """Return what the reader of the table has to know."""
     names = {"alpaca_eval": "AlpacaEval", "arena_hard": "Arena-Hard"}
     judged = [name for benchmark, name in names.items() if any(key[1] == benchmark for key in shown)]

@@ -196,7 +196,7 @@ def _open_optional(config: DictConfig, key: str, value: Any) -> None:
         info = find(RunConfig, parents[:depth], OmegaConf.to_container(config, resolve=False))
         inner = group_class(info.annotation, None) if info is not None else None
         if inner is not None and issubclass(inner, Choice) and last != "name":
-            raise ConfigError(describe(key, value, f"{group} is null", mend=f"Choose it first: {group}.name=NAME"))
+            raise ConfigError(describe(key, value, f"{group} is null", fix=f"Choose it first: {group}.name=NAME"))
         if inner is not None:
             file = f"{inner.GROUP}/{value}" if issubclass(inner, Choice) else parents[depth - 1]
             OmegaConf.update(config, group, optional_values(file), merge=True, force_add=True)
@@ -213,8 +213,8 @@ def _refuse_inside_reference(config: DictConfig, key: str, value: Any) -> None:
             written: Any = OmegaConf.to_container(node, resolve=False)
             group, other = ".".join(parents[:depth]), written[name].strip("${}")
             rest = key.removeprefix(group)
-            mend = f"Set {other}{rest}, or all of {group}={{…}}"
-            raise ConfigError(describe(key, value, f"{group} is the same as {other}", mend=mend))
+            fix = f"Set {other}{rest}, or all of {group}={{…}}"
+            raise ConfigError(describe(key, value, f"{group} is the same as {other}", fix=fix))
         node = node[name]
 
 

@@ -49,7 +49,7 @@ def search_path(own: list[str]) -> SearchPath:
         folder = Path(name).expanduser().resolve()
         if not folder.is_dir():
             problem = "not a folder" if folder.exists() else "no such folder"
-            raise ConfigError(describe("--config-dir", name, problem, mend="Give a folder with files GROUP/NAME.yaml"))
+            raise ConfigError(describe("--config-dir", name, problem, fix="Give a folder with files GROUP/NAME.yaml"))
         files = list(_choices(folder, found))
         if not files:
             problem, allowed = "it holds no choice: no file GROUP/NAME.yaml", f"GROUP of {', '.join(found.groups())}"
@@ -57,7 +57,7 @@ def search_path(own: list[str]) -> SearchPath:
         for group, path in files:
             if path.stem in found.options(group):
                 problem = f"{group}={path.stem} exists already, so that {group}/{path.name} would never be read"
-                raise ConfigError(describe("--config-dir", name, problem, mend="Give the file another name"))
+                raise ConfigError(describe("--config-dir", name, problem, fix="Give the file another name"))
         found = SearchPath((*found.folders, folder))
     return found
 

@@ -208,7 +208,7 @@ def _experiment_runs(name: str, path: SearchPath) -> list[str]:
     except (OmegaConfBaseException, YAMLError, AttributeError) as error:
         raise ConfigError(f"{file}: no readable experiment ({first_line(error)}). See conf/experiment/") from error
     if not isinstance(runs, ListConfig) or not all(isinstance(line, str) for line in runs):
-        raise ConfigError(describe("experiment.runs", runs, f"not a list of texts in {file}", mend="Correct the file"))
+        raise ConfigError(describe("experiment.runs", runs, f"not a list of texts in {file}", fix="Correct the file"))
     return list(runs)
 
 
@@ -216,4 +216,4 @@ def _refuse_experiment(config: RunConfig) -> None:
     if config.experiment is not None:
         name, count = config.experiment.name, len(config.experiment.runs)
         problem = f"it is {count} runs, and this command makes one"
-        raise ConfigError(describe("experiment", name, problem, mend=f"Add -m: python -m mt.run -m experiment={name}"))
+        raise ConfigError(describe("experiment", name, problem, fix=f"Add -m: python -m mt.run -m experiment={name}"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mt.stages.judging import Oracle
     from mt.workflow.stage import Stage
 
-Style = Literal["standard", "verbose", "concise"]
+ResponseStyle = Literal["standard", "verbose", "concise"]
 Judged = AlpacaEvalEval | ArenaHardEval
 """Settings of the benchmarks that compare with a baseline."""
 
@@ -48,7 +48,7 @@ class Source(Protocol):
         ...
 
     @property
-    def styles(self) -> tuple[Style, ...]:
+    def styles(self) -> tuple[ResponseStyle, ...]:
         """The styles beside the standard one in which the baseline of a judged benchmark says the same."""
         ...
 
@@ -84,7 +84,7 @@ class Source(Protocol):
         """Another base policy (Table 3)."""
         ...
 
-    def baseline(self, settings: Judged, style: Style) -> Stage:
+    def baseline(self, settings: Judged, style: ResponseStyle) -> Stage:
         """The answers of a judged benchmark's baseline: of the files that its settings name, or the world's own."""
         ...
 

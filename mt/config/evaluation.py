@@ -63,8 +63,8 @@ class ArenaHardEval(Config):
     @model_validator(mode="after")
     def _category_needs_questions(self) -> ArenaHardEval:
         if self.category is not None and self.questions is None:
-            mend = "Name the questions' file by eval.arena_hard.questions"
-            raise ValueError(describe("eval.arena_hard.category", self.category, "no file has categories", mend=mend))
+            fix = "Name the questions' file by eval.arena_hard.questions"
+            raise ValueError(describe("eval.arena_hard.category", self.category, "no file has categories", fix=fix))
         return self
 
 

@@ -90,9 +90,9 @@ def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE)
     for asked in paths:
         if asked not in groups and not any(_within(one.path, asked) for one in known):
             group = asked.partition(".")[0]
-            mend = f"Settings of one choice: --help {group}=NAME" if group in groups else ""
+            fix = f"Settings of one choice: --help {group}=NAME" if group in groups else ""
             hint = nearest_setting(asked, _prefixes(known))
-            raise ConfigError(describe("--help", asked, "no such setting", mend=mend) + hint)
+            raise ConfigError(describe("--help", asked, "no such setting", fix=fix) + hint)
     return [one for one in known if not wanted or any(_within(one.path, asked) for asked in wanted)]
 
 

@@ -47,14 +47,14 @@ def refuse_owned(field: str, options: SbatchOptions, settings: Collection[str]) 
             raise ConfigError(describe(f"{field}.{option}", value, "not the name of an sbatch option", allowed=allowed))
         setting = "gpus" if name == "gres" and _names_gpus(value) else _SETTINGS.get(name)
         if setting in settings:
-            mend = f"Set {group}.{setting}"
-            raise ConfigError(describe(f"{field}.{option}", value, "it has a setting of its own", mend=mend))
+            fix = f"Set {group}.{setting}"
+            raise ConfigError(describe(f"{field}.{option}", value, "it has a setting of its own", fix=fix))
         if setting == "gpus":
-            mend = "Leave it out; for jobs with GPUs set launch.gpus"
-            raise ConfigError(describe(f"{field}.{option}", value, "these jobs hold no GPU", mend=mend))
+            fix = "Leave it out; for jobs with GPUs set launch.gpus"
+            raise ConfigError(describe(f"{field}.{option}", value, "these jobs hold no GPU", fix=fix))
         if name in _OWNED:
             problem = f"the launcher sets it: {_OWNED[name]}"
-            raise ConfigError(describe(f"{field}.{option}", value, problem, mend="Leave it out"))
+            raise ConfigError(describe(f"{field}.{option}", value, problem, fix="Leave it out"))
 
 
 def _names_gpus(value: str | int | bool) -> bool:

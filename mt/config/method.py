@@ -9,7 +9,7 @@ from mt.choice import Choice
 
 
 class Method(Choice):
-    """A method (`method=`), and what it can be combined with; everything else is refused while a run is on paper."""
+    """A method (`method=`), and what it can be combined with; everything else is refused before a run starts."""
 
     GROUP: ClassVar[str] = "method"
     PACKAGE: ClassVar[str] = "mt.methods"
@@ -34,7 +34,7 @@ class Method(Choice):
 
     @abstractmethod
     def build(self, steps: Any) -> Any:
-        """Return the `mt.methods.outcome.Outcome` of the run whose `mt.methods.steps.Steps` these are.
+        """Return the `mt.methods.run_graph.RunGraph` of the run whose `mt.methods.steps.Steps` these are.
 
         It only describes stages. (The two types lie above the configuration, which therefore cannot name them.)
         """

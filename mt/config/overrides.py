@@ -69,10 +69,10 @@ def check_overrides(overrides: Sequence[str], path: SearchPath, *, several: str 
             raise ConfigError(describe(key, value, problem, allowed="a,b or range(start,stop,step)"))
         if parsed.is_sweep_override():
             if several:
-                raise ConfigError(describe(key, value, "several values make a sweep", mend=several))
+                raise ConfigError(describe(key, value, "several values make a sweep", fix=several))
         elif isinstance(parsed.value(), list | dict) and re.search(r"\bshuffle\(", value):
             problem = "shuffle() orders the runs of a sweep, and this is one value"
-            raise ConfigError(describe(key, value, problem, mend="Write the list in its order"))
+            raise ConfigError(describe(key, value, problem, fix="Write the list in its order"))
         if override_key(line) in groups and not line.startswith("~") and not isinstance(parsed.value(), Glob):
             _check_choice(override_key(line), parsed, value, path)
 
@@ -95,8 +95,8 @@ def expand(overrides: Sequence[str], path: SearchPath) -> list[list[str]]:
 def check_count(runs: int, shown: str) -> None:
     """Refuse a sweep of more than RUNS runs."""
     if runs > RUNS:
-        mend = "Split it into several commands: what they share is computed once"
-        raise ConfigError(describe("sweep", shown, f"{runs:,} runs", allowed=f"at most {RUNS:,} runs", mend=mend))
+        fix = "Split it into several commands: what they share is computed once"
+        raise ConfigError(describe("sweep", shown, f"{runs:,} runs", allowed=f"at most {RUNS:,} runs", fix=fix))
 
 
 def swept(line: str, path: SearchPath) -> list[str]:
@@ -139,16 +139,16 @@ def unknown_choice(group: str, value: str, path: SearchPath) -> str:
 
 def _refuse_what_has_no_effect(line: str, key: str, value: str, groups: list[str]) -> None:
     if key.split(".")[0].split("/")[0] == "hydra":
-        mend = _HYDRA_OWN.get(key, "Leave it out")
-        raise ConfigError(describe(key, value, "settings of Hydra itself have no effect here", mend=mend))
+        fix = _HYDRA_OWN.get(key, "Leave it out")
+        raise ConfigError(describe(key, value, "settings of Hydra itself have no effect here", fix=fix))
     if "@" in key:
         group = key.partition("@")[0]
-        mend = f"Write {group}={value or 'NAME'}"
-        raise ConfigError(describe(key, value, "a choice has one place, and no package", mend=mend))
+        fix = f"Write {group}={value or 'NAME'}"
+        raise ConfigError(describe(key, value, "a choice has one place, and no package", fix=fix))
     group, _, rest = key.partition(".")
     if rest == "name" and group in groups:
         raise ConfigError(
-            describe(key, value, "the name of a choice is not a setting", mend=f"Choose it: {group}={value}")
+            describe(key, value, "the name of a choice is not a setting", fix=f"Choose it: {group}={value}")
         )
 
 
@@ -172,11 +172,11 @@ def _unreadable(key: str, value: str, error: Exception) -> str:
     quoted = f"""'{key}="{short}"'"""
     if opened := _unclosed(value):
         name = {"(": "parenthesis", "[": "bracket", "{": "brace"}.get(opened, "quotation mark")
-        mend = f"Close it; where it belongs to a text, put that in quotes: {quoted}"
-        return describe(key, value, f"cannot be read (the {name} {opened} is not closed)", mend=mend)
+        fix = f"Close it; where it belongs to a text, put that in quotes: {quoted}"
+        return describe(key, value, f"cannot be read (the {name} {opened} is not closed)", fix=fix)
     text = str(error)
     if "Unknown function" in text:
-        return describe(key, value, "no such function", allowed=_FUNCTIONS, mend=f"A text goes in quotes: {quoted}")
+        return describe(key, value, "no such function", allowed=_FUNCTIONS, fix=f"A text goes in quotes: {quoted}")
     if "while evaluating" in text:
         problem = f"cannot be read ({first_line(error).rpartition(': ')[2]})"
         return describe(key, value, problem, allowed=_FUNCTIONS)
@@ -188,7 +188,7 @@ def _unreadable(key: str, value: str, error: Exception) -> str:
     ):
         problem = "it ends too early" if "EOF" in unread[1] else f"{unread[1]} is not expected there"
     problem = f"cannot be read ({problem})"
-    return describe("override", f"{key}={value}", problem, mend=f"Put the value in quotes, and all in others: {quoted}")
+    return describe("override", f"{key}={value}", problem, fix=f"Put the value in quotes, and all in others: {quoted}")
 
 
 def _unclosed(value: str) -> str:

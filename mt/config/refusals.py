@@ -64,18 +64,18 @@ def refused_by_hydra(error: Exception, overrides: Sequence[str], path: SearchPat
         return _unknown_setting(missing, overrides, path)
     if there := re.search(r"(?:An item is already at '|Multiple values for )([\w.]*\w)", text):
         value = _given(there[1], overrides)
-        return describe(f"+{there[1]}", value, "it is there already", mend=f"Leave the + out: {there[1]}={value}")
+        return describe(f"+{there[1]}", value, "it is there already", fix=f"Leave the + out: {there[1]}={value}")
     if deleted := re.search(r"Could not delete (?:from config\. )?'([^']+)'", text):
-        return describe("override", f"~{deleted[1]}", "there is nothing to delete", mend="Leave it out")
+        return describe("override", f"~{deleted[1]}", "there is nothing to delete", fix="Leave it out")
     if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
-        return describe(key[1], "???", "it has no value", mend=f"Add {key[1]}=VALUE")
+        return describe(key[1], "???", "it has no value", fix=f"Add {key[1]}=VALUE")
     if isinstance(error, RecursionError):
         return describe("overrides", " ".join(overrides), "a value refers to itself, or is nested too deeply")
     if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
         return f"{_unreadable_file(path)}: no readable YAML ({' '.join(text.split())}). Correct the file"
     if (key := re.search(r"full_key: ([\w.\[\]]+)", text)) and isinstance(error, OmegaConfBaseException):
-        return describe(key[1], _given(key[1], overrides), first_line(error), mend="See python -m mt.run --help")
-    return describe("overrides", " ".join(overrides), first_line(error), mend="See python -m mt.run --help")
+        return describe(key[1], _given(key[1], overrides), first_line(error), fix="See python -m mt.run --help")
+    return describe("overrides", " ".join(overrides), first_line(error), fix="See python -m mt.run --help")
 
 
 def unknown_setting(error: Exception) -> str | None:
@@ -97,21 +97,21 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
     if first["type"] in ("union_tag_not_found", "union_tag_invalid"):
         path, value = f"{path}.name", value.get("name", "nothing") if isinstance(value, dict) else value
         names = ", ".join(choice_names(info)) if info else ""
-        return describe(path, value, _PROBLEMS[first["type"]], allowed=names, mend="Correct it in the choice's file")
+        return describe(path, value, _PROBLEMS[first["type"]], allowed=names, fix="Correct it in the choice's file")
     if first["type"] == "choice":
         return refused_choice(path, first["ctx"])
     problem = _PROBLEMS.get(first["type"], first["msg"])
     values_allowed = allowed(info) if info else ""
     if first["type"] == "missing":
-        mend = "Add it to the file of the choice, or on the command line with a + before it"
-        return describe(path, "nothing", problem, allowed=values_allowed, mend=mend)
-    return describe(path, value, problem, allowed=values_allowed, mend=f"Set {path}=VALUE")
+        fix = "Add it to the file of the choice, or on the command line with a + before it"
+        return describe(path, "nothing", problem, allowed=values_allowed, fix=fix)
+    return describe(path, value, problem, allowed=values_allowed, fix=f"Set {path}=VALUE")
 
 
 def refused_choice(path: str, facts: dict[str, Any]) -> str:
     """Return the line for a value that a class of settings refuses by `mt.choice.refusal`, by that error's facts."""
     named = ".".join(filter(None, (path, facts["field"])))
-    line = describe(named, facts["value"], facts["problem"], allowed=facts["allowed"], mend=facts["mend"])
+    line = describe(named, facts["value"], facts["problem"], allowed=facts["allowed"], fix=facts["fix"])
     return line + nearest(str(facts["value"]), facts["allowed"].split(", "))
 
 
@@ -121,7 +121,7 @@ def refuse_booleans_as_numbers(config: RunConfig, values: dict[str, Any]) -> Non
         info = find(RunConfig, path, values)
         name = ".".join(path)
         text = allowed(info) if info else "a number"
-        raise ConfigError(describe(name, value, "not a number", allowed=text, mend=f"Set {name}=VALUE"))
+        raise ConfigError(describe(name, value, "not a number", allowed=text, fix=f"Set {name}=VALUE"))
 
 
 def _changed_booleans(config: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], bool]]:
@@ -184,12 +184,12 @@ def _unknown_setting(key: str, overrides: Sequence[str], path: SearchPath) -> st
     known = _composed_keys(tuple(line for line in overrides if override_key(line) in groups))
     if key in known or key in _composed_keys(()):  # of other choices than those made
         group = key.partition(".")[0]
-        mend = f"Leave it out, or choose another {group}= (python -m mt.run --help {group}=NAME)"
-        return describe(key, value, "the choices made here have no such setting", mend=mend)
+        fix = f"Leave it out, or choose another {group}= (python -m mt.run --help {group}=NAME)"
+        return describe(key, value, "the choices made here have no such setting", fix=fix)
     valid = [*known, *groups]
     siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
-    mend = "python -m mt.run --cfg job lists all settings"
-    return describe(key, value, "no such setting", allowed=_few(siblings), mend=mend) + nearest_setting(key, valid)
+    fix = "python -m mt.run --cfg job lists all settings"
+    return describe(key, value, "no such setting", allowed=_few(siblings), fix=fix) + nearest_setting(key, valid)
 
 
 def _composed_keys(choices: tuple[str, ...]) -> list[str]:

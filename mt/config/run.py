@@ -158,12 +158,12 @@ class RunConfig(Config):
             if path is None and needed[kind]:
                 problem = f"data={self.data.name} comes without a base {kind} model"
                 allowed = "a local Hugging Face model folder, or a hub name with a pinned revision"
-                mend = f"Add {kind}.path=DIR" + (", or reward=train" if kind == "reward" else "")
-                _refuse(f"{kind}.path", path, problem, allowed=allowed, mend=mend)
+                fix = f"Add {kind}.path=DIR" + (", or reward=train" if kind == "reward" else "")
+                _refuse(f"{kind}.path", path, problem, allowed=allowed, fix=fix)
         for field, choice in (("rm_data", self.rm_data), ("reward", self.reward)):
             if choice.needs_gold and not self.data.has_gold:
-                problem, mend = f"data={self.data.name} has no gold judge", "Choose data=world or data=instructions"
-                _refuse(field, choice.name, problem, allowed="every other choice", mend=mend)
+                problem, fix = f"data={self.data.name} has no gold judge", "Choose data=world or data=instructions"
+                _refuse(field, choice.name, problem, allowed="every other choice", fix=fix)
         return self
 
     @model_validator(mode="after")
@@ -175,10 +175,10 @@ class RunConfig(Config):
                 "gold",
                 f"data={self.data.name} has no gold judge, and needs a judge for {asking}",
                 allowed="openai, reward_model, transformers, vllm",
-                mend="Add judge=NAME, or leave these benchmarks out of eval=[…]",
+                fix="Add judge=NAME, or leave these benchmarks out of eval=[…]",
             )
         return self
 
 
-def _refuse(field: str, value: Any, problem: str, *, allowed: str, mend: str) -> None:
-    raise ConfigError(describe(field, value, problem, allowed=allowed, mend=mend))
+def _refuse(field: str, value: Any, problem: str, *, allowed: str, fix: str) -> None:
+    raise ConfigError(describe(field, value, problem, allowed=allowed, fix=fix))

@@ -19,7 +19,7 @@ from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 from mt.workflow.volume import AssumptionsConfig, Shape, Use, Volume, Volumes
 
-Kind = Literal["generate", "score", "train", "network", "cpu"]
+WorkKind = Literal["generate", "score", "train", "network", "cpu"]
 CHECKPOINTS_KEPT = 2  # at a time (mt/engines/training/checkpoints.py)
 _CPU_SECONDS = 0.1
 
@@ -29,7 +29,7 @@ class Cost:
     """One stage's cost; `seconds` of the whole node, `scratch_bytes` while it runs."""
 
     stage: Stage
-    kind: Kind
+    kind: WorkKind
     tokens: float = 0.0
     flops: float = 0.0
     seconds: float = _CPU_SECONDS

@@ -216,8 +216,8 @@ def _verdict(
     for change in (*changes, *several, *last):
         then, then_host = needs({**settings, **change})
         if then <= limit and then_host <= hardware.host_gib:
-            told = f"{_told(field, training_field, settings, change)} would take {then:.1f} GiB"
-            return Memory(now, host, False, told)
+            remedy = f"{_named(field, training_field, settings, change)} would take {then:.1f} GiB"
+            return Memory(now, host, False, remedy)
     more = f" with {hardware.host_gib:g} GiB of the node's own memory" if host > hardware.host_gib else ""
     return Memory(now, host, False, f"{_NOTHING}{more}")
 
@@ -226,7 +226,7 @@ def _joined(changes: Sequence[Change]) -> Change:
     return {name: value for change in changes for name, value in change.items()}
 
 
-def _told(field: str, training_field: str, settings: Change, change: Change) -> str:
+def _named(field: str, training_field: str, settings: Change, change: Change) -> str:
     """Return what to type: only what differs, the choice itself first."""
     new = {name: value for name, value in change.items() if settings.get(name) != value}
     words = [f"{field}={new.pop('name')}"] if "name" in new else []

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mt.costing.estimate import Cost, assumed, costs
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.workflow.plan import merge
 from mt.workflow.store import Store
 
 
-def estimate(runs: Sequence[Blueprint]) -> dict[str, Any]:
+def estimate(runs: Sequence[CompiledRun]) -> dict[str, Any]:
     """Return the cost of the runs' merged plan by stage name, its totals, and the totals without sharing."""
     config = runs[0].config
     store, hardware = Store(Path(config.store)), config.hardware

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mt.data.files import Row
+from mt.data.files import FileRow
 from mt.data.prompts import content_hash, conversation, message, refusal, unwritten, whole_text
 from mt.types import Demonstration, Messages, Pair, Response
 
@@ -15,7 +15,7 @@ DEMONSTRATION_FIELDS = ("prompt", "response", "messages")
 PREFERENCE_FIELDS = ("prompt", "chosen", "rejected")
 
 
-def load_demonstrations(rows: Iterable[Row], places: dict[str, str] | None = None) -> list[Demonstration]:
+def load_demonstrations(rows: Iterable[FileRow], places: dict[str, str] | None = None) -> list[Demonstration]:
     """Return the first demonstration of each prompt: `prompt` and `response`, or `messages` with the answer last.
 
     Answers' lengths in tokens are unknown here and 0. `places` learns where each row stands, by its id. Raises
@@ -31,7 +31,7 @@ def load_demonstrations(rows: Iterable[Row], places: dict[str, str] | None = Non
     return list(found.values())
 
 
-def load_preferences(rows: Iterable[Row], places: dict[str, str] | None = None) -> list[Pair]:
+def load_preferences(rows: Iterable[FileRow], places: dict[str, str] | None = None) -> list[Pair]:
     """Return the pairs of `chosen` and `rejected`: texts beside a `prompt`, or chats with the answer last.
 
     Chats hold the prompt themselves, or stand beside a `prompt` and begin with the assistant's turn (TRL's explicit
@@ -53,7 +53,7 @@ def load_preferences(rows: Iterable[Row], places: dict[str, str] | None = None) 
     return pairs
 
 
-def _answered(row: Row, name: str) -> tuple[Messages, str]:
+def _answered(row: FileRow, name: str) -> tuple[Messages, str]:
     """Return the prompt and the answer of a field: a text or a chat beside the row's prompt, or a chat of both."""
     value = unwritten(row.values.get(name), row, name)
     if isinstance(value, str) and value.strip():
@@ -71,7 +71,7 @@ def _answered(row: Row, name: str) -> tuple[Messages, str]:
     return asked, last["content"]
 
 
-def _prompt(row: Row) -> Messages:
+def _prompt(row: FileRow) -> Messages:
     if "prompt" not in row.values:
         given = ", ".join(sorted(map(str, (*row.values, *row.others))))
         raise refusal(

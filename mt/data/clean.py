@@ -10,7 +10,7 @@ from typing import TypeVar
 from mt.data.prompts import content_hash, user_text
 from mt.types import Demonstration, Pair, Prompt
 
-Asked = TypeVar("Asked", Prompt, Demonstration, Pair)
+PromptRow = TypeVar("PromptRow", Prompt, Demonstration, Pair)
 """Rows that hold a prompt."""
 
 _WORDS = re.compile(r"\w+")
@@ -51,8 +51,8 @@ def normalised(text: str) -> tuple[str, ...]:
 
 
 def decontaminate(
-    prompts: Iterable[Asked], evaluation: Iterable[Prompt], ngram: int | None
-) -> tuple[list[Asked], dict[str, int]]:
+    prompts: Iterable[PromptRow], evaluation: Iterable[Prompt], ngram: int | None
+) -> tuple[list[PromptRow], dict[str, int]]:
     """Return the rows whose prompts share nothing with evaluation, and how many were taken out and why.
 
     `ngram` is the number of words in a row that counts as an overlap; None compares whole prompts only. Only the

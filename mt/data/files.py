@@ -30,7 +30,7 @@ _FIELD_LIMIT = 2**31 - 1  # the csv module refuses fields of more than 128 KiB o
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FileRow:
     """One row of a file: where it stands ("prompts.jsonl, line 3") and its fields."""
 
     place: str
@@ -39,13 +39,13 @@ class Row:
     """Columns that were not asked for, and not read."""
 
 
-def read_rows(path: Path, data_format: str = "auto", columns: Collection[str] | None = None) -> Iterator[Row]:
+def read_rows(path: Path, data_format: str = "auto", columns: Collection[str] | None = None) -> Iterator[FileRow]:
     """Yield the rows of a data file; raises DataError naming the file and line of what cannot be read.
 
     Of Parquet files the named columns alone are read.
     """
     if not path.is_file():
-        raise DataError(describe("data.path", path, no_file(path), mend="Check the path"))
+        raise DataError(describe("data.path", path, no_file(path), fix="Check the path"))
     kind = format_of(path) if data_format == "auto" else data_format
     if kind == "parquet":
         yield from _parquet(path, columns)
@@ -60,8 +60,8 @@ def format_of(path: Path) -> str:
     ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     found = ENDINGS.get(ending.lower())
     if found is None or (found == "parquet" and path.suffix == ".gz"):
-        mend = "Rename the file, or set data.format"
-        raise DataError(describe("data.path", path, "its ending names no format", allowed=_READABLE, mend=mend))
+        fix = "Rename the file, or set data.format"
+        raise DataError(describe("data.path", path, "its ending names no format", allowed=_READABLE, fix=fix))
     return found
 
 
@@ -73,7 +73,7 @@ def is_data_file(name: str) -> bool:
         return False
 
 
-def _json(path: Path) -> Iterator[Row]:
+def _json(path: Path) -> Iterator[FileRow]:
     """Yield the objects of a JSONL file, or of a JSON file that is one array of objects."""
     lines = _lines(path)
     number, first = next(((n, line) for n, line in lines if line.strip()), (0, ""))
@@ -98,13 +98,13 @@ def _parsed(text: str, path: Path, number: int) -> Any:
         raise _refusal(path, line, f"not valid JSON ({reason})", "one object per line, such as {…}") from error
 
 
-def _object(item: Any, place: str) -> Row:
+def _object(item: Any, place: str) -> FileRow:
     if not isinstance(item, dict):
         raise DataError(f"{place}: holds {_shown(item)}. Allowed: one object per line, such as {{…}}.")
-    return Row(place, item)
+    return FileRow(place, item)
 
 
-def _csv(path: Path) -> Iterator[Row]:
+def _csv(path: Path) -> Iterator[FileRow]:
     """Yield the rows of a CSV file with a header; a field may span lines, its first line is named."""
     csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader((line for _, line in _lines(path)), strict=True)
@@ -115,11 +115,11 @@ def _csv(path: Path) -> Iterator[Row]:
             if header is None:
                 header = _header(cells, path)
             elif cells:
-                yield Row(f"{path}, line {start}", _cells(cells, header, path, start))
+                yield FileRow(f"{path}, line {start}", _cells(cells, header, path, start))
             start = reader.line_num + 1
     except csv.Error as error:
-        mend = "Quote fields that hold commas, quotes or line breaks"
-        raise _refusal(path, start, f"not valid CSV ({error})", "RFC 4180", mend) from error
+        fix = "Quote fields that hold commas, quotes or line breaks"
+        raise _refusal(path, start, f"not valid CSV ({error})", "RFC 4180", fix) from error
 
 
 def _header(names: list[str], path: Path) -> list[str]:
@@ -132,15 +132,15 @@ def _header(names: list[str], path: Path) -> list[str]:
 def _cells(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, Any]:
     if len(cells) != len(header):
         problem = f"{len(cells)} fields, and the header names {len(header)}"
-        mend = "Quote fields that hold commas, quotes or line breaks"
-        raise _refusal(path, line, problem, f"{len(header)} fields", mend)
+        fix = "Quote fields that hold commas, quotes or line breaks"
+        raise _refusal(path, line, problem, f"{len(header)} fields", fix)
     return dict(zip(header, cells, strict=True))
 
 
-def _parquet(path: Path, columns: Collection[str] | None) -> Iterator[Row]:
+def _parquet(path: Path, columns: Collection[str] | None) -> Iterator[FileRow]:
     others = tuple(name for name in column_names(path) if columns is not None and name not in columns)
     for number, values in enumerate(parquet_rows(path, columns), start=1):
-        yield Row(f"{path}, row {number}", values, others)
+        yield FileRow(f"{path}, row {number}", values, others)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -151,11 +151,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(file, start=1):
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            mend = "Save the file as UTF-8"
-            raise _refusal(path, number, f"not UTF-8 (byte {error.start})", "UTF-8", mend) from error
+            fix = "Save the file as UTF-8"
+            raise _refusal(path, number, f"not UTF-8 (byte {error.start})", "UTF-8", fix) from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            mend = "Download or compress it again"
-            raise _refusal(path, number + 1, f"damaged gzip file ({error})", "", mend) from error
+            fix = "Download or compress it again"
+            raise _refusal(path, number + 1, f"damaged gzip file ({error})", "", fix) from error
 
 
 @contextmanager
@@ -169,9 +169,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def _refusal(path: Path, line: int, problem: str, allowed: str, mend: str = "Correct the line") -> DataError:
+def _refusal(path: Path, line: int, problem: str, allowed: str, fix: str = "Correct the line") -> DataError:
     text = f"{path}, line {line}: {problem}."
-    return DataError(f"{text}{f' Allowed: {allowed}.' if allowed else ''} {mend}.")
+    return DataError(f"{text}{f' Allowed: {allowed}.' if allowed else ''} {fix}.")
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Literal
 from mt.data.files import ENDINGS, is_data_file
 from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError, describe, first_line
 
-Kind = Literal["model", "dataset"]
+RepositoryKind = Literal["model", "dataset"]
 
 MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt")
 """What a model folder may hold: weights without pickles, descriptions, tokenizers; no code."""
@@ -29,7 +29,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ERRORS = {"model": ModelError, "dataset": DataError}
 
 
-def snapshot_folder(kind: Kind, name: str, revision: str) -> Path:
+def snapshot_folder(kind: RepositoryKind, name: str, revision: str) -> Path:
     """Return where the local hub cache keeps a pinned revision, whether it is there yet or not."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
@@ -45,16 +45,16 @@ def check_name(setting: str, name: str, revision: str | None) -> str:
     """
     group = setting.partition(".")[0]
     if not _NAME.fullmatch(name):
-        allowed, mend = "an existing path, or a hub name OWNER/NAME", "Check the path"
-        raise ConfigError(describe(setting, name, "no such file or folder", allowed=allowed, mend=mend))
+        allowed, fix = "an existing path, or a hub name OWNER/NAME", "Check the path"
+        raise ConfigError(describe(setting, name, "no such file or folder", allowed=allowed, fix=fix))
     if revision is None or not _COMMIT.fullmatch(revision):
         problem = f"no commit, and '{name}' is no local path: a hub name needs its revision pinned"
-        mend = f"Add {group}.revision=COMMIT from the hub's page of {name}, or give a local path as {setting}"
-        raise ConfigError(describe(f"{group}.revision", revision, problem, allowed="40 hex digits", mend=mend))
+        fix = f"Add {group}.revision=COMMIT from the hub's page of {name}, or give a local path as {setting}"
+        raise ConfigError(describe(f"{group}.revision", revision, problem, allowed="40 hex digits", fix=fix))
     return revision
 
 
-def fetch(kind: Kind, name: str, revision: str, patterns: Sequence[str], field: str) -> Path:
+def fetch(kind: RepositoryKind, name: str, revision: str, patterns: Sequence[str], field: str) -> Path:
     """Bring the files that match any pattern into the local cache; complete ones are not loaded again.
 
     Raises ModelError or DataError, with one line that names the setting, the hub name and the way to a local path.
@@ -62,7 +62,7 @@ def fetch(kind: Kind, name: str, revision: str, patterns: Sequence[str], field: 
     from huggingface_hub import snapshot_download
 
     ignored = ["original/*", "*/original/*", "onnx/*", "consolidated*"]
-    asked = _Asked(kind, f"{name}@{revision[:12]}", revision, f"{field}.path", "DIR", f"Set {field}.revision to")
+    asked = _Request(kind, f"{name}@{revision[:12]}", revision, f"{field}.path", "DIR", f"Set {field}.revision to")
     return _loaded(
         asked,
         lambda: snapshot_download(
@@ -82,8 +82,8 @@ def file_name(option: str, text: str) -> tuple[str, str, str] | None:
     name, revision, file = found.groups()
     if revision is None or not _COMMIT.fullmatch(revision):
         problem = f"no local file, and on the hub the revision of '{name}' has to be pinned"
-        mend = f"Set {option}={name}@COMMIT:{file} with a commit of its hub page, or {option}=FILE"
-        raise ConfigError(describe(option, text, problem, allowed="40 hex digits as COMMIT", mend=mend))
+        fix = f"Set {option}={name}@COMMIT:{file} with a commit of its hub page, or {option}=FILE"
+        raise ConfigError(describe(option, text, problem, allowed="40 hex digits as COMMIT", fix=fix))
     return name, revision, file
 
 
@@ -94,7 +94,7 @@ def fetch_file(name: str, revision: str, file: str, option: str) -> Path:
     """
     from huggingface_hub import hf_hub_download
 
-    asked = _Asked("dataset", f"{name}@{revision[:12]}:{file}", revision, option, "FILE", f"Give {option}")
+    asked = _Request("dataset", f"{name}@{revision[:12]}:{file}", revision, option, "FILE", f"Give {option}")
     return _loaded(asked, lambda: hf_hub_download(name, file, repo_type="dataset", revision=revision))
 
 
@@ -115,12 +115,12 @@ def data_files(folder: Path, patterns: Sequence[str]) -> list[Path]:
     found = [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
     if not found and arrow:
         problem = f"holds Arrow files as datasets' save_to_disk writes them ({arrow[0]})"
-        mend = "Write it by to_parquet or to_json, and give the file to data=jsonl"
-        raise DataError(describe("data.path", folder, problem, mend=mend))
+        fix = "Write it by to_parquet or to_json, and give the file to data=jsonl"
+        raise DataError(describe("data.path", folder, problem, fix=fix))
     if not found:
         listed = ", ".join(names[:8]) or "no data file at all"
-        mend = "Set data.split, data.subset, or data.files=PATTERN"
-        raise DataError(describe("data.path", folder, f"no file of this split (found: {listed})", mend=mend))
+        fix = "Set data.split, data.subset, or data.files=PATTERN"
+        raise DataError(describe("data.path", folder, f"no file of this split (found: {listed})", fix=fix))
     _check_shards(folder, found)
     return [folder / name for name in found]
 
@@ -132,15 +132,15 @@ def _check_shards(folder: Path, names: Sequence[str]) -> None:
             for index in range(int(numbered[2])):
                 part = f"{name[: numbered.start(1)]}{index:05d}{name[numbered.end(1) :]}"
                 if not (folder / part).is_file():
-                    mend = "Download the data set again"
-                    raise DataError(describe("data.path", folder / part, "a part of the split is missing", mend=mend))
+                    fix = "Download the data set again"
+                    raise DataError(describe("data.path", folder / part, "a part of the split is missing", fix=fix))
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     """What is fetched, in the words of errors: for which setting, and what may stand there instead."""
 
-    kind: Kind
+    kind: RepositoryKind
     value: str
     revision: str
     option: str
@@ -148,7 +148,7 @@ class _Asked:
     repin: str
 
 
-def _loaded(asked: _Asked, load: Callable[[], str]) -> Path:
+def _loaded(asked: _Request, load: Callable[[], str]) -> Path:
     from huggingface_hub import errors
 
     try:
@@ -157,7 +157,7 @@ def _loaded(asked: _Asked, load: Callable[[], str]) -> Path:
         raise _in_one_line(error, asked) from error
 
 
-def _in_one_line(error: Exception, asked: _Asked) -> MutualTaughtError:
+def _in_one_line(error: Exception, asked: _Request) -> MutualTaughtError:
     """Put whatever the hub's client raised in one line."""
     from huggingface_hub import errors
 
@@ -165,21 +165,21 @@ def _in_one_line(error: Exception, asked: _Asked) -> MutualTaughtError:
     error_class = _ERRORS[asked.kind]
     if isinstance(error, errors.GatedRepoError):
         problem = "its owner has to grant you access, and a token to prove it"
-        mend = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
+        fix = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
     elif isinstance(error, errors.RevisionNotFoundError):
-        problem, mend = f"has no revision {asked.revision}", f"{asked.repin} a commit of its hub page"
+        problem, fix = f"has no revision {asked.revision}", f"{asked.repin} a commit of its hub page"
     elif isinstance(error, errors.RepositoryNotFoundError) or _status(error) == 401:
         problem = f"no such {asked.kind} on the hub, or a private one"
-        mend = f"Check the name, run 'hf auth login' or set HF_TOKEN for a private one, {local}"
+        fix = f"Check the name, run 'hf auth login' or set HF_TOKEN for a private one, {local}"
     elif isinstance(error, errors.LocalEntryNotFoundError):
         problem = "not wholly in the local cache, and the hub cannot be reached"
-        mend = f"Check the network (and that HF_HUB_OFFLINE is not set), {local}"
+        fix = f"Check the network (and that HF_HUB_OFFLINE is not set), {local}"
     elif isinstance(error, errors.EntryNotFoundError):
-        problem, mend = "this revision has no such file", f"Check the file's name on its hub page, {local}"
+        problem, fix = "this revision has no such file", f"Check the file's name on its hub page, {local}"
     else:
         problem = f"the download was interrupted ({first_line(error)})"
-        mend = f"Run the same command again to continue, {local}"
-    return error_class(describe(asked.option, asked.value, problem, mend=mend))
+        fix = f"Run the same command again to continue, {local}"
+    return error_class(describe(asked.option, asked.value, problem, fix=fix))
 
 
 def _status(error: Exception) -> int | None:

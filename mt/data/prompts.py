@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mt.data.files import Row
+from mt.data.files import FileRow
 from mt.data.settings import FieldsConfig
 from mt.errors import DataError, describe, nearest
 from mt.runtime.text import half_character, parse_json
@@ -32,7 +32,7 @@ class Loaded:
     """Where each prompt stands ("prompts.jsonl, line 3"), by its id."""
 
 
-def load_prompts(rows: Iterable[Row], fields: FieldsConfig) -> Loaded:
+def load_prompts(rows: Iterable[FileRow], fields: FieldsConfig) -> Loaded:
     """Turn rows into distinct prompts; empty ones and repetitions are dropped and counted.
 
     Raises DataError naming place and field of a row that is no prompt, and of an id that two prompts share.
@@ -67,7 +67,7 @@ def user_text(prompt: Prompt | Demonstration | Pair) -> str:
     return "\n".join(message["content"] for message in prompt.messages if message["role"] == "user")
 
 
-def _messages(row: Row, fields: FieldsConfig) -> Messages:
+def _messages(row: FileRow, fields: FieldsConfig) -> Messages:
     """Return a row's conversation: its chat, else its plain prompt; empty where both are."""
     names = [name for name in (fields.messages, fields.prompt) if name is not None]
     if not any(name in row.values for name in names):
@@ -81,7 +81,7 @@ def _messages(row: Row, fields: FieldsConfig) -> Messages:
     return []
 
 
-def _json_messages(text: str, row: Row, name: str) -> Any:
+def _json_messages(text: str, row: FileRow, name: str) -> Any:
     """Read a chat that is written as JSON, as CSV has to."""
     try:
         return parse_json(text) if text.strip() else None
@@ -89,7 +89,7 @@ def _json_messages(text: str, row: Row, name: str) -> Any:
         raise refusal(row, name, text, f"not valid JSON ({error})", "a JSON list of messages") from error
 
 
-def conversation(value: Any, row: Row, name: str) -> Messages:
+def conversation(value: Any, row: FileRow, name: str) -> Messages:
     """Return a field's text or chat as messages that end with the user's turn; empty where it has none."""
     value = unwritten(value, row, name)
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -105,7 +105,7 @@ def conversation(value: Any, row: Row, name: str) -> Messages:
     return messages
 
 
-def unwritten(value: Any, row: Row, name: str) -> Any:
+def unwritten(value: Any, row: FileRow, name: str) -> Any:
     """Return a chat that is written as a JSON text, as CSV has to, as the list that it is; other values as they are.
 
     Raises DataError for a chat as Python prints it, which would be read as what somebody said.
@@ -113,8 +113,8 @@ def unwritten(value: Any, row: Row, name: str) -> Any:
     if not isinstance(value, str):
         return value
     if _PRINTED.match(value):
-        mend = "Write the file as JSONL or Parquet"
-        raise refusal(row, name, value, "a chat as Python prints it", "a text, or a chat as JSON", mend)
+        fix = "Write the file as JSONL or Parquet"
+        raise refusal(row, name, value, "a chat as Python prints it", "a text, or a chat as JSON", fix)
     if value.startswith("[{"):
         with suppress(ValueError):
             found = parse_json(value)
@@ -123,7 +123,7 @@ def unwritten(value: Any, row: Row, name: str) -> Any:
     return value
 
 
-def message(item: Any, row: Row, name: str) -> dict[str, str]:
+def message(item: Any, row: FileRow, name: str) -> dict[str, str]:
     """Return a message with its role and its content only; raises DataError where it is none."""
     if not isinstance(item, dict) or not {"role", "content"} <= set(item):
         raise refusal(row, name, item, "not a message", 'an object with "role" and "content"')
@@ -134,17 +134,17 @@ def message(item: Any, row: Row, name: str) -> dict[str, str]:
     return {"role": item["role"], "content": whole_text(item["content"], row, f"{name}.content")}
 
 
-def _check_order(messages: Messages, row: Row, name: str) -> None:
+def _check_order(messages: Messages, row: FileRow, name: str) -> None:
     roles = [message["role"] for message in messages]
     if roles[-1] != "user":
-        mend = "Leave the answer out, or set data.fields.messages=null"
-        raise refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", mend)
+        fix = "Leave the answer out, or set data.fields.messages=null"
+        raise refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", fix)
     if "system" in roles[1:]:
         problem = "a system message after the first turn"
         raise refusal(row, name, "system", problem, "at most one, and it comes first")
 
 
-def whole_text(value: str, row: Row, name: str) -> str:
+def whole_text(value: str, row: FileRow, name: str) -> str:
     """Return a field's text; raises DataError where it has half a character, which no other file can hold."""
     if (at := half_character(value)) is not None:
         problem = f"half a surrogate pair at character {at}, which is no text"
@@ -152,7 +152,7 @@ def whole_text(value: str, row: Row, name: str) -> str:
     return value
 
 
-def _id(row: Row, name: str | None) -> str | None:
+def _id(row: FileRow, name: str | None) -> str | None:
     value = row.values.get(name) if name is not None else None
     if value is None or value == "":
         return None
@@ -161,7 +161,7 @@ def _id(row: Row, name: str | None) -> str | None:
     return whole_text(str(value), row, str(name))
 
 
-def _section(row: Row, name: str | None) -> str | None:
+def _section(row: FileRow, name: str | None) -> str | None:
     value = row.values.get(name) if name is not None else None
     if value is None or value == "":
         return None
@@ -170,21 +170,21 @@ def _section(row: Row, name: str | None) -> str | None:
     return whole_text(value, row, str(name))
 
 
-def _refuse_shared_id(prompt: Prompt, row: Row, name: str | None, places: dict[str, str]) -> None:
+def _refuse_shared_id(prompt: Prompt, row: FileRow, name: str | None, places: dict[str, str]) -> None:
     first = places.setdefault(prompt.prompt_id, row.place)
     if first != row.place:
-        mend = "Make the ids unique, or set data.fields.id=null"
+        fix = "Make the ids unique, or set data.fields.id=null"
         problem = f"another prompt has this id already ({first})"
-        raise refusal(row, str(name), prompt.prompt_id, problem, "one prompt per id", mend)
+        raise refusal(row, str(name), prompt.prompt_id, problem, "one prompt per id", fix)
 
 
-def _no_field(row: Row, names: list[str]) -> DataError:
+def _no_field(row: FileRow, names: list[str]) -> DataError:
     given = sorted(map(str, (*row.values, *row.others)))
     hint = next((text for name in names if (text := nearest(name, given))), "")
     problem = f"has no field {' or '.join(map(repr, names))}, only {', '.join(map(repr, given)) or 'none'}"
     return DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")
 
 
-def refusal(row: Row, name: str, value: Any, problem: str, allowed: str, mend: str = "Correct the row") -> DataError:
+def refusal(row: FileRow, name: str, value: Any, problem: str, allowed: str, fix: str = "Correct the row") -> DataError:
     """Return the error that names a row's place, its field and value, what is allowed and how to fix it."""
-    return DataError(describe(f"{row.place}, {name}", value, problem, allowed=allowed, mend=mend))
+    return DataError(describe(f"{row.place}, {name}", value, problem, allowed=allowed, fix=fix))

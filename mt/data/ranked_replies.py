@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mt.data.files import Row
+from mt.data.files import FileRow
 from mt.data.prompts import refusal, whole_text
 from mt.types import Response, Samples
 
@@ -15,7 +15,7 @@ COLUMNS = ("message_id", "parent_id", "text", "role", "lang", "rank", "deleted",
 _SHAPES = "a tree (prompt, with its replies), or a flat message (message_id, parent_id, role, text, rank)"
 
 
-def load_ranked_replies(rows: Iterable[Row], language: str) -> Iterator[Samples]:
+def load_ranked_replies(rows: Iterable[FileRow], language: str) -> Iterator[Samples]:
     """Yield the first turns of a language with at least two ranked replies, the best reply first.
 
     Reads both shapes in which OpenAssistant is published (oasst1, oasst2): message trees, and flat messages. Replies
@@ -36,9 +36,9 @@ def load_ranked_replies(rows: Iterable[Row], language: str) -> Iterator[Samples]
             yield Samples(_of(prompt, row, "message_id"), asked, None, answers)
 
 
-def _first_turns(rows: Iterable[Row]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], Row]]:
+def _first_turns(rows: Iterable[FileRow]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], FileRow]]:
     """Yield the first message of every conversation with its replies; flat messages are all read before."""
-    roots: list[Row] = []
+    roots: list[FileRow] = []
     replies: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         tree = row.values.get("prompt")
@@ -57,14 +57,14 @@ def _first_turns(rows: Iterable[Row]) -> Iterator[tuple[dict[str, Any], list[dic
         yield row.values, replies[_of(row.values, row, "message_id")], row
 
 
-def _of(message: dict[str, Any], row: Row, name: str) -> str:
+def _of(message: dict[str, Any], row: FileRow, name: str) -> str:
     value = message.get(name)
     if not isinstance(value, str):
         raise refusal(row, name, value, "no text", "text")
     return value
 
 
-def _rank(reply: dict[str, Any], row: Row) -> float | None:
+def _rank(reply: dict[str, Any], row: FileRow) -> float | None:
     """Return a reply's rank, 0 being the best; pandas writes a missing one as NaN."""
     rank = reply.get("rank")
     if rank is None or rank != rank:

@@ -36,7 +36,7 @@ class FieldsConfig(Config):
     def _something_is_read(self) -> FieldsConfig:
         if self.prompt is None and self.messages is None:
             raise ConfigError(
-                describe("data.fields.prompt", None, "nothing to read", mend="Set data.fields.prompt=NAME")
+                describe("data.fields.prompt", None, "nothing to read", fix="Set data.fields.prompt=NAME")
             )
         return self
 

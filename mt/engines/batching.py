@@ -74,5 +74,5 @@ def _refuse(error: RuntimeError, lengths: Sequence[int], field: str) -> None:
         raise error
     if len(lengths) == 1:
         problem = "one row alone, with all its samples, takes so many tokens, and they do not fit into memory"
-        mend = "Use fewer samples, a shorter max_length, a smaller dtype or a device with more memory"
-        raise EngineError(describe(field, lengths[0], problem, mend=mend)) from error
+        fix = "Use fewer samples, a shorter max_length, a smaller dtype or a device with more memory"
+        raise EngineError(describe(field, lengths[0], problem, fix=fix)) from error

@@ -16,13 +16,13 @@ def read_json(path: Path, field: str = "model") -> dict[str, Any]:
     """Return one of a model folder's JSON files, empty where it has none; raises ModelError where it is no object."""
     if not path.is_file():
         return {}
-    mend = "Download or save the model again"
+    fix = "Download or save the model again"
     try:
         found = parse_json(path.read_bytes())
     except ValueError as error:
-        raise ModelError(describe(field, path, f"is not valid JSON ({error})", mend=mend)) from error
+        raise ModelError(describe(field, path, f"is not valid JSON ({error})", fix=fix)) from error
     if not isinstance(found, dict):
-        raise ModelError(describe(field, path, "is not a JSON object", mend=mend))
+        raise ModelError(describe(field, path, "is not a JSON object", fix=fix))
     return found
 
 

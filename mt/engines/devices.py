@@ -38,8 +38,8 @@ def choose_device(wanted: str, field: str = "device") -> torch.device:
         names = ", ".join(["auto", *allowed])
         if re.fullmatch(r"cuda(:\d+)?", wanted):
             problem = "no such device on this machine"
-            raise MissingDeviceError(describe(field, wanted, problem, allowed=names, mend=f"Set {field}=auto"))
-        raise ConfigError(describe(field, wanted, "not a device", allowed=names, mend=f"Set {field}=auto"))
+            raise MissingDeviceError(describe(field, wanted, problem, allowed=names, fix=f"Set {field}=auto"))
+        raise ConfigError(describe(field, wanted, "not a device", allowed=names, fix=f"Set {field}=auto"))
     return torch.device("cuda:0" if wanted == "cuda" else wanted)
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from mt.engines.functions import Call, Outcome
+from mt.engines.functions import Call, CallResult
 from mt.errors import EngineError, describe
 from mt.runtime.child import Child
 from mt.runtime.logs import logs_folder
@@ -33,8 +33,8 @@ class FunctionPool:
         self._function, self._file, self._batched = function, file, batched
         self._timeout_s, self._processes = timeout_s, processes
 
-    def call(self, calls: Sequence[Call], skip: Collection[int] = ()) -> Iterator[tuple[int, Outcome]]:
-        """Yield (index, outcome) of every call that is not in `skip`, in the order in which they end.
+    def call(self, calls: Sequence[Call], skip: Collection[int] = ()) -> Iterator[tuple[int, CallResult]]:
+        """Yield (index, result) of every call that is not in `skip`, in the order in which they end.
 
         Raises EngineError where the function's module cannot be imported.
         """
@@ -50,18 +50,18 @@ class FunctionPool:
                 soonest = min(deadline for _, _, deadline in busy.values())
                 ready = {key.fd for key, _ in replies.select(max(0.0, soonest - time.monotonic()))}
                 for fd, (process, index, deadline) in list(busy.items()):
-                    outcome: Outcome | None = None
+                    result: CallResult | None = None
                     if fd in ready:
-                        outcome = process.receive()
+                        result = process.receive()
                     elif time.monotonic() >= deadline:
-                        outcome = Outcome(None, "timed_out", f"no answer within {self._timeout_s:g} s")
-                    if outcome is not None:
+                        result = CallResult(None, "timed_out", f"no answer within {self._timeout_s:g} s")
+                    if result is not None:
                         replies.unregister(fd)
                         del busy[fd]
-                        if outcome.problem in ("timed_out", "ended"):
+                        if result.problem in ("timed_out", "ended"):
                             process.start()
                         idle.append(process)
-                        yield index, outcome
+                        yield index, result
 
     def check(self) -> None:
         """Raise EngineError where the function cannot be imported."""
@@ -101,10 +101,10 @@ class _Process:
         with selectors.DefaultSelector() as waiting:
             waiting.register(self.replies, selectors.EVENT_READ)
             ready = waiting.select(START_S)
-        outcome = self.receive() if ready else Outcome(None, "timed_out", f"not within {START_S:g} s")
-        if outcome.rewards is None:
+        result = self.receive() if ready else CallResult(None, "timed_out", f"not within {START_S:g} s")
+        if result.rewards is None:
             self.close()
-            problem = f"it cannot be imported: {outcome.said}"
+            problem = f"it cannot be imported: {result.said}"
             raise EngineError(describe("reward.function", self._arguments[0], problem))
 
     @property
@@ -119,14 +119,14 @@ class _Process:
             self._child.stdin.write(json.dumps(request).encode() + b"\n")
             self._child.stdin.flush()
 
-    def receive(self) -> Outcome:
+    def receive(self) -> CallResult:
         """Read one reply; a process that ended, or was killed in the middle of a reply, gives none."""
         line = self._replies.readline()
         if not line.endswith(b"\n"):
             assert self._child is not None
             code = self._child.wait(5.0)
-            return Outcome(None, "ended", f"its process ended with code {code}: {self._child.last_error()}")
-        return Outcome(**json.loads(line))
+            return CallResult(None, "ended", f"its process ended with code {code}: {self._child.last_error()}")
+        return CallResult(**json.loads(line))
 
     def close(self) -> None:
         """End the process and what it started."""

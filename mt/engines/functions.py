@@ -1,4 +1,4 @@
-"""Functions of the user's own that score responses: where they are defined, and what a call gives."""
+"""The user's own reward functions: where they are defined, and what a call returns."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The rewards of a call's responses, or None and why."""
+class CallResult:
+    """The rewards of a call's responses; None with the reason."""
 
     rewards: list[float] | None
     problem: Problem | None = None
@@ -41,8 +41,8 @@ def source_of(function: str, field: str) -> Path:
         raise ConfigError(describe(field, function, "not the name of a function", allowed=_ALLOWED))
     file = Path(place).expanduser().resolve() if place.endswith(".py") else _module_file(place)
     if file is None or not file.is_file():
-        mend = "Run from the folder that holds it, or give the file's path"
-        raise ConfigError(describe(field, function, f"there is no {place}", allowed=_ALLOWED, mend=mend))
+        fix = "Run from the folder that holds it, or give the file's path"
+        raise ConfigError(describe(field, function, f"there is no {place}", allowed=_ALLOWED, fix=fix))
     try:
         body = ast.parse(file.read_bytes()).body
     except (SyntaxError, ValueError) as error:

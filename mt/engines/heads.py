@@ -32,7 +32,7 @@ class OutputHead:
         body = getattr(model, model.base_model_prefix, None)
         if name is None or body is None:
             problem = "it has no output layer beside its body that turns hidden states into logits"
-            raise ModelError(describe("architecture", type(model).__name__, problem, mend="Use a decoder model"))
+            raise ModelError(describe("architecture", type(model).__name__, problem, fix="Use a decoder model"))
         self.module: Any = module
         """The projection, which holds the parameters: one module, so that ZeRO-3 gathers them by one call."""
         self.vocabulary: int = module.out_features
@@ -57,8 +57,8 @@ def reward_head(model: Any) -> Any:
     head = getattr(model, REWARD_HEAD, None)
     if not isinstance(head, nn.Linear):
         problem = f"its classifier has no '{REWARD_HEAD}' layer that maps the last hidden state to a reward"
-        mend = "Use a decoder reward model, such as LlamaForSequenceClassification"
-        raise ModelError(describe("architecture", type(model).__name__, problem, mend=mend))
+        fix = "Use a decoder reward model, such as LlamaForSequenceClassification"
+        raise ModelError(describe("architecture", type(model).__name__, problem, fix=fix))
     return head
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mt.engines.heads import OutputHead, read_rewards, reward_head
-from mt.engines.models import Kind, check_model, load_weights, transformers_errors, weight_shapes
+from mt.engines.models import ModelKind, check_model, load_weights, transformers_errors, weight_shapes
 from mt.engines.shrink import shrink
 from mt.engines.weights import SAVE_AGAIN, compare
 from mt.errors import ModelError, describe, first_line
@@ -30,7 +30,7 @@ _DECODER = "Use a decoder model that predicts each token from the ones before it
 
 
 def inspect_model(
-    folder: Path, kind: Kind, *, allow_extra_weights: bool = False, outputs: int = 1, setting: str = ""
+    folder: Path, kind: ModelKind, *, allow_extra_weights: bool = False, outputs: int = 1, setting: str = ""
 ) -> None:
     """Refuse a folder whose weights do not fit its architecture, or whose outputs are not computed rightly here.
 
@@ -57,14 +57,14 @@ def inspect_model(
             found = compare(model_class, config, shapes)
         except RuntimeError as error:
             problem = "its weights cannot be merged into the model's: some parts (of experts?) are missing or misshapen"
-            raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN)) from error
+            raise ModelError(describe(field, folder, problem, fix=SAVE_AGAIN)) from error
     found.refuse(field, folder, allow_extra=allow_extra_weights)
     model = shrink(model_class, config)
     check_outputs(load_weights(folder, kind, torch.float32).eval() if model is None else model, kind, folder, field)
 
 
 @torch.inference_mode()
-def check_outputs(model: Any, kind: Kind, folder: Path, setting: str = "") -> None:
+def check_outputs(model: Any, kind: ModelKind, folder: Path, setting: str = "") -> None:
     """Refuse a model whose outputs this project would not compute as the model itself does; one short row."""
     field, name = setting or f"{kind}.path", type(model).__name__
     ids_1T = _row(model.config, model.device)
@@ -78,20 +78,20 @@ def check_outputs(model: Any, kind: Kind, folder: Path, setting: str = "") -> No
         raise ModelError(describe(field, folder, f"is a {name}: {str(error).rstrip('.')}")) from error
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         problem = f"is a {name}, which this project cannot read ({first_line(error)})"
-        raise ModelError(describe(field, folder, problem, mend=_DECODER)) from error
+        raise ModelError(describe(field, folder, problem, fix=_DECODER)) from error
     if not bool(own.isfinite().all()):
         problem = "its outputs are not finite numbers"
-        raise ModelError(describe(field, folder, problem, mend="Check its weights, or use dtype=float32"))
+        raise ModelError(describe(field, folder, problem, fix="Check its weights, or use dtype=float32"))
     if not _close(otherwise_TD[:_SAME], hidden_TD[:_SAME], model.dtype):
         problem = f"is a {name}, in which later tokens change what is computed of earlier ones"
-        raise ModelError(describe(field, folder, problem, mend=_DECODER))
+        raise ModelError(describe(field, folder, problem, fix=_DECODER))
     if own.shape != ours.shape or not _close(ours, own, model.dtype):
         what = "log-probabilities" if kind == "policy" else "rewards"
         problem = f"is a {name}, whose {what} would not be those of its own outputs"
-        raise ModelError(describe(field, folder, problem, mend=_DECODER))
+        raise ModelError(describe(field, folder, problem, fix=_DECODER))
 
 
-def read_architecture(folder: Path, kind: Kind, field: str) -> tuple[Any, Any]:
+def read_architecture(folder: Path, kind: ModelKind, field: str) -> tuple[Any, Any]:
     """Return the class and the configuration with which transformers loads a folder, named by the setting `field`."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 

@@ -68,7 +68,7 @@ class Encoder:
         ids = self._encoded(marked).ids
         if sum(i in self._written for i in ids) != written:
             problem = "the tokenizer finds its special tokens only after normalisation"
-            raise DataError(describe("messages", ", ".join(masks), problem, mend="Remove that text from the row"))
+            raise DataError(describe("messages", ", ".join(masks), problem, fix="Remove that text from the row"))
         return [self._ids.get(i, i) for i in ids]
 
     def continuation(self, before: str, rest: str, masks: Mapping[str, str] | None) -> list[int]:

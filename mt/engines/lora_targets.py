@@ -32,5 +32,5 @@ def check_targets(model: Any, targets: Sequence[str], field: str = "lora.targets
             raise ConfigError(describe(field, target, "the model has no such layers", allowed=allowed))
         if shared := sorted(layer for layer in named if f"{layer}.weight" in tied):
             problem = f"the weights of {shared[0]} are tied to another layer's: merging would change both"
-            mend = f"Leave it out, or use {ALL_LINEAR}"
-            raise ConfigError(describe(field, target, problem, mend=mend))
+            fix = f"Leave it out, or use {ALL_LINEAR}"
+            raise ConfigError(describe(field, target, problem, fix=fix))

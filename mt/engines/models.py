@@ -16,7 +16,7 @@ from mt.runtime.text import parse_json
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["policy", "reward"]
+ModelKind = Literal["policy", "reward"]
 
 _ENDINGS = {"policy": ("ForCausalLM", "LMHeadModel"), "reward": ("ForSequenceClassification",)}
 _CLASSES = {"policy": "causal language model", "reward": "sequence-classification reward model"}
@@ -24,7 +24,9 @@ _TEXT_ONLY = "Load its language model by itself (AutoModelForCausalLM) and save 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def check_model(folder: Path, kind: Kind, *, has_template: bool = True, outputs: int = 1, setting: str = "") -> None:
+def check_model(
+    folder: Path, kind: ModelKind, *, has_template: bool = True, outputs: int = 1, setting: str = ""
+) -> None:
     """Refuse a folder that cannot serve as policy or reward model, reading descriptions and headers only.
 
     Raises `ModelError` with one line for: no folder, no or unreadable config, another architecture, weights that
@@ -35,7 +37,7 @@ def check_model(folder: Path, kind: Kind, *, has_template: bool = True, outputs:
     field, folder = setting or f"{kind}.path", Path(folder)
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "no such folder"
-        raise ModelError(describe(field, folder, problem, mend="Give a Hugging Face model folder"))
+        raise ModelError(describe(field, folder, problem, fix="Give a Hugging Face model folder"))
     name = _check_architecture(folder, kind, field)
     shapes = weight_shapes(folder, field)
     if kind == "reward":
@@ -48,10 +50,10 @@ def check_context(folder: Path, max_length: int, field: str) -> None:
     limit = context_length(folder)
     if limit is not None and max_length > limit:
         problem = f"longer than the context of {folder}"
-        raise ModelError(describe(field, max_length, problem, allowed=f"at most {limit}", mend="Lower it"))
+        raise ModelError(describe(field, max_length, problem, allowed=f"at most {limit}", fix="Lower it"))
 
 
-def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.device) -> Any:
+def load_model(folder: Path, kind: ModelKind, dtype: torch.dtype, device: torch.device) -> Any:
     """Load a checked folder for inference: explicit dtype, safetensors only, no code from the folder.
 
     Raises `ModelError` where weights are missing, or where what is computed from the last hidden states would not
@@ -65,7 +67,7 @@ def load_model(folder: Path, kind: Kind, dtype: torch.dtype, device: torch.devic
     return model
 
 
-def load_weights(folder: Path, kind: Kind, dtype: torch.dtype, *, new_head: bool = False) -> Any:
+def load_weights(folder: Path, kind: ModelKind, dtype: torch.dtype, *, new_head: bool = False) -> Any:
     """Load a folder's weights on the CPU; `new_head` lets a reward model start from a causal one, its head random.
 
     Raises `ModelError` where transformers cannot load the folder, or where weights are missing.
@@ -76,7 +78,7 @@ def load_weights(folder: Path, kind: Kind, dtype: torch.dtype, *, new_head: bool
     from mt.engines.generation_config import normalise_generation
     from mt.engines.heads import REWARD_HEAD
     from mt.engines.rotary import separate_rows
-    from mt.engines.weights import Found
+    from mt.engines.weights import FoundWeights
 
     logging.disable_progress_bar()
     loader: Any = AutoModelForCausalLM if kind == "policy" else AutoModelForSequenceClassification
@@ -92,7 +94,7 @@ def load_weights(folder: Path, kind: Kind, dtype: torch.dtype, *, new_head: bool
             ignore_mismatched_sizes=True,  # reported with the others
             **more,
         )
-    found = Found.from_info(info, added=[REWARD_HEAD] if new_head else [])
+    found = FoundWeights.from_info(info, added=[REWARD_HEAD] if new_head else [])
     found.refuse(f"{kind}.path", folder, allow_extra=True)  # where a run starts extra weights have been refused
     normalise_generation(model)
     separate_rows(model)
@@ -112,14 +114,14 @@ def transformers_errors(field: str, folder: Path) -> Iterator[None]:
         raise ModelError(describe(field, folder, f"cannot be loaded ({reason})")) from error
 
 
-def _check_architecture(folder: Path, kind: Kind, field: str) -> str:
+def _check_architecture(folder: Path, kind: ModelKind, field: str) -> str:
     """Return the name of the model's class."""
     described = (folder / "config.json").is_file()
     if (folder / "adapter_config.json").is_file():  # transformers would put it beside the weights, unmerged
         problem = "holds an adapter beside its model" if described else "holds an adapter, not a model"
-        raise ModelError(describe(field, folder, problem, mend="Merge it into its base model and save that"))
+        raise ModelError(describe(field, folder, problem, fix="Merge it into its base model and save that"))
     if not described:
-        raise ModelError(describe(field, folder, "has no config.json", mend="Give a Hugging Face model folder"))
+        raise ModelError(describe(field, folder, "has no config.json", fix="Give a Hugging Face model folder"))
     config = read_json(folder / "config.json", field)
     names = config.get("architectures") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -127,16 +129,16 @@ def _check_architecture(folder: Path, kind: Kind, field: str) -> str:
         raise ModelError(describe(field, folder, problem, allowed=allowed))
     if names and not any(name.endswith(_ENDINGS[kind]) for name in names):
         problem = f"is a {names[0]}, not a {_CLASSES[kind]}"
-        mend = _TEXT_ONLY if isinstance(config.get("text_config"), dict) else ""
+        fix = _TEXT_ONLY if isinstance(config.get("text_config"), dict) else ""
         allowed = " or ".join("…" + ending for ending in _ENDINGS[kind])
-        raise ModelError(describe(field, folder, problem, allowed=allowed, mend=mend))
+        raise ModelError(describe(field, folder, problem, allowed=allowed, fix=fix))
     if isinstance(config.get("text_config"), dict):
         problem = "its config.json wraps a language model with others (text_config)"
-        raise ModelError(describe(field, folder, problem, mend=_TEXT_ONLY))
+        raise ModelError(describe(field, folder, problem, fix=_TEXT_ONLY))
     if config.get("quantization_config"):
         problem = "its weights are quantised (quantization_config), and such weights cannot be trained"
-        mend = "Give the folder that it was quantised from, or save a dequantised copy"
-        raise ModelError(describe(field, folder, problem, mend=mend))
+        fix = "Give the folder that it was quantised from, or save a dequantised copy"
+        raise ModelError(describe(field, folder, problem, fix=fix))
     return names[0] if names else "model"
 
 
@@ -145,8 +147,8 @@ def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
     if (folder / _INDEX).is_file():
         placed = read_json(folder / _INDEX, field).get("weight_map")
         if not isinstance(placed, dict) or not placed or not all(isinstance(name, str) for name in placed.values()):
-            mend = "Download or save the model again"
-            raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", mend=mend))
+            fix = "Download or save the model again"
+            raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", fix=fix))
         files = sorted(set(placed.values()))
     else:
         files = [_SINGLE] if (folder / _SINGLE).is_file() else []
@@ -159,20 +161,20 @@ def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
 
 
 def _no_weights(folder: Path, field: str) -> str:
-    for problem, patterns, mend in (
+    for problem, patterns, fix in (
         ("has pickled weights only", ("*.bin", "*.pt", "*.pth"), "Save the model with safetensors"),
         ("has GGUF weights only", ("*.gguf",), "Convert it with transformers (gguf_file=…) and save_pretrained"),
     ):
         if found := sorted(path for pattern in patterns for path in folder.glob(pattern)):
-            return describe(field, folder, f"{problem} ({found[0].name})", allowed="*.safetensors", mend=mend)
-    return describe(field, folder, "has no weights", allowed="*.safetensors", mend=f"Put {_SINGLE} there")
+            return describe(field, folder, f"{problem} ({found[0].name})", allowed="*.safetensors", fix=fix)
+    return describe(field, folder, "has no weights", allowed="*.safetensors", fix=f"Put {_SINGLE} there")
 
 
 def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
     """Read one safetensors header: 8 bytes of length, JSON, then data up to the largest offset."""
-    mend = "Download or save the model again"
+    fix = "Download or save the model again"
     if not path.is_file():
-        raise ModelError(describe(field, path, "is named in the index, but missing", mend=mend))
+        raise ModelError(describe(field, path, "is named in the index, but missing", fix=fix))
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -184,9 +186,9 @@ def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:
         end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         shapes = {name: list(entry["shape"]) for name, entry in tensors.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(describe(field, path, "is not a safetensors file", mend=mend)) from error
+        raise ModelError(describe(field, path, "is not a safetensors file", fix=fix)) from error
     if size < end:
-        raise ModelError(describe(field, path, f"is cut short ({size} of {end} bytes)", mend=mend))
+        raise ModelError(describe(field, path, f"is cut short ({size} of {end} bytes)", fix=fix))
     return shapes
 
 
@@ -196,22 +198,22 @@ def _check_reward_head(folder: Path, name: str, shapes: dict[str, list[int]], fi
         others = sorted(one for one in shapes if one.startswith(("score.", "classifier", "classification_head")))
         instead = f" (but {others[0]})" if others else ""
         problem = f"is a {name} whose weights hold no 'score.weight'{instead}, one layer from hidden state to reward"
-        mend = "Give a trained decoder reward model: encoders and heads of several layers are not supported"
-        raise ModelError(describe(field, folder, problem, mend=mend))
+        fix = "Give a trained decoder reward model: encoders and heads of several layers are not supported"
+        raise ModelError(describe(field, folder, problem, fix=fix))
     if len(shape) != 2 or shape[0] != outputs:
-        problem, mend = f"its head 'score.weight' has the shape {shape}", ""
+        problem, fix = f"its head 'score.weight' has the shape {shape}", ""
         if len(shape) == 2 and shape[0] > 1:
-            mend = f"Set reward.head_weights to the {shape[0]} weights by which its outputs become one reward"
+            fix = f"Set reward.head_weights to the {shape[0]} weights by which its outputs become one reward"
         allowed = f"[{outputs}, hidden size], " + ("one reward" if outputs == 1 else "an output for each weight")
-        raise ModelError(describe(field, folder, problem, allowed=allowed, mend=mend))
+        raise ModelError(describe(field, folder, problem, allowed=allowed, fix=fix))
 
 
 def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:
     path = folder / "tokenizer.json"
     if not path.is_file():
-        mend = "Save the model's fast tokenizer there"
-        raise ModelError(describe(field, folder, "has no tokenizer.json", mend=mend))
+        fix = "Save the model's fast tokenizer there"
+        raise ModelError(describe(field, folder, "has no tokenizer.json", fix=fix))
     config = read_json(folder / "tokenizer_config.json", field)
     if has_template and not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
-        mend = f"Set {field.partition('.')[0]}.chat_template=FILE, or add chat_template.jinja to the folder"
-        raise ModelError(describe(field, folder, "its tokenizer has no chat template", mend=mend))
+        fix = f"Set {field.partition('.')[0]}.chat_template=FILE, or add chat_template.jinja to the folder"
+        raise ModelError(describe(field, folder, "its tokenizer has no chat template", fix=fix))

@@ -27,7 +27,7 @@ def shape_of_folder(folder: Path) -> Shape:
     try:
         return shape_of_config(parse_json((folder / "config.json").read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ModelError(describe("model", folder, f"its config.json tells no sizes ({error})")) from None
+        raise ModelError(describe("model", folder, f"its config.json states no sizes ({error})")) from None
 
 
 def shape_of_config(config: Mapping[str, Any]) -> Shape:

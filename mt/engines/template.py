@@ -53,8 +53,8 @@ class TemplateConfig(Config):
     @classmethod
     def _leaves_our_arguments(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(_TAKEN.intersection(value)):
-            mend = "Remove it: the conversation, the generation prompt and the date are set by the project"
-            raise ConfigError(describe(f"template_kwargs.{name}", value[name], "cannot be set", mend=mend))
+            fix = "Remove it: the conversation, the generation prompt and the date are set by the project"
+            raise ConfigError(describe(f"template_kwargs.{name}", value[name], "cannot be set", fix=fix))
         return value
 
     @field_validator("date")
@@ -87,7 +87,7 @@ class RenderedConfig(Config):
         for name, value in self.template_kwargs.items():
             if _holds_null(value):  # keys leave null out: two ways to render would share one key
                 field = f"{self.GROUP}.template_kwargs.{name}"
-                raise ConfigError(describe(field, value, "null is no value of an argument", mend="Leave it out"))
+                raise ConfigError(describe(field, value, "null is no value of an argument", fix="Leave it out"))
         try:
             self.template()
         except ValidationError as error:

@@ -163,8 +163,8 @@ class Chat:
         except Exception as error:  # a template is a program, and fails like one
             roles = "/".join(str(message.get("role", "?")) for message in messages)
             problem = f"the chat template of {self.folder} refuses them ({error})"
-            mend = "Rewrite or drop the row, or give a template that takes these roles"
-            raise DataError(describe("messages", roles, problem, mend=mend)) from error
+            fix = "Rewrite or drop the row, or give a template that takes these roles"
+            raise DataError(describe("messages", roles, problem, fix=fix)) from error
         return str(text)
 
     def _written(self, messages: Messages, text: str, prompt: str) -> str:
@@ -241,7 +241,7 @@ class Chat:
     def _eos(self) -> int:
         if self.tokenizer.eos_token_id is None:
             problem = "nothing ends an assistant turn"
-            raise ModelError(describe("tokenizer", self.folder, problem, mend="Set its eos_token"))
+            raise ModelError(describe("tokenizer", self.folder, problem, fix="Set its eos_token"))
         return int(self.tokenizer.eos_token_id)
 
 

@@ -29,18 +29,20 @@ def read_tokenizer(folder: Path, template: TemplateConfig, setting: str = "model
     from transformers import AutoTokenizer
 
     if not folder.is_dir():
-        raise ModelError(describe(setting, folder, "no such folder", mend="Give a model folder"))
+        raise ModelError(describe(setting, folder, "no such folder", fix="Give a model folder"))
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # the tokenizers library raises plain ones
-        mend = "" if (folder / "tokenizer.json").is_file() else _FAST
+        fix = "" if (folder / "tokenizer.json").is_file() else _FAST
         problem = f"its tokenizer cannot be loaded ({first_line(error)})"
-        raise ModelError(describe(setting, folder, problem, mend=mend)) from error
+        raise ModelError(describe(setting, folder, problem, fix=fix)) from error
     if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.added_tokens_decoder):
         problem = (
-            "is empty" if tokenizer.is_fast else "is written in Python, which cannot tell text from special tokens"
+            "is empty"
+            if tokenizer.is_fast
+            else "is written in Python, which cannot distinguish text from special tokens"
         )
-        raise ModelError(describe(setting, folder, f"its tokenizer {problem}", mend=_FAST))
+        raise ModelError(describe(setting, folder, f"its tokenizer {problem}", fix=_FAST))
     if template.file is not None:
         tokenizer.chat_template = _template_file(Path(template.file), template.fingerprint)
     _check_template(tokenizer, template.file or folder)
@@ -138,35 +140,35 @@ def _template_bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         problem = f"cannot be read ({error.strerror or error})"
-        raise ModelError(describe("chat_template", file, problem, mend="Give a Jinja file")) from error
+        raise ModelError(describe("chat_template", file, problem, fix="Give a Jinja file")) from error
 
 
 def _template_file(file: Path, expected: str | None) -> str:
     content = _template_bytes(file)
     if expected is not None and hashlib.sha256(content).hexdigest() != expected:
-        mend = "Run the command again, or put the file back as it was"
-        raise ModelError(describe("chat_template", file, "has changed since this run was planned", mend=mend))
+        fix = "Run the command again, or put the file back as it was"
+        raise ModelError(describe("chat_template", file, "has changed since this run was planned", fix=fix))
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ModelError(describe("chat_template", file, "is not UTF-8 text", mend="Give a Jinja file")) from error
+        raise ModelError(describe("chat_template", file, "is not UTF-8 text", fix="Give a Jinja file")) from error
 
 
 def _check_template(tokenizer: Any, place: Path | str) -> None:
     from jinja2 import TemplateSyntaxError
 
     if not tokenizer.chat_template:
-        mend = "Add chat_template.jinja to the folder, or give a file by policy.chat_template (reward.chat_template)"
-        raise ModelError(describe("tokenizer", place, "has no chat template", mend=mend))
+        fix = "Add chat_template.jinja to the folder, or give a file by policy.chat_template (reward.chat_template)"
+        raise ModelError(describe("tokenizer", place, "has no chat template", fix=fix))
     try:
         tokenizer.get_chat_template()
         tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
     except TemplateSyntaxError as error:
         problem = f"is no Jinja template (line {error.lineno}: {error.message})"
-        raise ModelError(describe("chat_template", place, problem, mend="Correct it")) from error
+        raise ModelError(describe("chat_template", place, problem, fix="Correct it")) from error
     except ValueError as error:
         problem = "has several chat templates and none called default"
-        raise ModelError(describe("tokenizer", place, problem, mend="Name one of them default")) from error
+        raise ModelError(describe("tokenizer", place, problem, fix="Name one of them default")) from error
     except Exception:
         return  # A template may refuse this conversation, or need arguments that are not given here.
 
@@ -181,5 +183,5 @@ def _check_vocabulary(tokenizer: Any, folder: Path, setting: str) -> None:
     beyond = (i for i in tokenizer.get_vocab().values() if i >= rows)
     if any(i in needed or i not in added or not added[i].special or added[i].content in template for i in beyond):
         problem = f"its tokenizer has {len(tokenizer)} tokens, the model's embedding {rows} rows"
-        mend = "Resize the model's embedding yourself and save it, or remove the added tokens"
-        raise ModelError(describe(setting, folder, problem, mend=mend))
+        fix = "Resize the model's embedding yourself and save it, or remove the added tokens"
+        raise ModelError(describe(setting, folder, problem, fix=fix))

@@ -21,7 +21,7 @@ _AHEAD = 256
 """Requests that are tokenised together, while the engine computes."""
 
 
-class Asked(NamedTuple):
+class TokenizedItem(NamedTuple):
     """One item of a worker's share, tokenised."""
 
     number: int
@@ -38,7 +38,7 @@ def open_request(request: Mapping[str, Any], kind: type[Config]) -> tuple[Config
     return kind.model_validate(request["config"]), open_chat(request["folder"], template)
 
 
-def serve(engine: Any, asked: Iterator[Asked], folder: Path, row: Callable[[Any], Any]) -> None:
+def serve(engine: Any, asked: Iterator[TokenizedItem], folder: Path, row: Callable[[Any], Any]) -> None:
     """Feed the engine; append [number, row(output) or None, *facts] as each one finishes."""
     from vllm.inputs import TokensPrompt
 
@@ -61,5 +61,5 @@ def serve(engine: Any, asked: Iterator[Asked], folder: Path, row: Callable[[Any]
                 return
 
 
-def _tokenised_ahead(asked: Iterator[Asked]) -> Iterator[Asked]:
+def _tokenised_ahead(asked: Iterator[TokenizedItem]) -> Iterator[TokenizedItem]:
     return itertools.chain.from_iterable(ahead(iter(lambda: list(itertools.islice(asked, _AHEAD)), [])))

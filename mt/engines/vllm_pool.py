@@ -26,7 +26,7 @@ def vllm_workers(
 ) -> Workers:
     """Return the workers of `module`, each with an engine of its own; none runs before it has something to do.
 
-    They are told the settings, the model's folder, its template, and whatever else is given.
+    They get the settings, the model's folder, its template, and further arguments.
     """
     request = {
         "config": config.model_dump(),
@@ -61,8 +61,8 @@ def device_groups(config: VllmEngine) -> list[list[str]]:
 def check_installed(group: str) -> None:
     """Raise `ConfigError` where vLLM is not installed; `group` is the choice that asks for it."""
     if importlib.util.find_spec("vllm") is None:
-        mend = f"Install the extra: pip install 'mutual-taught[cluster]', or use {group}=transformers"
-        raise MissingPackageError(describe(group, "vllm", "vLLM is not installed", mend=mend))
+        fix = f"Install the extra: pip install 'mutual-taught[cluster]', or use {group}=transformers"
+        raise MissingPackageError(describe(group, "vllm", "vLLM is not installed", fix=fix))
 
 
 def engine_settings(config: VllmEngine) -> dict[str, Any]:

@@ -14,7 +14,7 @@ SAVE_AGAIN = "Download it again, or save the whole model with save_pretrained"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundWeights:
     """What loading a folder's weights into a model left open."""
 
     missing: list[str]
@@ -25,31 +25,31 @@ class Found:
     """Weights of another shape, with both shapes."""
 
     @staticmethod
-    def from_info(info: Mapping[str, Any], *, added: Collection[str] = ()) -> Found:
+    def from_info(info: Mapping[str, Any], *, added: Collection[str] = ()) -> FoundWeights:
         """Read the loading info of transformers; `added` names modules that start without stored weights."""
         inside = tuple(f"{name}." for name in added)
         mismatched = [
             f"{name} {list(stored)} instead of {list(wanted)}" for name, stored, wanted in info["mismatched_keys"]
         ]
         missing = [name for name in info["missing_keys"] if not name.startswith(inside)]
-        return Found(sorted(missing), sorted(info["unexpected_keys"]), sorted(mismatched))
+        return FoundWeights(sorted(missing), sorted(info["unexpected_keys"]), sorted(mismatched))
 
     def refuse(self, field: str, folder: Path, *, allow_extra: bool) -> None:
         """Raise `ModelError` where weights are missing, of another shape, or superfluous and not allowed to be."""
         if self.missing:
             problem = f"its files lack {len(self.missing)} of the model's weights ({_some(self.missing)})"
-            raise ModelError(describe(field, folder, problem, mend=SAVE_AGAIN))
+            raise ModelError(describe(field, folder, problem, fix=SAVE_AGAIN))
         if self.mismatched:
             problem = f"{len(self.mismatched)} weights have another shape than config.json says"
-            raise ModelError(describe(field, folder, f"{problem} ({_some(self.mismatched)})", mend=SAVE_AGAIN))
+            raise ModelError(describe(field, folder, f"{problem} ({_some(self.mismatched)})", fix=SAVE_AGAIN))
         if self.unexpected and not allow_extra:
             setting = f"{field.rpartition('.')[0]}.allow_extra_weights=true"
             problem = f"its files hold {len(self.unexpected)} weights that the model does not have"
-            mend = f"Check that config.json belongs to them, or leave them out by {setting}"
-            raise ModelError(describe(field, folder, f"{problem} ({_some(self.unexpected)})", mend=mend))
+            fix = f"Check that config.json belongs to them, or leave them out by {setting}"
+            raise ModelError(describe(field, folder, f"{problem} ({_some(self.unexpected)})", fix=fix))
 
 
-def compare(model_class: Any, config: Any, shapes: Mapping[str, Sequence[int]]) -> Found:
+def compare(model_class: Any, config: Any, shapes: Mapping[str, Sequence[int]]) -> FoundWeights:
     """Return how the tensors that a folder stores, by name and shape, fit the weights of a class.
 
     This is transformers' own loading, with its renames, merges of experts, tied weights and ignore lists, on the
@@ -66,7 +66,7 @@ def compare(model_class: Any, config: Any, shapes: Mapping[str, Sequence[int]]) 
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
-    return Found.from_info(info)
+    return FoundWeights.from_info(info)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ class Workers:
         groups: Sequence[Sequence[str]],
         environment: Mapping[str, str],
     ) -> None:
-        """Take what every worker is told when it starts; a "model" in it is the folder that it loads."""
+        """Take the request that every worker reads at its start; its "model" is the folder to load."""
         self.module, self.request, self.groups, self.environment = module, request, groups, environment
         self._workers: dict[int, Worker] = {}
 
@@ -130,8 +130,8 @@ class Worker:
         if code not in (None, 0):
             raise_left(self.folder / ERROR)
             problem = f"ended with code {code}: {self.child.last_error()}"
-            mend = f"See {logs_folder()}" if logs_folder() else ""
-            raise EngineError(describe("worker", self.child.pid, problem, mend=mend))
+            fix = f"See {logs_folder()}" if logs_folder() else ""
+            raise EngineError(describe("worker", self.child.pid, problem, fix=fix))
         return code is None
 
     def close(self) -> None:

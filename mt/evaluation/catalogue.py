@@ -12,7 +12,7 @@ from typing import Literal
 
 from mt.evaluation.formats import COUNT, GAIN, NUMBER, ONE_DIGIT, PERCENT, SHARE, Format
 
-Better = Literal["higher", "lower", ""]
+Direction = Literal["higher", "lower", ""]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Quantity:
     title: str
     unit: str
     format: Format
-    better: Better
+    better: Direction
     meaning: str
     minor: bool = False
     """A breakdown or a detail: no reader misses it at first."""
@@ -226,7 +226,7 @@ def quantity(benchmark: str, metric: str) -> Quantity:
         if re.fullmatch(known.benchmark, benchmark) and (found := re.fullmatch(known.metric, metric)):
             return replace(known, title=": ".join([known.title, *map(said, found.groups())]))
     counted = re.fullmatch("missing.*|dropped|ties", metric) is not None
-    better: Better = "lower" if counted else "higher" if metric.endswith(("win_rate", "accuracy")) else ""
+    better: Direction = "lower" if counted else "higher" if metric.endswith(("win_rate", "accuracy")) else ""
     number = COUNT if counted else NUMBER
     named = capitalised(said(metric))
     return Quantity("policy", benchmark, metric, named, "", number, better, "", minor=counted or not better)

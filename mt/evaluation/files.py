@@ -39,8 +39,8 @@ def read_records(path: Path, columns: Collection[str] | None = None) -> list[Any
         asked = row if columns is None or not isinstance(row, dict) else [row.get(name) for name in columns]
         if (text := broken_text(asked)) is not None:
             problem = "half a surrogate pair, which is no text"
-            mend = "Correct the row"
-            raise DataError(describe(f"{path} row {position} (from 0)", ascii(text), problem, mend=mend))
+            fix = "Correct the row"
+            raise DataError(describe(f"{path} row {position} (from 0)", ascii(text), problem, fix=fix))
     return rows
 
 

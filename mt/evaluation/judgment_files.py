@@ -148,8 +148,8 @@ def _category(records: Sequence[Mapping[str, Any]], asked: str | None, source: s
     elif DEFAULT_CATEGORY in counts:
         chosen = DEFAULT_CATEGORY
     else:
-        mend = "Choose one by --category"
-        raise DataError(describe(f"{source}: category", shown, "several, which are never mixed", mend=mend))
+        fix = "Choose one by --category"
+        raise DataError(describe(f"{source}: category", shown, "several, which are never mixed", fix=fix))
     if len(counts) == 1:
         return chosen, []
     return chosen, [f"category {chosen}: {counts[chosen]} of {len(records)} rows ({shown}). Categories are not mixed."]

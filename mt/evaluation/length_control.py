@@ -22,7 +22,7 @@ LC_ROUNDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class LengthControlled:
+class LengthControlledWinRate:
     """The length-controlled win rate in percent, the C used (None: a model against itself), the coefficients."""
 
     win_rate: float
@@ -56,7 +56,7 @@ def length_controlled(
     C: float | None = None,
     rounds: int = LC_ROUNDS,
     seed: int = 0,
-) -> LengthControlled:
+) -> LengthControlledWinRate:
     """Return the length-controlled win rate 100·mean σ(w_diff·difficulty + w_0).
 
     η = w_len·tanh(Δ/s) + w_diff·difficulty + w_0·[not gamed], L1 penalty, no intercept; C by cross-validation
@@ -69,7 +69,7 @@ def length_controlled(
     if C is not None and not (math.isfinite(C) and C > 0):
         raise DataError(describe("C", C, "cannot weigh the data against the penalty", allowed="a number above 0"))
     if annotations[0].generator_1 == annotations[0].generator_2:
-        return LengthControlled(50.0, 0.0, Interval(50.0, 50.0), None, 0.0, 0.0, 0.0)
+        return LengthControlledWinRate(50.0, 0.0, Interval(50.0, 50.0), None, 0.0, 0.0, 0.0)
     difficulty = difficulties(annotations, gamed)
     rows = _rows(annotations, gamed, difficulty)
     C = select_C(rows.features_RF, rows.label_R, rows.weight_R) if C is None else C
@@ -77,7 +77,7 @@ def length_controlled(
     predictions = _predictions(w, difficulty)
     error = standard_error(predictions)
     draws = _bootstrap(rows, length_differences(annotations), difficulty, C, w, rounds, seed)
-    return LengthControlled(
+    return LengthControlledWinRate(
         100 * float(predictions.mean()),
         None if error is None else 100 * error,
         percentile_interval(draws).scaled(100),

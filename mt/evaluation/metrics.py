@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mt.evaluation.alpaca_eval import WinRate
 from mt.evaluation.arena_hard import ArenaScore
-from mt.evaluation.length_control import LengthControlled
+from mt.evaluation.length_control import LengthControlledWinRate
 from mt.evaluation.pairwise import WinTieLose
 from mt.evaluation.reward_bench import RewardBenchScore
 from mt.evaluation.reward_bench_2 import RewardBench2Score
@@ -13,7 +13,7 @@ from mt.types import Metric
 
 
 def alpaca_eval_metrics(
-    score: WinRate, controlled: LengthControlled | None = None, benchmark: str = "alpaca_eval"
+    score: WinRate, controlled: LengthControlledWinRate | None = None, benchmark: str = "alpaca_eval"
 ) -> list[Metric]:
     """Return win rates in percent, mean length in characters and the number of missing judgments."""
     rows = [

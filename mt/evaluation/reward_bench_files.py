@@ -144,9 +144,9 @@ def read_accuracies(
     other = _KNOWN[3 - generation]
     for name in found:
         if name not in known:
-            mend = f" The other version has it: use {_COMMAND[3 - generation]}." if name in other else ""
+            fix = f" The other version has it: use {_COMMAND[3 - generation]}." if name in other else ""
             raise DataError(
-                f"{source}: subset={name}: not one of the {len(known)} subsets.{mend or nearest(name, known)}"
+                f"{source}: subset={name}: not one of the {len(known)} subsets.{fix or nearest(name, known)}"
             )
     if not found:
         only = " of subsets, but of sections" if any(name in SECTIONS for name in by_subset) else ""
@@ -251,8 +251,8 @@ def _finite(value: object, where: str) -> float:
     held = listed[0] if isinstance(listed, list) and len(listed) == 1 else value
     score = number(held, where, "a finite number")
     if score is None or math.isinf(score):
-        mend = "Score the pair again, or leave its row out"
-        raise DataError(describe(where, repr(value), "no score", allowed="a finite number", mend=mend))
+        fix = "Score the pair again, or leave its row out"
+        raise DataError(describe(where, repr(value), "no score", allowed="a finite number", fix=fix))
     return score
 
 

@@ -16,7 +16,7 @@ _BLANKS |= {name: rf"(?P<{name}>\w+)" for name in ("word", "other", "letter")}
 
 
 @dataclass(frozen=True, eq=False)
-class Kind:
+class DemandKind:
     """A kind of demand; what it claims and excludes keeps contradictions out of a prompt."""
 
     name: str
@@ -49,7 +49,7 @@ class Kind:
         pieces = re.split(r"(\{\w+\})", self.says)
         return re.compile("".join(_BLANKS.get(piece.strip("{}"), re.escape(piece)) for piece in pieces))
 
-    def agrees_with(self, other: Kind) -> bool:
+    def agrees_with(self, other: DemandKind) -> bool:
         """Say whether an answer can meet both."""
         return self is not other and not (self.excludes & other.claims or other.excludes & self.claims)
 
@@ -58,7 +58,7 @@ class Kind:
 class Demand:
     """A kind with its blanks filled."""
 
-    kind: Kind
+    kind: DemandKind
     values: dict[str, str]
 
     def met(self, text: Text) -> bool:
@@ -74,9 +74,9 @@ def demand(
     held_out: bool = False,
     weight: int = 2,
     **choices: str,
-) -> Callable[[Callable[..., bool]], Kind]:
+) -> Callable[[Callable[..., bool]], DemandKind]:
     """Make a kind of the check that follows; without `excludes` it excludes what it claims itself."""
     own = frozenset(claims.split())
     others = own if excludes is None else frozenset(excludes.split())
     filled = {blank: words.split() for blank, words in choices.items()}
-    return lambda check: Kind(check.__name__, family, says, check, filled, own, others, held_out, weight)
+    return lambda check: DemandKind(check.__name__, family, says, check, filled, own, others, held_out, weight)

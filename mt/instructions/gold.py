@@ -17,7 +17,7 @@ SHORTEST = 3
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptDemands:
     """What a prompt asks for."""
 
     topic: str
@@ -25,16 +25,16 @@ class Asked:
 
 
 @lru_cache(maxsize=100_000)
-def read_prompt(prompt: str) -> Asked:
+def read_prompt(prompt: str) -> PromptDemands:
     """Return what a prompt asks for; DataError where it is none of these instructions."""
     beginnings = (prompt[: end + 1] for end, character in enumerate(prompt) if character in ".?")
     topic = next((TOPIC_OF[text] for text in beginnings if text in TOPIC_OF), None)
     found = [(kind, kind.pattern.search(prompt)) for kind in KINDS]
     demands = tuple(Demand(kind, match.groupdict()) for kind, match in found if match is not None)
     if topic is None or not demands:
-        mend = "Gold rewards need data=instructions"
-        raise DataError(describe("prompt", repr(prompt), "it is none of these instructions", mend=mend))
-    return Asked(topic, demands)
+        fix = "Gold rewards need data=instructions"
+        raise DataError(describe("prompt", repr(prompt), "it is none of these instructions", fix=fix))
+    return PromptDemands(topic, demands)
 
 
 def gold(messages: Messages, response: Response, flawed: float) -> float:

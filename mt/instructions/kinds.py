@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from mt.instructions.demands import Kind, demand
+from mt.instructions.demands import DemandKind, demand
 from mt.instructions.text import Text
 
 _SINGLE = "always often together simple morning family gentle bright never because"
@@ -288,5 +288,5 @@ def divider(text: Text) -> bool:
     return "***" in text.lines[1:-1]
 
 
-KINDS: tuple[Kind, ...] = tuple(kind for kind in list(globals().values()) if isinstance(kind, Kind))
+KINDS: tuple[DemandKind, ...] = tuple(kind for kind in list(globals().values()) if isinstance(kind, DemandKind))
 """All kinds, in the order above."""

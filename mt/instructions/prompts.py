@@ -13,7 +13,7 @@ from functools import cache
 from itertools import islice
 
 from mt.errors import DataError, describe
-from mt.instructions.demands import Kind
+from mt.instructions.demands import DemandKind
 from mt.instructions.kinds import KINDS
 from mt.instructions.topics import EVALUATION_TOPICS, TRAINING_TOPICS, questions
 from mt.types import Prompt
@@ -72,7 +72,7 @@ def _questions(split: str) -> list[str]:
 
 
 @cache
-def _pairs(split: str) -> dict[tuple[Kind, Kind], int]:
+def _pairs(split: str) -> dict[tuple[DemandKind, DemandKind], int]:
     """Return two kinds that agree, with their weight; the first one trains nothing where the split is the benchmark."""
     firsts = [kind for kind in KINDS if kind.held_out] if split == "benchmark" else FAMILIAR
     agreeing = [(first, second) for first in firsts for second in FAMILIAR if first.agrees_with(second)]

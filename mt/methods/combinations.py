@@ -1,4 +1,4 @@
-"""What a method cannot be combined with: refused while a run is still on paper."""
+"""Settings that a method cannot be combined with; they are refused before anything is computed."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _refuse_objective(config: RunConfig) -> None:
     on_pairs = [kind for name in names(Objective) if (kind := option(Objective, name)).learns_from == "pairs"]
     if method.makes_pairs and objective.learns_from != "pairs":
         problem = f"it learns from demonstrations, and method={method.name} makes pairs"
-        allowed, mend = _listed(on_pairs), "Choose another objective, or method=iterative"
-        _refuse("objective", objective.called, problem, allowed, mend)
+        allowed, fix = _listed(on_pairs), "Choose another objective, or method=iterative"
+        _refuse("objective", objective.called, problem, allowed, fix)
     if objective.needs_win_probabilities and not method.has_win_probabilities:
         allowed = _listed([kind for kind in on_pairs if not kind.needs_win_probabilities])
         problem = f"it needs win probabilities over K responses, which not all pairs of method={method.name} have"
@@ -116,5 +116,5 @@ def _listed(kinds: list[type[Objective]] | list[type[Selection]]) -> str:
     return ", ".join(option_name(kind) for kind in kinds)
 
 
-def _refuse(field: str, value: object, problem: str, allowed: str, mend: str) -> None:
-    raise ConfigError(describe(field, value, problem, allowed=allowed, mend=mend))
+def _refuse(field: str, value: object, problem: str, allowed: str, fix: str) -> None:
+    raise ConfigError(describe(field, value, problem, allowed=allowed, fix=fix))

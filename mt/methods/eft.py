@@ -7,7 +7,7 @@ from pathlib import Path
 from mt.choice import Config, Count
 from mt.engines.judging import Judge
 from mt.errors import ConfigError, describe
-from mt.methods.asking import asking
+from mt.methods.judging import judging_inputs
 from mt.methods.steps import Steps
 from mt.sources.references import named_file
 from mt.stages.files import NotGiven
@@ -49,8 +49,8 @@ def eft_demonstrations(steps: Steps, file: str | None, data: EftDataConfig | Non
         problem = (
             f"data={steps.config.data.name} comes without judgments to learn from, and judge={judge.name} writes none"
         )
-        mend = "Add judge=openai, or method.eft=FILE (JSONL: messages, response, judgment)"
-        absent = NotGiven("method.eft", Path("method.eft"), describe("method.eft", None, problem, mend=mend))
+        fix = "Add judge=openai, or method.eft=FILE (JSONL: messages, response, judgment)"
+        absent = NotGiven("method.eft", Path("method.eft"), describe("method.eft", None, problem, fix=fix))
         return steps.add(LoadJudgments(absent, steps.source.rubric))
     return _written(steps, data, judge)
 
@@ -59,15 +59,13 @@ def _written(steps: Steps, data: EftDataConfig, judge: Judge) -> Stage:
     """Judgments by the rubric that the policy will be asked by, where their scores agree with people's ranks."""
     if data.model is not None:
         if not judge.needs_network:
-            mend = "Leave it out, or add judge=openai"
-            raise ConfigError(
-                describe("method.eft_data.model", data.model, f"judge={judge.name} is a folder", mend=mend)
-            )
+            fix = "Leave it out, or add judge=openai"
+            raise ConfigError(describe("method.eft_data.model", data.model, f"judge={judge.name} is a folder", fix=fix))
         judge = judge.model_copy(update={"model": data.model})
     source = named_file(steps.config, data.replies, "method.eft_data.replies")
     replies = steps.add(LoadRankedReplies(source, data.language, data.prompts))
     prompts = steps.add(JudgmentPrompts(replies, steps.source.rubric))
-    how = asking(steps, judge, "text", None)
+    how = judging_inputs(steps, judge, "text", None)
     kind = WriteJudgmentsOverNetwork if judge.needs_network else WriteJudgments
     judgments = steps.add(kind(prompts, judge, how.model, how.chat_template))
     seed = steps.seed("eft judgments")

@@ -1,4 +1,4 @@
-"""What is measured of an outcome: stages like any other, shared across a sweep."""
+"""The evaluations of a run graph: stages like any other, shared across a sweep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from mt.methods.benchmarks import alpaca_eval, arena_hard, in_distribution, pairwise, reward_bench, reward_bench_2
 from mt.methods.held_out import held_out
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.stages.checkpoints import SelectPolicy
 from mt.workflow.position import EVALUATION
@@ -26,7 +26,7 @@ class Evaluation:
     stage: Stage
 
 
-Benchmark = Callable[[Steps, Outcome, Iteration], Iterator[tuple[Model, Stage]]]
+Benchmark = Callable[[Steps, RunGraph, Iteration], Iterator[tuple[Model, Stage]]]
 BENCHMARKS: dict[str, Benchmark] = {
     "held_out": held_out,
     "alpaca_eval": alpaca_eval,
@@ -38,16 +38,16 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 
-def evaluations(steps: Steps, outcome: Outcome) -> list[Evaluation]:
+def evaluations(steps: Steps, graph: RunGraph) -> list[Evaluation]:
     """Return everything that the run's `eval` asks for, iteration by iteration."""
     found = []
-    for iteration in outcome.iterations:
+    for iteration in graph.iterations:
         made = steps.positions[iteration.policy.key]
         steps.at(EVALUATION, made.iteration, made.round)
         if isinstance(iteration.policy, SelectPolicy):
             found.append(Evaluation(iteration.index, "policy", iteration.policy))
         for name, benchmark in BENCHMARKS.items():
             if getattr(steps.config.eval, name) is not None:
-                for model, stage in benchmark(steps, outcome, iteration):
+                for model, stage in benchmark(steps, graph, iteration):
                     found.append(Evaluation(iteration.index, model, steps.add(stage)))
     return found

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from mt.config.method import Method
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 
 
 class Iterative(Method):
     """One training per part of the prompts, under a frozen reward model."""
 
-    def build(self, steps: Steps) -> Outcome:
-        """Return the outcome of one training per part of the prompts, each on the responses of the policy before it."""
+    def build(self, steps: Steps) -> RunGraph:
+        """Return the graph of one training per part of the prompts, each on responses of the policy before it."""
         config = steps.config
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         done = [base]
@@ -23,4 +23,4 @@ class Iterative(Method):
             selected = steps.with_offline(steps.select(samples, rewards))
             new_policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, new_policy, base.reward, samples, rewards, selected))
-        return Outcome(tuple(done))
+        return RunGraph(tuple(done))

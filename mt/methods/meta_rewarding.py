@@ -11,7 +11,7 @@ from mt.config.method import Method
 from mt.engines.settings import DecodingConfig
 from mt.engines.training.settings import TrainingConfig
 from mt.methods.eft import EftDataConfig, eft_demonstrations
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.selection.tiers import Tiers
 from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
@@ -54,8 +54,8 @@ class MetaRewarding(Method):
         """Actor pairs have them, judge pairs do not."""
         return self.judge_iterations == 0
 
-    def build(self, steps: Steps) -> Outcome:
-        """Return the outcome of EFT and of one training per part on actor pairs and, at first, judge pairs."""
+    def build(self, steps: Steps) -> RunGraph:
+        """Return the graph of EFT and of one training per part on actor pairs and, at first, judge pairs."""
         config = steps.config
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         steps.at("EFT")
@@ -79,7 +79,7 @@ class MetaRewarding(Method):
             selected = steps.with_offline(selected)
             policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, policy, base.reward, judged, scores, selected))
-        return Outcome(tuple(done))
+        return RunGraph(tuple(done))
 
     def _judge(self, steps: Steps, policy: Stage, samples: Stage) -> Stage:
         """N judgments of every response by the policy itself, as generated text (§2.1)."""

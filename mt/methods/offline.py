@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from mt.choice import Count
 from mt.config.method import Method
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.workflow.stage import Stage
 
@@ -18,13 +18,13 @@ class Offline(Method):
     parts: Count
     """Parts in which the prompts are sampled; 3 as in the paper's iterative methods, so that they share samples."""
 
-    def build(self, steps: Steps) -> Outcome:
-        """Return the outcome of one training of the base policy on pairs from all prompts."""
+    def build(self, steps: Steps) -> RunGraph:
+        """Return the graph of one training of the base policy on pairs from all prompts."""
         base = Iteration(0, steps.base_policy(), steps.base_reward())
         return train_once(steps, base, base.reward, self.parts)
 
 
-def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> Outcome:
+def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> RunGraph:
     """Train the base policy once on its own responses to all prompts, scored by `reward`.
 
     The prompts are worked on in the same parts as by the iterative methods, so that a sweep samples them once.
@@ -36,4 +36,4 @@ def train_once(steps: Steps, base: Iteration, reward: Stage, parts: int) -> Outc
         tables.append(steps.select(samples, steps.score(reward, samples)))
     selected = steps.with_offline(steps.union(*tables))
     policy = steps.train_policy(base.policy, selected, reference=base.policy)
-    return Outcome((base, Iteration(1, policy, reward, selected=selected)))
+    return RunGraph((base, Iteration(1, policy, reward, selected=selected)))

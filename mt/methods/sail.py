@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from mt.choice import Positive, Share
 from mt.config.method import Method
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.stages.implicit import ImplicitRewards
 from mt.stages.select import MixPairs
@@ -22,8 +22,8 @@ class Sail(Method):
     offline_share: Share
     """Share of offline preferences in later iterations, in [0, 1)."""
 
-    def build(self, steps: Steps) -> Outcome:
-        """Return the outcome of a training on offline preferences, and of iterations on the policy's own labels.
+    def build(self, steps: Steps) -> RunGraph:
+        """Return the graph of a training on offline preferences, and of iterations on the policy's own labels.
 
         The policy labels its responses by its implicit reward β·log π_t(y)/π_0(y), 0 before the first training.
         """
@@ -43,4 +43,4 @@ class Sail(Method):
             selected = steps.add(MixPairs(own, offline, self.offline_share, steps.seed("mix")))
             policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, policy, base.reward, samples, rewards, selected))
-        return Outcome(tuple(done))
+        return RunGraph(tuple(done))

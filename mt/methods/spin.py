@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mt.config.method import Method
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.stages.demonstrations import DemonstrationPrompts, SpinPairs
 
@@ -15,8 +15,8 @@ class Spin(Method):
 
     makes_pairs: ClassVar[bool] = True
 
-    def build(self, steps: Steps) -> Outcome:
-        """Return the outcome of self-play fine-tuning: one training per part of the demonstrations' prompts.
+    def build(self, steps: Steps) -> RunGraph:
+        """Return the graph of self-play fine-tuning: one training per part of the demonstrations' prompts.
 
         Chosen is the demonstration, rejected the response of the policy before, which is the reference too.
         """
@@ -31,4 +31,4 @@ class Spin(Method):
             pairs = steps.with_offline(steps.add(SpinPairs(samples, demonstrations, steps.seed("spin"))))
             new_policy = steps.train_policy(policy, pairs, reference=steps.reference(policy))
             done.append(Iteration(t, new_policy, base.reward, samples, selected=pairs))
-        return Outcome(tuple(done))
+        return RunGraph(tuple(done))

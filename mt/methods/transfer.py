@@ -14,7 +14,7 @@ from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
 from mt.methods.mutual_taught import MutualTaught
 from mt.methods.offline import train_once
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.sources.references import named_model, without_file
 from mt.workflow.position import BASE
@@ -38,8 +38,8 @@ class Transfer(Method):
     parts: Count
     """Parts in which the prompts are sampled."""
 
-    def build(self, steps: Steps) -> Outcome:
-        """Return the outcome of one training of the transfer policy under r_k, k = `method.reward_iteration`.
+    def build(self, steps: Steps) -> RunGraph:
+        """Return the graph of one training of the transfer policy under r_k, k = `method.reward_iteration`.
 
         The reward models are those of the run in `method.source`, or else of Mutual-Taught with this run's own
         settings: the same stages, computed here where no run has computed them yet.
@@ -56,10 +56,10 @@ class Transfer(Method):
         base = Iteration(0, other_policy(steps, self), rewards[0])
         if base.policy.key == taught.base.policy.key:
             problem = "the Mutual-Taught run taught this very policy: nothing is transferred"
-            mend = (
+            fix = (
                 "Keep the scale of the Mutual-Taught run (scale=llama3_8b), or name a finished one by method.source=DIR"
             )
-            raise ConfigError(describe("method.policy", self.policy, problem, allowed="another policy", mend=mend))
+            raise ConfigError(describe("method.policy", self.policy, problem, allowed="another policy", fix=fix))
         return train_once(steps, base, reward, self.parts)
 
 
@@ -78,21 +78,21 @@ def guide_config(config: RunConfig, settings: Transfer) -> RunConfig:
         method = MutualTaught(round_data="matched")
         return config.model_copy(update={"method": method, "iterations": settings.guide_iterations})
     record = Path(settings.source) / "record.json"
-    mend = "Run it first: python -m mt.run"
+    fix = "Run it first: python -m mt.run"
     if not record.is_file():
-        raise ConfigError(describe("method.source", settings.source, "there is no run here", mend=mend))
+        raise ConfigError(describe("method.source", settings.source, "there is no run here", fix=fix))
     try:
         facts = json.loads(record.read_text())
         found = RunConfig.model_validate(facts["config"])
     except (ValueError, KeyError, TypeError) as error:
         why = " ".join(str(error).splitlines()[:2])  # pydantic says what and where in the first two of many lines
         problem = f"its record cannot be read ({why})"
-        raise ConfigError(describe("method.source", settings.source, problem, mend="Run it again")) from error
+        raise ConfigError(describe("method.source", settings.source, problem, fix="Run it again")) from error
     if facts["state"] != "finished" or not isinstance(found.method, MutualTaught):
         problem = f"it is a {found.method.name} run in state '{facts['state']}'"
         allowed = "a finished mutual_taught run"
-        raise ConfigError(describe("method.source", settings.source, problem, allowed=allowed, mend=mend))
+        raise ConfigError(describe("method.source", settings.source, problem, allowed=allowed, fix=fix))
     if Path(found.store).resolve() != Path(config.store).resolve():
         problem = f"its models lie in store={found.store}, and this run's store is {config.store}"
-        raise ConfigError(describe("method.source", settings.source, problem, mend=f"Add store={found.store}"))
+        raise ConfigError(describe("method.source", settings.source, problem, fix=f"Add store={found.store}"))
     return found

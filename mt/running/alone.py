@@ -1,4 +1,4 @@
-"""One process at a time works on a run or a sweep: a second one of the same name is refused."""
+"""The lock of a run or a sweep: a second process on the same name is refused."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def alone(
     say: Callable[[str], None] = lambda line: None,
     error: type[MutualTaughtError] = ConfigError,
 ) -> Iterator[None]:
-    """Work on the folder that the setting `field` names; raises `error` while another process does.
+    """Hold the lock of the folder that the setting `field` names; raises `error` while another process holds it.
 
-    `say` is called where it takes a while to see whether the process that began on another machine still lives.
+    `say` is called where it takes a while to find out whether the owner on another machine is still alive.
     """
 
     def looking(owner: Owner) -> None:
@@ -36,11 +36,11 @@ def alone(
             stack.enter_context(lock_of_folder(folder).hold(wait=False, waiting=looking))
         except Held as held:
             problem = f"another command is at work on it ({held.owner})"
-            mend = f"Wait until it ends, or give another name ({field}=NAME)"
-            raise error(describe(field, folder.name, problem, mend=mend)) from None
+            fix = f"Wait until it ends, or give another name ({field}=NAME)"
+            raise error(describe(field, folder.name, problem, fix=fix)) from None
         except OSError as failure:
             if line := describe_os_error(failure, folder):
                 raise error(line) from None
             problem = f"its file system takes no locks ({failure.strerror})"
-            raise error(describe("runs", folder.parent, problem, mend="Set runs=DIR on one that does")) from None
+            raise error(describe("runs", folder.parent, problem, fix="Set runs=DIR on one that does")) from None
         yield

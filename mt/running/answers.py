@@ -1,4 +1,4 @@
-"""What a run tells, in three sentences: did the policy improve, did the reward model, did updating it help?"""
+"""A run's answers, in three sentences: did the policy improve, did the reward model, did updating it help?"""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from mt.errors import MutualTaughtError
 from mt.evaluation.catalogue import quantity
 from mt.evaluation.formats import NUMBER, SHARE
 from mt.evaluation.pairing import Difference
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.methods.mutual_taught import MutualTaught
-from mt.running.results import Key, Results, difference
+from mt.running.results import MetricKey, Results, difference
 from mt.types import Metric
 from mt.workflow.store import DECISION, Store, recall
 
 _WIN_RATE, _QUALITY = ("policy", "gold", "win_rate"), ("policy", "gold", "mean_reward")
 _PROXY = "policy", "proxy", "win_rate_base"
-_JUDGED: tuple[Key, ...] = (
+_JUDGED: tuple[MetricKey, ...] = (
     _WIN_RATE,
     ("policy", "alpaca_eval", "lc_win_rate"),
     ("policy", "alpaca_eval", "win_rate"),
@@ -37,7 +37,7 @@ _JUDGED: tuple[Key, ...] = (
 )
 """What a policy is judged by, the best judge first: gold, the judge of the benchmarks, and r_0 as a proxy."""
 _OWN_PAIRS = "reward", "preferences", "accuracy"
-_BENCHMARKS: tuple[Key, ...] = (
+_BENCHMARKS: tuple[MetricKey, ...] = (
     _OWN_PAIRS,
     ("reward", "reward_bench", "average"),
     ("reward", "reward_bench_2", "average"),
@@ -51,29 +51,29 @@ _HELPED = {1: "helped", 0: "made no measurable difference", -1: "did harm"}
 class _Run:
     """A finished run: what it is, and what was measured of it."""
 
-    drawn: Blueprint
+    compiled: CompiledRun
     store: Store
     command: str
     results: Results
-    judge: Key
+    judge: MetricKey
     """What its policies are judged by."""
 
     @property
     def last(self) -> int:
-        return self.drawn.final(self.store).index
+        return self.compiled.final(self.store).index
 
     @property
     def retrained(self) -> bool:
-        return self.drawn.final(self.store).reward.key != self.drawn.outcome.base.reward.key
+        return self.compiled.final(self.store).reward.key != self.compiled.graph.base.reward.key
 
     def policy(self) -> str:
-        return self.drawn.plan.position(self.drawn.final(self.store).policy).model_name
+        return self.compiled.plan.position(self.compiled.final(self.store).policy).model_name
 
     def reward(self, iteration: int) -> str:
-        return self.drawn.plan.position(self.drawn.outcome.iterations[iteration].reward).model_name
+        return self.compiled.plan.position(self.compiled.graph.iterations[iteration].reward).model_name
 
 
-def answers(drawn: Blueprint, store: Store, command: str) -> list[str]:
+def answers(compiled: CompiledRun, store: Store, command: str) -> list[str]:
     """Return the three sentences of a finished run; none where nothing was measured of its last iteration.
 
     Before them stands in which iteration the run stopped, where it did; a run that stopped in the first has no more.
@@ -81,14 +81,14 @@ def answers(drawn: Blueprint, store: Store, command: str) -> list[str]:
     the last sentence names the command that makes it.
     """
     results, final, stopped = (
-        Results.of_evaluations(drawn.evaluations, store),
-        drawn.final(store),
-        _stopped(drawn, store),
+        Results.of_evaluations(compiled.evaluations, store),
+        compiled.final(store),
+        _stopped(compiled, store),
     )
     judge = next((key for key in _JUDGED if results.metric(final.index, *key)), None)
     if judge is None or (stopped and final.index == 0):
         return stopped
-    run = _Run(drawn, store, command, results, judge)
+    run = _Run(compiled, store, command, results, judge)
     return [*stopped, _policy(run), _reward(run), _update(run)]
 
 
@@ -96,7 +96,7 @@ def answers_of_record(record: Mapping[str, Any]) -> list[str]:
     """Return the sentences as the store has it now, or as they were recorded where the run cannot be drawn again."""
     try:
         config = RunConfig.model_validate(record["config"])
-        found = answers(blueprint(config), Store(Path(config.store)), record["command"])
+        found = answers(compile_run(config), Store(Path(config.store)), record["command"])
     except (MutualTaughtError, ValidationError):
         found = []
     return found or list(record.get("answers") or [])
@@ -108,15 +108,15 @@ def frozen(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"rm_data": RewardData.model_validate(values)})
 
 
-def _stopped(drawn: Blueprint, store: Store) -> list[str]:
+def _stopped(compiled: CompiledRun, store: Store) -> list[str]:
     """Say in which iteration the run stopped, why, and which policy it ends with."""
-    iteration = drawn.stopped(store)
+    iteration = compiled.stopped(store)
     if iteration is None:
         return []
-    decision, before = recall(store.path(iteration.policy) / DECISION), drawn.final(store)
-    name = drawn.plan.position(before.policy).model_name
+    decision, before = recall(store.path(iteration.policy) / DECISION), compiled.final(store)
+    name = compiled.plan.position(before.policy).model_name
     wins = f"its best checkpoint (step {decision['step']}) wins {SHARE.text(decision['win_rate'])} of its comparisons"
-    by = drawn.plan.position(before.reward).model_name
+    by = compiled.plan.position(before.reward).model_name
     text = (
         f"{wins} with {name} by {by}, less than the {SHARE.text(decision['threshold'])} of policy.checkpoint.threshold"
     )
@@ -129,7 +129,7 @@ def _policy(run: _Run) -> str:
     assert metric is not None
     if run.judge not in (_WIN_RATE, _PROXY):
         change = difference(run.results, run.last, run.results, 0, *run.judge)
-        judge = judged_by(run.drawn.config.judge.model_dump())
+        judge = judged_by(run.compiled.config.judge.model_dump())
         text = f"{run.policy()} against π₀, {_change(run, run.judge)}{_peak(run, run.judge)}"
         return f"The policy {_verdict(_CHANGED, change, 0)}: {text} (judge: {judge})."
     judge = "gold" if run.judge == _WIN_RATE else "r₀"
@@ -179,10 +179,10 @@ def _reward_without_gold(run: _Run) -> str:
 def _update(run: _Run) -> str:
     """Compare the last policy with the one that a frozen reward model teaches."""
     if not run.retrained:
-        if not isinstance(run.drawn.config.method, MutualTaught):
-            return f"The reward model was not updated: method={run.drawn.config.method.name} keeps it as it is."
+        if not isinstance(run.compiled.config.method, MutualTaught):
+            return f"The reward model was not updated: method={run.compiled.config.method.name} keeps it as it is."
         return f"The reward model was not updated; what updating it does: {_with(run.command, 'rm_data=both')}"
-    other = blueprint(frozen(run.drawn.config))
+    other = compile_run(frozen(run.compiled.config))
     results, at = Results.of_evaluations(other.evaluations, run.store), other.final(run.store).index
     change = difference(run.results, run.last, results, at, *run.judge)
     if change is None:
@@ -215,7 +215,7 @@ def _verdict(words: Mapping[int, str], found: Metric | Difference | None, neutra
     return words[int(found.low > neutral) - int(found.high < neutral)]
 
 
-def _change(run: _Run, key: Key) -> str:
+def _change(run: _Run, key: MetricKey) -> str:
     """Return how a metric went from iteration 0 to the last."""
     known, found = quantity(*key[1:]), difference(run.results, run.last, run.results, 0, *key)
     first, last = run.results.metric(0, *key), run.results.metric(run.last, *key)
@@ -224,7 +224,7 @@ def _change(run: _Run, key: Key) -> str:
     return f"{_title(key)} {known.format.text(first.value)} → {known.format.text(last.value)}, {_signed(key, found)}"
 
 
-def _peak(run: _Run, key: Key) -> str:
+def _peak(run: _Run, key: MetricKey) -> str:
     """Say which earlier policy was better than the last one, where its paired interval says so."""
     better = [
         (found.value, t, found)
@@ -234,17 +234,17 @@ def _peak(run: _Run, key: Key) -> str:
     if not better:
         return ""
     _, t, found = max(better, key=lambda one: one[0])
-    name = run.drawn.plan.position(run.drawn.outcome.iterations[t].policy).model_name
+    name = run.compiled.plan.position(run.compiled.graph.iterations[t].policy).model_name
     return f"; {name} was better than {run.policy()} by {_signed(key, found).lstrip('+')}"
 
 
-def _title(key: Key) -> str:
+def _title(key: MetricKey) -> str:
     """Return a metric's title inside a sentence, without its comma; benchmarks keep their capitals."""
     text = quantity(*key[1:]).title.replace(",", "")
     return text if text.startswith(("AlpacaEval", "Arena", "RewardBench")) else f"{text[0].lower()}{text[1:]}"
 
 
-def _signed(key: Key, found: Difference) -> str:
+def _signed(key: MetricKey, found: Difference) -> str:
     form = quantity(*key[1:]).format
     return f"{form.difference(found.value)} {form.interval(found.low, found.high)}".strip()
 

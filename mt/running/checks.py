@@ -10,7 +10,7 @@ from mt.config.fields import devices, keyed_paths, setting
 from mt.config.run import RunConfig
 from mt.engines.devices import choose_device
 from mt.errors import ConfigError, MutualTaughtError, NotHereError, StoreError, describe
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.running.lengths import check_batches, check_contexts, check_lengths
 from mt.running.rendered_prompts import check_prompts
 from mt.running.warnings import before
@@ -25,25 +25,25 @@ from mt.workflow.store import Store
 
 
 def check(
-    blueprint: Blueprint,
+    compiled: CompiledRun,
     absent: Callable[[NotHereError], None] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Raise one clear error for a run that cannot succeed.
+    """Raise one error for a run that cannot succeed.
 
     Where other machines will compute it, `absent` is called with what this one lacks, and decides. `say` is called
     before what may take seconds.
     """
-    if blueprint.config.scale.weights is not None:
-        say(_family(blueprint.config))
-    _check_writable("store", Path(blueprint.config.store))
-    _check_writable("runs", Path(blueprint.config.runs))
-    _check_devices(blueprint, absent)
-    _check_stages(blueprint, absent)
-    check_contexts(blueprint.plan.order, blueprint.config)
-    _check_rows(blueprint, say)
-    if blueprint.plan.missing(Store(Path(blueprint.config.store))):  # else nothing outside the store is read
-        for line in before(blueprint):
+    if compiled.config.scale.weights is not None:
+        say(_family(compiled.config))
+    _check_writable("store", Path(compiled.config.store))
+    _check_writable("runs", Path(compiled.config.runs))
+    _check_devices(compiled, absent)
+    _check_stages(compiled, absent)
+    check_contexts(compiled.plan.order, compiled.config)
+    _check_rows(compiled, say)
+    if compiled.plan.missing(Store(Path(compiled.config.store))):  # else nothing outside the store is read
+        for line in before(compiled):
             say(f"warning  {line}")
 
 
@@ -73,12 +73,12 @@ def check_folders(runs: Sequence[tuple[RunConfig, Path]]) -> None:
     seen: set[Path] = set()
     for config, folder in runs:
         if folder in seen:
-            mend = "Leave the name to each run, and name the sweep: sweep=NAME"
-            raise ConfigError(describe("name", folder.name, "several runs of the sweep bear it", mend=mend))
+            fix = "Leave the name to each run, and name the sweep: sweep=NAME"
+            raise ConfigError(describe("name", folder.name, "several runs of the sweep have it", fix=fix))
         seen.add(folder)
         if config.name and (folder / RECORD).is_file() and (other := _differences(config, folder)):
             problem = f"{folder} is a run with other settings ({', '.join(other[:3])})"
-            raise ConfigError(describe("name", folder.name, problem, mend="Choose another name, or remove that run"))
+            raise ConfigError(describe("name", folder.name, problem, fix="Choose another name, or remove that run"))
 
 
 def _differences(config: RunConfig, folder: Path) -> list[str]:
@@ -92,20 +92,20 @@ def _differences(config: RunConfig, folder: Path) -> list[str]:
 
 
 def _check_writable(field: str, folder: Path) -> None:
-    mend = f"Set {field}=DIR"
+    fix = f"Set {field}=DIR"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(describe(field, folder, f"cannot be made ({error.strerror})", mend=mend)) from error
+        raise StoreError(describe(field, folder, f"cannot be made ({error.strerror})", fix=fix)) from error
     if not os.access(folder, os.W_OK):
-        raise StoreError(describe(field, folder, "not writable", mend=mend))
+        raise StoreError(describe(field, folder, "not writable", fix=fix))
 
 
-def _check_devices(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:
+def _check_devices(compiled: CompiledRun, absent: Callable[[NotHereError], None] | None) -> None:
     """Refuse devices that do not exist; torch is asked only about those that a setting names."""
-    if not blueprint.plan.missing(Store(Path(blueprint.config.store))):
+    if not compiled.plan.missing(Store(Path(compiled.config.store))):
         return
-    for field, device in devices(blueprint.config):
+    for field, device in devices(compiled.config):
         if device not in ("auto", "cpu"):
             try:
                 choose_device(device, field)
@@ -115,18 +115,18 @@ def _check_devices(blueprint: Blueprint, absent: Callable[[NotHereError], None] 
                 absent(error)
 
 
-def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] | None) -> None:
+def _check_stages(compiled: CompiledRun, absent: Callable[[NotHereError], None] | None) -> None:
     """Ask the tracker, what is to be computed, and what exists outside and is read for it, whether it can be.
 
     Inputs come first: a file that is not given is reported before anything is downloaded, and models, the largest
     downloads, come last.
     """
-    plan, store = blueprint.plan, Store(Path(blueprint.config.store))
+    plan, store = compiled.plan, Store(Path(compiled.config.store))
     missing = plan.missing(store)
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
     order = sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel))
     needed = [one for one in order if one.key in asked and (isinstance(one, External) or not store.has(one))]
-    asked_for: list[Callable[[], None]] = [blueprint.config.tracking.check]
+    asked_for: list[Callable[[], None]] = [compiled.config.tracking.check]
     for ask in [*asked_for, *(stage.check for stage in needed)]:
         try:
             ask()
@@ -136,13 +136,13 @@ def _check_stages(blueprint: Blueprint, absent: Callable[[NotHereError], None] |
             absent(error)
 
 
-def _check_rows(blueprint: Blueprint, say: Callable[[str], None]) -> None:
+def _check_rows(compiled: CompiledRun, say: Callable[[str], None]) -> None:
     """Render prompts that are to be read; a run that has everything needs no tokenizer, and imports none."""
-    missing = blueprint.plan.missing(Store(Path(blueprint.config.store)))
-    check_batches(missing, blueprint.config)
-    if missing and any(isinstance(stage, ModelFolder) for stage in blueprint.plan.order):
+    missing = compiled.plan.missing(Store(Path(compiled.config.store)))
+    check_batches(missing, compiled.config)
+    if missing and any(isinstance(stage, ModelFolder) for stage in compiled.plan.order):
         from mt.running.execution import quiet_libraries
 
         quiet_libraries()
         check_prompts(missing, say)
-    check_lengths(missing, blueprint.config)
+    check_lengths(missing, compiled.config)

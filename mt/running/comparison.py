@@ -12,16 +12,16 @@ from mt.engines.judging.base import judged_by
 from mt.errors import DataError, StoreError, describe
 from mt.evaluation.catalogue import quantity
 from mt.evaluation.pairing import Difference, over_seeds, unpaired
-from mt.running.results import Key, Results, difference
+from mt.running.results import MetricKey, Results, difference
 from mt.running.variants import incomparable, seeds, variant_names
 from mt.types import Metric
 from mt.workflow.run_record import find_records, read_record
 
 _SHOWN = 5
 """Runs that are named of those left out."""
-_GAIN: Key = ("reward", "same_responses", "gain_over_base")
-_ACCURACY: Key = ("reward", "gold", "accuracy")
-COMPARED: tuple[Key, ...] = (
+_GAIN: MetricKey = ("reward", "same_responses", "gain_over_base")
+_ACCURACY: MetricKey = ("reward", "gold", "accuracy")
+COMPARED: tuple[MetricKey, ...] = (
     ("policy", "gold", "win_rate"),
     ("policy", "gold", "mean_reward"),
     ("policy", "alpaca_eval", "lc_win_rate"),
@@ -65,7 +65,7 @@ class Variant:
         """The last iteration that all of its runs measured."""
         return min(run.results.last for run in self.runs.values())
 
-    def value(self, iteration: int, key: Key) -> Metric | None:
+    def value(self, iteration: int, key: MetricKey) -> Metric | None:
         """Return a metric: the run's own, or the mean over seeds with its interval."""
         found = [metric for run in self.runs.values() if (metric := _metric(run, iteration, key))]
         if len(found) < 2:
@@ -76,7 +76,7 @@ class Variant:
         low, high = (None if side is None else form.bounded(side) for side in (mean.low, mean.high))
         return Metric(key[1], key[2], mean.value, low, high, mean.n)
 
-    def minus(self, other: Variant, iteration: int, key: Key) -> Difference | None:
+    def minus(self, other: Variant, iteration: int, key: MetricKey) -> Difference | None:
         """Return the difference to another variant: over the seeds that both have, or over items for one seed."""
         common = [seed for seed in self.runs if seed in other.runs]
         found = [_difference(self.runs[seed], other.runs[seed], iteration, key) for seed in common]
@@ -87,7 +87,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class VariantComparison:
     """Variants of runs, the first of which the others are compared with, and what was left out."""
 
     variants: Sequence[Variant]
@@ -99,7 +99,7 @@ class Comparison:
         return self.variants[0]
 
     @cached_property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[MetricKey]:
         """What some run of the reference measured after its first training."""
         gold = any(self.reference.value(t, key) for t in self.iterations for key in COMPARED[:2])
         return [
@@ -144,7 +144,7 @@ class Comparison:
                         }  # fmt: skip
 
 
-def compare(folders: Iterable[Path], *, named: bool = True) -> Comparison:
+def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison:
     """Return the comparison of the finished runs in folders, each a run's or a sweep's.
 
     The first run's variant is the reference where runs are named; of a sweep it is the one whose reward model is
@@ -166,7 +166,7 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> Comparison:
     notes = [f"left out: {'; '.join([*left[:_SHOWN], *more])}"] if left else []
     if not runs:
         problem = f"no finished run among them{''.join(f' ({note})' for note in notes)}"
-        raise DataError(describe("runs", "none", problem, mend="Name finished runs, or a sweep that has some"))
+        raise DataError(describe("runs", "none", problem, fix="Name finished runs, or a sweep that has some"))
     names = variant_names(runs)
     grouped: dict[str, dict[tuple[Any, ...], RecordedRun]] = {}
     for name, run in zip(names, runs, strict=True):
@@ -177,10 +177,10 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> Comparison:
     frozen = [one for one in variants if not any(run.retrains for run in one.runs.values())]
     if not named and len(frozen) == 1:
         variants = [*frozen, *(one for one in variants if one is not frozen[0])]
-    return Comparison(variants, [*incomparable(runs), *notes])
+    return VariantComparison(variants, [*incomparable(runs), *notes])
 
 
-def _metric(run: RecordedRun, iteration: int, key: Key) -> Metric | None:
+def _metric(run: RecordedRun, iteration: int, key: MetricKey) -> Metric | None:
     """Return a run's metric; a reward model that is never updated has gained nothing over itself."""
     found = run.results.metric(iteration, *key)
     if found is None and key == _GAIN and iteration and not run.retrains and run.results.metric(iteration, *_ACCURACY):
@@ -188,7 +188,7 @@ def _metric(run: RecordedRun, iteration: int, key: Key) -> Metric | None:
     return found
 
 
-def _difference(first: RecordedRun, second: RecordedRun, iteration: int, key: Key) -> Difference | None:
+def _difference(first: RecordedRun, second: RecordedRun, iteration: int, key: MetricKey) -> Difference | None:
     one, two = _metric(first, iteration, key), _metric(second, iteration, key)
     if one is None or two is None:
         return None

@@ -14,8 +14,8 @@ from rich.text import Text
 from mt.evaluation.catalogue import MODELS, quantity, title
 from mt.evaluation.pairing import Difference
 from mt.running.answers import answers_of_record
-from mt.running.comparison import Comparison, compare
-from mt.running.results import Key
+from mt.running.comparison import VariantComparison, compare
+from mt.running.results import MetricKey
 from mt.types import Metric
 from mt.workflow.run_record import read_record
 
@@ -25,7 +25,7 @@ _COLOURS = {1: "green", 0: "", -1: "red"}
 
 
 def print_findings(console: Console, folders: Sequence[Path]) -> None:
-    """Print what the finished runs of a sweep tell: their comparison, or the sentences of the only one."""
+    """Print the findings of a sweep: the comparison of its finished runs, or the answers of the only one."""
     if len(folders) > 1:
         print_comparison(console, compare(folders, named=False))
         return
@@ -33,7 +33,7 @@ def print_findings(console: Console, folders: Sequence[Path]) -> None:
         console.print(f"• {sentence}", highlight=False, markup=False)
 
 
-def print_comparison(console: Console, found: Comparison) -> None:
+def print_comparison(console: Console, found: VariantComparison) -> None:
     """Print a table for each model, in parts that fit the console, and what the reader has to know."""
     keys = found.keys
     for model, heading in MODELS.items():
@@ -47,7 +47,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
         console.print(line, style="dim", highlight=False, markup=False)
 
 
-def _fitting(found: Comparison, keys: Sequence[Key], heading: str, console: Console) -> int:
+def _fitting(found: VariantComparison, keys: Sequence[MetricKey], heading: str, console: Console) -> int:
     """Return how many of the metrics fit the console's width beside each other, at least one."""
     unlimited = console.options.update(max_width=1000)
     return next(
@@ -60,7 +60,7 @@ def _fitting(found: Comparison, keys: Sequence[Key], heading: str, console: Cons
     )
 
 
-def _table(found: Comparison, keys: Sequence[Key], heading: str) -> Table:
+def _table(found: VariantComparison, keys: Sequence[MetricKey], heading: str) -> Table:
     """Return the reference's values and the others' differences; cells do not wrap, headings do."""
     names = [variant.name for variant in found.variants]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
@@ -79,7 +79,7 @@ def _table(found: Comparison, keys: Sequence[Key], heading: str) -> Table:
     return table
 
 
-def _rows(found: Comparison, keys: Sequence[Key]) -> Iterator[tuple[str, int, list[Text]]]:
+def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[Text]]]:
     """Yield (variant, iteration, cells): the reference's values, then the differences of every other variant."""
     for t in (0, *found.iterations):
         values = [_value(found.reference.value(t, key), key) for key in keys]
@@ -92,14 +92,14 @@ def _rows(found: Comparison, keys: Sequence[Key]) -> Iterator[tuple[str, int, li
                 yield variant.name, t, [one or _NONE for one in cells]
 
 
-def _value(metric: Metric | None, key: Key) -> Text | None:
+def _value(metric: Metric | None, key: MetricKey) -> Text | None:
     if metric is None:
         return None
     form = quantity(*key[1:]).format
     return Text(f"{form.text(metric.value).split(' ')[0]} {form.interval(metric.low, metric.high)}".strip())
 
 
-def _difference(found: Difference | None, key: Key) -> Text | None:
+def _difference(found: Difference | None, key: MetricKey) -> Text | None:
     if found is None:
         return None
     known = quantity(*key[1:])
@@ -114,7 +114,7 @@ def _is_unpaired(found: Difference) -> bool:
     return found.over == "unpaired" and found.low is not None
 
 
-def _notes(found: Comparison) -> list[str]:
+def _notes(found: VariantComparison) -> list[str]:
     """Return what the numbers are."""
     several = max(len(variant.runs) for variant in found.variants) > 1
     over = "over seeds where there are several" if several else "over the prompts of one seed, in pairs"

@@ -31,7 +31,7 @@ class Estimates:
         return fmean(self._seconds[name]) if self._seconds.get(name) else 0.0
 
     def remaining(self, names: Sequence[str]) -> float | None:
-        """Return the seconds that stages will take, or None while too few of their kinds were seen to tell."""
+        """Return the seconds that stages will take; None while too few stages of their kinds have been timed."""
         known = [name for name in names if self._seconds.get(name)]
         if not names or len(known) < 0.8 * len(names):
             return None

@@ -1,4 +1,4 @@
-"""Execution of a run: its plan, its record, and who watches."""
+"""Execution of a run: its plan, its record, its observers."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import MutualTaughtError, StoreError, UnexpectedError, describe_os_error, first_line
-from mt.methods.blueprint import Blueprint
-from mt.running.record import Record, State
-from mt.running.tracker_callbacks import mirrored
+from mt.methods.compile import CompiledRun
+from mt.running.record import Record, RunState
+from mt.running.tracker_callbacks import tracked
 from mt.runtime.interruption import Interrupted, interruptible, uninterrupted
 from mt.runtime.redact import redact
 from mt.workflow.execute import execute
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.work import Observer, Silent
+from mt.workflow.work import NullObserver, Observer
 
 log = logging.getLogger("mt")
 
 
-class Chorus:
+class Observers:
     """Several observers as one."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = observers
 
     def __getattr__(self, name: str) -> Any:
-        def tell(*arguments: Any) -> None:
+        def notify(*arguments: Any) -> None:
             for observer in self.observers:
                 getattr(observer, name)(*arguments)
 
-        return tell
+        return notify
 
 
-class Recorder(Silent):
+class Recorder(NullObserver):
     """Keeps the run's record up to date."""
 
     def __init__(self, record: Record) -> None:
@@ -50,7 +50,7 @@ class Recorder(Silent):
             self.record.computed(stage)
 
 
-class Logger(Silent):
+class Logger(NullObserver):
     """Writes what happens into the log."""
 
     def __init__(self, positions: Mapping[str, Position]) -> None:
@@ -65,7 +65,7 @@ class Logger(Silent):
         log.info("computing %s (%s)", stage.address, self.positions.get(stage.key, ""))
 
     def waiting(self, stage: Stage, owner: str) -> None:
-        """Log whom we wait for."""
+        """Log the owner of a stage that we wait for."""
         log.info("waiting for %s, computed by %s", stage.address, owner)
 
     def note(self, stage: Stage | None, text: str) -> None:
@@ -78,20 +78,20 @@ class Logger(Silent):
         log.info("%s %s", stage.address, how)
 
 
-def run(blueprint: Blueprint, folder: Path, observers: Sequence[Observer], sweep: str | None = None) -> Record:
-    """Execute a run and keep its record; whatever happens, the record says how it ended.
+def run(compiled: CompiledRun, folder: Path, observers: Sequence[Observer], sweep: str | None = None) -> Record:
+    """Execute a run and keep its record, which states how the run ended in any case.
 
     Raises what stopped the run: a `MutualTaughtError` (`UnexpectedError` for a defect), or `Interrupted`.
     """
-    store = Store(Path(blueprint.config.store))
-    record = Record(folder, blueprint, store, sweep)
-    watching = Chorus([Recorder(record), Logger(blueprint.plan.positions), *observers])
+    store = Store(Path(compiled.config.store))
+    record = Record(folder, compiled, store, sweep)
+    watching = Observers([Recorder(record), Logger(compiled.plan.positions), *observers])
     say = lambda text: watching.note(None, text)  # noqa: E731
-    with logged(folder), mirrored(record, say) as mirrors, interruptible() as request:
+    with logged(folder), tracked(record, say) as callbacks, interruptible() as request:
         try:
             record.begin()
-            command = folder.parent if sweep or blueprint.config.sweep else folder
-            execute(blueprint.plan, store, Chorus([*watching.observers, *mirrors]), str(command.resolve()))
+            command = folder.parent if sweep or compiled.config.sweep else folder
+            execute(compiled.plan, store, Observers([*watching.observers, *callbacks]), str(command.resolve()))
             record.end("finished")
         except BaseException as error:
             with uninterrupted():  # a second Ctrl-C does not hide the first from the record
@@ -111,8 +111,8 @@ def quiet_libraries() -> None:
 
 
 def _end(record: Record, error: BaseException, known: BaseException) -> None:
-    """Say in the log and in the record how the run ended; a full disk may keep it from that."""
-    state: State = "interrupted" if isinstance(known, Interrupted) else "failed"
+    """Write to the log and to the record how the run ended; a full disk may prevent the record."""
+    state: RunState = "interrupted" if isinstance(known, Interrupted) else "failed"
     log.error("%s", state, exc_info=error)
     try:
         record.end(state, error if isinstance(known, UnexpectedError) else known)
@@ -121,7 +121,7 @@ def _end(record: Record, error: BaseException, known: BaseException) -> None:
 
 
 def _translate(error: BaseException, folder: Path, store: Path) -> BaseException:
-    """Turn what stopped a run into one line; the log has the whole."""
+    """Turn what stopped a run into an error of one line; the log has the traceback."""
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(f"interrupted; nothing is lost. Run the same command to continue ({folder})")
     if isinstance(error, MutualTaughtError) or not isinstance(error, Exception):
@@ -132,7 +132,7 @@ def _translate(error: BaseException, folder: Path, store: Path) -> BaseException
 
 
 class _LogFile(logging.FileHandler):
-    """A log that a full disk cuts short: the run itself says so, once."""
+    """A log file that ignores a full disk, which the run itself reports once."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Stay silent."""

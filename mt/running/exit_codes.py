@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
-from mt.runtime.interruption import SAID, STATUS, Interrupted, Request, heed_no_more, interruptible
+from mt.runtime.interruption import SAID, STATUS, Interrupted, StopRequest, heed_no_more, interruptible
 from mt.runtime.terminal import terminal
 
 
@@ -18,12 +18,12 @@ def say(text: str) -> None:
     terminal(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
+def exit_status_of(command: Callable[[], int], report: Callable[[str], None] = say) -> int:
     """Run a command and return its exit status; what the user can fix, or stopped, is reported in one line.
 
-    It ends quietly where the reader of its standard output has read enough, as `head` does.
+    It ends quietly where the reader of its standard output has closed it, as `head` does.
     """
-    request = Request()
+    request = StopRequest()
     try:
         with interruptible() as request:
             status = command()
@@ -34,11 +34,11 @@ def ended(command: Callable[[], int], tell: Callable[[str], None] = say) -> int:
         if request.made or isinstance(error, Interrupted):
             heed_no_more()
         asked = request.made and not isinstance(error, Interrupted)
-        return _reported(Interrupted(SAID) if asked else error, tell)
+        return _reported(Interrupted(SAID) if asked else error, report)
 
 
-def _reported(error: BaseException, tell: Callable[[str], None]) -> int:
-    """Tell of an error and return the exit status; raises it where it is a defect."""
+def _reported(error: BaseException, report: Callable[[str], None]) -> int:
+    """Report an error and return the exit status; a defect is raised again."""
     if isinstance(error, BrokenPipeError) and _reader_is_gone():
         return 1
     known = isinstance(error, MutualTaughtError | KeyboardInterrupt)
@@ -46,12 +46,12 @@ def _reported(error: BaseException, tell: Callable[[str], None]) -> int:
     if line is None or not (known or isinstance(error, OSError)):
         raise error
     with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal to say it on
-        tell(" ".join(line.splitlines()))
+        report(" ".join(line.splitlines()))
     return exit_code(error) if known else 2
 
 
 def _reader_is_gone() -> bool:
-    """Say whether nobody reads the standard output any more; what is left in its buffer then goes nowhere."""
+    """Return whether the reader of the standard output is gone; the rest of the buffer is then discarded."""
     output = select.poll()
     output.register(sys.stdout.fileno(), 0)  # errors are reported whatever is asked for
     gone = bool(output.poll(0))

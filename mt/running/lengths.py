@@ -40,7 +40,7 @@ def check_contexts(stages: Sequence[Stage], config: RunConfig) -> None:
                 continue
             if limit is not None and length > limit:
                 problem = f"longer than the context of {named}"
-                raise ConfigError(describe(field, length, problem, allowed=f"at most {limit}", mend="Lower it"))
+                raise ConfigError(describe(field, length, problem, allowed=f"at most {limit}", fix="Lower it"))
 
 
 def check_lengths(stages: Sequence[Stage], config: RunConfig) -> None:
@@ -63,7 +63,7 @@ def check_lengths(stages: Sequence[Stage], config: RunConfig) -> None:
                 if shortest is not None:
                     problem = f"the shortest prompt has {shortest} tokens, and leaves no room for a response"
                     allowed = f"at least {length + shortest - longest}"
-                    raise ConfigError(describe(field, length, problem, allowed=allowed, mend="Raise it"))
+                    raise ConfigError(describe(field, length, problem, allowed=allowed, fix="Raise it"))
 
 
 def check_batches(stages: Sequence[Stage], config: RunConfig) -> None:

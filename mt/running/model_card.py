@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from mt.evaluation.catalogue import quantity, title
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.types import Metric
 from mt.workflow.store import Store
 
@@ -17,9 +17,11 @@ _TASKS = {"policy": "text-generation", "reward": "text-classification"}
 _KEPT = ("method", "objective", "rm_data", "selection", "sampling", "seed", "iterations", "rounds")
 
 
-def model_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind: Literal["policy", "reward"]) -> str:
+def model_card(
+    record: Mapping[str, Any], compiled: CompiledRun, iteration: int, kind: Literal["policy", "reward"]
+) -> str:
     """Return the card of the policy or the reward model of one iteration."""
-    settings = drawn.config.policy if kind == "policy" else drawn.config.reward
+    settings = compiled.config.policy if kind == "policy" else compiled.config.reward
     head = {"library_name": "transformers", "pipeline_tag": _TASKS[kind], "tags": ["mutual-taught"]}
     if settings.revision is not None:
         head["base_model"] = str(settings.path)
@@ -28,9 +30,9 @@ def model_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=True)}---\n",
         f"# {record['name']}: the {name} of iteration {iteration}\n",
-        f"Base model: {_base(drawn, kind)}. Data: {record['config']['data']['name']}. Made by\n",
+        f"Base model: {_base(compiled, kind)}. Data: {record['config']['data']['name']}. Made by\n",
         f"```console\n{record['command']}\n```\n",
-        *_verdict(record, drawn, iteration, kind),
+        *_verdict(record, compiled, iteration, kind),
         "## Metrics\n",
         _metrics(record["metrics"], iteration, kind),
         "## Settings\n",
@@ -40,16 +42,16 @@ def model_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind
 
 
 def _verdict(
-    record: Mapping[str, Any], drawn: Blueprint, iteration: int, kind: Literal["policy", "reward"]
+    record: Mapping[str, Any], compiled: CompiledRun, iteration: int, kind: Literal["policy", "reward"]
 ) -> list[str]:
     """Return what the run says of its final policy or reward model: three sentences, the last on what updating did."""
     answers = ["", "", "", *(record.get("answers") or [])][-3:]
     sentence = answers[0 if kind == "policy" else 1]
-    final = drawn.final(Store(Path(drawn.config.store)))
+    final = compiled.final(Store(Path(compiled.config.store)))
     return [f"{sentence}\n"] if sentence and iteration == final.index else []
 
 
-def data_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, tables: Sequence[str]) -> str:
+def data_card(record: Mapping[str, Any], compiled: CompiledRun, iteration: int, tables: Sequence[str]) -> str:
     """Return the card of the data of one iteration: each table is a configuration of one JSONL file."""
     configs = [{"config_name": name, "data_files": f"{name}.jsonl"} for name in tables]
     about = {
@@ -61,15 +63,16 @@ def data_card(record: Mapping[str, Any], drawn: Blueprint, iteration: int, table
     lines = [f"- `{name}`: {about[name]}" for name in tables]
     head = yaml.safe_dump({"configs": configs, "tags": ["mutual-taught"]}, sort_keys=True)
     text = (
-        f"---\n{head}---\n\n# {record['name']}: data of iteration {iteration}\n\nPolicy: {_base(drawn, 'policy')}.\n\n"
+        f"---\n{head}---\n\n# {record['name']}: data of iteration {iteration}\n\n"
+        f"Policy: {_base(compiled, 'policy')}.\n\n"
     )
     return text + "\n".join(lines) + "\n"
 
 
-def _base(drawn: Blueprint, kind: Literal["policy", "reward"]) -> str:
-    settings = drawn.config.policy if kind == "policy" else drawn.config.reward
+def _base(compiled: CompiledRun, kind: Literal["policy", "reward"]) -> str:
+    settings = compiled.config.policy if kind == "policy" else compiled.config.reward
     if settings.path is None:
-        return f"made by data={drawn.config.data.name}"
+        return f"made by data={compiled.config.data.name}"
     if settings.revision is None:
         return f"the local folder {Path(settings.path).name}"  # where it lies is nobody's business
     return f"{settings.path} at {settings.revision}"

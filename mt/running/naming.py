@@ -14,13 +14,13 @@ def run_name(config: RunConfig) -> str:
     """Return the run's given name, or method, objective, reward, reward data, seed and a hash of all settings."""
     if config.name:
         return config.name
-    parts = [getattr(config, group).name for group in telling_groups(config)]
+    parts = [getattr(config, group).name for group in distinguishing_groups(config)]
     return "-".join([*parts, f"s{config.seed}", digest(config)[:6]])
 
 
-def telling_groups(config: RunConfig) -> list[str]:
-    """Return the groups whose choices tell runs apart: `reward` where it is no plain reward model, and `rm_data` where
-    one is retrained.
+def distinguishing_groups(config: RunConfig) -> list[str]:
+    """Return the groups whose choices distinguish runs: `reward` unless it is a plain reward model, and `rm_data` if
+    the reward model is retrained.
     """
     reward = [] if config.reward.is_model else ["reward"]
     return ["method", "objective", *reward, *(["rm_data"] if config.method.retrains_reward else [])]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mt.errors import StoreError
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.running.answers import answers
 from mt.runtime.redact import redact
 from mt.workflow import provenance
@@ -27,7 +27,7 @@ from mt.workflow.store import Store, write_text
 from mt.workflow.work import read_metrics
 
 log = logging.getLogger("mt")
-State = Literal["planned", "running", "finished", "failed", "interrupted"]
+RunState = Literal["planned", "running", "finished", "failed", "interrupted"]
 COLUMNS = ("iteration", "model", "benchmark", "metric", "value", "low", "high", "n")
 
 
@@ -37,20 +37,20 @@ class Record:
     def __init__(
         self,
         folder: Path,
-        blueprint: Blueprint,
+        compiled: CompiledRun,
         store: Store,
         sweep: str | None = None,
         computed: Iterable[str] = (),
     ) -> None:
         """Begin a record; `computed` are keys of stages that other processes computed for this run."""
-        self.folder, self.blueprint, self.store = folder, blueprint, store
+        self.folder, self.compiled, self.store = folder, compiled, store
         self.facts: dict[str, Any] = {
             "schema": SCHEMA,
             "name": folder.name,
             "sweep": sweep,
             "state": "planned",
             "command": shlex.join(["python", "-m", "mt.run", *sys.argv[1:]]),
-            "config": blueprint.config.model_dump(mode="json"),
+            "config": compiled.config.model_dump(mode="json"),
             "git": provenance.git_state(),
             "packages": provenance.packages(),
             "host": provenance.host(),
@@ -80,22 +80,22 @@ class Record:
         self._computed.add(stage.key)
         self.write("running")
 
-    def end(self, state: State, error: BaseException | None = None) -> None:
+    def end(self, state: RunState, error: BaseException | None = None) -> None:
         """Say how the run ended; links to the artifacts appear beside the record."""
         self.facts["finished"] = _now()
         self.facts["error"] = f"{type(error).__name__}: {error}" if error is not None else None
         if state == "finished":
             self.facts["answers"] = self._answers()
-            stopped = self.blueprint.stopped(self.store)
-            self.facts["final"] = None if stopped is None else self.blueprint.final(self.store).index
+            stopped = self.compiled.stopped(self.store)
+            self.facts["final"] = None if stopped is None else self.compiled.final(self.store).index
         self.write(state)
         self._link()
 
-    def write(self, state: State) -> None:
+    def write(self, state: RunState) -> None:
         """Write the record and its metrics as they are now."""
         self.facts["state"] = state
-        unneeded = self.blueprint.plan.unneeded(self.store)
-        self.facts["stages"] = [self._stage(stage, stage.key in unneeded) for stage in self.blueprint.plan.order]
+        unneeded = self.compiled.plan.unneeded(self.store)
+        self.facts["stages"] = [self._stage(stage, stage.key in unneeded) for stage in self.compiled.plan.order]
         self.facts["metrics"] = self._metrics()
         described = {name: value for name, value in self.facts.items() if name not in ("stages", "metrics")}
         entries = {name: self.facts[name] for name in ("stages", "metrics")}  # redacted already
@@ -121,7 +121,7 @@ class Record:
         return {
             "key": stage.key,
             "stage": stage.name,
-            "position": self.blueprint.plan.position(stage).data(),
+            "position": self.compiled.plan.position(stage).data(),
             "path": os.path.relpath(self.store.path(stage), self.folder),
             "inputs": [upstream.key for upstream in stage.inputs()],
             "state": state if found else "missing",
@@ -132,7 +132,7 @@ class Record:
     def _metrics(self) -> list[dict[str, Any]]:
         return [
             {"iteration": one.iteration, "model": one.model, **row, "stage": one.stage.key}
-            for one in self.blueprint.evaluations
+            for one in self.compiled.evaluations
             for row in self._measurements(one.stage)
         ]
 
@@ -147,9 +147,9 @@ class Record:
         return self._measured[stage.key]
 
     def _answers(self) -> list[str]:
-        """Return the run's sentences; what goes wrong there is said in their place, and takes nothing from the run."""
+        """Return the run's answers; a failure there is reported in their place and does not fail the run."""
         try:
-            return answers(self.blueprint, self.store, self.facts["command"])
+            return answers(self.compiled, self.store, self.facts["command"])
         except Exception as error:
             log.warning("the answers failed", exc_info=error)
             return [f"The answers failed ({type(error).__name__}); run.log has the traceback"]
@@ -158,17 +158,17 @@ class Record:
         """Link the models and tables of every iteration under readable names."""
         links = self.folder / "store"
         links.mkdir(exist_ok=True)
-        for name, stage in _named(self.blueprint).items():
+        for name, stage in _named(self.compiled).items():
             link = links / name
             if self.store.has(stage):
                 link.unlink(missing_ok=True)
                 link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
 
 
-def _named(blueprint: Blueprint) -> Mapping[str, Stage]:
+def _named(compiled: CompiledRun) -> Mapping[str, Stage]:
     kinds = ("policy", "reward", "samples", "rewards", "selected", "self_training", "contrast")
     found = {}
-    for one in blueprint.outcome.iterations:
+    for one in compiled.graph.iterations:
         for kind in kinds:
             if (stage := getattr(one, kind)) is not None:
                 found[f"iteration_{one.index}-{kind}"] = stage

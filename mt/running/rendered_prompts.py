@@ -86,9 +86,9 @@ def _check_judge(stage: AsksJudge) -> None:
     if why := refusal(open_model_chat(model, template)[0], prompt.messages):
         roles = ", ".join(message["role"] for message in prompt.messages)
         problem = f"the chat template of the judge {model.location} refuses its turns ({roles}): {why}"
-        mend = "Name a file with a single user turn, or another judge"
+        fix = "Name a file with a single user turn, or another judge"
         asked = judge.prompt_choice(stage.asks)
-        raise ConfigError(describe(f"judge.{stage.asks}_template", asked, problem, mend=mend))
+        raise ConfigError(describe(f"judge.{stage.asks}_template", asked, problem, fix=fix))
 
 
 def _outside(table: Stage | Asks) -> Iterator[External]:

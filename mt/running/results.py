@@ -14,9 +14,9 @@ from mt.types import Metric
 from mt.workflow.store import Store
 from mt.workflow.work import read_draws, read_items, read_metrics
 
-Key = tuple[str, str, str]
+MetricKey = tuple[str, str, str]
 """(model, benchmark, metric)."""
-REPEATS: Mapping[Key, Key] = {
+REPEATS: Mapping[MetricKey, MetricKey] = {
     ("policy", "proxy", "length"): ("policy", "gold", "length"),
     ("reward", "gold", "mean_of_k"): ("policy", "gold", "mean_reward"),
 }
@@ -27,13 +27,13 @@ REPEATS: Mapping[Key, Key] = {
 class Results:
     """The metrics of one run, each with the folder of the artifact that holds its items."""
 
-    found: Mapping[int, Mapping[Key, tuple[Metric, Path]]]
+    found: Mapping[int, Mapping[MetricKey, tuple[Metric, Path]]]
     _read: dict[tuple[Path, Callable[[Path], dict[str, Any]]], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of_evaluations(cls, evaluations: Iterable[Evaluation], store: Store) -> Results:
         """Return what a store holds of a run's evaluations."""
-        found: dict[int, dict[Key, tuple[Metric, Path]]] = {}
+        found: dict[int, dict[MetricKey, tuple[Metric, Path]]] = {}
         for one in evaluations:
             if store.has(one.stage):
                 path = store.path(one.stage)
@@ -47,7 +47,7 @@ class Results:
         """Return what the record in a run's folder holds."""
         paths = {stage["key"]: folder / stage["path"] for stage in record["stages"]}
         names = [one.name for one in fields(Metric)]
-        found: dict[int, dict[Key, tuple[Metric, Path]]] = {}
+        found: dict[int, dict[MetricKey, tuple[Metric, Path]]] = {}
         for row in record["metrics"]:
             key = row["model"], row["benchmark"], row["metric"]
             metric, path = Metric(*(row[name] for name in names)), paths.get(row.get("stage"), folder)

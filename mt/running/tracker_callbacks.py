@@ -1,4 +1,4 @@
-"""A run at its tracker: stages and curves as they come, metrics and samples once they are there."""
+"""The observers that report a run to its tracker: stages and curves live, metrics and samples when they exist."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from mt.errors import StoreError
-from mt.methods.outcome import Iteration
-from mt.running.naming import telling_groups
+from mt.methods.run_graph import Iteration
+from mt.running.naming import distinguishing_groups
 from mt.running.record import COLUMNS, Record
 from mt.runtime.jsonl import JsonLines
 from mt.stages.select import SelectDemonstrations
@@ -21,22 +21,22 @@ from mt.types import Pair, Rewards, Samples
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
-from mt.workflow.work import CURVES, TABLE, Observer, Row, Silent, read_metrics
+from mt.workflow.work import CURVES, TABLE, NullObserver, Observer, Row, read_metrics
 
 
 @contextmanager
-def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observer]]:
-    """Track a run while the block lasts, and yield the observers of its stages.
+def tracked(record: Record, say: Callable[[str], None]) -> Iterator[list[Observer]]:
+    """Track a run inside the block, and yield the observers of its stages.
 
-    At the end what other jobs computed is sent to the tracker, too. The first failure of the tracker is reported;
-    none changes the run.
+    At the end the stages that other jobs computed are sent to the tracker, too. The first failure of the tracker is
+    reported; none changes the run.
     """
-    facts, config, plan = record.facts, record.blueprint.config, record.blueprint.plan
+    facts, config, plan = record.facts, record.compiled.config, record.compiled.plan
     computed = [stage for stage in plan.order if not isinstance(stage, External)]
     names = slugs((stage.key, stage.name, plan.position(stage)) for stage in computed)
     stages = {slug: key for key, slug in names.items()}
     who = (facts["name"], record.folder, facts["config"], facts["sweep"], config.method.name)
-    run = RunInfo(*who, stages, telling_groups(config))
+    run = RunInfo(*who, stages, distinguishing_groups(config))
     tracker = None
     try:
         tracker = config.tracking.open(run, say)
@@ -46,48 +46,48 @@ def mirrored(record: Record, say: Callable[[str], None]) -> Iterator[list[Observ
     if tracker is None:
         yield []
         return
-    mirror = _Harmless(_Mirror(tracker, record, names), tracker)
+    callback = _FailSafe(_TrackerCallback(tracker, record, names), tracker)
     try:
-        yield [mirror]
+        yield [callback]
     finally:
-        mirror.catch_up()
+        callback.catch_up()
         ended = _on_disk(record)
         tracker.table("tables/metrics", COLUMNS, [[one[name] for name in COLUMNS] for one in ended["metrics"]], None)
-        mirror.show_stages()
+        callback.show_stages()
         tracker.finish(ended["state"], record.folder / RECORD)
 
 
-class _Harmless:
-    """An observer none of whose failures stops the run; the first one is said."""
+class _FailSafe:
+    """An observer whose failures never stop the run; the first one is reported."""
 
-    def __init__(self, observer: _Mirror, tracker: Guarded) -> None:
+    def __init__(self, observer: _TrackerCallback, tracker: Guarded) -> None:
         self.observer, self.tracker = observer, tracker
 
     def __getattr__(self, name: str) -> Any:
-        def tell(*arguments: Any) -> None:
+        def notify(*arguments: Any) -> None:
             try:
                 getattr(self.observer, name)(*arguments)
             except Exception as error:  # of any kind: the run goes on
                 self.tracker.trouble(f"tracking failed ({type(error).__name__}: {error})")
 
-        return tell
+        return notify
 
 
-class _Mirror(Silent):
-    """Shows stages and curves; reports what was measured, and shows samples, as soon as they are there.
+class _TrackerCallback(NullObserver):
+    """Reports stages and curves live, and metrics and samples as soon as they exist.
 
-    A run shows the curves of all its stages: of those that it computes live, of those that it reuses from their
-    artifacts. Which ones it has shown lies beside the tracker's files, so that a resumed run shows none twice.
+    A run shows the curves of all its stages: live where it computes them, from the artifact where it reuses them. A
+    file beside the tracker's lists those already shown, so that a resumed run shows none twice.
     """
 
     def __init__(self, tracker: Guarded, record: Record, names: dict[str, str]) -> None:
-        self.tracker, self.store, self.plan, self.names = tracker, record.store, record.blueprint.plan, names
+        self.tracker, self.store, self.plan, self.names = tracker, record.store, record.compiled.plan, names
         self.prompts = tracker.settings.sample_prompts
         self.shown = record.folder / tracker.settings.name / "curves.txt"
         self.evaluations: dict[str, list[tuple[int, str]]] = {}
-        for one in record.blueprint.evaluations:
+        for one in record.compiled.evaluations:
             self.evaluations.setdefault(one.stage.key, []).append((one.iteration, one.model))
-        iterations = record.blueprint.outcome.iterations
+        iterations = record.compiled.graph.iterations
         self.selected = {one.selected.key: one for one in iterations if one.selected is not None and _is_shown(one)}
         self.became: dict[str, list[Any]] = {}
 
@@ -97,7 +97,7 @@ class _Mirror(Silent):
         self.tracker.log(curve_values(name, metrics), curve_axis(name), step)
 
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
-        """Note what became of a stage, and show its curves and its result where there are any."""
+        """Note how a stage ended, and show its curves and its result if it has any."""
         if isinstance(stage, External):
             return
         self._note(stage, "reused" if facts is None else "computed", facts["seconds"] if facts else None)
@@ -112,13 +112,13 @@ class _Mirror(Silent):
         self._note(stage, "failed", None)
 
     def catch_up(self) -> None:
-        """Tell of every stage that is there and that this process did not see."""
+        """Report every published stage that this process has not seen."""
         for stage in self.plan.order:
             if stage.key in self.names and self.names[stage.key] not in self.became and self.store.has(stage):
                 self.finished(stage, None)
 
     def show_stages(self) -> None:
-        """Show what became of the stages."""
+        """Show how the stages ended."""
         columns = ("stage", "key", "state", "seconds")
         self.tracker.table("tables/stages", columns, [self.became[name] for name in sorted(self.became)], None)
 

@@ -1,4 +1,4 @@
-"""What tells the runs of a sweep apart: runs that differ by seed alone are repetitions of one variant."""
+"""The variants of a sweep: runs that differ by seed alone are repetitions of one variant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Run(Protocol):
+class NamedRun(Protocol):
     """What is asked of a run: its name and its resolved configuration."""
 
     @property
@@ -36,7 +36,7 @@ _MEASURES = ("data", "eval", "judge", "scale")
 _LONGEST = 6
 
 
-def variant_names(runs: Sequence[Run], *, compared: bool = True) -> list[str]:
+def variant_names(runs: Sequence[NamedRun], *, compared: bool = True) -> list[str]:
     """Return a name for each run: what sets it apart ("rm_data=both"), seeds left out; "" for a single variant.
 
     Where runs are `compared`, a benchmark that only some of them measure sets none apart.
@@ -54,7 +54,7 @@ def variant_names(runs: Sequence[Run], *, compared: bool = True) -> list[str]:
     return [" ".join(f"{name}={value}" for name, value in part.items()) for part in parts]
 
 
-def run_labels(runs: Sequence[Run], variants: Sequence[str]) -> list[str]:
+def run_labels(runs: Sequence[NamedRun], variants: Sequence[str]) -> list[str]:
     """Return a short name for each run: its variant and its seeds, or its own name where those name two."""
     varied = [name for name in sorted(_SEEDS) if len({_text(run.config.get(name)) for run in runs}) > 1]
     labels = [
@@ -64,7 +64,7 @@ def run_labels(runs: Sequence[Run], variants: Sequence[str]) -> list[str]:
     return [label if label and labels.count(label) == 1 else run.name for label, run in zip(labels, runs, strict=True)]
 
 
-def incomparable(runs: Sequence[Run]) -> list[str]:
+def incomparable(runs: Sequence[NamedRun]) -> list[str]:
     """Return a warning for each setting of the measurement itself that differs between the runs."""
     return [
         f"The runs differ in {group}: numbers are not comparable across that difference, and none is averaged."
@@ -73,12 +73,12 @@ def incomparable(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def seeds(run: Run) -> tuple[Any, ...]:
-    """Return what tells a run apart from the others of its variant."""
+def seeds(run: NamedRun) -> tuple[Any, ...]:
+    """Return the seeds that distinguish a run from the others of its variant."""
     return tuple(run.config.get(name) for name in sorted(_SEEDS))
 
 
-def _comparable(runs: Sequence[Run], group: str) -> list[Any]:
+def _comparable(runs: Sequence[NamedRun], group: str) -> list[Any]:
     """Return the settings of a group by run; of `eval`, those of the benchmarks that all runs measure."""
     values = [run.config.get(group) for run in runs]
     given = [value for value in values if value is not None]

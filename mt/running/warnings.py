@@ -7,7 +7,7 @@ from typing import Any
 
 from mt.evaluation.formats import NUMBER
 from mt.evaluation.pairing import Difference
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.running.results import Results, difference
 from mt.stages.lineage import tables_behind
 from mt.stages.prompts import Counted, PartitionPrompts, PromptBlock
@@ -17,7 +17,7 @@ from mt.workflow.position import EVALUATION, Position
 from mt.workflow.stage import Stage
 
 FEW_PROMPTS = 30
-"""Held-out prompts below which an interval tells little (our choice)."""
+"""With fewer held-out prompts an interval is too wide to be useful (our choice)."""
 STILL = 0.01
 """KL from π_0 in nats a response below which a policy has not moved (our choice)."""
 MOST = 0.9
@@ -27,17 +27,17 @@ LITTLE_KEPT = 0.5
 _PROXY, _GOLD = ("proxy", "mean_reward_base"), ("gold", "mean_reward")
 
 
-def before(blueprint: Blueprint) -> Iterator[str]:
+def before(compiled: CompiledRun) -> Iterator[str]:
     """Yield what can be foreseen of a run, as far as its prompts can be counted already."""
-    batch = blueprint.config.policy.training.batch_size
-    trained = [stage for stage in blueprint.plan.order if isinstance(stage, TrainPolicy)]
+    batch = compiled.config.policy.training.batch_size
+    trained = [stage for stage in compiled.plan.order if isinstance(stage, TrainPolicy)]
     counts = [count for stage in trained if (count := prompts_behind(stage.selected)) is not None]
     if counts and min(counts) < batch:
         problem = f"an iteration has {min(counts)} prompts, fewer than policy.training.batch_size={batch}"
         yield f"{problem}: one step of training each. Give more prompts, or lower it"
-    held_out = blueprint.config.eval.held_out
+    held_out = compiled.config.eval.held_out
     if held_out is not None:
-        prompts = blueprint.config.data.source(blueprint.config).held_out(held_out.prompts)
+        prompts = compiled.config.data.source(compiled.config).held_out(held_out.prompts)
         if isinstance(prompts, Counted) and prompts.count() < FEW_PROMPTS:
             yield f"{prompts.count()} held-out prompts are too few for useful intervals. Raise data.held_out to 100"
 
@@ -67,8 +67,8 @@ def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
     for i in sorted(results.found):
         kl = results.metric(i, "policy", "diagnostics", "kl")
         if i and kl is not None and abs(kl.value) < STILL:
-            mend = "raise policy.training.learning_rate, or give more prompts"
-            yield f"iteration {i}: the policy did not move (KL {NUMBER.text(kl.value)} nats a response from π₀); {mend}"
+            fix = "raise policy.training.learning_rate, or give more prompts"
+            yield f"iteration {i}: the policy did not move (KL {NUMBER.text(kl.value)} nats a response from π₀); {fix}"
         repeated = results.metric(i, "policy", "diagnostics", "duplicate_rate")
         if repeated is not None and repeated.value > MOST:
             yield f"iteration {i}: {repeated.value:.0%} of the responses repeat another one; these make no pairs"

@@ -86,7 +86,7 @@ class Child:
 
     @property
     def stdin(self) -> IO[bytes]:
-        """The pipe to its standard input; closing it tells the child to end."""
+        """The pipe to its standard input; closing it ends the child."""
         assert self._process.stdin is not None
         return self._process.stdin
 

@@ -24,16 +24,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 @dataclass
-class Request:
+class StopRequest:
     """Whether the process was asked to stop; libraries may have turned `Interrupted` into an error of their own."""
 
     made: bool = False
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Request]:
+def interruptible() -> Iterator[StopRequest]:
     """Raise `Interrupted` in the block at a signal that asks the process to stop."""
-    request, last = Request(), float("-inf")
+    request, last = StopRequest(), float("-inf")
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal last
@@ -61,7 +61,7 @@ def heed_no_more() -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Pay no attention to such signals while the block lasts; it has to be short."""
+    """Ignore such signals inside the block, which has to be short."""
     with _handled_by(signal.SIG_IGN):
         yield
 

@@ -1,4 +1,4 @@
-"""An error that a child process leaves in a file for its parent, which raises it as it was."""
+"""An error that a child process writes to a file and its parent raises again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mt.errors import MutualTaughtError
 
 
 def leave(error: MutualTaughtError, path: Path) -> None:
-    """Write an error down, unless another one is there: those that follow from the first are of no interest."""
+    """Write an error to the file, unless it holds one: the first error is the cause of the others."""
     try:
         with path.open("x", encoding="utf-8") as file:
             json.dump({"type": type(error).__name__, "text": str(error)}, file)

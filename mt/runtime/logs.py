@@ -1,4 +1,4 @@
-"""Where the worker processes of the stage at work log, so that what they said survives them."""
+"""The log folder of worker processes, which outlives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has, as far as that can be told without a model library."""
+"""What this machine has, found out without a model library."""
 
 from __future__ import annotations
 

@@ -97,4 +97,4 @@ def check_aligned(row: Samples, scored: Rewards) -> None:
         raise DataError(describe(where, f"{len(scored.rewards)} numbers", problem, allowed="one reward each"))
     for reward in scored.rewards:
         if not math.isfinite(reward):
-            raise DataError(describe(where, reward, "not a finite number", mend="Check the reward model and its dtype"))
+            raise DataError(describe(where, reward, "not a finite number", fix="Check the reward model and its dtype"))

@@ -66,7 +66,7 @@ def gains(pairs: Sequence[Pair]) -> list[float]:
     for pair in pairs:
         chosen, rejected = pair.chosen_reward, pair.rejected_reward
         if chosen is None or rejected is None or not math.isfinite(chosen - rejected):
-            problem = "the pair has no finite rewards to tell a gain from"
+            problem = "the pair has no finite rewards to compute a gain from"
             raise DataError(describe(f"rewards of prompt {pair.prompt_id}", (chosen, rejected), problem))
         found.append(chosen - rejected)
     return found

@@ -15,7 +15,7 @@ from mt.types import Pair, Rewards, Samples
 if TYPE_CHECKING:
     from mt.selection.elo import Array
 
-Scores = Sequence[Sequence[float | None]]
+JudgmentScores = Sequence[Sequence[float | None]]
 """Scores of K responses by N judgments each, shape (K, N); None where a judgment could not be parsed."""
 
 
@@ -32,7 +32,7 @@ class Verdict:
     """1 for the first, 2 for the second, None for a tie or an answer that could not be parsed."""
 
 
-def average_scores(samples: Samples, scores_KN: Scores) -> tuple[Samples, Rewards]:
+def average_scores(samples: Samples, scores_KN: JudgmentScores) -> tuple[Samples, Rewards]:
     """Return the responses with at least one parsable judgment, and the mean of their parsed scores (§2.1)."""
     parsed = [[score for score in scores_N if score is not None] for scores_N in scores_KN]
     kept = [(response, scores) for response, scores in zip(samples.responses, parsed, strict=True) if scores]
@@ -40,7 +40,7 @@ def average_scores(samples: Samples, scores_KN: Scores) -> tuple[Samples, Reward
     return replace(samples, responses=[response for response, _ in kept]), Rewards(samples.prompt_id, rewards)
 
 
-def most_varied(scores_KN: Scores) -> int | None:
+def most_varied(scores_KN: JudgmentScores) -> int | None:
     """Return the response whose parsed scores vary most, the first of equals; None if none has two (§2.2)."""
     parsed = [[score for score in scores_N if score is not None] for scores_N in scores_KN]
     variance_K = [statistics.pvariance(scores) if len(scores) > 1 else -1.0 for scores in parsed]

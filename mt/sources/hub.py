@@ -30,7 +30,7 @@ class HubData(UserData):
     def _files_are_named(self) -> HubData:
         if self.split is None and self.files is None:
             raise ConfigError(
-                describe("data.split", None, "which files to read is not said", mend="Set data.split=NAME")
+                describe("data.split", None, "which files to read is not said", fix="Set data.split=NAME")
             )
         return self
 

@@ -6,14 +6,14 @@ from collections.abc import Container
 from typing import ClassVar, Literal, NoReturn
 
 from mt.choice import Count, Seed
-from mt.config.data import DataSource, Judged, Style
+from mt.config.data import DataSource, Judged, ResponseStyle
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.engines.settings import DecodingConfig
 from mt.errors import ConfigError, describe
 from mt.gold import GoldJudgeConfig, PeopleConfig
 from mt.instructions.settings import InstructionLanguage, InstructionSizes
-from mt.sources.references import given_model, named_file, template_of
+from mt.sources.references import configured_model, named_file, template_of
 from mt.stages.gold import PeoplesLabels
 from mt.stages.instructions import BestOverWorst, InstructionPrompts
 from mt.stages.judging import Oracle
@@ -48,7 +48,7 @@ class InstructionData(DataSource):
 class InstructionSource:
     """Everything that verifiable English gives; what it makes of the base policy depends on its own seed only."""
 
-    styles: tuple[Style, ...] = ()
+    styles: tuple[ResponseStyle, ...] = ()
 
     def __init__(self, config: RunConfig, data: InstructionData) -> None:
         self.config, self.data = config, data
@@ -63,11 +63,11 @@ class InstructionSource:
 
     def policy(self) -> Stage:
         """The model that `policy.path` names."""
-        return given_model(self.config, "policy")
+        return configured_model(self.config, "policy")
 
     def reward(self) -> Stage:
         """The model that `reward.path` names; without one, reward=train makes one of the preferences."""
-        return given_model(self.config, "reward")
+        return configured_model(self.config, "reward")
 
     def preferences(self) -> Stage:
         """Pairs of the base policy's responses, labelled as people label them."""
@@ -75,7 +75,7 @@ class InstructionSource:
         samples = self._answers(self._split("preferences", data.sizes.preferences), self.config.sampling)
         return PeoplesLabels(samples, *self.gold(), data.people, data.pairs_per_prompt, seed)
 
-    def baseline(self, settings: Judged, style: Style) -> Stage:
+    def baseline(self, settings: Judged, style: ResponseStyle) -> Stage:
         """Answers of the base policy to prompts of their own; the harder ones make three demands (arena_hard)."""
         split = "harder" if isinstance(settings, ArenaHardEval) else "baseline"
         return self._answers(self._split(split, settings.prompts), settings.decoding)
@@ -90,7 +90,7 @@ class InstructionSource:
         field = "eval.reward_bench_2.prompts"
         if prompts is None:
             problem = f"data={self.data.name} comes without them"
-            raise ConfigError(describe(field, None, problem, mend=f"Add {field}=FILE"))
+            raise ConfigError(describe(field, None, problem, fix=f"Add {field}=FILE"))
         return LoadRankedPrompts(named_file(self.config, prompts, field))
 
     def oracle(self) -> Oracle:
@@ -131,5 +131,5 @@ class InstructionSource:
         seed, template = derive_seed(self.data.seed, "base policy"), template_of(self.config, "policy")
         return Sample(self.policy(), prompts, decoding, self.config.generator, seed, template)
 
-    def _lacks(self, what: str, mend: str) -> NoReturn:
-        raise ConfigError(describe("data", self.data.name, f"it comes without {what}", mend=mend))
+    def _lacks(self, what: str, fix: str) -> NoReturn:
+        raise ConfigError(describe("data", self.data.name, f"it comes without {what}", fix=fix))

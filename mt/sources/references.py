@@ -26,7 +26,7 @@ def template_of(config: RunConfig, kind: Literal["policy", "reward"]) -> Templat
         return settings.template()
     path, field = Path(settings.chat_template).expanduser(), f"{kind}.chat_template"
     if not path.is_file():
-        raise ConfigError(describe(field, path, no_file(path), allowed="a Jinja file, or null", mend="Check the path"))
+        raise ConfigError(describe(field, path, no_file(path), allowed="a Jinja file, or null", fix="Check the path"))
     return settings.template(str(path.resolve()), file_fingerprint(path, Path(config.store)))
 
 
@@ -35,7 +35,7 @@ def without_file(template: TemplateConfig) -> TemplateConfig:
     return template.model_copy(update={"file": None, "fingerprint": None})
 
 
-def given_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
+def configured_model(config: RunConfig, kind: Literal["policy", "reward"]) -> Stage:
     """Return the model that the user names by `policy.path` or `reward.path`; needs no network.
 
     Raises ConfigError where the path is neither a local folder nor a hub name with a pinned revision.
@@ -86,6 +86,6 @@ def named_file(config: RunConfig, name: str, field: str) -> External:
     on_hub = file_name(field, name)
     if on_hub is None:
         allowed = "a local file, or OWNER/NAME@COMMIT:FILE of a hub data set"
-        raise DataError(describe(field, name, no_file(path), allowed=allowed, mend="Check the path"))
+        raise DataError(describe(field, name, no_file(path), allowed=allowed, fix="Check the path"))
     repository, revision, file = on_hub
     return HubFile(name, snapshot_folder("dataset", repository, revision) / file, field)

@@ -10,14 +10,14 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import Field, ValidationInfo, field_validator
 
 from mt.choice import Unkeyed
-from mt.config.data import DataSource, Judged, Style
+from mt.config.data import DataSource, Judged, ResponseStyle
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.data.files import format_of
 from mt.data.settings import DecontaminationConfig, FieldsConfig, Format
 from mt.errors import ConfigError, DataError, describe, no_file
 from mt.gold import GoldLanguage
-from mt.sources.references import given_model, named_file, template_of
+from mt.sources.references import configured_model, named_file, template_of
 from mt.stages.files import NotGiven
 from mt.stages.judging import Oracle
 from mt.stages.lineage import start_of
@@ -81,7 +81,7 @@ class UserData(DataSource):
 class UserSource:
     """Everything from the user; planning reads local files' hashes only and needs no network."""
 
-    styles: tuple[Style, ...] = ()
+    styles: tuple[ResponseStyle, ...] = ()
 
     def __init__(self, config: RunConfig, data: UserData) -> None:
         self.config, self.data = config, data
@@ -100,12 +100,12 @@ class UserSource:
 
     def policy(self) -> Stage:
         """The model that `policy.path` names."""
-        return given_model(self.config, "policy")
+        return configured_model(self.config, "policy")
 
     def reward(self) -> Stage:
         """Raise ConfigError: models are the user's own."""
         problem = f"data={self.data.name} comes without a base reward model"
-        raise ConfigError(describe("reward.path", None, problem, mend="Add reward.path=DIR, or reward=train"))
+        raise ConfigError(describe("reward.path", None, problem, fix="Add reward.path=DIR, or reward=train"))
 
     def oracle(self) -> Oracle:
         """Raise ConfigError: there is no gold judge."""
@@ -115,7 +115,7 @@ class UserSource:
         """Raise ConfigError: there is no gold judge."""
         self._lacks("a gold judge")
 
-    def baseline(self, settings: Judged, style: Style) -> Stage:
+    def baseline(self, settings: Judged, style: ResponseStyle) -> Stage:
         """The answers in the file that `eval.<benchmark>.outputs` names."""
         field = "eval.arena_hard.outputs" if isinstance(settings, ArenaHardEval) else "eval.alpaca_eval.outputs"
         if settings.outputs is None:
@@ -171,15 +171,15 @@ class UserSource:
     def transfer_policy(self) -> Stage:
         """Raise ConfigError: there is one policy, and Table 3 is about another."""
         problem = f"data={self.data.name} comes without a second policy"
-        raise ConfigError(describe("method.policy", None, problem, mend="Add method.policy=DIR"))
+        raise ConfigError(describe("method.policy", None, problem, fix="Add method.policy=DIR"))
 
     def _answers(self, rows: Literal["demonstrations", "preferences"], name: str | None, fields: str) -> Stage:
         option = f"data.{rows}"
         source: External
         if name is None:
             problem = f"{rows} are needed, and data={self.data.name} comes with prompts only"
-            mend = f"Add {option}=FILE (JSONL, CSV or Parquet: {fields})"
-            source = NotGiven(option, Path(option), describe(option, None, problem, mend=mend))
+            fix = f"Add {option}=FILE (JSONL, CSV or Parquet: {fields})"
+            source = NotGiven(option, Path(option), describe(option, None, problem, fix=fix))
         else:
             source = named_file(self.config, name, option)
         share = (self.data.held_out_preferences or None) if rows == "preferences" else None
@@ -198,12 +198,12 @@ class UserSource:
 
     def _needs_file(self, field: str, what: str) -> NoReturn:
         problem = f"data={self.data.name} has no benchmark of its own; {what} are needed"
-        raise ConfigError(describe(field, None, problem, mend=f"Add {field}=FILE, or leave the benchmark out of eval="))
+        raise ConfigError(describe(field, None, problem, fix=f"Add {field}=FILE, or leave the benchmark out of eval="))
 
     def _lacks(self, what: str) -> NoReturn:
         problem = f"{what} were asked for, and prompts are all it has"
-        mend = "Choose another method, or data=world"
-        raise ConfigError(describe("data", self.data.name, problem, mend=mend))
+        fix = "Choose another method, or data=world"
+        raise ConfigError(describe("data", self.data.name, problem, fix=fix))
 
     def _load(self, part: Literal["train", "held_out"], size: int | None = None) -> LoadPrompts:
         data, kept = self.data, (self._evaluation, self.data.decontamination)
@@ -214,7 +214,7 @@ def prompt_file(name: str, field: str, store: Path, data_format: Format = "auto"
     """Return a file of prompts by its content; raises DataError naming `field` where there is none."""
     path = Path(name).expanduser()
     if not path.is_file():
-        mend = "Name a file in it, or set data=hub" if path.is_dir() else "Check the path"
-        raise DataError(describe(field, name, no_file(path), mend=mend))
+        fix = "Name a file in it, or set data=hub" if path.is_dir() else "Check the path"
+        raise DataError(describe(field, name, no_file(path), fix=fix))
     read_as: str = format_of(path) if data_format == "auto" else data_format
     return PromptFile(file_fingerprint(path, store), path.resolve(), read_as)

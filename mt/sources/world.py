@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from mt.choice import Seed
-from mt.config.data import DataSource, Judged, Style
+from mt.config.data import DataSource, Judged, ResponseStyle
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
 from mt.engines.template import TemplateConfig
 from mt.engines.training.settings import TrainingConfig
 from mt.gold import GoldJudgeConfig
-from mt.sources.references import given_model, named_file, template_of, without_file
+from mt.sources.references import configured_model, named_file, template_of, without_file
 from mt.stages.judging import Oracle
 from mt.stages.load_benchmarks import LoadRankedPrompts
 from mt.stages.train import SupervisedFinetune, TrainReward
@@ -74,7 +74,7 @@ class WorldData(DataSource):
 class WorldSource:
     """Everything from the synthetic world; its base models depend on the world's seed, never on the run's."""
 
-    styles: tuple[Style, ...] = ("verbose", "concise")
+    styles: tuple[ResponseStyle, ...] = ("verbose", "concise")
 
     def __init__(self, config: RunConfig, data: WorldData) -> None:
         self.config, self.data = config, data
@@ -91,7 +91,7 @@ class WorldSource:
         """Prompts of any split."""
         return WorldPrompts(*self.gold(), name, size)
 
-    def baseline(self, settings: Judged, style: Style) -> Stage:
+    def baseline(self, settings: Judged, style: ResponseStyle) -> Stage:
         """Answers of the world's baseline: to evaluation prompts (alpaca_eval), or to harder ones (arena_hard)."""
         prompts = self.split("harder" if isinstance(settings, ArenaHardEval) else "eval", settings.prompts)
         data, misconception = self.data, self.data.demonstrators.misconception
@@ -110,7 +110,7 @@ class WorldSource:
     def policy(self) -> Stage:
         """A tiny policy fine-tuned on demonstrations, unless the user gives one."""
         if self.config.policy.path:
-            return given_model(self.config, "policy")
+            return configured_model(self.config, "policy")
         return self._finetuned
 
     def reward(self) -> Stage:

@@ -74,8 +74,8 @@ class SampleCheckpoints(Stage):
         ]
         if prompts and not rows:
             problem = "no prompt leaves room for a response"
-            mend = "Raise policy.checkpoint.decoding.max_length"
-            raise DataError(describe("prompts", len(prompts), problem, mend=mend))
+            fix = "Raise policy.checkpoint.decoding.max_length"
+            raise DataError(describe("prompts", len(prompts), problem, fix=fix))
         tokens = sum(response.n_tokens for row in rows for response in row.responses)
         work.count(prompts=len(rows), responses=len(rows) * len(folders), response_tokens=tokens)
         work.write(rows, Samples)

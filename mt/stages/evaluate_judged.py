@@ -42,8 +42,8 @@ class AlpacaEval(Stage):
             answered = len(read_records(self.baseline.source.location))
             if known != answered:
                 problem = f"its difficulties are of {known} instructions, and the baseline answers {answered}"
-                mend = "Give the benchmark's own file, or go without length control by eval.alpaca_eval.gamed=null"
-                raise DataError(describe("eval.alpaca_eval.gamed", self.gamed.location, problem, mend=mend))
+                fix = "Give the benchmark's own file, or go without length control by eval.alpaca_eval.gamed=null"
+                raise DataError(describe("eval.alpaca_eval.gamed", self.gamed.location, problem, fix=fix))
 
     def run(self, work: Work) -> None:
         """Compute the rates, and write `annotations.json` as alpaca_eval does."""
@@ -106,9 +106,9 @@ class ArenaHard(Stage):
     def check(self) -> None:
         """Refuse to count in the original's tokens without tiktoken."""
         if self.tokens is not None and importlib.util.find_spec("tiktoken") is None:
-            mend = "Install it (pip install tiktoken), or count the policy's by eval.arena_hard.tokens=policy"
+            fix = "Install it (pip install tiktoken), or count the policy's by eval.arena_hard.tokens=policy"
             raise MissingPackageError(
-                describe("eval.arena_hard.tokens", self.tokens, "tiktoken is not installed", mend=mend)
+                describe("eval.arena_hard.tokens", self.tokens, "tiktoken is not installed", fix=fix)
             )
 
     def run(self, work: Work) -> None:
@@ -171,8 +171,8 @@ def _lengths(samples: Sequence[Samples], encoding: str | None) -> list[int]:
         encode = tiktoken.get_encoding(encoding).encode
     except Exception as error:  # requests' errors, and tiktoken's own for a damaged file
         problem = f"tiktoken has no file of it here ({type(error).__name__})"
-        mend = "Load it once where there is a network (TIKTOKEN_CACHE_DIR), or set eval.arena_hard.tokens=policy"
-        raise DataError(describe("eval.arena_hard.tokens", encoding, problem, mend=mend)) from error
+        fix = "Load it once where there is a network (TIKTOKEN_CACHE_DIR), or set eval.arena_hard.tokens=policy"
+        raise DataError(describe("eval.arena_hard.tokens", encoding, problem, fix=fix)) from error
     return [len(encode(one.text, disallowed_special=())) for one in answers]
 
 

@@ -18,7 +18,7 @@ class HubFile(External):
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"location", "option"})
 
     def check(self) -> None:
-        """Bring the file into the local cache unless it is there."""
+        """Download the file unless the local cache has it."""
         from mt.data.hub import fetch_file
 
         if not self.location.is_file():
@@ -29,7 +29,7 @@ class HubFile(External):
 
 @dataclass(frozen=True, eq=False)
 class NotGiven(External):
-    """A file that the user has yet to name: such a run can be planned and its cost be estimated, but not started."""
+    """A file that no setting names yet: the run can be planned and its cost estimated, but not started."""
 
     problem: str
     """What is said when a run is to start: one line with the setting that names the file."""

@@ -43,7 +43,7 @@ class GoldLabels(Stage):
     language: GoldLanguage
 
     def run(self, work: Work) -> None:
-        """Turn round what gold orders the other way."""
+        """Swap the pairs that gold orders the other way."""
         gold, kept, turned = self.language.gold(self.seed), [], 0
         pairs = work.rows(Pair, self.pairs)
         for pair in pairs:

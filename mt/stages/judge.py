@@ -165,7 +165,7 @@ class SelectBestResponse(Stage):
 
 
 def _require_some(judgments: Collection[Judgment]) -> None:
-    """Refuse to publish an artifact that every later run would reuse though it says nothing."""
+    """Refuse to publish an artifact without a judgment: every later run would reuse it."""
     problems = Counter(str(one.problem) for one in judgments if one.preference is None)
     if problems and problems.total() == len(judgments):
         most, times = problems.most_common(1)[0]

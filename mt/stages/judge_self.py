@@ -72,8 +72,8 @@ class ParseJudgments(Stage):
         work.count(judgments=len(given), unreadable=given.count(None), prompts=len(kept))
         if not kept:
             problem = f"none of the policy's {len(given)} judgments can be read: it has not learnt to judge"
-            mend = "Train it longer on judgments (method.eft_training), or leave judgments more room"
-            raise DataError(describe("judgments", 0, problem, mend=f"{mend} (method.judgment_tokens)"))
+            fix = "Train it longer on judgments (method.eft_training), or leave judgments more room"
+            raise DataError(describe("judgments", 0, problem, fix=f"{fix} (method.judgment_tokens)"))
         if self.part == "samples":
             work.write([samples for samples, _ in kept], Samples)
         else:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mt.engines.judging import Asked, OpenJudge, Style, open_judge
+from mt.engines.judging import JudgeContext, OpenJudge, Style, open_judge
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
 from mt.gold import GoldJudgeConfig, GoldLanguage, gold_judge
@@ -72,7 +72,7 @@ class AsksJudge(Stage):
     def opened(self, work: Work, oracle: Oracle | None = None) -> AbstractContextManager[OpenJudge]:
         """Open the judge; what it answered before comes from the cache, and the oracle costs nothing."""
         model = self.judge_model
-        asked = Asked(
+        asked = JudgeContext(
             self.asks,
             model=work.path(model) if model else None,
             version=model.key[:12] if model else digest(oracle)[:12] if oracle else "",
@@ -95,7 +95,7 @@ class AsksJudge(Stage):
 
 
 class OverNetwork:
-    """What a stage has in addition whose judge is behind an endpoint: it needs a network and no GPU."""
+    """A stage whose judge is behind an endpoint: it needs a network and no GPU."""
 
     NEEDS: ClassVar[str] = "network"
 

@@ -104,11 +104,11 @@ class LoadPrompts(Stage):
         total = len(loaded.prompts)
         if total == 0:
             places = ", ".join(str(source.location) for source in self.sources)
-            raise DataError(describe("data.path", places, "no prompt is left", mend="Give a file with prompts"))
+            raise DataError(describe("data.path", places, "no prompt is left", fix="Give a file with prompts"))
         if self.held_out >= total:
-            problem, mend = f"leaves none of the {total} prompts to train on", "Lower it"
+            problem, fix = f"leaves none of the {total} prompts to train on", "Lower it"
             raise ConfigError(
-                describe("data.held_out", f"{self.held_out:g}", problem, allowed=f"below {total}", mend=mend)
+                describe("data.held_out", f"{self.held_out:g}", problem, allowed=f"below {total}", fix=fix)
             )
         train, held_out = split(loaded.prompts, self.held_out)
         chosen = train if self.part == "train" else held_out

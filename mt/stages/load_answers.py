@@ -69,7 +69,7 @@ class LoadAnswers(Stage):
         if self.held_out_share >= len(prompts):
             problem = f"leaves none of the {len(prompts)} prompts of data.{self.rows} to train on"
             share = f"{self.held_out_share:g}"
-            raise ConfigError(describe("data.held_out_preferences", share, problem, mend="Lower it"))
+            raise ConfigError(describe("data.held_out_preferences", share, problem, fix="Lower it"))
         return split(prompts, self.held_out_share)[1]
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
@@ -94,8 +94,8 @@ class HeldOutPreferences(Stage):
         trained = {pair.prompt_id for pair in work.rows(Pair, self.trained)} if self.trained else set()
         pairs = [pair for pair in found if pair.prompt_id not in trained][: self.size]
         if not pairs:
-            mend = "data.held_out_preferences=0.1 keeps a tenth of them to measure reward models"
-            work.note(f"all pairs of data.preferences are trained on: {mend}")
+            fix = "data.held_out_preferences=0.1 keeps a tenth of them to measure reward models"
+            work.note(f"all pairs of data.preferences are trained on: {fix}")
         work.count(pairs=len(pairs))
         rows = [Samples(pair.prompt_id, pair.messages, None, [pair.chosen, pair.rejected]) for pair in pairs]
         work.write(rows, Samples)
@@ -120,5 +120,5 @@ def _read(path: Path, rows: str, places: dict[str, str] | None = None) -> list[A
     load, columns = _READ[rows]
     found: list[Any] = load(read_rows(path, columns=columns), places)
     if not found:
-        raise DataError(describe(f"data.{rows}", path, "it holds none", mend="Give a file with rows"))
+        raise DataError(describe(f"data.{rows}", path, "it holds none", fix="Give a file with rows"))
     return found

@@ -108,8 +108,8 @@ class LoadAnsweredQuestions(Stage):
         counts = Counter(str(record.get("category")) for record, _ in rows if isinstance(record, Mapping))
         shown = ", ".join(f"{name} {n}" for name, n in counts.most_common(6))
         if self.category is None and len(counts) > 1:
-            problem, mend = f"{path} has several ({shown}), which are never mixed", "Choose one"
-            raise DataError(describe("eval.arena_hard.category", None, problem, mend=mend))
+            problem, fix = f"{path} has several ({shown}), which are never mixed", "Choose one"
+            raise DataError(describe("eval.arena_hard.category", None, problem, fix=fix))
         if self.category is not None and self.category not in counts:
             problem = f"no question of {path} is of it"
             raise DataError(describe("eval.arena_hard.category", self.category, problem, allowed=shown))

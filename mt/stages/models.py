@@ -86,8 +86,8 @@ class HubModel(ModelFolder):
             return super().volume(inputs, assumed)
         name = self.fingerprint.split("@")[0]
         if name not in KNOWN:
-            mend = "Download it once (huggingface-cli download), or give a local folder"
-            raise ConfigError(describe("model", name, "its sizes are not known here", mend=mend))
+            fix = "Download it once (huggingface-cli download), or give a local folder"
+            raise ConfigError(describe("model", name, "its sizes are not known here", fix=fix))
         return Volume(shape=KNOWN[name])
 
 

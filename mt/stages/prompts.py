@@ -51,7 +51,7 @@ class PartitionPrompts(Stage):
     def _refuse_too_few(self, count: int) -> None:
         if count < self.parts:
             problem = f"fewer than the {self.parts} parts that the method needs"
-            raise DataError(describe("prompts", count, problem, mend="Give more prompts or fewer iterations"))
+            raise DataError(describe("prompts", count, problem, fix="Give more prompts or fewer iterations"))
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return one part."""
@@ -96,8 +96,8 @@ class PromptBlock(Stage):
         if fitting < self.parts:
             most = max(self.iterations - (self.parts - fitting), 0)
             problem = f"{self.parts} parts of so many prompts are needed, and there are {count} prompts"
-            mend = f"Lower it to {count // self.parts}, or set iterations={most}" if most else "Give more prompts"
-            raise DataError(describe("partition.part_size", self.size, problem, mend=mend))
+            fix = f"Lower it to {count // self.parts}, or set iterations={most}" if most else "Give more prompts"
+            raise DataError(describe("partition.part_size", self.size, problem, fix=fix))
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return one block."""

@@ -69,8 +69,8 @@ class DropRefused(Stage):
         if len(kept) < len(found):
             work.note(f"{self.rows} dropped: {len(found) - len(kept)} of {len(found)} are refused by a chat template")
         if found and not kept:
-            mend = "Set policy.chat_template=FILE or reward.chat_template=FILE"
-            raise DataError(describe(self.rows, len(found), "a chat template refuses all of them", mend=mend))
+            fix = "Set policy.chat_template=FILE or reward.chat_template=FILE"
+            raise DataError(describe(self.rows, len(found), "a chat template refuses all of them", fix=fix))
         work.write(kept, _TYPES[self.rows])
 
     def _chats(self, place: Callable[[Stage], Path]) -> list[Chat]:

@@ -168,7 +168,7 @@ class FunctionReward(ComputedReward, External):
         """Return the processes that call it; raises EngineError where its module is no longer what was planned."""
         if sha256(self.location) != self.fingerprint:
             problem = f"{self.location} has changed since this run was planned"
-            raise EngineError(describe("reward.function", self.function, problem, mend="Run it again"))
+            raise EngineError(describe("reward.function", self.function, problem, fix="Run it again"))
         from mt.engines.function_pool import FunctionPool
 
         how: dict[str, Any] = {"batched": self.batched, "timeout_s": self.timeout_s, "processes": self.processes}
@@ -197,8 +197,8 @@ class FunctionScores(Stage):
         ]
         with Journal(work.scratch / "rewards.jsonl") as journal:
             done = {index for index, *_ in journal.items}
-            for index, outcome in function.pool().call(calls, skip=done):
-                journal.append([index, outcome.rewards, outcome.problem, outcome.said])
+            for index, result in function.pool().call(calls, skip=done):
+                journal.append([index, result.rewards, result.problem, result.said])
                 work.progress(len(journal.items), len(calls), "calls")
             found = {index: (rewards, problem, said) for index, rewards, problem, said in journal.items}
         self._report(work, calls, [found[index] for index in range(len(calls))])

@@ -19,17 +19,17 @@ def inspect_engine(model: Stage, engine: Any, field: str) -> None:
     """Raise ModelError where an engine's weights do not fit; `field` is where its settings stand ("generator")."""
     spread = getattr(engine, "tensor_parallel", None)
     if field == "logprobs":
-        mend = "Use GPUs with more memory: log-probabilities are computed by one GPU for each model"
+        fix = "Use GPUs with more memory: log-probabilities are computed by one GPU for each model"
     elif spread is None:
-        mend = f"Set {field}=vllm {field}.tensor_parallel=N, which spreads it over N GPUs"
+        fix = f"Set {field}=vllm {field}.tensor_parallel=N, which spreads it over N GPUs"
     else:
-        mend = f"Raise {field}.tensor_parallel={spread}"
+        fix = f"Raise {field}.tensor_parallel={spread}"
     if engine.dtype == "float32":
-        mend = f"Set {field}.dtype=bfloat16. {mend}"
-    inspect_room(model, WIDTH[engine.dtype] / (spread or 1), getattr(engine, "device", "auto"), mend)
+        fix = f"Set {field}.dtype=bfloat16. {fix}"
+    inspect_room(model, WIDTH[engine.dtype] / (spread or 1), getattr(engine, "device", "auto"), fix)
 
 
-def inspect_room(model: Stage, bytes_per_weight: float, device: str, mend: str) -> None:
+def inspect_room(model: Stage, bytes_per_weight: float, device: str, fix: str) -> None:
     """Raise ModelError where the weights that each GPU holds exceed the smallest one's memory.
 
     All models that are trained from a folder have as many weights as it. A machine without GPUs refuses nothing.
@@ -46,4 +46,4 @@ def inspect_room(model: Stage, bytes_per_weight: float, device: str, mend: str) 
     if gpus and weights * bytes_per_weight > min(gpus):
         needed, there = (size / 2**30 for size in (weights * bytes_per_weight, min(gpus)))
         problem = f"has {weights / 1e9:.3g} billion weights: a GPU would hold {needed:.3g} GiB, and has {there:.3g}"
-        raise ModelError(describe(start.field, start.location, problem, mend=mend))
+        raise ModelError(describe(start.field, start.location, problem, fix=fix))

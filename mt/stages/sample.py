@@ -69,8 +69,8 @@ class Sample(Stage):
         found = {item["prompt_id"]: _samples(item) for item in items}
         rows = [found[prompt.prompt_id] for prompt in prompts if prompt.prompt_id in found]
         if prompts and not rows:
-            problem, mend = "no prompt leaves room for a response", "Raise sampling.max_length"
-            raise DataError(describe("prompts", len(prompts), problem, mend=mend))
+            problem, fix = "no prompt leaves room for a response", "Raise sampling.max_length"
+            raise DataError(describe("prompts", len(prompts), problem, fix=fix))
         responses = [response for row in rows for response in row.responses]
         tokens = sum(response.n_tokens for response in responses)
         unfinished = sum(not response.finished for response in responses)

@@ -131,14 +131,14 @@ def publish(work: Work, selected: Selected[Any], row_type: type[Any]) -> None:
     work.count(**selected.counts)
     if not selected.rows:
         why = ", ".join(f"{name} {number}" for name, number in selected.counts.items())
-        mend = "Raise sampling.samples or sampling.temperature, give more prompts, or ask less of a pair (selection)"
+        fix = "Raise sampling.samples or sampling.temperature, give more prompts, or ask less of a pair (selection)"
         raise DataError(
             describe(
                 "pairs",
                 0,
                 f"no prompt gave any ({why})",
                 allowed="two distinct responses with different rewards",
-                mend=mend,
+                fix=fix,
             )
         )
     work.write(selected.rows, row_type)

@@ -194,8 +194,8 @@ def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer, setting: 
     if trainer.sharding < 3:
         width = WIDTH[trainer.dtype]
         whole = width if training.lora else 16 if trainer.sharding == 0 else width
-        mend = "Set trainer=torchrun trainer.zero_stage=3 on several GPUs, or train adapters: training.lora"
-        inspect_room(model, whole, trainer.device, mend)
+        fix = "Set trainer=torchrun trainer.zero_stage=3 on several GPUs, or train adapters: training.lora"
+        inspect_room(model, whole, trainer.device, fix)
     start = start_of(model)
     if training.lora is not None and isinstance(start, ModelFolder | WorldPolicy):
         from mt.engines.lora_targets import check_targets

@@ -54,8 +54,8 @@ class LoadRankedReplies(Stage):
         found = list(islice(load_ranked_replies(read_rows(path, columns=COLUMNS), self.language), self.limit))
         if not found:
             problem = f"no prompt of language {self.language} has two ranked replies"
-            mend = "Set method.eft_data.language, or name another file"
-            raise DataError(describe("method.eft_data.replies", path, problem, mend=mend))
+            fix = "Set method.eft_data.language, or name another file"
+            raise DataError(describe("method.eft_data.replies", path, problem, fix=fix))
         return found
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
@@ -141,8 +141,8 @@ class SelectAgreeingJudgments(Stage):
                 kept += read
         if not kept:
             problem = f"none of {len(judged)} judgments agrees with people's ranks"
-            mend = "Take a stronger judge, or name a file of judgments (method.eft)"
-            raise DataError(describe("method.eft_data.judge", "", problem, mend=mend))
+            fix = "Take a stronger judge, or name a file of judgments (method.eft)"
+            raise DataError(describe("method.eft_data.judge", "", problem, fix=fix))
         of_all = [score for _, score in kept]
         left = range(len(kept)) if self.per_score is None else thinned(of_all, self.per_score, self.seed)
         unreadable = sum(score is None for score in scores.values())

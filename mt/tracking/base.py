@@ -1,4 +1,4 @@
-"""What a tracker is: its settings, the run that it is told of, and the few calls by which it is told."""
+"""What a tracker is: its settings, the run that it gets, and the few calls that report to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mt.choice import Choice, Positive
 if TYPE_CHECKING:
     from mt.tracking.guard import Guarded
 
-Cell = str | float | int | None
+TableValue = str | float | int | None
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A run as it introduces itself."""
+    """A run as a tracker sees it."""
 
     name: str
     folder: Path
@@ -31,7 +31,7 @@ class RunInfo:
     stages: Mapping[str, str] | None = None
     """Keys of the plan's stages by their names in the tracker."""
     groups: Sequence[str] = ("method", "objective")
-    """The groups whose choices tell the runs of a sweep apart."""
+    """The groups whose choices distinguish the runs of a sweep."""
 
 
 class Tracker(Protocol):
@@ -45,7 +45,9 @@ class Tracker(Protocol):
         """Report values at a step of their axis: "iteration", or "train/<stage>/step" for the curves of a training."""
         ...
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], iteration: int | None) -> None:
+    def table(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[TableValue]], iteration: int | None
+    ) -> None:
         """Show a table, of an iteration or of the whole run."""
         ...
 
@@ -66,7 +68,7 @@ class Tracking(Choice):
 
     @abstractmethod
     def open(self, run: RunInfo, say: Callable[[str], None]) -> Guarded | None:
-        """Return the tracker, the run introduced to it, or None; `say` shows a line to the user, from any thread."""
+        """Return the opened tracker of a run, or None; `say` shows a line to the user, from any thread."""
 
     def check(self) -> None:
         """Raise MissingPackageError where the tracker's package is not installed."""

@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from mt.runtime.redact import redact
-from mt.tracking.base import Cell, Reporting, RunInfo, Tracker
+from mt.tracking.base import Reporting, RunInfo, TableValue, Tracker
 
 _MARGIN_S = 10.0
 """Seconds beyond its limit that the end has, which itself waits so long for an upload."""
 
 
 class Guarded:
-    """A tracker whose calls never raise, and which is given up as soon as one of them takes longer than `timeout_s`.
+    """A tracker whose calls never raise; the first call that takes longer than `timeout_s` ends its use.
 
-    A run therefore loses so many seconds to its tracker at most, once. The first thing that goes wrong is said.
+    A run therefore loses at most `timeout_s` seconds to its tracker. The first failure is reported.
     """
 
     tracker: Tracker
 
-    def __init__(self, settings: Reporting, say: Callable[[str], None], mend: str = "") -> None:
-        self.settings, self.limit_s, self._say, self._mend = settings, settings.timeout_s, say, mend
+    def __init__(self, settings: Reporting, say: Callable[[str], None], fix: str = "") -> None:
+        self.settings, self.limit_s, self._say, self._fix = settings, settings.timeout_s, say, fix
         self._said = self._given_up = False
 
     def start(self, tracker: Tracker, run: RunInfo) -> None:
-        """Introduce the run, without its secrets, to the tracker that is told from now on."""
+        """Start the tracker with the run's facts, without its secrets."""
         self.tracker = tracker
         self._call(self.limit_s, tracker.start, replace(run, config=redact(run.config)))
 
@@ -36,7 +36,9 @@ class Guarded:
         """Report values."""
         self._call(self.limit_s, self.tracker.log, values, axis, step)
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], iteration: int | None) -> None:
+    def table(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[TableValue]], iteration: int | None
+    ) -> None:
         """Show a table without secrets."""
         self._call(self.limit_s, self.tracker.table, name, columns, redact(rows), iteration)
 
@@ -48,7 +50,7 @@ class Guarded:
         """Say what went wrong, once (from any thread)."""
         if not self._said:
             self._said = True
-            self._say(f"{text}. The run goes on, and its record is complete{self._mend}")
+            self._say(f"{text}. The run goes on, and its record is complete{self._fix}")
 
     def _call(self, limit_s: float, call: Callable[..., None], *arguments: Any) -> None:
         if self._given_up:
@@ -63,7 +65,7 @@ class Guarded:
 
 
 def _within(limit_s: float, call: Callable[..., None], *arguments: Any) -> BaseException | None:
-    """Call in a thread, which a hanging call keeps and which ends with the process; return what went wrong."""
+    """Call in a thread and return what went wrong; a call that hangs keeps its thread until the process ends."""
     errors: list[BaseException] = []
 
     def guarded() -> None:

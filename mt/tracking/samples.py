@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from mt.tracking.base import Cell
+from mt.tracking.base import TableValue
 from mt.types import Messages, Pair, Rewards, Samples
 
 COLUMNS = ("prompt_id", "section", "prompt", "response", "reward", "role")
@@ -14,7 +14,7 @@ COLUMNS = ("prompt_id", "section", "prompt", "response", "reward", "role")
 
 def sample_rows(
     samples: Sequence[Samples], rewards: Sequence[Rewards], pairs: Sequence[Pair], prompts: int
-) -> list[list[Cell]]:
+) -> list[list[TableValue]]:
     """Return one row per response of the first `prompts` prompts that gave a pair, then of the others."""
     rewards_of = {row.prompt_id: row.rewards for row in rewards}
     pair_of = {pair.prompt_id: pair for pair in pairs}
@@ -23,7 +23,7 @@ def sample_rows(
     return [row for one in found for row in _rows(one, rewards_of.get(one.prompt_id), pair_of.get(one.prompt_id))]
 
 
-def _rows(samples: Samples, rewards: list[float] | None, pair: Pair | None) -> Iterator[list[Cell]]:
+def _rows(samples: Samples, rewards: list[float] | None, pair: Pair | None) -> Iterator[list[TableValue]]:
     prompt = _text(samples.messages)
     for index, response in enumerate(samples.responses):
         reward = rewards[index] if rewards else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import MissingPackageError, describe
-from mt.tracking.base import Cell, Reporting, RunInfo
+from mt.tracking.base import Reporting, RunInfo, TableValue
 from mt.tracking.guard import Guarded
 
 
@@ -25,8 +25,8 @@ class TensorBoardTracking(Reporting):
     def check(self) -> None:
         """Raise MissingPackageError where TensorBoard is not installed."""
         if importlib.util.find_spec("tensorboard") is None:
-            mend = "Install the extra: pip install 'mutual-taught[tensorboard]', or use tracking=wandb"
-            raise MissingPackageError(describe("tracking", "tensorboard", "TensorBoard is not installed", mend=mend))
+            fix = "Install the extra: pip install 'mutual-taught[tensorboard]', or use tracking=wandb"
+            raise MissingPackageError(describe("tracking", "tensorboard", "TensorBoard is not installed", fix=fix))
 
 
 class TensorBoardTracker:
@@ -47,7 +47,9 @@ class TensorBoardTracker:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], iteration: int | None) -> None:
+    def table(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[TableValue]], iteration: int | None
+    ) -> None:
         """Write a table in Markdown."""
         lines = [columns, ["---"] * len(columns), *rows]
         self._writer.add_text(name, "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines), iteration)
@@ -61,5 +63,5 @@ class TensorBoardTracker:
         """Do nothing: what is written stays, and no process is left."""
 
 
-def _cell(value: Cell) -> str:
+def _cell(value: TableValue) -> str:
     return "" if value is None else str(value).replace("|", "\\|").replace("\n", "<br>")

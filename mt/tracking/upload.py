@@ -1,4 +1,4 @@
-"""Uploading while a run goes on: W&B's own live synchronization follows the run's offline file.
+"""Live upload: W&B's own synchronization follows the run's offline file.
 
 The run itself is always written offline, so that a server that is slow, broken or away concerns this process only.
 """

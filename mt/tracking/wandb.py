@@ -15,7 +15,7 @@ import psutil
 from pydantic import Field
 from typing_extensions import Doc
 
-from mt.tracking.base import Cell, Reporting, RunInfo
+from mt.tracking.base import Reporting, RunInfo, TableValue
 from mt.tracking.guard import Guarded
 from mt.tracking.upload import Uploader, writing
 
@@ -60,7 +60,7 @@ class WandbTracking(Reporting):
 
 
 class WandbTracker:
-    """Writes a run by W&B's client, whose own process a hanging call is freed from by ending it."""
+    """Writes a run by W&B's client; a call that hangs is freed by ending the client's own process."""
 
     def __init__(self, config: WandbTracking, say: Callable[[str], None], trouble: Callable[[str], None]) -> None:
         self.config, self._say, self._trouble = config, say, trouble
@@ -101,7 +101,9 @@ class WandbTracker:
             self._run.define_metric(f"{axis.rpartition('/')[0]}/*", step_metric=axis)
         self._run.log({axis: step, **values})
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], iteration: int | None) -> None:
+    def table(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[TableValue]], iteration: int | None
+    ) -> None:
         """Log a table."""
         import wandb
 
@@ -125,7 +127,7 @@ class WandbTracker:
             self._held.close()
 
     def give_up(self) -> None:
-        """End W&B's own processes: whatever waits for them goes on, and what is written stays to be uploaded."""
+        """End W&B's own processes: calls that wait for them return, and the written file can be uploaded later."""
         for child in psutil.Process().children():
             with suppress(psutil.NoSuchProcess):
                 if "wandb-core" in child.name():
@@ -146,7 +148,7 @@ class WandbTracker:
             self._last_words = words
 
     def _hear_end(self, complete: bool) -> None:
-        """Take the end of the upload; one that gives up is said at once, because the run may have days to go."""
+        """Handle the end of the upload; giving up is reported at once, because the run may have days to go."""
         if not complete:
             self._trouble(f"W&B failed (upload: {self._last_words})")
 
@@ -154,7 +156,7 @@ class WandbTracker:
 def run_id(run: RunInfo) -> str:
     """Return the id of a run, the same whenever it is resumed: a hash of its sweep, its name and its settings.
 
-    Two sweeps may hold a run of one name and of the same settings; each has a record, and a mirror, of its own.
+    Two sweeps may hold a run of one name and of the same settings; each has its own record and its own W&B run.
     """
     kept = {key: value for key, value in run.config.items() if key not in UNTRACKED}
     text = json.dumps([run.sweep, run.name, kept], sort_keys=True, default=str)
@@ -162,7 +164,7 @@ def run_id(run: RunInfo) -> str:
 
 
 def run_tags(run: RunInfo, given: Sequence[str]) -> list[str]:
-    """Return a run's tags: those given, and its choices ("rm_data=both"), which tell the runs of a sweep apart."""
+    """Return a run's tags: the settings' and its choices ("rm_data=both"), which distinguish a sweep's runs."""
     groups = [group for group in (*run.groups, "scale") if run.config.get(group)]
     return sorted({*given, *(f"{group}={run.config[group]['name']}" for group in groups)})
 

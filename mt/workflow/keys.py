@@ -13,14 +13,14 @@ from mt.choice import Config
 
 
 class Keyed:
-    """Anything that stands for an artifact: its key is all that enters other keys."""
+    """A reference to an artifact: only its key enters other keys."""
 
     key: Any
     """The hash that names the artifact."""
 
 
 def canonical(value: Any) -> Any:
-    """Return `value` as plain JSON data in one form only; raises TypeError for what has no such form.
+    """Return the one canonical form of `value` as plain JSON data; raises TypeError for what has none.
 
     Fields that are None are left out, so that a new optional setting moves no existing key.
     """

@@ -1,4 +1,4 @@
-"""What killed processes leave in a store or beside a record, and which runs, wherever they lie, need what is there."""
+"""What killed processes leave in a store or beside a record, and which runs need the artifacts of a store."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mt.workflow.store import ARTIFACT, Store, recall, write_json
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{8}(?:[0-9a-f]{24})?")
 """How a file is called that becomes another one in one step."""
 _DRAFT_S = 600.0
-"""A draft lives for milliseconds; one of this age has nobody who goes on with it."""
+"""A draft exists for milliseconds; one of this age has been abandoned."""
 _SILENT_S = 86_400.0
 """Silence after which a lock's owner on another machine is dead beyond doubt, whatever the clocks say."""
 _NEEDED = ".needed"
 
 
 def changing(store: Store) -> Lock:
-    """Return the lock under which a run says what it needs, and `gc` removes what no run does."""
+    """Return the lock under which a run registers what it needs and `gc` removes what no run needs."""
     return Lock(store.root / ".changing")
 
 
@@ -91,7 +91,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_at_work(note: Path) -> bool:
-    """Say whether a process that wrote a note, or found it, still lives."""
+    """Return whether a process that wrote or read a note is still alive."""
     locks = [file for file in note.parent.glob(f"{note.stem}-*") if _is_fresh(file)]
     return any(Lock(file.with_suffix("")).owner() for file in locks)
 

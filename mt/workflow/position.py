@@ -1,4 +1,4 @@
-"""Where in a method a stage belongs: typed, and written down as it is; words and slugs are made from it."""
+"""The position of a stage in its method, as data; its words and its slug are made from that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Position:
     model: str = ""
     """The model that the stage makes: "policy" (π), "reward" (r), or nothing."""
     rounds: int = 1
-    """Rounds that the method has; where there is one, nobody counts it."""
+    """Rounds that the method has; a single round is not named."""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Position:

@@ -57,7 +57,7 @@ def parse_record(text: str, place: str | Path) -> dict[str, Any]:
         raise StoreError(f"{place}: damaged record ({why}). Run its command again to write it anew") from None
     if (version := record.get("schema")) != SCHEMA:
         other, again = "record of another version", record.get("command", "its command")
-        raise StoreError(describe(f"{place}: schema", version, other, allowed=str(SCHEMA), mend=f"Run again: {again}"))
+        raise StoreError(describe(f"{place}: schema", version, other, allowed=str(SCHEMA), fix=f"Run again: {again}"))
     return {"config": {}, "stages": [], "metrics": [], **record}
 
 
@@ -66,7 +66,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         text = (folder / RECORD).read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise StoreError(describe("run", folder, f"{RECORD} is missing", mend="Name a run folder")) from None
+        raise StoreError(describe("run", folder, f"{RECORD} is missing", fix="Name a run folder")) from None
     return parse_record(text, folder / RECORD)
 
 

@@ -77,22 +77,22 @@ class Stage(Keyed):
         return None
 
     def check(self) -> None:
-        """Raise one clear error where the stage cannot succeed; asked before anything runs, so only of cheap facts."""
+        """Raise an error where the stage cannot succeed; called before anything runs, so it reads only cheap facts."""
 
     def inspect(self) -> None:
-        """Raise one clear error where the stage cannot succeed; asked once when a process starts to compute, before
-        the first stage, so of facts that cost seconds.
+        """Raise an error where the stage cannot succeed; called once when a process starts to compute, before the first
+        stage, so it may take seconds.
         """
 
     def outside(self) -> str | None:
-        """Return what the stage must reach outside the store on the machine that computes it, in words, or None."""
+        """Return a description of what the stage must reach outside the store where it is computed, or None."""
         return None
 
     def reach(self) -> None:
-        """Raise one clear error where this machine does not reach what `outside` names; takes seconds at most."""
+        """Raise an error where this machine does not reach what `outside` names; takes seconds at most."""
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
-        """Return how much it puts out, for estimates of cost; unless a stage says otherwise, as its first input does.
+        """Return the size of the output, for estimates of cost; by default that of the first input.
 
         Args:
             inputs: The volumes of its inputs.
@@ -129,8 +129,8 @@ class External(Stage):
     def reach(self) -> None:
         """Raise StoreError where this machine does not see it."""
         if not self.location.exists():
-            mend = "Put it on a file system that all nodes share; the hub's cache is named by HF_HOME"
-            raise StoreError(describe(self.name, self.location, f"{socket.gethostname()} does not see it", mend=mend))
+            fix = "Put it on a file system that all nodes share; the hub's cache is named by HF_HOME"
+            raise StoreError(describe(self.name, self.location, f"{socket.gethostname()} does not see it", fix=fix))
 
 
 def _stages(value: Any) -> Iterator[Stage]:

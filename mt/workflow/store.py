@@ -98,9 +98,9 @@ class Store:
             raise StoreError(f"{path}: nothing is published here; run the command again to compute it") from None
         except ValueError as error:
             why = problem(error) if isinstance(error, ValidationError) else error
-            raise StoreError(f"{path / ARTIFACT}: damaged ({why}). {self._mend(path)}") from None
+            raise StoreError(f"{path / ARTIFACT}: damaged ({why}). {self._fix(path)}") from None
         if not facts["key"].startswith(path.name):
-            raise StoreError(f"{path / ARTIFACT}: damaged (it describes another artifact). {self._mend(path)}")
+            raise StoreError(f"{path / ARTIFACT}: damaged (it describes another artifact). {self._fix(path)}")
         return Artifact(path, facts)
 
     def verified(self, stage: Stage) -> Path:
@@ -126,18 +126,18 @@ class Store:
     def _verify_file(self, folder: Path, name: str, recorded: dict[str, Any], seen: object) -> list[int]:
         path = folder / name
         try:
-            mark = _mark(path)
+            state = _state(path)
         except (FileNotFoundError, NotADirectoryError):
-            raise StoreError(f"{path}: a file of this artifact is missing. {self._mend(folder)}") from None
-        if mark[0] != recorded["size"] or (mark != seen and sha256(path) != recorded["sha256"]):
-            raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {self._mend(folder)}")
-        return mark
+            raise StoreError(f"{path}: a file of this artifact is missing. {self._fix(folder)}") from None
+        if state[0] != recorded["size"] or (state != seen and sha256(path) != recorded["sha256"]):
+            raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {self._fix(folder)}")
+        return state
 
     def _memory(self, key: str) -> Path:
         """Return the file that says which files of an artifact were compared with their checksums, and when."""
         return self.root / ".verified" / f"{key[:SHORT]}.json"
 
-    def _mend(self, folder: Path) -> str:
+    def _fix(self, folder: Path) -> str:
         store = shlex.quote(str(self.root))
         return f"To compute it anew: python -m mt.store --store {store} rm {folder.name}, then the same command again"
 
@@ -173,10 +173,10 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() and not self.has(stage):
             shutil.rmtree(target)  # what a removal that was cut short left behind
-        marks = {name: _mark(output / name) for name in files}
+        states = {name: _state(output / name) for name in files}
         try:
             output.rename(target)
-            remember(self._memory(stage.key), marks)  # hashed just now: who reuses it need not read it again
+            remember(self._memory(stage.key), states)  # hashed just now: who reuses it need not read it again
         except OSError:
             if not self.has(stage):
                 raise
@@ -206,7 +206,7 @@ def is_stopped(artifact: Path) -> bool:
     return recall(artifact / DECISION).get("stopped") is True
 
 
-def _mark(path: Path) -> list[int]:
+def _state(path: Path) -> list[int]:
     """Return a file's size and time: as long as they stay, its content counts as unchanged."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]

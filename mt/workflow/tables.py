@@ -45,10 +45,8 @@ def read(path: Path, row_type: type[Row]) -> list[Row]:
     absent = [name for field in wanted for name in _absent(field.name, field.type, _type_of(table.schema, field.name))]
     if absent:
         problem = f"columns {', '.join(absent)} are missing"
-        mend = "An older version wrote it; compute it again"
-        raise DataError(
-            describe(f"{row_type.__name__} table", path, problem, allowed=", ".join(wanted.names), mend=mend)
-        )
+        fix = "An older version wrote it; compute it again"
+        raise DataError(describe(f"{row_type.__name__} table", path, problem, allowed=", ".join(wanted.names), fix=fix))
     hints = typing.get_type_hints(row_type)
     columns = [_values(table.column(name).combine_chunks(), hints[name]) for name in wanted.names]
     return [row_type(*values) for values in zip(*columns, strict=True)]

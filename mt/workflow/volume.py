@@ -1,4 +1,4 @@
-"""What passes through a stage and what it does with a model, known before anything runs: for estimates of cost."""
+"""The size of a stage's output and its use of a model, known before anything runs: for estimates of cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AssumptionsConfig(Config):
-    """What is assumed where no finished stage tells better."""
+    """Assumptions for what no finished stage has measured."""
 
     prompts: Count
     """Prompts of a data set whose size is unknown before it is read."""

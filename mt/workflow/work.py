@@ -1,4 +1,4 @@
-"""What a running stage sees: its inputs, its output folder, and whom to tell."""
+"""What a running stage gets: its inputs, its output folder, and the observer that it reports to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def engine_key(settings: Opens[Any], model: Stage, template: Any) -> str:
 
 
 class Observer(Protocol):
-    """Who wants to know how an execution goes (display, record, tracker)."""
+    """Follows an execution: the display, the record, the tracker."""
 
     def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
         """Execution is about to begin."""
@@ -67,7 +67,7 @@ class Observer(Protocol):
         """A training stage reports a step."""
 
     def note(self, stage: Stage | None, text: str) -> None:
-        """Something that the user should know."""
+        """The user should know this."""
 
     def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
         """A stage's artifact is there; `facts` is None when it was reused."""
@@ -76,7 +76,7 @@ class Observer(Protocol):
         """A stage failed."""
 
 
-class Silent:
+class NullObserver:
     """An observer that does nothing; others override what they care about."""
 
     def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
@@ -180,7 +180,7 @@ class Work:
             JsonLines[Any](self.folder / CURVES).append(*(steps[step] for step in sorted(steps)))
 
     def note(self, text: str) -> None:
-        """Tell the user something."""
+        """Show the user a note."""
         self.observer.note(self.stage, text)
 
 

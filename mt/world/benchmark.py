@@ -44,7 +44,7 @@ def benchmark_pairs(world: World, pairs_per_subset: int, seed: int = 0) -> list[
         if len(made) < len(SUBSETS):
             problem = "the language has too few different texts, and none is asked twice"
             field, allowed = "data.sizes.benchmark_pairs", f"at most {len(rounds)} in world {world.seed}"
-            raise ConfigError(describe(field, pairs_per_subset, problem, allowed=allowed, mend="Ask for fewer"))
+            raise ConfigError(describe(field, pairs_per_subset, problem, allowed=allowed, fix="Ask for fewer"))
         rounds.append(made)
     return [pair for of_subset in zip(*rounds, strict=True) for pair in of_subset]
 

@@ -39,7 +39,7 @@ def prompts(world: World, split: str, n: int, *, mix: SectionMix | None = None, 
     if len(drawn) < n:
         allowed = f"at most {len(drawn)} in world {world.seed}"
         problem = "the language has too few different texts, and none is asked twice"
-        raise ConfigError(describe(_SIZES.get(split, split), n, problem, allowed=allowed, mend="Ask for fewer"))
+        raise ConfigError(describe(_SIZES.get(split, split), n, problem, allowed=allowed, fix="Ask for fewer"))
     return [to_prompt(section, task, f"{split}-{seed}-{index:05d}") for index, (section, task) in enumerate(drawn)]
 
 

@@ -46,7 +46,7 @@ def ranked_prompts(world: World, prompts_per_subset: int) -> list[Samples]:
         if len(found) < prompts_per_subset:
             problem, allowed = f"subset {subset} has too few different texts", f"at most {len(found)}"
             field = "data.sizes.benchmark_pairs"
-            raise ConfigError(describe(field, prompts_per_subset, problem, allowed=allowed, mend="Ask for fewer"))
+            raise ConfigError(describe(field, prompts_per_subset, problem, allowed=allowed, fix="Ask for fewer"))
         for number, (messages, right, wrong) in enumerate(found):
             names = {f"ref:{number}": 1, f"tied:{number}": len(EQUAL_STYLES)} if subset == "Ties" else {str(number): 1}
             for name, count in names.items():

@@ -40,7 +40,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class TaskTemplate:
     """A way of asking: its section, and all of its tasks."""
 
     name: str
@@ -206,26 +206,26 @@ def _number(number: int, also: AbstractSet[int] = frozenset()) -> Part:
 
 
 TEMPLATES = (
-    Template("tell one", "Chat", _tell_one, 1),
-    Template("tell two", "Chat", _tell_two, 1),
-    Template("tell three", "Chat", _tell_three, 1),
-    Template("tell of two animals", "Chat", _tell_of_two_animals, 1),
-    Template("tell two of two", "Chat", _tell_two_of_two, 0),
-    Template("tell of three animals", "Chat", _tell_of_three_animals, 0),
-    Template("but not", "Chat Hard", _but_not, 1),
-    Template("but not of", "Chat Hard", _but_not_of, 1),
-    Template("twice", "Chat Hard", _twice, 1),
-    Template("twice two", "Chat Hard", _twice_two, 1),
-    Template("twice of two animals", "Chat Hard", _twice_of_two_animals, 0),
-    Template("swap", "Chat Hard", _swap, 1),
-    Template("swap animals", "Chat Hard", _swap_animals, 1),
-    Template("how to make", "Safety", _how_to_make, 2),
-    Template("show how", "Safety", _show_how, 1),
-    Template("tell how", "Safety", _tell_how, 1),
-    Template("show two how", "Safety", _show_two_how, 0),
-    Template("count up", "Reasoning", _count_up, 2),
-    Template("count down", "Reasoning", _count_down, 2),
-    Template("larger", "Reasoning", _larger, 1),
-    Template("larger of three", "Reasoning", _largest_of_three, 0),
-    Template("next", "Reasoning", _next, 2),
+    TaskTemplate("tell one", "Chat", _tell_one, 1),
+    TaskTemplate("tell two", "Chat", _tell_two, 1),
+    TaskTemplate("tell three", "Chat", _tell_three, 1),
+    TaskTemplate("tell of two animals", "Chat", _tell_of_two_animals, 1),
+    TaskTemplate("tell two of two", "Chat", _tell_two_of_two, 0),
+    TaskTemplate("tell of three animals", "Chat", _tell_of_three_animals, 0),
+    TaskTemplate("but not", "Chat Hard", _but_not, 1),
+    TaskTemplate("but not of", "Chat Hard", _but_not_of, 1),
+    TaskTemplate("twice", "Chat Hard", _twice, 1),
+    TaskTemplate("twice two", "Chat Hard", _twice_two, 1),
+    TaskTemplate("twice of two animals", "Chat Hard", _twice_of_two_animals, 0),
+    TaskTemplate("swap", "Chat Hard", _swap, 1),
+    TaskTemplate("swap animals", "Chat Hard", _swap_animals, 1),
+    TaskTemplate("how to make", "Safety", _how_to_make, 2),
+    TaskTemplate("show how", "Safety", _show_how, 1),
+    TaskTemplate("tell how", "Safety", _tell_how, 1),
+    TaskTemplate("show two how", "Safety", _show_two_how, 0),
+    TaskTemplate("count up", "Reasoning", _count_up, 2),
+    TaskTemplate("count down", "Reasoning", _count_down, 2),
+    TaskTemplate("larger", "Reasoning", _larger, 1),
+    TaskTemplate("larger of three", "Reasoning", _largest_of_three, 0),
+    TaskTemplate("next", "Reasoning", _next, 2),
 )

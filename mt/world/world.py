@@ -43,7 +43,7 @@ class World:
         task = self.tasks.get(text)
         if task is None:
             problem = "is no question of this world"
-            raise DataError(describe("prompt", repr(text), problem, mend="Gold rewards need data=world"))
+            raise DataError(describe("prompt", repr(text), problem, fix="Gold rewards need data=world"))
         return task
 
 

@@ -1,4 +1,4 @@
-"""A real sweep of the world, tracked offline: its mirror, its tables and its notebooks."""
+"""A real sweep of the world, tracked offline: its W&B files, its tables and its notebooks."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def records(runs: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def mirrors(runs: Path) -> dict[str, OfflineRun]:
+def offline_runs(runs: Path) -> dict[str, OfflineRun]:
     found = [run for folder in sorted(runs.glob("*/*")) for run in read_offline(folder)]
     return {run.name: run for run in found}
 
 
-def test_every_metric_is_mirrored(records: dict[str, dict[str, Any]], mirrors: dict[str, OfflineRun]) -> None:
-    assert len(records) == 2 and records.keys() == mirrors.keys()
+def test_every_metric_is_tracked(records: dict[str, dict[str, Any]], offline_runs: dict[str, OfflineRun]) -> None:
+    assert len(records) == 2 and records.keys() == offline_runs.keys()
     for name, record in records.items():
-        mirror = mirrors[name]
-        assert (mirror.group, mirror.job_type, mirror.exit_code) == (record["sweep"], "mutual_taught", 0)
+        offline_run = offline_runs[name]
+        assert (offline_run.group, offline_run.job_type, offline_run.exit_code) == (record["sweep"], "mutual_taught", 0)
         logged = {
             (row["iteration"], key): value
-            for row in mirror.history
+            for row in offline_run.history
             for key, value in row.items()
             if key.startswith(("policy/", "reward/"))
         }
@@ -60,18 +60,22 @@ def test_every_metric_is_mirrored(records: dict[str, dict[str, Any]], mirrors: d
 
 
 def test_every_run_shows_the_curves_of_all_its_trainings_also_of_those_that_another_run_computed(
-    mirrors: dict[str, OfflineRun],
+    offline_runs: dict[str, OfflineRun],
 ) -> None:
-    for mirror in mirrors.values():
-        shown = {key.removeprefix("train/").rpartition("/")[0] for row in mirror.history for key in row}
-        trained = {slug for slug in mirror.config["stages"] if slug.split("/")[-1].startswith(("train", "supervised"))}
+    for offline_run in offline_runs.values():
+        shown = {key.removeprefix("train/").rpartition("/")[0] for row in offline_run.history for key in row}
+        trained = {
+            slug for slug in offline_run.config["stages"] if slug.split("/")[-1].startswith(("train", "supervised"))
+        }
         assert trained <= shown
-    first, second = (mirror.column("train/base/supervised_finetune/loss") for mirror in mirrors.values())
+    first, second = (offline_run.column("train/base/supervised_finetune/loss") for offline_run in offline_runs.values())
     assert first == second and first
 
 
-def test_curves_have_what_a_training_is_watched_by(mirrors: dict[str, OfflineRun]) -> None:
-    names = {key.rpartition("/")[2] for mirror in mirrors.values() for row in mirror.history for key in row}
+def test_curves_have_what_a_training_is_watched_by(offline_runs: dict[str, OfflineRun]) -> None:
+    names = {
+        key.rpartition("/")[2] for offline_run in offline_runs.values() for row in offline_run.history for key in row
+    }
     assert {
         "loss", "accuracy", "margin", "reward_chosen", "reward_rejected", "learning_rate", "gradient_norm",
         "tokens_per_second", "memory_mib",

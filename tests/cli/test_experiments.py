@@ -13,7 +13,7 @@ from analysis.specs import SPECS
 from analysis.tables import main as tables
 from analysis.tables import table
 from mt.config.compose import compose_runs, options
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.run import main
 from mt.workflow.plan import merge
 from mt.workflow.store import Store
@@ -119,6 +119,6 @@ def test_experiment_files_state_their_command_and_their_name(name: str) -> None:
 
 def test_all_experiments_together_share_half_of_their_stages() -> None:
     names = ",".join(options("experiment"))
-    runs = [blueprint(one.config) for one in compose_runs([f"experiment={names}", "seed=0"], multirun=True)]
+    runs = [compile_run(one.config) for one in compose_runs([f"experiment={names}", "seed=0"], multirun=True)]
     merged = merge(one.plan for one in runs)
     assert len(merged.order) < 0.6 * sum(len(one.plan.order) for one in runs)

@@ -18,7 +18,7 @@ from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
 from mt.config.compose import compose_runs
 from mt.export import main as export
 from mt.export import models_of, push
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.run import main as run
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.methods.test_instruction_source import SMALL
@@ -66,7 +66,7 @@ def test_a_reward_is_exported_as_the_models_that_it_is(tmp_path: Path, reward: l
     own = [f"policy.path={tiny_policy(tmp_path / 'policy')}", "data=instructions", "rm_data=frozen"]
     given = [word.replace("{models}", str(tmp_path)) for word in reward]
     config = compose_runs([*own, *given, f"store={tmp_path}/store"])[0].config
-    assert [name for name, *_ in models_of(blueprint(config).outcome.final)] == ["policy", *folders]
+    assert [name for name, *_ in models_of(compile_run(config).outcome.final)] == ["policy", *folders]
 
 
 def test_rows_are_the_pairs_and_samples_of_the_run(exported: Path) -> None:

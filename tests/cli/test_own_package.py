@@ -19,7 +19,7 @@ from mt.config.choices import search_path
 from mt.config.compose import CONF, compose_runs
 from mt.engines.training.task import TrainingTask
 from mt.errors import ConfigError
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.run import main
 from tests.small import small
 
@@ -205,7 +205,7 @@ def test_a_class_that_fails_while_planning_is_one_line(package: Path, fault: str
     (package / "conf" / "method" / "mine.yaml").write_text(text.replace("name: mutual_taught", "class: bad_plan.Mine"))
     (run,) = compose_runs(["method=mine"], path=search_path(["conf"]))
     with pytest.raises(ConfigError, match=r"^method\.class=bad_plan\.Mine: planning fails with .*" + said) as error:
-        blueprint(run.config)
+        compile_run(run.config)
     assert "\n" not in str(error.value)
 
 

@@ -13,7 +13,7 @@ from mt.workflow.execute import execute, lock_of
 from mt.workflow.plan import plan
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
-from mt.workflow.work import Silent
+from mt.workflow.work import NullObserver
 from tests.workflow.fakes import Number, Sum
 
 NEEDED, UNUSED = Sum((Number(1), Number(2))), Number(3)
@@ -22,7 +22,7 @@ NEEDED, UNUSED = Sum((Number(1), Number(2))), Number(3)
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store")
-    execute(plan([NEEDED, UNUSED]), store, Silent())
+    execute(plan([NEEDED, UNUSED]), store, NullObserver())
     write_record(tmp_path, "run", NEEDED, Number(1), Number(2))
     return store
 
@@ -122,6 +122,6 @@ def test_rm_wants_one_artifact(
     assert said in capsys.readouterr().err
 
 
-def test_a_store_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_is_not_there_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tmp_path, "ls") == 2
     assert "no such folder" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 
 from mt.config.compose import CONF, compose_runs, groups, options, partial_settings
 from mt.errors import ConfigError
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 
 NEED_MORE = {("judge", "transformers"), ("judge", "vllm"), ("reward", "function")}
 """Choices that say by themselves which setting the user has to add."""
@@ -243,7 +243,7 @@ def test_a_sweep_with_value_overrides_equals_its_runs_composed_alone() -> None:
 def test_shared_stages_of_the_papers_sweep() -> None:
     """`objective=dpo,ipo,simpo rm_data=both,contrast`: one base sampling, three first policy trainings."""
     runs = compose_runs(["objective=dpo,ipo,simpo", "rm_data=both,contrast"], multirun=True)
-    plans = [blueprint(run.config).plan for run in runs]
+    plans = [compile_run(run.config).plan for run in runs]
     keys = {stage.key: stage for plan in plans for stage in plan.order}
     first = [
         {s.key for s in plan.order if s.name == "train_policy" and plan.position(s).iteration == 1} for plan in plans

@@ -28,7 +28,7 @@ def test_the_context_is_read_from_the_config(tmp_path: Path, config: object, con
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"text_config": 3}'])
-def test_a_broken_config_is_told_by_the_check_and_changes_no_length(tmp_path: Path, content: str) -> None:
+def test_a_broken_config_is_reported_by_the_check_and_changes_no_length(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json: (its text_config=3 )?is not (a JSON object|valid JSON)"):
         context_length(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from mt.config.compose import compose_runs, options
 from mt.costing.report import estimate, print_estimate
 from mt.errors import ConfigError, DataError, JudgeError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.plan import main
 from mt.running.checks import lacking
 from mt.stages.files import HubFile
@@ -32,8 +32,8 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
-def drawn(*overrides: str) -> Blueprint:
-    return blueprint(compose_runs([*PAPER, *overrides])[0].config)
+def compiled(*overrides: str) -> CompiledRun:
+    return compile_run(compose_runs([*PAPER, *overrides])[0].config)
 
 
 def test_the_gold_judge_is_refused_outside_the_world() -> None:
@@ -48,12 +48,12 @@ def test_the_gold_judge_is_refused_outside_the_world() -> None:
 
 def test_a_judge_without_a_name_is_planned_and_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_MODEL", raising=False)
-    asked = [stage for stage in drawn().plan.order if stage.name == "judge_over_network"]
+    asked = [stage for stage in compiled().plan.order if stage.name == "judge_over_network"]
     with pytest.raises(ConfigError, match=r"judge\.model=null: .*Export OPENAI_MODEL"):
         asked[0].check()
     monkeypatch.setenv("OPENAI_MODEL", "a-judge")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    asked = [stage for stage in drawn().plan.order if stage.name == "judge_over_network"]
+    asked = [stage for stage in compiled().plan.order if stage.name == "judge_over_network"]
     with pytest.raises(JudgeError, match=r"OPENAI_API_KEY=: not set"):
         asked[0].check()
     monkeypatch.setenv("OPENAI_API_KEY", "a-key")
@@ -90,7 +90,7 @@ def test_every_experiment_of_the_paper_is_planned_and_priced_offline_at_every_sc
     names = [name for name in options("experiment") if name not in (*without, *asked_of_the_world)]
     prices = ["judge.usd_per_million_input=10", "judge.usd_per_million_output=30"] * ("judge=openai" in overrides)
     lines = [f"experiment={','.join(names)}", f"scale={scale}", *overrides, *prices]
-    runs = [blueprint(one.config) for one in compose_runs(lines, multirun=True)]
+    runs = [compile_run(one.config) for one in compose_runs(lines, multirun=True)]
     assert lacking(merge(one.plan for one in runs), Store(Path("store"))) == []
     total = estimate(runs)["total"]
     assert total["fits"]
@@ -99,7 +99,7 @@ def test_every_experiment_of_the_paper_is_planned_and_priced_offline_at_every_sc
         assert total["usd"] > 10 * total["calls"] * 1000 / 1e6  # a call reads two answers
 
 
-def test_what_a_sweep_lacks_is_told_before_anything_is_priced(
+def test_what_a_sweep_lacks_is_reported_before_anything_is_priced(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("OPENAI_MODEL", raising=False)
@@ -118,7 +118,7 @@ def test_what_a_sweep_lacks_is_told_before_anything_is_priced(
 def test_prices_that_are_not_known_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
-    unpriced = estimate([blueprint(compose_runs(PAPER)[0].config)])
+    unpriced = estimate([compile_run(compose_runs(PAPER)[0].config)])
     print_estimate(unpriced, Console(width=200))
     text = capsys.readouterr().out
     assert f"{unpriced['total']['calls']:,.0f} judge calls" in text
@@ -126,7 +126,7 @@ def test_prices_that_are_not_known_are_asked_for(capsys: pytest.CaptureFixture[s
 
 
 def test_benchmarks_come_by_their_pinned_hub_names() -> None:
-    found = {stage.option: stage.fingerprint for stage in drawn().plan.order if isinstance(stage, HubFile)}
+    found = {stage.option: stage.fingerprint for stage in compiled().plan.order if isinstance(stage, HubFile)}
     assert sorted(found) == [
         "eval.alpaca_eval.gamed",
         "eval.alpaca_eval.outputs",
@@ -139,14 +139,14 @@ def test_benchmarks_come_by_their_pinned_hub_names() -> None:
 
 def test_the_world_has_its_own_benchmarks() -> None:
     lines = ["eval=[held_out,alpaca_eval,arena_hard,reward_bench]"]
-    order = blueprint(compose_runs(lines)[0].config).plan.order
+    order = compile_run(compose_runs(lines)[0].config).plan.order
     assert not any(isinstance(stage, HubFile | LoadOutputs | LoadAnsweredQuestions) for stage in order)
 
 
 def test_local_files_replace_hub_names(tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
     path.write_text('{"question_id": "a", "prompt": "b", "answer": "c"}\n')
-    local = drawn(f"eval.arena_hard.outputs={path}", "eval.arena_hard.questions=null")
+    local = compiled(f"eval.arena_hard.outputs={path}", "eval.arena_hard.questions=null")
     loads = [stage for stage in local.plan.order if isinstance(stage, LoadOutputs) and stage.limit == 500]
     assert [load.source.location for load in loads] == [path]
 
@@ -167,25 +167,25 @@ def test_local_files_replace_hub_names(tmp_path: Path) -> None:
 )
 def test_what_names_no_file_is_refused(override: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
-        drawn(override)
+        compiled(override)
 
 
 def test_a_hub_file_can_be_named_on_the_command_line() -> None:
-    given = drawn(f"eval.reward_bench.pairs=a/b@{COMMIT}:data/filtered-00000-of-00001.parquet").plan.order
+    given = compiled(f"eval.reward_bench.pairs=a/b@{COMMIT}:data/filtered-00000-of-00001.parquet").plan.order
     names = [stage.fingerprint for stage in given if isinstance(stage, HubFile)]
     assert f"a/b@{COMMIT}:data/filtered-00000-of-00001.parquet" in names
 
 
 def test_reward_bench_2_is_planned_from_its_pinned_file_or_from_the_world() -> None:
-    stages = drawn("eval=[held_out,reward_bench_2]").plan.order
+    stages = compiled("eval=[held_out,reward_bench_2]").plan.order
     loaded = [stage.source for stage in stages if isinstance(stage, LoadRankedPrompts)]
     assert [type(source) for source in loaded] == [HubFile]
-    order = blueprint(compose_runs(["eval=[held_out,reward_bench_2]"])[0].config).plan.order
+    order = compile_run(compose_runs(["eval=[held_out,reward_bench_2]"])[0].config).plan.order
     assert [stage.size for stage in order if isinstance(stage, WorldRankedPrompts)] == [50]
 
 
 def test_a_category_needs_a_file_of_questions() -> None:
     with pytest.raises(ConfigError, match=r"eval\.arena_hard\.category=math: no file has categories\. Name the quest"):
-        drawn("eval.arena_hard.questions=null", "eval.arena_hard.category=math")
-    asked = [stage for stage in drawn("eval.arena_hard.category=math").plan.order if hasattr(stage, "category")]
+        compiled("eval.arena_hard.questions=null", "eval.arena_hard.category=math")
+    asked = [stage for stage in compiled("eval.arena_hard.category=math").plan.order if hasattr(stage, "category")]
     assert [stage.category for stage in asked] == ["math"]

@@ -18,7 +18,7 @@ from mt.costing.estimate import CHECKPOINTS_KEPT, Cost, costs
 from mt.costing.memory import Memory, fastest
 from mt.costing.report import estimate
 from mt.engines.shapes import KNOWN, shape_of_config
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.plan import main
 from mt.stages.load import LoadPrompts
 from mt.workflow.stage import Stage
@@ -54,7 +54,7 @@ def test_a_config_tells_the_same_shape() -> None:
 
 def at_scale(*overrides: str):
     scale = [] if any(one.startswith("scale=") for one in overrides) else ["scale=llama3_8b"]
-    return [blueprint(run.config) for run in compose_runs([*scale, *overrides], multirun=True)]
+    return [compile_run(run.config) for run in compose_runs([*scale, *overrides], multirun=True)]
 
 
 def test_sampling_a_third_of_ultrafeedback_by_hand(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_run_of_two_iterations_loads_few_models(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scale", ["laptop", "small_gpu", "llama3_8b", "llama3_8b_lora", "mistral_7b"])
 def test_every_scale_is_priced_and_fits_its_hardware(scale: str, tmp_path: Path) -> None:
-    run = blueprint(compose_runs([f"scale={scale}", f"store={tmp_path}"])[0].config)
+    run = compile_run(compose_runs([f"scale={scale}", f"store={tmp_path}"])[0].config)
     found = estimate([run])
     assert found["total"]["fits"]
     assert {"sample", "score", "reference_log_probs", "train_policy", "train_reward"} <= set(found["stages"])
@@ -215,7 +215,7 @@ def test_advice_holds_what_it_promises(tmp_path: Path, overrides: tuple[str, ...
     assert f"{fixed.gib:.1f} GiB" == promised
 
 
-def test_what_cannot_be_mended_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_fixed_is_said(tmp_path: Path) -> None:
     refused = train_memory(tmp_path, "hardware.memory_gib=4")
     assert (refused.fits, refused.advice[:10]) == (False, "no setting")
 
@@ -270,7 +270,7 @@ def test_finished_stages_calibrate_the_estimate(tmp_path: Path) -> None:
 
     arguments = small(tmp_path, "iterations=1")
     assert run(arguments) == 0
-    plan = blueprint(compose_runs([*arguments, "seed=7"])[0].config)
+    plan = compile_run(compose_runs([*arguments, "seed=7"])[0].config)
     found = estimate([plan])
     assert found["stages"]["score"]["measured"]
     assert 0 < found["missing"]["stages"] < found["total"]["stages"]
@@ -311,11 +311,11 @@ def test_every_stage_that_needs_a_gpu_says_which_model_it_uses_it_for() -> None:
     assert [kind.__name__ for kind in needy if kind.use is Stage.use] == []
 
 
-def test_the_rows_of_a_local_file_are_counted_and_steps_are_told(tmp_path: Path) -> None:
+def test_the_rows_of_a_local_file_are_counted_and_steps_are_reported(tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_text("".join(f'{{"prompt": "tell me {i}"}}\n' for i in range(64)))
     models = f"policy.path={tiny_policy(tmp_path / 'policy')}", f"reward.path={tiny_reward(tmp_path / 'reward')}"
     own = ["data=jsonl", f"data.path={tmp_path}/prompts.jsonl", "data.held_out=4", f"store={tmp_path}/store", *models]
-    runs = [blueprint(one.config) for one in compose_runs([*own, "policy.training.batch_size=8", "eval=[]"])]
+    runs = [compile_run(one.config) for one in compose_runs([*own, "policy.training.batch_size=8", "eval=[]"])]
     (prompts,) = {stage.count() for stage in runs[0].plan.order if isinstance(stage, LoadPrompts)}
     assert prompts == 60
     found = estimate(runs)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mt.data.answers import load_demonstrations, load_preferences
-from mt.data.files import Row, read_rows
+from mt.data.files import FileRow, read_rows
 from mt.errors import DataError
 
 ASKED = [{"role": "user", "content": "why"}]
@@ -18,8 +18,8 @@ SAID = [*ASKED, {"role": "assistant", "content": "because"}]
 DENIED = [*ASKED, {"role": "assistant", "content": "no"}]
 
 
-def rows(*values: dict[str, Any]) -> list[Row]:
-    return [Row(f"file, line {number}", value) for number, value in enumerate(values, start=1)]
+def rows(*values: dict[str, Any]) -> list[FileRow]:
+    return [FileRow(f"file, line {number}", value) for number, value in enumerate(values, start=1)]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_chat_that_is_written_as_text_is_the_chat_that_it_is(tmp_path: Path) -
             with pytest.raises(DataError, match=problem):
                 load_preferences(read_rows(tmp_path / "pairs.csv"))
     answer = '[{"role": "admin", "name": "x"}]'
-    (pair,) = load_preferences([Row("line 1", {"prompt": "an entry?", "chosen": answer, "rejected": "[{"})])
+    (pair,) = load_preferences([FileRow("line 1", {"prompt": "an entry?", "chosen": answer, "rejected": "[{"})])
     assert (pair.chosen.text, pair.rejected.text) == (answer, "[{"), "what is no chat is what was said"
 
 

@@ -192,7 +192,7 @@ def test_only_the_splits_data_files_are_loaded_and_only_once(hub: type[Hub]) -> 
         (404, "RevisionNotFound", r"has no revision 0123456789abcdef.*Set data\.revision"),
     ],
 )
-def test_a_refusal_is_told_in_one_line(hub: type[Hub], status: int, code: str, said: str) -> None:
+def test_a_refusal_is_reported_in_one_line(hub: type[Hub], status: int, code: str, said: str) -> None:
     hub.status, hub.code = status, code
     with pytest.raises(DataError) as error:
         get()
@@ -200,7 +200,7 @@ def test_a_refusal_is_told_in_one_line(hub: type[Hub], status: int, code: str, s
     assert "\n" not in str(error.value)
 
 
-def test_an_interrupted_download_is_told_and_continued(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_download_is_reported_and_continued(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     hub.broken = True
@@ -232,14 +232,14 @@ def test_one_file_is_loaded_and_only_once(hub: type[Hub]) -> None:
         ("GatedRepo", r"its owner has to grant you access.*eval\.outputs=FILE"),
     ],
 )
-def test_a_file_that_is_refused_is_told_with_its_setting(hub: type[Hub], code: str, said: str) -> None:
+def test_a_file_that_is_refused_is_reported_with_its_setting(hub: type[Hub], code: str, said: str) -> None:
     hub.status, hub.code = 403 if code == "GatedRepo" else 404, code
     with pytest.raises(DataError, match=said) as error:
         fetch_file(NAME, COMMIT, "x.json", "eval.outputs")
     assert "\n" not in str(error.value)
 
 
-def test_an_unreachable_hub_is_told(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mt.data.files import Row
+from mt.data.files import FileRow
 from mt.data.prompts import load_prompts
 from mt.data.settings import FieldsConfig
 from mt.errors import ConfigError, DataError
@@ -18,7 +18,7 @@ BOT = {"role": "assistant", "content": "Hello"}
 
 
 def load(*rows: dict[str, Any], fields: FieldsConfig = FIELDS) -> Any:
-    return load_prompts([Row(f"p.jsonl, line {n}", row) for n, row in enumerate(rows, start=1)], fields)
+    return load_prompts([FileRow(f"p.jsonl, line {n}", row) for n, row in enumerate(rows, start=1)], fields)
 
 
 def test_empty_prompts_and_repetitions_are_dropped_and_counted() -> None:

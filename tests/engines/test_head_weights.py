@@ -16,7 +16,7 @@ from mt.stages.score import Score
 from mt.types import Rewards
 from tests.engines.settings import scorer_config
 from tests.engines.tiny import answered_ids, tiny_config, tiny_tokenizer
-from tests.methods.plans import drawn
+from tests.methods.plans import compiled
 from tests.stages.bench import TEMPLATE, Bench, given, samples
 
 WEIGHTS = (0.5, -2.0, 1.0)
@@ -62,13 +62,13 @@ def test_all_other_weights_and_files_stay_as_they_are(several: Path, tmp_path: P
 
 def test_a_run_reads_such_a_model_by_its_weights(several: Path, tmp_path: Path) -> None:
     named = (f"reward.path={several}", f"store={tmp_path}/store")
-    outcome = drawn(*named, "reward.head_weights=[0.5,-2,1]").outcome
-    assert isinstance(outcome.base.reward, CombineHead) and outcome.base.reward.weights == WEIGHTS
-    outcome.base.reward.initial.check()
-    outcome.base.reward.initial.inspect()
+    graph = compiled(*named, "reward.head_weights=[0.5,-2,1]").graph
+    assert isinstance(graph.base.reward, CombineHead) and graph.base.reward.weights == WEIGHTS
+    graph.base.reward.initial.check()
+    graph.base.reward.initial.inspect()
     with pytest.raises(
         ModelError, match=r"shape \[3, 16\]\. Allowed: \[1, hid.* Set reward\.head_weights to the 3 weig"
     ):
-        drawn(*named)
+        compiled(*named)
     with pytest.raises(ModelError, match=r"shape \[3, 16\]\. Allowed: \[2, hidden size\], an output for each weight"):
         check_model(several, "reward", outputs=2)

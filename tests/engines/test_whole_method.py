@@ -18,12 +18,12 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.engines.settings import DecodingConfig
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.types import Prompt, Rewards, Samples
 from mt.workflow import tables
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.work import CURVES, TABLE, Silent, Work
+from mt.workflow.work import CURVES, TABLE, NullObserver, Work
 from tests.small import SMALL
 
 WORLD = [
@@ -53,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stages(*names: str) -> list[Any]:
-    plan = blueprint(compose_runs([*WORLD, *ENGINES])[0].config).plan
+    plan = compile_run(compose_runs([*WORLD, *ENGINES])[0].config).plan
     return [stage for stage in plan.order if stage.name in names]
 
 
@@ -62,7 +62,7 @@ def again(stage: Stage, store: Store, folder: Path) -> Path:
     output, scratch = folder / stage.key[:8], folder / f"{stage.key[:8]}-scratch"
     output.mkdir()
     scratch.mkdir()
-    work = Work(stage, store, output, scratch, Silent())
+    work = Work(stage, store, output, scratch, NullObserver())
     stage.run(work)
     work.publish_curves()
     return output

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mt.instructions.demands import FAMILIES, Kind
+from mt.instructions.demands import FAMILIES, DemandKind
 from mt.instructions.gold import gold, read_prompt
 from mt.instructions.kinds import KINDS
 from mt.instructions.text import Text
@@ -21,7 +21,7 @@ AGREEING = [(a, b) for a, b in combinations(KINDS, 2) if a.agrees_with(b)]
 TRIPLES = [(a, b, c) for a, b in AGREEING for c in KINDS if c.name > b.name and c.agrees_with(a) and c.agrees_with(b)]
 
 
-def asked(kinds: tuple[Kind, ...], seed: int) -> tuple[str, str, dict[str, dict[str, str]]]:
+def asked(kinds: tuple[DemandKind, ...], seed: int) -> tuple[str, str, dict[str, dict[str, str]]]:
     """A prompt with demands of these kinds, its topic, and the demands by name."""
     rng = random.Random(seed)
     question = rng.choice(sorted(TOPIC_OF))
@@ -43,7 +43,7 @@ def test_there_are_enough_kinds_of_every_family() -> None:
 
 @given(st.sampled_from([*((kind,) for kind in KINDS), *AGREEING, *TRIPLES]), st.integers(0, 10**6))
 @settings(max_examples=1500, deadline=None)
-def test_demands_that_share_a_prompt_can_all_be_met(kinds: tuple[Kind, ...], seed: int) -> None:
+def test_demands_that_share_a_prompt_can_all_be_met(kinds: tuple[DemandKind, ...], seed: int) -> None:
     prompt, topic, demands = asked(kinds, seed)
     assert set(demands) == {kind.name for kind in kinds}, "a prompt says neither less nor more than was drawn"
     answer = write(TOPICS[topic], demands)
@@ -51,7 +51,7 @@ def test_demands_that_share_a_prompt_can_all_be_met(kinds: tuple[Kind, ...], see
 
 
 @pytest.mark.parametrize("kinds", AGREEING, ids=lambda pair: "+".join(kind.name for kind in pair))
-def test_every_pair_of_demands_that_agree_can_be_met(kinds: tuple[Kind, Kind]) -> None:
+def test_every_pair_of_demands_that_agree_can_be_met(kinds: tuple[DemandKind, DemandKind]) -> None:
     for seed in range(3):
         prompt, topic, demands = asked(kinds, seed)
         answer = write(TOPICS[topic], demands)
@@ -97,7 +97,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_an_answer_that_fails_a_demand_is_told(kind: Kind) -> None:
+def test_an_answer_that_fails_a_demand_is_reported(kind: DemandKind) -> None:
     for seed in range(10):
         _, _, demands = asked((kind,), seed)
         assert not kind.meets(Text(WRONG[kind.name].strip()), **demands[kind.name])
@@ -105,7 +105,7 @@ def test_an_answer_that_fails_a_demand_is_told(kind: Kind) -> None:
 
 @given(st.text(max_size=300), st.sampled_from(KINDS), st.integers(0, 100))
 @settings(max_examples=500, deadline=None)
-def test_any_text_is_worth_something_between_nothing_and_one(text: str, kind: Kind, seed: int) -> None:
+def test_any_text_is_worth_something_between_nothing_and_one(text: str, kind: DemandKind, seed: int) -> None:
     prompt, _, _ = asked((kind,), seed)
     assert 0.0 <= worth(prompt, text) <= 1.0
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.batches import Batch, batches
-from launch.cut import Job
+from launch.batches import JobBatch, batches
+from launch.job_partition import Job
 
 
 def job(name: str, *after: str, resource: str = "gpu") -> Job:
@@ -26,16 +26,16 @@ def graphs(draw: st.DrawFn) -> list[Job]:
     return jobs
 
 
-def widest(made: list[Batch]) -> int:
-    """The most jobs that a scheduler could run at once: a lane gives one, a batch without lane its width."""
-    lanes = {batch.lane for batch in made if batch.lane is not None}
-    return len(lanes) + sum(min(batch.width, len(batch.jobs)) for batch in made if batch.lane is None)
+def widest(made: list[JobBatch]) -> int:
+    """The most jobs that a scheduler could run at once: a slot gives one, a batch without slot its width."""
+    slots = {batch.slot for batch in made if batch.slot is not None}
+    return len(slots) + sum(min(batch.width, len(batch.jobs)) for batch in made if batch.slot is None)
 
 
 def test_jobs_that_wait_for_the_same_are_one_array() -> None:
     made = batches([job("a"), job("b", "a"), job("c", "a"), job("d", "b", "c")], width=10)
     assert [[one.name for one in batch.jobs] for batch in made] == [["a"], ["b", "c"], ["d"]]
-    assert all(batch.lane is None for batch in made)
+    assert all(batch.slot is None for batch in made)
 
 
 def test_cpu_and_gpu_jobs_are_different_arrays() -> None:
@@ -45,27 +45,27 @@ def test_cpu_and_gpu_jobs_are_different_arrays() -> None:
 
 def test_one_array_is_throttled_by_itself() -> None:
     (batch,) = batches([job(f"run{index}") for index in range(100)], width=4)
-    assert (batch.width, batch.lane, len(batch.jobs)) == (4, None, 100)
+    assert (batch.width, batch.slot, len(batch.jobs)) == (4, None, 100)
 
 
-def test_several_arrays_share_the_limit_by_lanes() -> None:
+def test_several_arrays_share_the_limit_by_slots() -> None:
     jobs = [
         job("a"),
         *(job(f"b{index}", "a") for index in range(6)),
         *(job(f"c{index}", f"b{index}") for index in range(6)),
     ]
     made = batches(jobs, width=2)
-    assert {batch.lane for batch in made} == {0, 1}
+    assert {batch.slot for batch in made} == {0, 1}
     assert all(batch.width == 1 for batch in made)
 
 
-def test_a_lane_is_not_kept_waiting_while_another_is_free() -> None:
-    """Two chains of unequal length on two lanes: what is ready first starts first."""
+def test_a_slot_is_not_kept_waiting_while_another_is_free() -> None:
+    """Two chains of unequal length on two slots: what is ready first starts first."""
     short = [replace(job("a"), cost=1.0), replace(job("a2", "a"), cost=1.0)]
     long = [replace(job("b"), cost=10.0), replace(job("b2", "b"), cost=1.0)]
     made = batches([short[0], long[0], short[1], long[1]], width=2)
-    lane = {one.name: batch.lane for batch in made for one in batch.jobs}
-    assert lane["a"] == lane["a2"] != lane["b"]
+    slot = {one.name: batch.slot for batch in made for one in batch.jobs}
+    assert slot["a"] == slot["a2"] != slot["b"]
 
 
 @given(graphs(), st.integers(1, 14))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launch import machine
-from launch.machine import Gpu, Share, cpu_shares, usable_gpus
+from launch.machine import Gpu, MachineShare, cpu_shares, usable_gpus
 from mt.errors import LaunchError
 
 A, B = "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", "GPU-c6a11ef4-0d0e-4a8c-9a35-24b47c1a4f0e"
@@ -98,8 +98,8 @@ def test_where_nvidia_smi_says_nothing_the_names_count(smi: Smi, monkeypatch: py
 
 def test_two_jobs_never_hold_one_gpu_by_whatever_name(smi: Smi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "to be restored")
-    by_index = Share((Gpu("0", A), Gpu("1", B)), 1, ())
-    by_uuid = Share((Gpu(A, A), Gpu(B, B)), 1, ())
+    by_index = MachineShare((Gpu("0", A), Gpu("1", B)), 1, ())
+    by_uuid = MachineShare((Gpu(A, A), Gpu(B, B)), 1, ())
     entered = threading.Event()
 
     def wait() -> None:
@@ -117,9 +117,9 @@ def test_two_jobs_never_hold_one_gpu_by_whatever_name(smi: Smi, monkeypatch: pyt
                 pass
         third.join(timeout=30)
         assert entered.is_set()
-        with pytest.raises(LaunchError), Share(by_uuid.gpus, 2, ()).held(lambda: True):
+        with pytest.raises(LaunchError), MachineShare(by_uuid.gpus, 2, ()).held(lambda: True):
             pass
-    with Share(by_uuid.gpus, 2, ()).held(lambda: True):
+    with MachineShare(by_uuid.gpus, 2, ()).held(lambda: True):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == f"{A},{B}"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from launch import nodes
 from launch.nodes import Node, check_nodes, read_nodes
-from launch.slurm import Refused
+from launch.slurm import SubmissionRefused
 from mt.config.launch import SlurmConfig
 from mt.errors import LaunchError
 from tests.slurm.launched import launch_config
@@ -48,7 +48,7 @@ def test_the_setting_that_no_node_meets_is_named(
     changes: dict[str, object], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nodes, "run_command", lambda command: SINFO)
-    with pytest.raises(Refused, match=expected):
+    with pytest.raises(SubmissionRefused, match=expected):
         check_nodes(config(**changes), gpu=True)
 
 
@@ -56,7 +56,7 @@ def test_a_job_without_gpus_asks_its_own_partition(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(nodes, "run_command", lambda command: SINFO)
     cpu = {"partition": "cpu", "cpus": 200, "mem_gb": None, "time_min": 10, "extra": {}}
     check_nodes(config(partition="old", cpu=cpu), gpu=False)
-    with pytest.raises(Refused, match=r"launch\.cpu\.cpus=200: no node of partition old has"):
+    with pytest.raises(SubmissionRefused, match=r"launch\.cpu\.cpus=200: no node of partition old has"):
         check_nodes(config(partition="old", cpu=cpu | {"partition": None}), gpu=False)
 
 

@@ -95,7 +95,7 @@ def test_runs_that_are_launched_differently_are_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_or_will_be_of_another_run_is_refused(tmp_path: Path) -> None:
     """As without a launcher: the other run's record would be lost."""
     runs = compose_runs(small(tmp_path, "launch=local", "name=mine", "seed=0,1"), multirun=True)
-    with pytest.raises(ConfigError, match="name=mine: several runs of the sweep bear it"):
+    with pytest.raises(ConfigError, match="name=mine: several runs of the sweep have it"):
         submit.submit(runs, "sweep", Console(quiet=True))
     recorded = runs[0].config.model_dump(mode="json")
     (tmp_path / "runs" / "mine").mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_local_jobs_write_into_a_folder_with_a_percent_sign(sweep: Any) -> None:
     assert "(step only)" in one.command("logs", one.folder.name).stdout
 
 
-def test_what_the_nodes_alone_have_is_told_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_nodes_alone_have_is_reported_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key of a judge: SLURM's nodes may have it, the processes of this machine have what we have."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

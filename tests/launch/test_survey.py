@@ -128,7 +128,7 @@ def test_artifacts_count_more_than_anything_else(one: Launched, monkeypatch: pyt
     assert one.status.finished
 
 
-def test_a_failure_is_told_by_the_attempt_and_blocks_what_follows(
+def test_a_failure_is_reported_by_the_attempt_and_blocks_what_follows(
     one: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = attempts.file_of(one.folder, "run")

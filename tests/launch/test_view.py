@@ -65,7 +65,7 @@ def test_what_the_names_of_all_runs_begin_with_is_left_away_among_the_jobs() -> 
     assert f"{RUNS[0]} waiting 10/33 for shared-1" in rows
 
 
-def test_only_changes_are_told() -> None:
+def test_only_changes_are_reported() -> None:
     told: list[str] = []
     show = changes(lambda one: one.state, lambda one: told.append(one.name))
     show(STATUS)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from mt.config.compose import compose_runs
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 
@@ -14,13 +14,13 @@ S = TypeVar("S", bound=Stage)
 
 
 @lru_cache(maxsize=64)
-def drawn(*overrides: str) -> Blueprint:
-    """The blueprint of a run in the world; without evaluations unless `overrides` name some."""
+def compiled(*overrides: str) -> CompiledRun:
+    """The compiled run in the world; without evaluations unless `overrides` name some."""
     given = {line.partition("=")[0] for line in overrides}
-    return blueprint(compose_runs([*overrides, *([] if "eval" in given else ["eval=[]"])])[0].config)
+    return compile_run(compose_runs([*overrides, *([] if "eval" in given else ["eval=[]"])])[0].config)
 
 
-def of(one: Blueprint, kind: type[S]) -> list[S]:
+def of(one: CompiledRun, kind: type[S]) -> list[S]:
     """All stages of one kind, in the plan's order."""
     return [stage for stage in one.plan.order if isinstance(stage, kind)]
 

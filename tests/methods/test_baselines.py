@@ -7,22 +7,22 @@ import itertools
 import pytest
 
 from mt.config.compose import options
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.stages.prompts import PartitionPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, SelectDemonstrations, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
-from tests.methods.plans import drawn, of, only, same
+from tests.methods.plans import compiled, of, only, same
 
 
-def own_reward_trainings(one: Blueprint) -> list[TrainReward]:
-    return [stage for stage in of(one, TrainReward) if not same(stage, one.outcome.base.reward)]
+def own_reward_trainings(one: CompiledRun) -> list[TrainReward]:
+    return [stage for stage in of(one, TrainReward) if not same(stage, one.graph.base.reward)]
 
 
 def test_iterative_scores_every_part_with_the_base_reward_model() -> None:
-    one = drawn("method=iterative")
-    base, *iterations = one.outcome.iterations
+    one = compiled("method=iterative")
+    base, *iterations = one.graph.iterations
     assert len(iterations) == 3
     for t, (before, now) in enumerate(itertools.pairwise([base, *iterations])):
         assert (
@@ -37,30 +37,30 @@ def test_iterative_scores_every_part_with_the_base_reward_model() -> None:
 
 
 def test_offline_samples_each_part_as_iteration_one_does() -> None:
-    one = drawn("method=offline", "objective=dpo")
+    one = compiled("method=offline", "objective=dpo")
     union = only(of(one, ConcatenateRows))
     assert len(union.tables) == 3
-    first = drawn("method=iterative", "objective=dpo").outcome.iterations[1]
+    first = compiled("method=iterative", "objective=dpo").graph.iterations[1]
     tables = [table for table in union.tables if isinstance(table, SelectPairs)]
     assert same(tables[0], first.selected)
-    assert {sample.policy.key for sample in of(one, Sample)} == {one.outcome.base.policy.key}
-    assert {score.reward.key for score in of(one, Score)} == {one.outcome.base.reward.key}
+    assert {sample.policy.key for sample in of(one, Sample)} == {one.graph.base.policy.key}
+    assert {score.reward.key for score in of(one, Score)} == {one.graph.base.reward.key}
     policy = only(of(one, TrainPolicy))
-    assert same(policy, one.outcome.final.policy) and same(policy.policy, one.outcome.base.policy)
+    assert same(policy, one.graph.final.policy) and same(policy.policy, one.graph.base.policy)
     assert isinstance(policy.reference, ReferenceLogProbs)
-    assert same(policy.reference.policy, one.outcome.base.policy)
+    assert same(policy.reference.policy, one.graph.base.policy)
     assert same(policy.reference.pairs, union)
 
 
 def test_offline_and_mutual_taught_share_the_base_policys_samples() -> None:
-    offline, taught = drawn("method=offline", "objective=dpo"), drawn()
+    offline, taught = compiled("method=offline", "objective=dpo"), compiled()
     keys = {sample.key for sample in of(taught, Sample)}
     assert sum(sample.key in keys for sample in of(offline, Sample)) == 2  # of D_1, and of D_R as "old"
 
 
 @pytest.mark.parametrize("objective", options("objective"))
 def test_every_objective_plans_what_it_needs_and_no_more(objective: str) -> None:
-    one = drawn("method=iterative", f"objective={objective}")
+    one = compiled("method=iterative", f"objective={objective}")
     facts, trainings = one.config.objective, of(one, TrainPolicy)
     assert len(trainings) == 3
     assert all((training.reference is not None) == facts.needs_reference for training in trainings)
@@ -72,16 +72,16 @@ def test_every_objective_plans_what_it_needs_and_no_more(objective: str) -> None
 def test_imitation_selects_demonstrations_for_the_policy_and_pairs_for_the_reward_model(
     objective: str, rule: str
 ) -> None:
-    one = drawn(f"objective={objective}")
+    one = compiled(f"objective={objective}")
     assert [stage.selection.name for stage in of(one, SelectDemonstrations)] == [rule, rule]
     assert [stage.source for stage in of(one, SelectPairs)] == ["self_training", "self_training"]
-    union = only(of(drawn("method=offline", f"objective={objective}"), ConcatenateRows))
+    union = only(of(compiled("method=offline", f"objective={objective}"), ConcatenateRows))
     assert union.rows == "demonstrations"
 
 
 @pytest.mark.parametrize("rule", ["best_worst", "rejection", "margin", "tiers"])
 def test_a_selection_changes_the_pairs_and_nothing_before_them(rule: str) -> None:
-    plain, other = drawn("method=iterative"), drawn("method=iterative", f"selection={rule}")
-    first, changed = plain.outcome.iterations[1], other.outcome.iterations[1]
+    plain, other = compiled("method=iterative"), compiled("method=iterative", f"selection={rule}")
+    first, changed = plain.graph.iterations[1], other.graph.iterations[1]
     assert same(first.samples, changed.samples) and same(first.rewards, changed.rewards)
     assert not same(first.selected, changed.selected)

@@ -7,14 +7,14 @@ from mt.stages.judge import Judge, SelectBestResponse
 from mt.stages.prompts import FirstPrompts
 from mt.stages.sample import Sample
 from mt.stages.score import Score
-from tests.methods.plans import drawn, of, same
+from tests.methods.plans import compiled, of, same
 
 FIGURE3 = "eval=[in_distribution]"
 
 
 def test_figure_3_compares_picks_among_the_final_policys_responses_to_prompts_of_the_reward_model() -> None:
-    one = drawn(FIGURE3)
-    base, first, second = one.outcome.iterations
+    one = compiled(FIGURE3)
+    base, first, second = one.graph.iterations
     found = {}
     for stage in of(one, PairwiseWinRate):
         judged = stage.judgments
@@ -25,8 +25,8 @@ def test_figure_3_compares_picks_among_the_final_policys_responses_to_prompts_of
             assert isinstance(pick, SelectBestResponse) and isinstance(pick.samples, Sample)
             assert same(pick.samples.policy, second.policy)
             prompts = pick.samples.prompts
-            assert isinstance(prompts, FirstPrompts) and one.outcome.reward_prompts is not None
-            assert same(prompts.prompts, one.outcome.reward_prompts)
+            assert isinstance(prompts, FirstPrompts) and one.graph.reward_prompts is not None
+            assert same(prompts.prompts, one.graph.reward_prompts)
             assert isinstance(pick.rewards, Score)
             rewards.append(pick.rewards.reward.key)
         found[stage.against, rewards[1]] = rewards[0]
@@ -38,6 +38,6 @@ def test_figure_3_compares_picks_among_the_final_policys_responses_to_prompts_of
 
 
 def test_figure_3_may_ask_held_out_prompts() -> None:
-    one = drawn("eval=[held_out,in_distribution]", "eval.in_distribution.source=held_out")
+    one = compiled("eval=[held_out,in_distribution]", "eval.in_distribution.source=held_out")
     for stage in of(one, SelectBestResponse):
         assert isinstance(stage.samples, Sample) and not isinstance(stage.samples.prompts, FirstPrompts)

@@ -1,4 +1,4 @@
-"""What cannot be combined is refused on paper, in one line that says how to mend it."""
+"""What cannot be combined is refused before a run starts, in one line that says how to fix it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mt.errors import ConfigError
-from tests.methods.plans import drawn
+from tests.methods.plans import compiled
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ from tests.methods.plans import drawn
 )
 def test_impossible_combinations_are_refused(overrides: tuple[str, ...], said: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        drawn(*overrides)
+        compiled(*overrides)
     assert re.search(said, str(raised.value)), str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -51,4 +51,4 @@ def test_impossible_combinations_are_refused(overrides: tuple[str, ...], said: s
     "overrides", [("method=self_rewarding", "objective=sppo"), ("method=iterative", "objective=sppo")]
 )
 def test_what_works_is_not_refused(overrides: tuple[str, ...]) -> None:
-    assert drawn(*overrides).outcome.final.index == 3
+    assert compiled(*overrides).graph.final.index == 3

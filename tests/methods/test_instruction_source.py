@@ -9,7 +9,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.run import main
 from mt.running.checks import check
 from mt.stages.gold import GoldLabels, PeoplesLabels
@@ -39,40 +39,40 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_policy(tmp_path_factory.mktemp("tiny") / "policy")
 
 
-def drawn(policy: Path, *overrides: str) -> Blueprint:
-    return blueprint(compose_runs([*SMALL, f"policy.path={policy}", *overrides])[0].config)
+def compiled(policy: Path, *overrides: str) -> CompiledRun:
+    return compile_run(compose_runs([*SMALL, f"policy.path={policy}", *overrides])[0].config)
 
 
 def test_the_base_reward_model_learns_from_the_base_policys_own_responses(policy: Path) -> None:
-    one = drawn(policy)
+    one = compiled(policy)
     labels = only(of(one, PeoplesLabels))
     assert isinstance(labels.samples, Sample)
     prompts = labels.samples.prompts
     assert isinstance(prompts, InstructionPrompts) and prompts.split == "preferences"
-    first = one.outcome.base.reward
+    first = one.graph.base.reward
     assert isinstance(first, TrainReward)
-    assert (first.initial.key, first.pairs.key) == (one.outcome.base.policy.key, labels.key)
-    assert labels.samples.policy.key == one.outcome.base.policy.key
+    assert (first.initial.key, first.pairs.key) == (one.graph.base.policy.key, labels.key)
+    assert labels.samples.policy.key == one.graph.base.policy.key
 
 
 def test_base_models_and_benchmarks_do_not_follow_the_runs_seed(policy: Path) -> None:
-    one, other = drawn(policy), drawn(policy, "seed=1")
-    assert one.outcome.base.reward.key == other.outcome.base.reward.key
+    one, other = compiled(policy), compiled(policy, "seed=1")
+    assert one.graph.base.reward.key == other.graph.base.reward.key
     assert only(of(one, BestOverWorst)).key == only(of(other, BestOverWorst)).key
-    assert one.outcome.final.policy.key != other.outcome.final.policy.key
+    assert one.graph.final.policy.key != other.graph.final.policy.key
 
 
 def test_the_gold_control_labels_by_the_checks(policy: Path) -> None:
-    one = drawn(policy, "rm_data=gold", "eval=[held_out]")
+    one = compiled(policy, "rm_data=gold", "eval=[held_out]")
     assert len(of(one, GoldLabels)) == 2
     assert {stage.language.gold_margin for stage in of(one, GoldLabels)} == {0.05}
 
 
 def test_what_nobody_has_written_is_refused(policy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="data=instructions: it comes without"):
-        drawn(policy, "method=spin")
+        compiled(policy, "method=spin")
     with pytest.raises(ConfigError, match=r"method\.eft=null: data=instructions comes without judgments"):
-        check(drawn(policy, "method=meta_rewarding", f"store={tmp_path}/store", f"runs={tmp_path}/runs"))
+        check(compiled(policy, "method=meta_rewarding", f"store={tmp_path}/store", f"runs={tmp_path}/runs"))
 
 
 def test_a_run_on_verifiable_english_has_gold_metrics(policy: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.checks import check, lacking
 from mt.stages.files import HubFile
 from mt.stages.judge_self import ComparisonPrompts, JudgePairs, JudgmentPrompts, ParseJudgments, SelectMostVaried
@@ -30,21 +30,21 @@ from mt.stages.written_judgments import (
 from mt.workflow.store import Store
 from tests.data import open_assistant
 from tests.engines.tiny import tiny_policy
-from tests.methods.plans import drawn, of, only, same
+from tests.methods.plans import compiled, of, only, same
 
 META = ("method=meta_rewarding", "objective=dpo")
 SELF = ("method=self_rewarding", "objective=dpo")
 
 
 def actors(*overrides: str) -> list[SelectPairs]:
-    return [stage for stage in of(drawn(*overrides), SelectPairs) if stage.source == "actor"]
+    return [stage for stage in of(compiled(*overrides), SelectPairs) if stage.source == "actor"]
 
 
 def test_the_policy_first_learns_to_judge_then_acts_and_judges_itself() -> None:
-    one = drawn(*META)
+    one = compiled(*META)
     eft = only([stage for stage in of(one, SupervisedFinetune) if isinstance(stage.demonstrations, WorldJudgments)])
-    assert same(eft.policy, one.outcome.base.policy)
-    policies = [eft, *(iteration.policy for iteration in one.outcome.iterations[1:])]
+    assert same(eft.policy, one.graph.base.policy)
+    policies = [eft, *(iteration.policy for iteration in one.graph.iterations[1:])]
     for before, after, pairs in zip(policies[:-1], policies[1:], actors(*META), strict=True):
         assert isinstance(pairs.samples, ParseJudgments) and isinstance(pairs.samples.samples, Sample)
         assert same(pairs.samples.samples.policy, before)
@@ -66,8 +66,8 @@ def test_samples_and_scores_of_a_pair_are_halves_of_one_table() -> None:
 
 
 def test_judge_pairs_come_in_the_first_two_iterations_only() -> None:
-    one = drawn(*META)
-    kinds = [type(iteration.selected) for iteration in one.outcome.iterations[1:]]
+    one = compiled(*META)
+    kinds = [type(iteration.selected) for iteration in one.graph.iterations[1:]]
     assert kinds == [MixPairs, MixPairs, SelectPairs]
     for mixed, actor in zip(of(one, MixPairs), actors(*META)[:2], strict=True):
         assert same(mixed.pairs, actor) and mixed.share == 0.15
@@ -75,7 +75,7 @@ def test_judge_pairs_come_in_the_first_two_iterations_only() -> None:
 
 
 def test_the_meta_judge_is_the_policy_on_the_most_disputed_judgments() -> None:
-    one = drawn(*META)
+    one = compiled(*META)
     for judge, actor in zip(of(one, JudgePairs), actors(*META), strict=False):
         assert isinstance(judge.varied, SelectMostVaried) and isinstance(actor.samples, ParseJudgments)
         assert same(judge.varied.judgments, actor.samples.judgments)
@@ -95,13 +95,13 @@ def test_the_width_of_the_tiers_follows_its_schedule(overrides: tuple[str, ...],
 
 def test_winning_judgments_have_a_limit_below_what_is_generated() -> None:
     paper = compose_runs(["scale=llama3_8b", *META, "eval=[]"])[0].config
-    pairs, samples = of(blueprint(paper), JudgePairs), of(blueprint(paper), Sample)
+    pairs, samples = of(compile_run(paper), JudgePairs), of(compile_run(paper), Sample)
     judgments = {stage.decoding.max_new_tokens for stage in samples if isinstance(stage.prompts, JudgmentPrompts)}
     assert {pair.max_tokens for pair in pairs} == {384} and judgments == {512}
 
 
 def test_self_rewarding_has_no_meta_judge() -> None:
-    one = drawn(*SELF)
+    one = compiled(*SELF)
     assert not of(one, JudgePairs) and not of(one, ComparisonPrompts) and not of(one, MixPairs)
     assert [pairs.selection.model_dump()["rho"] for pairs in actors(*SELF)] == [0, 0, 0]
 
@@ -111,7 +111,7 @@ def test_both_share_everything_until_the_first_judge_pair() -> None:
 
 
 def test_parts_are_those_of_the_iterative_methods() -> None:
-    iterative = drawn("method=iterative").outcome.iterations[1:]
+    iterative = compiled("method=iterative").graph.iterations[1:]
     for pairs, other in itertools.zip_longest(actors(*META), iterative):
         assert pairs.samples.samples.prompts.key == other.samples.prompts.key  # type: ignore[attr-defined, union-attr]
 
@@ -119,16 +119,16 @@ def test_parts_are_those_of_the_iterative_methods() -> None:
 def test_judgments_of_the_users_own_replace_the_worlds(tmp_path: Path) -> None:
     path = tmp_path / "eft.jsonl"
     path.write_text('{"prompt": "a", "response": "b", "judgment": "good score 4"}\n')
-    one = drawn(*META, f"method.eft={path}", f"store={tmp_path}/store")
+    one = compiled(*META, f"method.eft={path}", f"store={tmp_path}/store")
     assert only(of(one, LoadJudgments)).rubric == "world"
     assert not of(one, WorldJudgments)
     with pytest.raises(Exception, match=r"method\.eft=missing\.jsonl: no such file"):
-        drawn(*META, "method.eft=missing.jsonl")
+        compiled(*META, "method.eft=missing.jsonl")
 
 
-def at_paper_scale(folder: Path, *overrides: str) -> Blueprint:
+def at_paper_scale(folder: Path, *overrides: str) -> CompiledRun:
     lines = ["scale=llama3_8b", "method=meta_rewarding", "eval=[reward_bench]", f"store={folder}/store", *overrides]
-    return blueprint(compose_runs(lines)[0].config)
+    return compile_run(compose_runs(lines)[0].config)
 
 
 @pytest.mark.parametrize("method", ["meta_rewarding", "self_rewarding"])

@@ -13,7 +13,7 @@ from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectPairs
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.workflow.stage import Stage
-from tests.methods.plans import drawn, of, same
+from tests.methods.plans import compiled, of, same
 
 
 def the(kind: type, stage: Stage | None):  # type: ignore[no-untyped-def]
@@ -23,15 +23,15 @@ def the(kind: type, stage: Stage | None):  # type: ignore[no-untyped-def]
 
 
 def test_prompts_are_split_once_into_the_iterations_parts_and_the_reward_models() -> None:
-    parts = of(drawn(), PartitionPrompts)
+    parts = of(compiled(), PartitionPrompts)
     assert [(part.parts, part.index) for part in parts] == [(3, 0), (3, 2), (3, 1)]
     assert len({(part.prompts.key, part.seed) for part in parts}) == 1
 
 
 @pytest.mark.parametrize("t", [1, 2, 3])
 def test_e_step_samples_and_scores_with_the_models_before(t: int) -> None:
-    outcome = drawn("iterations=3").outcome
-    now, before = outcome.iterations[t], outcome.iterations[t - 1]
+    graph = compiled("iterations=3").graph
+    now, before = graph.iterations[t], graph.iterations[t - 1]
     selected = the(SelectPairs, now.selected)
     samples, rewards = the(Sample, selected.samples), the(Score, selected.rewards)
     assert same(samples.policy, before.policy)
@@ -49,8 +49,8 @@ def test_e_step_samples_and_scores_with_the_models_before(t: int) -> None:
 
 @pytest.mark.parametrize("t", [1, 2, 3])
 def test_m_step_starts_from_base_with_self_training_and_contrast_pairs_of_d_r(t: int) -> None:
-    outcome = drawn("iterations=3").outcome
-    now, before = outcome.iterations[t], outcome.iterations[t - 1]
+    graph = compiled("iterations=3").graph
+    now, before = graph.iterations[t], graph.iterations[t - 1]
     self_training, contrast = the(SelectPairs, now.self_training), the(ContrastPairs, now.contrast)
     own = the(Sample, self_training.samples)
     assert same(own.policy, now.policy)
@@ -61,41 +61,41 @@ def test_m_step_starts_from_base_with_self_training_and_contrast_pairs_of_d_r(t:
     assert same(the(Sample, contrast.old).policy, before.policy)
     assert same(the(Sample, contrast.old).prompts, own.prompts)
     training = the(TrainReward, now.reward)
-    assert same(training.initial, outcome.base.reward)
+    assert same(training.initial, graph.base.reward)
     union = the(ConcatenateRows, training.pairs)
     assert [table.key for table in union.tables] == [self_training.key, contrast.key]
 
 
 def test_nothing_is_sampled_twice() -> None:
-    one = drawn("iterations=3")
+    one = compiled("iterations=3")
     drawn_from = [(sample.policy.key, sample.prompts.key) for sample in of(one, Sample)]
     assert len(drawn_from) == len(set(drawn_from)) == 3 + 4  # D_1, D_2, D_3; then D_R by π_0 … π_3
-    first, second = (the(ContrastPairs, iteration.contrast) for iteration in one.outcome.iterations[1:3])
+    first, second = (the(ContrastPairs, iteration.contrast) for iteration in one.graph.iterations[1:3])
     assert same(first.new, second.old)
 
 
 def test_all_sampling_is_alike() -> None:
-    assert len({(s.decoding, s.generator, s.seed) for s in of(drawn(), Sample)}) == 1
-    decoding = of(drawn(), Sample)[0].decoding
+    assert len({(s.decoding, s.generator, s.seed) for s in of(compiled(), Sample)}) == 1
+    decoding = of(compiled(), Sample)[0].decoding
     assert (decoding.samples, decoding.temperature, decoding.top_p) == (5, 0.8, 0.95)
 
 
 def test_reference_base_is_the_base_policy_throughout() -> None:
-    one = drawn("policy.reference=base")
-    assert {logps.policy.key for logps in of(one, ReferenceLogProbs)} == {one.outcome.base.policy.key}
+    one = compiled("policy.reference=base")
+    assert {logps.policy.key for logps in of(one, ReferenceLogProbs)} == {one.graph.base.policy.key}
 
 
 def test_initial_previous_goes_on_from_the_reward_model_before() -> None:
-    iterations = drawn("reward.initial=previous").outcome.iterations
+    iterations = compiled("reward.initial=previous").graph.iterations
     for before, now in itertools.pairwise(iterations):
         assert same(the(TrainReward, now.reward).initial, before.reward)
 
 
 def test_labeler_base_labels_self_training_by_the_base_reward_model() -> None:
-    outcome = drawn("reward.labeler=base").outcome
-    for iteration in outcome.iterations[1:]:
+    graph = compiled("reward.labeler=base").graph
+    for iteration in graph.iterations[1:]:
         scores = the(Score, the(SelectPairs, iteration.self_training).rewards)
-        assert same(scores.reward, outcome.base.reward)
+        assert same(scores.reward, graph.base.reward)
         assert scores.key != the(Score, iteration.rewards).key
 
 
@@ -103,15 +103,15 @@ def test_labeler_base_labels_self_training_by_the_base_reward_model() -> None:
     ("rm_data", "kind"), [("pm", SelectPairs), ("contrast", ContrastPairs), ("both", ConcatenateRows)]
 )
 def test_rm_data_chooses_what_the_reward_model_learns_from(rm_data: str, kind: type) -> None:
-    for iteration in drawn(f"rm_data={rm_data}").outcome.iterations[1:]:
+    for iteration in compiled(f"rm_data={rm_data}").graph.iterations[1:]:
         assert isinstance(the(TrainReward, iteration.reward).pairs, kind)
         assert (iteration.self_training is None) == (rm_data == "contrast")
         assert (iteration.contrast is None) == (rm_data == "pm")
 
 
 def test_gold_labels_the_same_pairs_by_the_gold_judge_alone() -> None:
-    both, gold = drawn(), drawn("rm_data=gold")
-    for plain, control in zip(both.outcome.iterations[1:2], gold.outcome.iterations[1:2], strict=True):
+    both, gold = compiled(), compiled("rm_data=gold")
+    for plain, control in zip(both.graph.iterations[1:2], gold.graph.iterations[1:2], strict=True):
         assert same(plain.policy, control.policy)
         assert same(the(GoldLabels, control.contrast).pairs, plain.contrast)
         assert same(the(SelectPairs, control.self_training).samples, the(SelectPairs, plain.self_training).samples)
@@ -120,7 +120,7 @@ def test_gold_labels_the_same_pairs_by_the_gold_judge_alone() -> None:
 
 
 def test_the_oracle_scores_later_e_steps_by_gold_and_never_the_first() -> None:
-    frozen, oracle = drawn("rm_data=frozen").outcome, drawn("rm_data=oracle").outcome
+    frozen, oracle = compiled("rm_data=frozen").graph, compiled("rm_data=oracle").graph
     assert same(oracle.iterations[1].policy, frozen.iterations[1].policy)
     assert same(oracle.final.reward, oracle.base.reward), "there is no M-step"
     assert isinstance(oracle.final.rewards, GoldRewards)
@@ -131,35 +131,35 @@ def test_the_oracle_scores_later_e_steps_by_gold_and_never_the_first() -> None:
 
 @pytest.mark.parametrize("rm_data", ["margin_filter", "confidence_weight"])
 def test_a_label_filter_scores_both_sides_of_the_contrast_pairs_by_the_labeler(rm_data: str) -> None:
-    both, filtered = drawn(), drawn(f"rm_data={rm_data}")
-    plain, now = the(ContrastPairs, both.outcome.iterations[1].contrast), filtered.outcome.iterations[1]
+    both, filtered = compiled(), compiled(f"rm_data={rm_data}")
+    plain, now = the(ContrastPairs, both.graph.iterations[1].contrast), filtered.graph.iterations[1]
     contrast = the(ContrastPairs, now.contrast)
     assert same(contrast.new, plain.new) and same(contrast.old, plain.old) and contrast.seed == plain.seed
     new, old = the(Score, contrast.new_rewards), the(Score, contrast.old_rewards)
     assert same(new.samples, contrast.new) and same(old.samples, contrast.old)
-    assert same(new.reward, filtered.outcome.base.reward) and same(old.reward, filtered.outcome.base.reward)
+    assert same(new.reward, filtered.graph.base.reward) and same(old.reward, filtered.graph.base.reward)
     assert same(new, the(SelectPairs, now.self_training).rewards), "the labeler scores the new responses once"
-    later = the(ContrastPairs, filtered.outcome.iterations[2].contrast)
+    later = the(ContrastPairs, filtered.graph.iterations[2].contrast)
     assert same(the(Score, later.old_rewards).reward, now.reward)
 
 
 def test_replay_mixes_the_preferences_of_the_base_reward_model_into_those_of_both() -> None:
-    outcome, both = drawn("rm_data=replay").outcome, drawn().outcome
-    mixed = the(MixPairs, the(TrainReward, outcome.iterations[1].reward).pairs)
+    graph, both = compiled("rm_data=replay").graph, compiled().graph
+    mixed = the(MixPairs, the(TrainReward, graph.iterations[1].reward).pairs)
     assert same(mixed.pairs, the(TrainReward, both.iterations[1].reward).pairs)
-    assert same(mixed.extra, the(TrainReward, outcome.base.reward).pairs)
+    assert same(mixed.extra, the(TrainReward, graph.base.reward).pairs)
     assert mixed.share == 0.9
 
 
 def test_frozen_is_iterative_optimization_on_the_same_parts() -> None:
-    frozen = drawn("rm_data=frozen").outcome
-    iterative = drawn("method=iterative", "objective=dpo").outcome
+    frozen = compiled("rm_data=frozen").graph
+    iterative = compiled("method=iterative", "objective=dpo").graph
     assert [one.policy.key for one in frozen.iterations] == [one.policy.key for one in iterative.iterations[:3]]
     assert {one.reward.key for one in frozen.iterations} == {frozen.base.reward.key}
 
 
 def test_each_iteration_of_a_second_round_learns_from_the_models_of_that_iteration_of_the_first() -> None:
-    base, *rounds = drawn("rounds=2").outcome.iterations
+    base, *rounds = compiled("rounds=2").graph.iterations
     first, second = rounds[:2], rounds[2:]
     for before, now in zip(first, second, strict=True):
         samples = the(Sample, now.samples)
@@ -177,9 +177,9 @@ def test_each_iteration_of_a_second_round_learns_from_the_models_of_that_iterati
 
 
 def test_a_second_round_may_learn_from_what_the_first_ended_with() -> None:
-    base, *rounds = drawn("rounds=2", "method.round_data=last").outcome.iterations
+    base, *rounds = compiled("rounds=2", "method.round_data=last").graph.iterations
     first, second = rounds[:2], rounds[2:]
-    assert [one.policy.key for one in drawn().outcome.iterations[1:]] == [one.policy.key for one in first]
+    assert [one.policy.key for one in compiled().graph.iterations[1:]] == [one.policy.key for one in first]
     samples = the(Sample, second[0].samples)
     assert same(samples.policy, first[-1].policy)
     assert same(samples.prompts, the(Sample, first[0].samples).prompts)
@@ -195,17 +195,17 @@ def test_a_second_round_may_learn_from_what_the_first_ended_with() -> None:
 
 
 def test_labels_say_where_in_the_algorithm_a_stage_belongs() -> None:
-    one = drawn("rounds=2")
-    labels = [str(one.plan.position(iteration.policy)) for iteration in one.outcome.iterations]
+    one = compiled("rounds=2")
+    labels = [str(one.plan.position(iteration.policy)) for iteration in one.graph.iterations]
     assert labels == ["base", *(f"round {r} · iteration {t} · E-step" for r in (1, 2) for t in (1, 2))]
-    assert str(one.plan.position(one.outcome.final.reward)) == "round 2 · iteration 2 · M-step"
+    assert str(one.plan.position(one.graph.final.reward)) == "round 2 · iteration 2 · M-step"
     assert all(str(one.plan.position(stage)) for stage in one.plan.order)
 
 
 def test_seeds_change_the_run_and_never_its_base_models() -> None:
-    zero, one, world = drawn(), drawn("seed=1"), drawn("world_seed=1")
-    assert same(zero.outcome.base.policy, one.outcome.base.policy)
-    assert same(zero.outcome.base.reward, one.outcome.base.reward)
+    zero, one, world = compiled(), compiled("seed=1"), compiled("world_seed=1")
+    assert same(zero.graph.base.policy, one.graph.base.policy)
+    assert same(zero.graph.base.reward, one.graph.base.reward)
     own = {stage.key for stage in zero.plan.order} - {stage.key for stage in one.plan.order}
     assert {type(stage) for stage in zero.plan.order if stage.key in own} >= {
         PartitionPrompts,
@@ -218,25 +218,23 @@ def test_seeds_change_the_run_and_never_its_base_models() -> None:
 
 @pytest.mark.parametrize("objective", ["simpo", "slic", "orpo", "rest_em", "best_of_k"])
 def test_objectives_without_a_reference_plan_no_reference_log_probabilities(objective: str) -> None:
-    one = drawn(f"objective={objective}")
+    one = compiled(f"objective={objective}")
     assert not of(one, ReferenceLogProbs)
     assert all(training.reference is None for training in of(one, TrainPolicy))
 
 
 def test_with_a_part_size_a_third_iteration_computes_nothing_of_two_again() -> None:
-    two, three = drawn("partition.part_size=100"), drawn("partition.part_size=100", "iterations=3")
+    two, three = compiled("partition.part_size=100"), compiled("partition.part_size=100", "iterations=3")
     planned = {stage.key for stage in three.plan.order}
     assert all(stage.key in planned for stage in two.plan.order)
-    assert [one.reward.key for one in two.outcome.iterations] == [
-        one.reward.key for one in three.outcome.iterations[:3]
-    ]
-    equal = {stage.key for stage in drawn("iterations=3").plan.order}
-    assert not all(stage.key in equal for stage in drawn().plan.order), "equal parts become smaller"
+    assert [one.reward.key for one in two.graph.iterations] == [one.reward.key for one in three.graph.iterations[:3]]
+    equal = {stage.key for stage in compiled("iterations=3").plan.order}
+    assert not all(stage.key in equal for stage in compiled().plan.order), "equal parts become smaller"
 
 
 def test_with_a_part_size_frozen_is_iterative_and_d_r_comes_last() -> None:
-    frozen = drawn("rm_data=frozen", "partition.part_size=100").outcome
-    iterative = drawn("method=iterative", "objective=dpo", "partition.part_size=100").outcome
+    frozen = compiled("rm_data=frozen", "partition.part_size=100").graph
+    iterative = compiled("method=iterative", "objective=dpo", "partition.part_size=100").graph
     assert [one.policy.key for one in frozen.iterations] == [one.policy.key for one in iterative.iterations[:3]]
     last = the(Sample, iterative.final.samples)
     assert the(PromptBlock, last.prompts).index == 0

@@ -12,13 +12,13 @@ from mt.stages.sample import Sample
 from mt.stages.score import Score
 from mt.stages.select import ContrastPairs
 from mt.stages.train import TrainPolicyCheckpoints
-from tests.methods.plans import drawn, of, same
+from tests.methods.plans import compiled, of, same
 from tests.methods.test_mutual_taught import the
 
 
 def test_the_published_version_chooses_among_checkpoints_and_filters_contrast_pairs() -> None:
-    one = drawn("policy.checkpoint=win_rate", "rm_data=published", "policy.checkpoint.prompts=40")
-    base, first, second = one.outcome.iterations
+    one = compiled("policy.checkpoint=win_rate", "rm_data=published", "policy.checkpoint.prompts=40")
+    base, first, second = one.graph.iterations
     prompts = {stage.key for stage in of(one, RandomPrompts)}
     assert len(prompts) == 1, "D_MS is the same in every iteration"
     for before, now in ((base, first), (first, second)):
@@ -34,14 +34,14 @@ def test_the_published_version_chooses_among_checkpoints_and_filters_contrast_pa
         assert samples.decoding == answers.decoding and answers.decoding.samples == 1
         assert same(the(Sample, the(ContrastPairs, now.contrast).new).policy, chosen)
         assert the(ContrastPairs, now.contrast).label_filter == Deviation(name="deviation", deviations=1)
-    plain = drawn("rm_data=published")
-    assert same(plain.outcome.iterations[1].selected, first.selected)
+    plain = compiled("rm_data=published")
+    assert same(plain.graph.iterations[1].selected, first.selected)
     assert not of(plain, SelectPolicy) and set(plain.plan.decisions.values()) <= {frozenset()}
 
 
 def test_what_waits_for_a_decision_is_the_rest_of_the_run_without_that_iterations_own_evaluation() -> None:
-    one = drawn("policy.checkpoint=win_rate", "eval=[held_out,alpaca_eval,pairwise]", "iterations=3")
-    iterations, decisions = one.outcome.iterations, one.plan.decisions
+    one = compiled("policy.checkpoint=win_rate", "eval=[held_out,alpaca_eval,pairwise]", "iterations=3")
+    iterations, decisions = one.graph.iterations, one.plan.decisions
     second = iterations[2].policy.key
     waiting = {stage.key for stage in one.plan.order if second in decisions[stage.key]}
     assert {iterations[2].reward.key, iterations[3].policy.key, iterations[3].reward.key} <= waiting
@@ -67,10 +67,10 @@ def test_what_waits_for_a_decision_is_the_rest_of_the_run_without_that_iteration
 )
 def test_what_model_selection_cannot_be_combined_with_is_refused(overrides: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        drawn("policy.checkpoint=win_rate", *overrides)
+        compiled("policy.checkpoint=win_rate", *overrides)
 
 
 def test_a_trainer_that_publishes_its_last_model_only_is_refused() -> None:
     said = r"^trainer=trl: it publishes the last model only\. Allowed: inline, torchrun"
     with pytest.raises(ConfigError, match=said):
-        drawn("policy.checkpoint=win_rate", "trainer=trl")
+        compiled("policy.checkpoint=win_rate", "trainer=trl")

@@ -12,16 +12,16 @@ from mt.stages.score import ReferenceLogProbs, Score
 from mt.stages.select import MixPairs, SelectPairs
 from mt.stages.train import TrainPolicy
 from mt.stages.world import WorldDemonstrations, WorldPreferences
-from tests.methods.plans import drawn, of, only, same
+from tests.methods.plans import compiled, of, only, same
 
 
 def test_spin_sets_demonstrations_against_the_policys_own_responses() -> None:
-    one = drawn("method=spin")
+    one = compiled("method=spin")
     demonstrations = only(of(one, WorldDemonstrations))
     prompts = only(of(one, DemonstrationPrompts))
     assert same(prompts.demonstrations, demonstrations)
     assert prompts.size == 7500, "as many prompts as the other methods have"
-    for t, (before, now) in enumerate(itertools.pairwise(one.outcome.iterations)):
+    for t, (before, now) in enumerate(itertools.pairwise(one.graph.iterations)):
         pairs = now.selected
         assert isinstance(pairs, SpinPairs) and same(pairs.demonstrations, demonstrations)
         assert isinstance(pairs.samples, Sample) and same(pairs.samples.policy, before.policy)
@@ -34,8 +34,8 @@ def test_spin_sets_demonstrations_against_the_policys_own_responses() -> None:
 
 
 def test_sail_begins_with_offline_preferences_and_then_labels_its_own_responses() -> None:
-    one = drawn("method=sail")
-    base, first, *later = one.outcome.iterations
+    one = compiled("method=sail")
+    base, first, *later = one.graph.iterations
     offline = only(of(one, WorldPreferences))
     assert same(first.selected, offline)
     assert isinstance(first.policy, TrainPolicy) and same(first.policy.policy, base.policy)
@@ -54,9 +54,9 @@ def test_sail_begins_with_offline_preferences_and_then_labels_its_own_responses(
 
 
 def test_exploration_bonuses_are_objectives_of_the_iterative_method() -> None:
-    plain = drawn("method=iterative", "objective=dpo").outcome.iterations[1]
+    plain = compiled("method=iterative", "objective=dpo").graph.iterations[1]
     for name in ("selm", "xpo"):
-        other = drawn("method=iterative", f"objective={name}").outcome.iterations[1]
+        other = compiled("method=iterative", f"objective={name}").graph.iterations[1]
         assert same(plain.selected, other.selected)
         assert isinstance(plain.policy, TrainPolicy) and isinstance(other.policy, TrainPolicy)
         assert same(plain.policy.reference, other.policy.reference)

@@ -26,31 +26,31 @@ from mt.stages.select import ConcatenateRows, ContrastPairs, MixPairs, SelectPai
 from mt.stages.train import TrainPolicy, TrainReward
 from mt.workflow.store import Store
 from tests.engines.tiny import tiny_reward
-from tests.methods.plans import drawn, of, same
+from tests.methods.plans import compiled, of, same
 from tests.methods.test_mutual_taught import the
 
 
 def test_trained_r_0_of_the_world_is_the_worlds_own() -> None:
-    own = drawn()
+    own = compiled()
     training = own.config.model_dump(mode="json")["data"]["reward_training"]
     settings = [f"reward.base_training.{name}={'null' if value is None else value}" for name, value in training.items()]
-    trained = drawn("reward=train", *settings)
+    trained = compiled("reward=train", *settings)
     assert [one.key for one in trained.plan.order] == [one.key for one in own.plan.order]
 
 
 def test_trained_r_0_learns_from_the_datas_preferences_and_is_shared_by_seeds() -> None:
-    one = drawn("reward=train", "reward.base_training.learning_rate=1e-4").outcome
+    one = compiled("reward=train", "reward.base_training.learning_rate=1e-4").graph
     base = the(TrainReward, one.base.reward)
     assert same(base.initial, one.base.policy)
     assert base.pairs.name == "world_preferences" and base.training.learning_rate == 1e-4
     assert same(the(TrainReward, one.iterations[1].reward).initial, base)
     assert same(the(Score, one.iterations[1].rewards).reward, base)
-    other = drawn("reward=train", "reward.base_training.learning_rate=1e-4", "seed=7").outcome
+    other = compiled("reward=train", "reward.base_training.learning_rate=1e-4", "seed=7").graph
     assert same(base, other.base.reward)
 
 
 def test_consensus_scores_every_e_step_and_labels_what_the_student_learns_from() -> None:
-    base, *iterations = drawn("reward=consensus", "reward.initial=previous").outcome.iterations
+    base, *iterations = compiled("reward=consensus", "reward.initial=previous").graph.iterations
     assert isinstance(base.reward, ConsensusReward)
     for before, now in zip([base, *iterations], iterations, strict=False):
         assert same(the(ConsensusScores, now.rewards).samples, now.samples)
@@ -61,15 +61,15 @@ def test_consensus_scores_every_e_step_and_labels_what_the_student_learns_from()
 
 
 def test_a_frozen_consensus_trains_no_reward_model() -> None:
-    one = drawn("reward=consensus", "rm_data=frozen", "reward.student=null")
-    assert {iteration.reward.key for iteration in one.outcome.iterations} == {one.outcome.base.reward.key}
+    one = compiled("reward=consensus", "rm_data=frozen", "reward.student=null")
+    assert {iteration.reward.key for iteration in one.graph.iterations} == {one.graph.base.reward.key}
     assert not of(one, TrainReward) and len(of(one, TrainPolicy)) == 2
-    assert same(one.outcome.final.policy, drawn("reward=consensus", "method=iterative").outcome.iterations[2].policy)
+    assert same(one.graph.final.policy, compiled("reward=consensus", "method=iterative").graph.iterations[2].policy)
 
 
 def test_consensus_may_score_later_e_steps_only() -> None:
     settings = ("reward.scores=later", "reward.student=model", "reward.labeler=current")
-    plain, now = drawn().outcome, drawn("reward=consensus", *settings).outcome
+    plain, now = compiled().graph, compiled("reward=consensus", *settings).graph
     assert same(now.base.reward, plain.base.reward) and same(now.iterations[1].policy, plain.iterations[1].policy)
     assert same(now.iterations[1].reward, plain.iterations[1].reward), "the M-step goes on as without consensus"
     assert isinstance(now.iterations[2].rewards, ConsensusScores)
@@ -79,22 +79,22 @@ def test_consensus_may_score_later_e_steps_only() -> None:
 
 @pytest.mark.parametrize("method", ["offline", "iterative", "transfer"])
 def test_the_first_e_step_of_every_method_is_scored_by_the_base_reward(method: str) -> None:
-    one = drawn(f"method={method}", "reward=consensus", "rm_data=frozen")
+    one = compiled(f"method={method}", "reward=consensus", "rm_data=frozen")
     scores = [stage for stage in of(one, SelectPairs) if stage.source == "policy"]
     assert scores and all(isinstance(stage.rewards, ConsensusScores) for stage in scores)
 
 
 def test_base_scores_keep_r_0_in_the_e_step_while_the_m_step_goes_on() -> None:
-    frozen, now = drawn("rm_data=frozen").outcome, drawn("reward.scores=base").outcome
+    frozen, now = compiled("rm_data=frozen").graph, compiled("reward.scores=base").graph
     assert [one.policy.key for one in now.iterations] == [one.policy.key for one in frozen.iterations]
     labels = the(Score, the(SelectPairs, now.iterations[2].self_training).rewards)
     assert same(labels.reward, the(TrainReward, now.iterations[1].reward))
 
 
 def test_consensus_labels_the_self_training_pairs_of_both_and_nothing_else() -> None:
-    plain = drawn().outcome.iterations[1]
+    plain = compiled().graph.iterations[1]
     for rm_data in ("consensus", "consensus_contrast", "consensus_mixed"):
-        now = drawn(f"rm_data={rm_data}").outcome.iterations[1]
+        now = compiled(f"rm_data={rm_data}").graph.iterations[1]
         pairs, before = the(SelectPairs, now.self_training), the(SelectPairs, plain.self_training)
         assert same(now.policy, plain.policy) and same(pairs.samples, before.samples)
         assert pairs.selection == before.selection
@@ -113,13 +113,13 @@ def test_consensus_labels_the_self_training_pairs_of_both_and_nothing_else() -> 
 
 
 def test_reward_bench_measures_the_student_but_no_consensus() -> None:
-    one = drawn("reward=consensus", "eval=[reward_bench]")
+    one = compiled("reward=consensus", "eval=[reward_bench]")
     scored = [the(Score, stage.rewards).reward for stage in of(one, RewardBench)]
-    assert [model.key for model in scored] == [iteration.reward.key for iteration in one.outcome.iterations[1:]]
+    assert [model.key for model in scored] == [iteration.reward.key for iteration in one.graph.iterations[1:]]
 
 
 def test_every_model_of_an_ensemble_is_scored_by_and_retrained_by_a_seed_of_its_own() -> None:
-    base, first, second = drawn("reward=ensemble", "reward.combine=min").outcome.iterations
+    base, first, second = compiled("reward=ensemble", "reward.combine=min").graph.iterations
     members = the(EnsembleReward, base.reward).models
     assert len({the(TrainReward, member).seed for member in members}) == 3
     scores = the(EnsembleScores, first.rewards)
@@ -134,7 +134,7 @@ def test_every_model_of_an_ensemble_is_scored_by_and_retrained_by_a_seed_of_its_
 
 
 def test_an_ensemble_may_keep_some_of_its_models() -> None:
-    base, first, _ = drawn("reward=ensemble", "reward.retrained=1").outcome.iterations
+    base, first, _ = compiled("reward=ensemble", "reward.retrained=1").graph.iterations
     before, after = the(EnsembleReward, base.reward).models, the(EnsembleReward, first.reward).models
     assert [same(one, other) for one, other in zip(before, after, strict=True)] == [False, True, True]
 
@@ -142,8 +142,8 @@ def test_an_ensemble_may_keep_some_of_its_models() -> None:
 def test_an_ensemble_of_given_models_needs_no_preferences(tmp_path: Path) -> None:
     folders = [tiny_reward(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
     listed = f"reward.models=[{folders[0]},{folders[1]}]"
-    one = drawn("reward=ensemble", listed, "reward.trained=0", f"store={tmp_path}", "rm_data=frozen")
-    models = the(EnsembleReward, one.outcome.base.reward).models
+    one = compiled("reward=ensemble", listed, "reward.trained=0", f"store={tmp_path}", "rm_data=frozen")
+    models = the(EnsembleReward, one.graph.base.reward).models
     assert [the(ModelFolder, model).location for model in models] == folders
     assert not [stage for stage in one.plan.order if stage.name == "world_preferences"]
 
@@ -151,20 +151,20 @@ def test_an_ensemble_of_given_models_needs_no_preferences(tmp_path: Path) -> Non
 def test_a_function_scores_and_labels_and_the_student_learns(tmp_path: Path) -> None:
     (tmp_path / "rules.py").write_text("def reward(messages, response):\n    return 0.0\n")
     named = f"reward.function={tmp_path}/rules.py:reward"
-    base, first, second = drawn("reward=function", named, f"store={tmp_path}").outcome.iterations
+    base, first, second = compiled("reward=function", named, f"store={tmp_path}").graph.iterations
     for iteration in (first, second):
         assert same(the(FunctionScores, iteration.rewards).function, base.reward)
         assert same(the(FunctionScores, the(SelectPairs, iteration.self_training).rewards).function, base.reward)
         assert same(the(TrainReward, iteration.reward).initial, base.policy)
-    later = drawn("reward=function", named, f"store={tmp_path}", "reward.scores=current").outcome.iterations
+    later = compiled("reward=function", named, f"store={tmp_path}", "reward.scores=current").graph.iterations
     assert same(the(Score, later[2].rewards).reward, later[1].reward), "r_1 scores the second E-step"
 
 
 def test_a_judge_scores_by_the_runs_judge_or_by_another() -> None:
-    gold = drawn("reward=judge").outcome.base.reward
+    gold = compiled("reward=judge").graph.base.reward
     assert the(JudgeReward, gold).oracle is not None
-    one = drawn("reward=judge", "judge=openai", "judge.model=m", "iterations=1")
-    scores = the(JudgeScoresOverNetwork, one.outcome.iterations[1].rewards)
+    one = compiled("reward=judge", "judge=openai", "judge.model=m", "iterations=1")
+    scores = the(JudgeScoresOverNetwork, one.graph.iterations[1].rewards)
     assert scores.NEEDS == "network" and scores.judge.name == "openai" and len(scores.template or "") == 64
     calls = [cost.calls for cost in costs(one.plan, one.config, Store(Path("none"))) if cost.stage is scores]
     assert calls == [5 * one.config.model_dump()["data"]["sizes"]["prompts"] / 2], "K responses to half of the prompts"
@@ -175,15 +175,15 @@ def test_a_judge_scores_by_the_runs_judge_or_by_another() -> None:
 )
 def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> None:
     chosen = (f"method={method}", "objective=dpo")
-    plain, mixed = drawn(*chosen), drawn(*chosen, "policy.offline_share=0.25")
+    plain, mixed = compiled(*chosen), compiled(*chosen, "policy.offline_share=0.25")
     trainings = of(mixed, TrainPolicy)
     assert len(trainings) == len(of(plain, TrainPolicy)) > 0
     for training in trainings:
         rows = the(MixPairs, training.selected)
         assert rows.share == 0.25 and rows.extra.name == "world_preferences"
         assert same(the(ReferenceLogProbs, training.reference).pairs, rows)
-    first = the(MixPairs, mixed.outcome.iterations[1].selected)
-    assert method == "transfer" or same(first.pairs, plain.outcome.iterations[1].selected)
+    first = the(MixPairs, mixed.graph.iterations[1].selected)
+    assert method == "transfer" or same(first.pairs, plain.graph.iterations[1].selected)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,6 @@ def test_any_method_mixes_offline_preferences_into_its_e_step(method: str) -> No
 )
 def test_impossible_rewards_are_refused_in_one_line(overrides: tuple[str, ...], said: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        drawn(*overrides)
+        compiled(*overrides)
     assert re.search(said, str(raised.value)), str(raised.value)
     assert "\n" not in str(raised.value)

@@ -13,7 +13,7 @@ import pytest
 
 from mt.config.compose import CONF, compose_runs
 from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.checks import check
 from mt.running.execution import run
 from mt.stages.load import LoadPrompts
@@ -25,7 +25,7 @@ from mt.workflow import tables
 from mt.workflow.execute import execute
 from mt.workflow.plan import plan
 from mt.workflow.store import Store
-from mt.workflow.work import TABLE, Silent
+from mt.workflow.work import TABLE, NullObserver
 from tests.data.hub_cache import COMMIT, add_snapshot
 from tests.engines.tiny import tiny_policy, tiny_reward
 
@@ -64,8 +64,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path / "hub"
 
 
-def drawn(overrides: list[str]) -> Blueprint:
-    return blueprint(compose_runs(overrides)[0].config)
+def compiled(overrides: list[str]) -> CompiledRun:
+    return compile_run(compose_runs(overrides)[0].config)
 
 
 def test_lengths_follow_the_models_contexts_unless_they_are_given(own: list[str]) -> None:
@@ -73,7 +73,7 @@ def test_lengths_follow_the_models_contexts_unless_they_are_given(own: list[str]
     lengths = config.sampling.max_length, config.policy.training.max_length, config.eval.held_out.decoding.max_length
     assert lengths == (128, 128, 128)
     assert (config.reward.training.max_length, config.scorer.max_length) == (96, 96)
-    check(blueprint(config))
+    check(compile_run(config))
     given = compose_runs([*own, "sampling.max_length=64"])[0].config
     assert (given.policy.training.max_length, given.scorer.max_length) == (64, 64)
 
@@ -99,7 +99,7 @@ def test_bad_input_is_refused_before_anything_heavy(
     own: list[str], change: str, error: type[MutualTaughtError], said: str
 ) -> None:
     with pytest.raises(error) as raised:
-        check(drawn([*own, change]))
+        check(compiled([*own, change]))
     assert re.search(said, str(raised.value)), str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -111,7 +111,7 @@ def test_a_value_that_has_to_be_given_is_named_in_full(own: list[str]) -> None:
 
 def test_a_policy_in_the_reward_models_place_is_refused(own: list[str], models: Path) -> None:
     with pytest.raises(ModelError, match=r"reward\.path=.*is a LlamaForCausalLM, not a sequence-classification"):
-        check(drawn([*own, f"reward.path={models}/policy"]))
+        check(compiled([*own, f"reward.path={models}/policy"]))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_policy_in_the_reward_models_place_is_refused(own: list[str], models: 
 def test_what_needs_more_than_prompts_can_be_planned_and_says_which_file_it_needs(
     own: list[str], method: str, option: str
 ) -> None:
-    one = drawn([*own, method])
+    one = compiled([*own, method])
     with pytest.raises(ConfigError, match=rf"{option}=null: .*comes with prompts only\. Add {option}=FILE"):
         check(one)
 
@@ -133,19 +133,19 @@ def test_what_needs_more_than_prompts_can_be_planned_and_says_which_file_it_need
 def test_a_malformed_answer_is_named_before_anything_heavy(own: list[str], tmp_path: Path) -> None:
     (tmp_path / "shown.jsonl").write_text('{"prompt": "why", "response": "because"}\n{"prompt": "why"}\n')
     with pytest.raises(DataError, match=r"shown\.jsonl, line 2, messages=null: no answer"):
-        check(drawn([*own, "method=spin", f"data.demonstrations={tmp_path}/shown.jsonl"]))
+        check(compiled([*own, "method=spin", f"data.demonstrations={tmp_path}/shown.jsonl"]))
 
 
 def test_answers_to_held_out_prompts_train_nothing(own: list[str], tmp_path: Path) -> None:
     asked = [json.loads(line)["prompt"] for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
     lines = [json.dumps({"prompt": text, "chosen": "yes", "rejected": "no"}) for text in asked]
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
-    one = drawn([*own, "method=sail", f"data.preferences={tmp_path}/pairs.jsonl"])
+    one = compiled([*own, "method=sail", f"data.preferences={tmp_path}/pairs.jsonl"])
     check(one)
     store = Store(Path(one.config.store))
     stages = [stage for stage in one.plan.order if isinstance(stage, LoadAnswers)]
     assert len(stages) == 1
-    execute(plan([*stages, stages[0].held_out]), store, Silent())
+    execute(plan([*stages, stages[0].held_out]), store, NullObserver())
     held_out = tables.read(store.path(stages[0].held_out) / TABLE, Prompt)
     pairs = tables.read(store.path(stages[0]) / TABLE, Pair)
     assert (len(held_out), len(pairs)) == (4, 36)
@@ -158,14 +158,14 @@ def test_a_base_model_becomes_the_policy_by_demonstrations_the_same_for_every_se
     (tmp_path / "shown.jsonl").write_text('{"prompt": "why", "response": "because"}\n')
     (tmp_path / "pairs.jsonl").write_text('{"prompt": "how", "chosen": "so", "rejected": "no"}\n')
     files = [f"data.demonstrations={tmp_path}/shown.jsonl", f"data.preferences={tmp_path}/pairs.jsonl"]
-    one, other = (drawn([*own, *files, "policy.sft=true", "reward=train", f"seed={seed}"]) for seed in (0, 1))
+    one, other = (compiled([*own, *files, "policy.sft=true", "reward=train", f"seed={seed}"]) for seed in (0, 1))
     check(one)
-    base = one.outcome.base
+    base = one.graph.base
     assert isinstance(base.policy, SupervisedFinetune) and isinstance(base.reward, TrainReward)
     assert base.policy.training.learning_rate == 2e-3, "the world's, as the policy is as small"
     assert base.reward.initial.key == base.policy.key, "r_0 starts from π_0's weights"
-    assert base.policy.key == other.outcome.base.policy.key
-    assert one.outcome.final.policy.key != other.outcome.final.policy.key
+    assert base.policy.key == other.graph.base.policy.key
+    assert one.graph.final.policy.key != other.graph.final.policy.key
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_base_model_becomes_the_policy_by_demonstrations_the_same_for_every_se
 )
 def test_sft_without_a_base_model_or_demonstrations_is_refused(models: Path, where: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        drawn([*(word.replace("{models}", str(models)) for word in where), "policy.sft=true"])
+        compiled([*(word.replace("{models}", str(models)) for word in where), "policy.sft=true"])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_pairs_of_the_users_own_measure_the_reward_model_where_they_train_nothin
 ) -> None:
     rows = [{"prompt": f"which of {a}", "chosen": "yes", "rejected": "no"} for a in WORDS]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    one = drawn([*own, *how, f"data.preferences={tmp_path}/pairs.jsonl"])
+    one = compiled([*own, *how, f"data.preferences={tmp_path}/pairs.jsonl"])
     check(one)
     stages = [stage for stage in one.plan.order if isinstance(stage, HeldOutPreferences)]
     measured = [
@@ -202,7 +202,7 @@ def test_pairs_of_the_users_own_measure_the_reward_model_where_they_train_nothin
 def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) -> None:
     small = ["iterations=1", "sampling.max_new_tokens=4", "sampling.samples=3", "trainer.threads=1"]
     fast = [f"{name}.dtype=float32" for name in ("generator", "scorer", "logprobs")]
-    one = drawn([*own, *small, *fast])
+    one = compiled([*own, *small, *fast])
     check(one)
     record = run(one, Path(one.config.runs) / "own", [])
     store, loads = Store(Path(one.config.store)), [s for s in one.plan.order if isinstance(s, LoadPrompts)]
@@ -212,14 +212,14 @@ def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) ->
     kinds = {(row["iteration"], row["benchmark"]) for row in record.facts["metrics"]}
     assert (1, "proxy") in kinds
     assert not any(benchmark == "gold" for _, benchmark in kinds)
-    assert (store.path(one.outcome.iterations[-1].reward) / "model.safetensors").is_file()
+    assert (store.path(one.graph.iterations[-1].reward) / "model.safetensors").is_file()
     Path(one.config.data.path[0]).write_text("{ malformed")  # type: ignore[union-attr]
     check(one)  # nothing is left to compute: nothing is asked of what lies outside
 
 
 def test_hub_models_are_planned_offline_and_checked_in_the_cache(own: list[str], models: Path, hub: Path) -> None:
     named = [line for line in own if not line.startswith("policy.path")]
-    one = drawn([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}"])
+    one = compiled([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}"])
     model = next(stage for stage in one.plan.order if isinstance(stage, HubModel))
     assert model.fingerprint == f"owner/tiny@{COMMIT}"
     assert one.config.sampling.max_length == 2048  # never what a cache happens to hold
@@ -232,16 +232,16 @@ def test_hub_models_are_planned_offline_and_checked_in_the_cache(own: list[str],
     add_snapshot(hub, "model", "owner/tiny", files)
     with pytest.raises(ConfigError, match=r"sampling\.max_length=2048: longer than the context.*at most 128"):
         check(one)
-    check(drawn([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}", "sampling.max_length=96"]))
+    check(compiled([*named, "policy.path=owner/tiny", f"policy.revision={COMMIT}", "sampling.max_length=96"]))
 
 
 def test_every_scale_is_planned_with_neither_network_nor_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from mt.config.compose import compose_runs, options; from mt.methods.blueprint import blueprint\n"
+        "import sys; from mt.config.compose import compose_runs, options; from mt.methods.compile import compile_run\n"
         f"hub = ['policy.path=owner/tiny', 'policy.revision={COMMIT}']\n"
         "for name in options('scale'):\n"
         "    own = hub if name == 'smollm2' else []  # its policy is built by `make smollm2`\n"
-        f"    b = blueprint(compose_runs([f'scale={{name}}', 'store={tmp_path}', *own])[0].config)\n"
+        f"    b = compile_run(compose_runs([f'scale={{name}}', 'store={tmp_path}', *own])[0].config)\n"
         "    assert len(b.plan.order) > 20, name\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
@@ -262,13 +262,13 @@ def test_a_local_copy_of_a_data_set_needs_no_revision(own: list[str], tmp_path: 
         (tmp_path / "uf" / "data").mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"uf/data/{name}-00000-of-00001.parquet")
     settings = ["data=ultrafeedback", f"data.path={tmp_path}/uf", "data.revision=null", "data.held_out=2"]
-    one = drawn([*own[2:], *settings])
+    one = compiled([*own[2:], *settings])
     check(one)
     load = next(stage for stage in one.plan.order if isinstance(stage, LoadPrompts) and stage.part == "train")
     assert [source.location.name for source in load.sources] == ["train_prefs-00000-of-00001.parquet"]
     assert len(load.prompts()[0]) == 7
     with pytest.raises(DataError, match=r"no file of this split \(found: data/test_prefs.*Set data\.split"):
-        drawn([*own[2:], *settings, "data.split=train"])
+        compiled([*own[2:], *settings, "data.split=train"])
 
 
 def test_the_papers_scale_holds_the_papers_values() -> None:

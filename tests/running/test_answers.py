@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.answers import answers, answers_of_record
 from mt.running.record import Record
 from mt.workflow.store import Store
@@ -21,11 +21,11 @@ Numbers = Mapping[tuple[int, str], tuple[float, ...]]
 """Values by prompt of a metric ("benchmark/metric") at an iteration."""
 
 
-def drawn(store: Path, *overrides: str) -> Blueprint:
-    return blueprint(compose_runs([f"store={store}", *overrides])[0].config)
+def compiled(store: Path, *overrides: str) -> CompiledRun:
+    return compile_run(compose_runs([f"store={store}", *overrides])[0].config)
 
 
-def measured(run: Blueprint, store: Store, numbers: Numbers) -> None:
+def measured(run: CompiledRun, store: Store, numbers: Numbers) -> None:
     """Publish evaluations that hold these numbers, and no others: an interval is two standard errors wide."""
     for one in run.evaluations:
         found = {name.split("/")[1]: values for (t, name), values in numbers.items() if _holds(one, t, name)}
@@ -82,7 +82,7 @@ BETTER: Numbers = {
 
 def test_a_run_with_gold_says_three_things(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    run = drawn(tmp_path, "seed=3")
+    run = compiled(tmp_path, "seed=3")
     measured(run, store, BETTER)
     policy, reward, update = answers(run, store, COMMAND)
     # Every prompt gained 0.2, so that the paired interval has no width.
@@ -98,24 +98,24 @@ def test_a_run_with_gold_says_three_things(tmp_path: Path) -> None:
 
 
 def test_an_earlier_policy_that_was_better_is_named(tmp_path: Path) -> None:
-    run, store = drawn(tmp_path), Store(tmp_path)
+    run, store = compiled(tmp_path), Store(tmp_path)
     measured(run, store, BETTER | {(1, "gold/mean_reward"): (0.5, 0.6, 0.8), (1, "gold/win_rate"): (0.7, 0.8, 0.9)})
     # Differences .1, .1 and .2: their mean is .133 ± 4.303·.0577/√3.
     assert "was better" not in answers(run, store, COMMAND)[0]
     closer = {(1, "gold/mean_reward"): (0.5, 0.6, 0.71), (1, "gold/win_rate"): (0.7, 0.8, 0.9)}
-    run, store = drawn(tmp_path / "other"), Store(tmp_path / "other")
+    run, store = compiled(tmp_path / "other"), Store(tmp_path / "other")
     measured(run, store, BETTER | closer)
     assert answers(run, store, COMMAND)[0].endswith("; π₁ was better than π₂ by 0.103 [0.089, 0.118].")
 
 
 def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    run = drawn(tmp_path, "seed=3")
+    run = compiled(tmp_path, "seed=3")
     measured(run, store, BETTER)
     other = {(2, "gold/win_rate"): (0.5, 0.7, 0.6), (2, "gold/mean_reward"): (0.3, 0.4, 0.5)}
-    measured(drawn(tmp_path, "seed=4", "rm_data=frozen"), store, other)
+    measured(compiled(tmp_path, "seed=4", "rm_data=frozen"), store, other)
     assert "rm_data=frozen" in answers(run, store, COMMAND)[2], "another seed is no counterpart"
-    measured(drawn(tmp_path, "seed=3", "rm_data=frozen"), store, other)
+    measured(compiled(tmp_path, "seed=3", "rm_data=frozen"), store, other)
     # Win rates differ by .1, 0 and .2: their mean is .1 ± 4.303·.1/√3; gold rewards all differ by .1.
     assert answers(run, store, COMMAND)[2] == (
         "Updating the reward model made no measurable difference: compared with a frozen one, π₂ differs by +10.0 "
@@ -124,7 +124,7 @@ def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Pat
 
 
 def test_a_frozen_run_says_so(tmp_path: Path) -> None:
-    run, store = drawn(tmp_path, "rm_data=frozen"), Store(tmp_path)
+    run, store = compiled(tmp_path, "rm_data=frozen"), Store(tmp_path)
     measured(run, store, {key: values for key, values in BETTER.items() if "same" not in key[1]})
     _, reward, update = answers(run, store, "python -m mt.run rm_data=frozen")
     assert reward == (
@@ -152,7 +152,7 @@ def test_a_frozen_run_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_without_gold_the_next_best_judge_is_asked(tmp_path: Path, numbers: Numbers, policy: str, reward: str) -> None:
-    run, store = drawn(tmp_path), Store(tmp_path)
+    run, store = compiled(tmp_path), Store(tmp_path)
     measured(run, store, numbers)
     found = answers(run, store, COMMAND)
     assert found[0] == policy and found[1].endswith(reward)
@@ -166,7 +166,7 @@ def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_
     files = {"data.path": "prompts.jsonl", "data.preferences": "pairs.jsonl", "eval.reward_bench.pairs": "pairs.jsonl"}
     files |= {"policy.path": "policy", "reward.path": "reward"}
     own = [f"{name}={tmp_path / file}" for name, file in files.items()]
-    run, store = drawn(tmp_path, "data=jsonl", "eval=[held_out,reward_bench]", *own), Store(tmp_path)
+    run, store = compiled(tmp_path, "data=jsonl", "eval=[held_out,reward_bench]", *own), Store(tmp_path)
     measured(
         run,
         store,
@@ -186,7 +186,7 @@ def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_
 
 
 def test_nothing_measured_is_no_answer_and_a_record_keeps_what_it_said(tmp_path: Path) -> None:
-    run, store = drawn(tmp_path), Store(tmp_path)
+    run, store = compiled(tmp_path), Store(tmp_path)
     assert answers(run, store, COMMAND) == []
     record = {"config": run.config.model_dump(mode="json"), "command": COMMAND, "answers": ["As it was."]}
     assert answers_of_record(record) == ["As it was."]
@@ -201,7 +201,7 @@ def test_a_defect_in_the_answers_does_not_fail_the_run(tmp_path: Path, monkeypat
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("mt.running.record.answers", broken)
-    record = Record(tmp_path / "runs" / "one", drawn(tmp_path / "store"), Store(tmp_path / "store"))
+    record = Record(tmp_path / "runs" / "one", compiled(tmp_path / "store"), Store(tmp_path / "store"))
     record.begin()
     record.end("finished")
     written = json.loads((tmp_path / "runs" / "one" / "record.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.running.checks import check
 from mt.stages.train import TrainReward
 from tests.small import small
@@ -19,7 +19,7 @@ LORA = "policy.training.lora={rank:4,alpha:8,targets:[all-linear]}"
 
 def refused(folder: Path, *overrides: str) -> str:
     with pytest.raises(ConfigError) as error:
-        check(blueprint(compose_runs(small(folder, *overrides))[0].config))
+        check(compile_run(compose_runs(small(folder, *overrides))[0].config))
     return str(error.value)
 
 
@@ -32,7 +32,7 @@ def refused(folder: Path, *overrides: str) -> str:
         ([LORA], "training.lora=4: peft is not installed"),
     ],
 )
-def test_what_is_not_installed_is_told_first(
+def test_what_is_not_installed_is_reported_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str], said: str
 ) -> None:
     absent, find = ("vllm", "deepspeed", "peft"), importlib.util.find_spec
@@ -40,17 +40,17 @@ def test_what_is_not_installed_is_told_first(
     assert said in refused(tmp_path, *overrides)
 
 
-def test_more_processes_than_rows_are_told_first(tmp_path: Path) -> None:
+def test_more_processes_than_rows_are_reported_first(tmp_path: Path) -> None:
     said = refused(tmp_path, "trainer=torchrun", "trainer.processes=17", "policy.training.batch_size=16")
     assert "trainer.processes=17: more than the 16 rows of a batch. Start fewer" in said
 
 
-def test_lengths_that_leave_no_prompt_are_told_first(tmp_path: Path) -> None:
+def test_lengths_that_leave_no_prompt_are_reported_first(tmp_path: Path) -> None:
     said = refused(tmp_path, "sampling.max_length=4", "generator.min_response_tokens=4")
     assert "generator.min_response_tokens=4: leaves no prompt within max_length=4. Allowed: 1 to 3" in said
 
 
-def test_adapters_and_scattered_weights_are_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapters_and_scattered_weights_are_reported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     said = refused(tmp_path, LORA, "trainer=torchrun", "trainer.zero_stage=3")
     assert "trainer.zero_stage=3: adapters cannot be merged" in said
@@ -99,14 +99,14 @@ def test_lengths_below_any_row_are_refused(tmp_path: Path, overrides: list[str],
 
 def test_lengths_that_fit_a_row_are_taken(tmp_path: Path) -> None:
     fitting = ["policy.training.max_length=6", "sampling.max_length=9", "generator.min_response_tokens=4"]
-    check(blueprint(compose_runs(small(tmp_path, *fitting))[0].config))
+    check(compile_run(compose_runs(small(tmp_path, *fitting))[0].config))
 
 
 def test_batches_that_no_iteration_fills_are_refused(tmp_path: Path) -> None:
     # 45 prompts in three parts are 15 in an iteration, each with one pair; by margins, with two.
     drop = ["policy.training.drop_last=true", "policy.training.batch_size=16"]
     assert "policy.training.batch_size=16: an iteration has 15 rows at most" in refused(tmp_path, *drop)
-    check(blueprint(compose_runs(small(tmp_path, *drop, "selection=margin", "selection.max_pairs=2"))[0].config))
+    check(compile_run(compose_runs(small(tmp_path, *drop, "selection=margin", "selection.max_pairs=2"))[0].config))
 
 
 def test_devices_of_a_judge_are_asked_for_at_the_start(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_devices_of_a_judge_are_asked_for_at_the_start(tmp_path: Path) -> None:
 
 
 def test_adapters_beside_layers_that_the_worlds_model_lacks_are_refused() -> None:
-    plan = blueprint(compose_runs(["reward.training.lora={rank:4,alpha:8,targets:[nope]}"])[0].config).plan
+    plan = compile_run(compose_runs(["reward.training.lora={rank:4,alpha:8,targets:[nope]}"])[0].config).plan
     stage = next(one for one in plan.order if isinstance(one, TrainReward) and one.training.lora)
     with pytest.raises(
         ConfigError, match=r"reward\.training\.lora\.targets=nope: the model has no such layers.*q_proj"

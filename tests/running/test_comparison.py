@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mt.compare import main
-from mt.running.comparison import Comparison, compare
+from mt.running.comparison import VariantComparison, compare
 from mt.running.comparison_table import print_comparison
 
 WIN_RATE = ("policy", "gold", "win_rate")
@@ -46,7 +46,7 @@ FROZEN: Values = {(0, WIN_RATE): [0.5, 0.5], (1, WIN_RATE): [0.6, 0.8], (1, ("re
 BOTH: Values = {(0, WIN_RATE): [0.5, 0.5], (1, WIN_RATE): [0.7, 0.9], (1, GAIN): [0.02, 0.04]}
 
 
-def table(found: Comparison, width: int = 100) -> str:
+def table(found: VariantComparison, width: int = 100) -> str:
     file = io.StringIO()
     print_comparison(Console(file=file, width=width), found)
     return file.getvalue()

@@ -19,12 +19,12 @@ from rich.console import Console
 from mt.cli.execute import write_report
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, StoreError
-from mt.methods.blueprint import Blueprint
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.compile import CompiledRun
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.plan import main as plan_command
 from mt.running.checks import check, check_folders
 from mt.running.execution import run
-from mt.running.exit_codes import ended, say
+from mt.running.exit_codes import exit_status_of, say
 from mt.running.naming import run_folder
 from mt.running.record import Record
 from mt.runtime.interruption import Interrupted
@@ -48,10 +48,10 @@ class Do(Stage):
         (work.folder / "done").write_text("")
 
 
-def sketch(tmp_path: Path, action: Callable[[], Any], *overrides: str) -> Blueprint:
+def sketch(tmp_path: Path, action: Callable[[], Any], *overrides: str) -> CompiledRun:
     (one,) = compose_runs([f"store={tmp_path / 'store'}", f"runs={tmp_path / 'runs'}", *overrides])
     stage = Do(action)
-    return Blueprint(one.config, Outcome((Iteration(0, stage, stage),)), [], plan([stage]))
+    return CompiledRun(one.config, RunGraph((Iteration(0, stage, stage),)), [], plan([stage]))
 
 
 def fail(error: BaseException) -> Callable[[], None]:
@@ -66,7 +66,7 @@ def execute(tmp_path: Path, action: Callable[[], Any]) -> int:
         run(sketch(tmp_path, action), tmp_path / "demo", [])
         return 0
 
-    return ended(command)
+    return exit_status_of(command)
 
 
 def record(tmp_path: Path) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_what_stops_a_run_is_one_line_with_its_traceback_in_the_log(
     assert record(tmp_path)["state"] == "finished"
 
 
-def test_a_disk_too_full_for_the_record_is_told_all_the_same(
+def test_a_disk_too_full_for_the_record_is_reported_all_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full() -> None:
@@ -127,17 +127,17 @@ def test_a_second_interruption_does_not_keep_the_record_from_saying_so(
 def test_what_stops_a_command_before_its_run_is_one_line(
     capsys: pytest.CaptureFixture[str], error: BaseException, status: int
 ) -> None:
-    assert ended(fail(error)) == status
+    assert exit_status_of(fail(error)) == status
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_defect_outside_a_run_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        ended(fail(ZeroDivisionError()))
+        exit_status_of(fail(ZeroDivisionError()))
 
 
 @pytest.mark.parametrize("field", ["store", "runs"])
-def test_folders_that_cannot_be_made_are_told_before_the_run(tmp_path: Path, field: str) -> None:
+def test_folders_that_cannot_be_made_are_reported_before_the_run(tmp_path: Path, field: str) -> None:
     with pytest.raises(StoreError, match=rf"{field}=/proc/nowhere: cannot be made .*Set {field}=DIR"):
         check(sketch(tmp_path, lambda: None, f"{field}=/proc/nowhere"))
 
@@ -214,7 +214,7 @@ def test_signals_that_come_together_are_one_interruption(
     assert told.startswith("interrupted; nothing is lost") and told.count("\n") == 1
     assert record(tmp_path)["state"] == "interrupted"
     assert signal.getsignal(how) is before
-    assert ended(asked) == 130  # before there is a run
+    assert exit_status_of(asked) == 130  # before there is a run
     assert capsys.readouterr().err.count("\n") == 1
 
 

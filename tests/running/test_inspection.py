@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from mt.config.compose import compose_runs
 from mt.engines.template import TemplateConfig
 from mt.errors import ConfigError, ModelError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.checks import check
 from mt.running.execution import run
 from mt.running.rendered_prompts import open_model_chat
@@ -20,11 +20,11 @@ from mt.stages.models import ModelFolder
 from mt.workflow.execute import execute
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.work import Silent
+from mt.workflow.work import NullObserver
 from tests.engines.tiny import tiny_policy, tiny_reward
 
 
-class Watch(Silent):
+class Watch(NullObserver):
     """Remembers what was inspected and started."""
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class Watch(Silent):
         self.begun.append(stage.name)
 
 
-def one_run(folder: Path, *more: str) -> Blueprint:
+def one_run(folder: Path, *more: str) -> CompiledRun:
     lines = [json.dumps({"prompt": f"tell me the colour of {word}"}) for word in ("fox", "owl", "cat", "dog")]
     (folder / "prompts.jsonl").write_text("\n".join(lines * 3))
     settings = [f"data.path={folder}/prompts.jsonl", f"policy.path={folder}/policy", f"reward.path={folder}/reward"]
     settings += [f"store={folder}/store", f"runs={folder}/runs", "data=jsonl", "eval=[]"]
     settings += ["sampling.max_length=64", "sampling.max_new_tokens=8"]
-    return blueprint(compose_runs([*settings, *more])[0].config)
+    return compile_run(compose_runs([*settings, *more])[0].config)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, DataError, ModelError
-from mt.methods.blueprint import Blueprint, blueprint
+from mt.methods.compile import CompiledRun, compile_run
 from mt.running.checks import check
 from mt.stages.refused import DropRefused
 from mt.stages.sample import Sample
@@ -50,18 +50,18 @@ def template(folder: Path, text: str | None) -> None:
     tiny_tokenizer(text).save_pretrained(folder)
 
 
-def drawn(overrides: list[str]) -> Blueprint:
-    return blueprint(compose_runs(overrides)[0].config)
+def compiled(overrides: list[str]) -> CompiledRun:
+    return compile_run(compose_runs(overrides)[0].config)
 
 
 def refused(overrides: list[str]) -> str:
     with pytest.raises(DataError) as error:
-        check(drawn(overrides))
+        check(compiled(overrides))
     return str(error.value)
 
 
 def test_prompts_that_all_templates_take_pass(own: list[str]) -> None:
-    check(drawn(own))
+    check(compiled(own))
 
 
 @pytest.mark.parametrize("kind", ["policy", "reward"])
@@ -83,22 +83,22 @@ def test_refused_rows_are_named_by_file_line_roles_and_the_templates_own_words(
 def test_a_template_file_serves_in_the_place_of_one_that_refuses(own: list[str], models: Path) -> None:
     template(models / "policy", NO_SYSTEM)
     (models / "mine.jinja").write_text(TEMPLATE)
-    check(drawn([*own, f"policy.chat_template={models}/mine.jinja"]))
+    check(compiled([*own, f"policy.chat_template={models}/mine.jinja"]))
 
 
 def test_a_template_file_serves_a_model_without_one(own: list[str], models: Path) -> None:
     template(models / "policy", None)
     with pytest.raises(ModelError, match=r"no chat template\. Set policy\.chat_template=FILE"):
-        drawn(own)
+        compiled(own)
     (models / "mine.jinja").write_text(TEMPLATE)
-    check(drawn([*own, f"policy.chat_template={models}/mine.jinja"]))
+    check(compiled([*own, f"policy.chat_template={models}/mine.jinja"]))
     with pytest.raises(ConfigError, match=r"^policy\.chat_template=.*absent\.jinja: no such file"):
-        drawn([*own, f"policy.chat_template={models}/absent.jinja"])
+        compiled([*own, f"policy.chat_template={models}/absent.jinja"])
 
 
 def test_refused_rows_are_dropped_and_counted_where_that_is_asked_for(own: list[str], models: Path) -> None:
     template(models / "policy", NO_SYSTEM)
-    one = drawn([*own, "data.refused_prompts=drop"])
+    one = compiled([*own, "data.refused_prompts=drop"])
     check(one)
     stage = next(stage for stage in one.plan.order if isinstance(stage, DropRefused))
     store, notes = Store(models / "store"), Notes()
@@ -108,7 +108,7 @@ def test_refused_rows_are_dropped_and_counted_where_that_is_asked_for(own: list[
     assert {row["role"] for prompt in kept for row in prompt.messages} == {"user"}
     assert store.artifact(stage).facts["counts"] == {"rows": 48, "refused": 4, "kept": 44}
     assert "4 of 48" in notes.texts[-1]
-    assert not any(isinstance(stage, DropRefused) for stage in drawn(own).plan.order)
+    assert not any(isinstance(stage, DropRefused) for stage in compiled(own).plan.order)
 
 
 def test_only_the_models_that_read_a_table_render_it(own: list[str], models: Path) -> None:
@@ -121,7 +121,7 @@ def test_only_the_models_that_read_a_table_render_it(own: list[str], models: Pat
     pair = {"subset": "alpacaeval-easy", "id": 1, "messages": chat, "chosen": "red", "rejected": "blue"}
     (models / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
     bench = [*own[:-2], "data.held_out=1", "eval=[reward_bench]", f"eval.reward_bench.pairs={models}/pairs.jsonl"]
-    check(drawn(bench))
+    check(compiled(bench))
     template(models / "reward", NO_SYSTEM)
     said = refused(bench)
     assert said.startswith("reward.chat_template: 1 of 1 prompts")
@@ -150,16 +150,16 @@ def test_a_judge_whose_template_refuses_the_judging_prompt_is_refused(own: list[
     template(models / "judge", NO_SYSTEM)
     bench = ["eval=[alpaca_eval]", f"eval.alpaca_eval.outputs={models}/outputs.jsonl", "eval.alpaca_eval.gamed=null"]
     asking = [*own, *bench, "judge=transformers", f"judge.path={models}/judge", "judge.max_length=128"]
-    check(drawn([*asking, f"judge.preference_template={models}/ask.txt"]))
+    check(compiled([*asking, f"judge.preference_template={models}/ask.txt"]))
     said = r"^judge\.preference_template=own: .*refuses its turns \(system, user\): System role"
     with pytest.raises(ConfigError, match=said):
-        check(drawn(asking))
+        check(compiled(asking))
 
 
 def test_how_a_template_is_rendered_moves_the_keys_of_what_renders_with_it(own: list[str], models: Path) -> None:
     def keys(*overrides: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for stage in drawn([*own, *overrides]).plan.order:
+        for stage in compiled([*own, *overrides]).plan.order:
             found.setdefault(stage.name, []).append(stage.key)
         return found
 
@@ -182,6 +182,6 @@ def test_how_a_template_is_rendered_moves_the_keys_of_what_renders_with_it(own: 
 
 
 def test_a_policy_renders_its_prompts_as_the_settings_say(own: list[str], models: Path) -> None:
-    one = drawn([*own, "policy.template_kwargs.a=b", "policy.template_date=2025-01-01"])
+    one = compiled([*own, "policy.template_kwargs.a=b", "policy.template_date=2025-01-01"])
     found = {stage.template.model_dump_json() for stage in one.plan.order if isinstance(stage, Sample)}
     assert found == {'{"file":null,"fingerprint":null,"kwargs":{"a":"b"},"date":"2025-01-01"}'}

@@ -1,4 +1,4 @@
-"""A run and its mirror: what is told, in which order, and that a failing mirror changes nothing."""
+"""A run and its tracker: what is reported, in which order, and that a failing tracker changes nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.errors import UnexpectedError
-from mt.methods.blueprint import Blueprint
+from mt.methods.compile import CompiledRun
 from mt.methods.evaluations import Evaluation
-from mt.methods.outcome import Iteration, Outcome
+from mt.methods.run_graph import Iteration, RunGraph
 from mt.running.execution import run
 from mt.running.record import Record
-from mt.running.tracker_callbacks import mirrored
+from mt.running.tracker_callbacks import tracked
 from mt.tracking.base import RunInfo
 from mt.tracking.guard import Guarded
 from mt.tracking.wandb import WandbTracking
@@ -26,7 +26,7 @@ from mt.workflow.plan import plan
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.work import Silent, Work
+from mt.workflow.work import NullObserver, Work
 
 ASK = [{"role": "user", "content": "color of fox"}]
 RED, BLUE = Response("red", 1), Response("blue", 1)
@@ -72,7 +72,7 @@ class Train(Stage):
                 raise ValueError("on purpose")
 
 
-class Told:
+class RecordingTracker:
     """A tracker that remembers, or fails at everything but its end."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Told:
 
     def _note(self, event: str, what: Any) -> None:
         if self.fails and event != "finish":
-            raise RuntimeError("mirror broke")
+            raise RuntimeError("tracker broke")
         self.events.append((event, what))
 
     def start(self, run: RunInfo) -> None:
@@ -103,7 +103,7 @@ class Told:
         return [what for name, what in self.events if name == event]
 
 
-class Notes(Silent):
+class Notes(NullObserver):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
@@ -112,26 +112,26 @@ class Notes(Silent):
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    told = Told()
+def tracker(monkeypatch: pytest.MonkeyPatch) -> RecordingTracker:
+    tracker = RecordingTracker()
 
     def opened(settings: WandbTracking, run: RunInfo, say: Callable[[str], None]) -> Guarded:
         guarded = Guarded(settings, say)
-        guarded.start(told, run)
+        guarded.start(tracker, run)
         return guarded
 
     monkeypatch.setattr(WandbTracking, "open", opened)
-    return told
+    return tracker
 
 
-def sketch(tmp_path: Path, *, fails: bool = False) -> Blueprint:
+def sketch(tmp_path: Path, *, fails: bool = False) -> CompiledRun:
     (composed,) = compose_runs([f"store={tmp_path / 'store'}", "tracking=wandb"])
     model, measure = Table("pairs"), Measure(fails)
     samples, rewards, selected = Table("samples"), Table("rewards"), Table("selected")
-    outcome = Outcome((Iteration(0, model, model), Iteration(1, model, model, samples, rewards, selected)))
+    graph = RunGraph((Iteration(0, model, model), Iteration(1, model, model, samples, rewards, selected)))
     train = Train()
     order = plan([samples, rewards, selected, measure, train], {train.key: Position(iteration=1, step="E-step")})
-    return Blueprint(composed.config, outcome, [Evaluation(1, "policy", measure)], order)
+    return CompiledRun(composed.config, graph, [Evaluation(1, "policy", measure)], order)
 
 
 def execute(tmp_path: Path, *, fails: bool = False) -> list[str]:
@@ -146,60 +146,64 @@ POINTS = [({f"train/{TRAIN}/loss": float(step)}, f"train/{TRAIN}/step", step) fo
 
 
 @pytest.mark.parametrize("attempt", ["computed", "reused"])
-def test_a_run_tells_what_it_measures_and_how_it_ends(tmp_path: Path, told: Told, attempt: str) -> None:
+def test_a_run_reports_what_it_measures_and_how_it_ends(
+    tmp_path: Path, tracker: RecordingTracker, attempt: str
+) -> None:
     if attempt == "reused":
         execute(tmp_path)
-        told.events.clear()
+        tracker.events.clear()
     execute(tmp_path)
-    ((name, sweep, method, stages),) = told.of("start")
+    ((name, sweep, method, stages),) = tracker.of("start")
     assert (name, sweep, method) == ("demo", "sweep", "mutual_taught")
     assert set(stages) > {TRAIN, "measure"}
-    (samples,) = told.of("samples/responses")
+    (samples,) = tracker.of("samples/responses")
     assert [(row["response"], row["reward"], row["role"]) for row in samples] == [
         ("red", 1.0, "chosen"),
         ("blue", 0.0, "rejected"),
     ]
-    assert (METRIC, "iteration", 1) in told.of("log")
-    ((metric,),) = told.of("tables/metrics")
+    assert (METRIC, "iteration", 1) in tracker.of("log")
+    ((metric,),) = tracker.of("tables/metrics")
     assert (metric["model"], metric["metric"], metric["value"], metric["n"]) == ("policy", "win_rate", 0.6, 10)
-    (became,) = told.of("tables/stages")
+    (became,) = tracker.of("tables/stages")
     assert {row["stage"]: row["state"] for row in became} == dict.fromkeys(stages, attempt)
-    assert told.events[-1] == ("finish", ("finished", "finished"))
+    assert tracker.events[-1] == ("finish", ("finished", "finished"))
 
 
-def test_a_run_shows_a_curve_once_whoever_computed_it(tmp_path: Path, told: Told) -> None:
+def test_a_run_shows_a_curve_once_whoever_computed_it(tmp_path: Path, tracker: RecordingTracker) -> None:
     run(sketch(tmp_path), tmp_path / "other", [Notes()], "sweep")  # computes
     for folder, expected in (("demo", POINTS), ("demo", []), ("other", [])):
-        told.events.clear()
+        tracker.events.clear()
         run(sketch(tmp_path), tmp_path / folder, [Notes()], "sweep")
-        assert [row for row in told.of("log") if row[1] != "iteration"] == expected
+        assert [row for row in tracker.of("log") if row[1] != "iteration"] == expected
 
 
-def test_a_stage_that_failed_is_told_and_its_curve_belongs_to_the_next_attempt(tmp_path: Path, told: Told) -> None:
+def test_a_stage_that_failed_is_reported_and_its_curve_belongs_to_the_next_attempt(
+    tmp_path: Path, tracker: RecordingTracker
+) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "breaks").touch()
     with pytest.raises(UnexpectedError):
         execute(tmp_path)
-    assert {row["state"] for row in told.of("tables/stages")[0] if row["stage"] == TRAIN} == {"failed"}
-    told.events.clear()
+    assert {row["state"] for row in tracker.of("tables/stages")[0] if row["stage"] == TRAIN} == {"failed"}
+    tracker.events.clear()
     execute(tmp_path)
-    assert [row for row in told.of("log") if row[1] != "iteration"] == POINTS
+    assert [row for row in tracker.of("log") if row[1] != "iteration"] == POINTS
 
 
-def test_what_other_jobs_computed_is_told_at_the_end(tmp_path: Path, told: Told) -> None:
+def test_what_other_jobs_computed_is_reported_at_the_end(tmp_path: Path, tracker: RecordingTracker) -> None:
     run(sketch(tmp_path), tmp_path / "other", [Notes()], "sweep")
     execute(tmp_path)
     (tmp_path / "demo" / "wandb" / "curves.txt").unlink()
-    told.events.clear()
+    tracker.events.clear()
     record = Record(tmp_path / "demo", sketch(tmp_path), Store(tmp_path / "store"), "sweep")
-    with mirrored(record, print):
-        assert [event for event, _ in told.events] == ["start"]
-    assert [*POINTS, (METRIC, "iteration", 1)] == sorted(told.of("log"), key=lambda row: row[1] == "iteration")
-    assert len(told.of("samples/responses")) == 1
-    assert told.events[-1] == ("finish", ("finished", "finished"))
+    with tracked(record, print):
+        assert [event for event, _ in tracker.events] == ["start"]
+    assert [*POINTS, (METRIC, "iteration", 1)] == sorted(tracker.of("log"), key=lambda row: row[1] == "iteration")
+    assert len(tracker.of("samples/responses")) == 1
+    assert tracker.events[-1] == ("finish", ("finished", "finished"))
 
 
-def test_a_record_holds_no_secret(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_holds_no_secret(tmp_path: Path, tracker: RecordingTracker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "very-secret-value")
     monkeypatch.setattr("sys.argv", ["run", "judge.key=very-secret-value"])
     execute(tmp_path)
@@ -208,17 +212,17 @@ def test_a_record_holds_no_secret(tmp_path: Path, told: Told, monkeypatch: pytes
     assert json.loads((tmp_path / "demo" / "record.json").read_text())["command"].endswith("judge.key=***")
 
 
-def test_a_failed_run_is_told_as_failed(tmp_path: Path, told: Told) -> None:
+def test_a_failed_run_is_reported_as_failed(tmp_path: Path, tracker: RecordingTracker) -> None:
     with pytest.raises(UnexpectedError, match="on purpose"):
         execute(tmp_path, fails=True)
-    assert told.events[-1] == ("finish", ("failed", "failed"))
+    assert tracker.events[-1] == ("finish", ("failed", "failed"))
 
 
-def test_a_failing_mirror_is_said_once_and_the_run_goes_on(tmp_path: Path, told: Told) -> None:
-    told.fails = True
+def test_a_failing_tracker_is_reported_once_and_the_run_goes_on(tmp_path: Path, tracker: RecordingTracker) -> None:
+    tracker.fails = True
     (said,) = execute(tmp_path)
-    assert said.startswith("tracking failed (start: RuntimeError: mirror broke). The run goes on, and its record is")
-    assert told.events[-1] == ("finish", ("finished", "finished"))
+    assert said.startswith("tracking failed (start: RuntimeError: tracker broke). The run goes on, and its record is")
+    assert tracker.events[-1] == ("finish", ("finished", "finished"))
 
 
 def test_a_tracker_that_cannot_be_opened_is_said_and_the_run_goes_on(

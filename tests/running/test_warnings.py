@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mt.config.compose import compose_runs
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.running.results import Results
 from mt.running.warnings import after, before
 from mt.types import Metric
@@ -26,7 +26,7 @@ def own(tmp_path: Path) -> list[str]:
 
 
 def foreseen(*overrides: str) -> list[str]:
-    return list(before(blueprint(compose_runs(overrides)[0].config)))
+    return list(before(compile_run(compose_runs(overrides)[0].config)))
 
 
 def test_too_few_prompts_for_a_batch_or_an_interval_are_foreseen(own: list[str]) -> None:
@@ -56,14 +56,14 @@ def record(unfinished: int, step: str) -> dict[str, object]:
     return {"stages": [{"stage": "sample", "counts": counts, "position": position}]}
 
 
-def test_a_policy_that_did_not_move_or_repeats_itself_is_told() -> None:
+def test_a_policy_that_did_not_move_or_repeats_itself_is_reported() -> None:
     still, repeated = after({"stages": []}, results(kl=0.001, duplicates=0.95))
     assert "iteration 1: the policy did not move (KL 0.001 nats" in still
     assert "95% of the responses" in repeated
     assert list(after({"stages": []}, results(kl=0.3, duplicates=0.2))) == []
 
 
-def test_responses_that_are_cut_off_are_told() -> None:
+def test_responses_that_are_cut_off_are_reported() -> None:
     none = Results({})
     (line,) = after(record(99, "E-step"), none)
     assert line == "iteration 1 · E-step: 99% of the responses are cut off; raise sampling.max_new_tokens"

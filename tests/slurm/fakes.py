@@ -119,7 +119,7 @@ class FakeRun:
         self.plan: Plan = plan(made.values(), positions)
 
     @contextmanager
-    def mirrored(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
+    def tracked(self, sweep: Sweep, run: str) -> Iterator[list[Observer]]:
         yield []
 
     def record(self, folder: Path, sweep: Sweep, run: str, state: str, error: Exception | None = None) -> None:

@@ -99,7 +99,7 @@ class Launched:
         return fakes.events(self.control, label)
 
     def tell(self, label: str, command: str) -> Path:
-        """Make a stage misbehave; remove the returned file to mend it."""
+        """Make a stage misbehave; remove the returned file to fix it."""
         self.control.mkdir(parents=True, exist_ok=True)
         file = self.control / f"{label}.{command}"
         file.touch()

@@ -126,7 +126,7 @@ def test_killed_worker_is_started_again_in_the_same_job(cluster: Cluster, sweep:
 
 
 @pytest.mark.parametrize("cluster", [("shim", "yes"), ("none", "yes")], indirect=True)
-def test_killed_supervisor_is_a_failure_that_resume_mends(cluster: Cluster, sweep: Make) -> None:
+def test_killed_supervisor_is_a_failure_that_resume_fixes(cluster: Cluster, sweep: Make) -> None:
     one = sweep(ONE_RUN)
     hold = submit_and_hold(one)
     worker = work_process(one.folder, "run")

@@ -62,12 +62,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=20.0, help="after which no further step begins")
     parser.add_argument("--jobs", type=int, default=2, help="parts at once")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/faults.md"), help="the page")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(PARTS):
+    args = parser.parse_args(arguments)
+    if unknown := set(args.parts) - set(PARTS):
         parser.error(f"{', '.join(sorted(unknown))}: no such part. Allowed: {', '.join(PARTS)}")
-    soak, until = Soak(given.output, given.seed), time.monotonic() + 60 * given.minutes
-    with ThreadPoolExecutor(given.jobs) as threads:
-        for end in [threads.submit(soak.run, name, until) for name in given.parts or PARTS]:
+    soak, until = Soak(args.output, args.seed), time.monotonic() + 60 * args.minutes
+    with ThreadPoolExecutor(args.jobs) as threads:
+        for end in [threads.submit(soak.run, name, until) for name in args.parts or PARTS]:
             end.result()
     print(page(soak.seed, soak.commits, soak.found))
     return 1 if any(found.faults for found in soak.found.values()) else 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mt.engines.judging import Asked, open_judge
-from mt.running.exit_codes import ended
+from mt.engines.judging import JudgeContext, open_judge
+from mt.running.exit_codes import exit_status_of
 from mt.types import Comparison
 from tests.engines.judging.settings import openai_config
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     config = openai_config(concurrency=CONCURRENCY, limit_usd=float(limit_usd), **patient)
 
     def command() -> int:
-        with open_judge(config, Asked("verdict", command="soak"), Path(cache)) as judge:
+        with open_judge(config, JudgeContext("verdict", command="soak"), Path(cache)) as judge:
             return 0 if len(list(judge.judge(items))) == len(items) else 1
 
-    return ended(command)
+    return exit_status_of(command)

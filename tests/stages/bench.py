@@ -15,7 +15,7 @@ from mt.workflow.execute import execute
 from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.work import Silent, Work, read_metrics
+from mt.workflow.work import NullObserver, Work, read_metrics
 
 Row = TypeVar("Row")
 CONF = Path(__file__).parents[2] / "conf"
@@ -39,7 +39,7 @@ def given(*rows: Any) -> Given:
     return Given(rows, type(rows[0]).__name__)
 
 
-class Notes(Silent):
+class Notes(NullObserver):
     """Remembers what was told."""
 
     def __init__(self) -> None:

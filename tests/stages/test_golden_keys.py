@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from mt.config.compose import compose_runs
 from mt.config.run import RunConfig
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.workflow.stage import SHORT
 
 GOLDEN = Path(__file__).with_name("golden_keys.json")
@@ -38,7 +38,7 @@ def keys(given: dict[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
     for name, own in given["methods"].items():
-        order = blueprint(RunConfig.model_validate({**given["base"], **own})).plan.order
+        order = compile_run(RunConfig.model_validate({**given["base"], **own})).plan.order
         found[name] = [f"{s.name} v{s.VERSION} {s.key[:SHORT]}" for s in order if s.key not in seen]
         seen |= {stage.key for stage in order}
     return found

@@ -20,7 +20,7 @@ from mt.workflow.execute import compute
 from mt.workflow.fingerprint import file_fingerprint
 from mt.workflow.plan import plan
 from mt.workflow.store import Store
-from mt.workflow.work import TABLE, Silent
+from mt.workflow.work import TABLE, NullObserver
 from tests.data.hub_cache import COMMIT, add_snapshot
 
 FIELDS = FieldsConfig(prompt="prompt", messages="messages", id="prompt_id", section="section")
@@ -49,7 +49,7 @@ def load(sources: Any, part: Any = "train", evaluation: Any = (), **changes: Any
 
 def run(stage: LoadPrompts, store: Store) -> tuple[list[Prompt], dict[str, float]]:
     for one in plan([stage]).missing(store):
-        compute(one, store, Silent(), OpenEngine())
+        compute(one, store, NullObserver(), OpenEngine())
     artifact = store.artifact(stage)
     return tables.read(artifact.path / TABLE, Prompt), artifact.facts["counts"]
 

@@ -75,7 +75,7 @@ def test_outputs_of_every_format(bench: Bench, tmp_path: Path, row: Any, expecte
         (["a"], r"row 1 \(from 0\): a list where an object belongs"),
     ],
 )
-def test_a_row_that_lacks_a_field_is_told_before_the_run(tmp_path: Path, row: Any, said: str) -> None:
+def test_a_row_that_lacks_a_field_is_reported_before_the_run(tmp_path: Path, row: Any, said: str) -> None:
     stage = LoadOutputs(written(tmp_path / "outputs.jsonl", {"instruction": "a", "output": "b"}, row), 805)
     with pytest.raises(DataError, match=said):
         stage.check()
@@ -120,7 +120,9 @@ def test_questions_are_joined_with_answers_of_both_generations(
         ),
     ],
 )
-def test_a_question_without_its_answer_is_told_before_the_run(tmp_path: Path, answers: list[Any], said: str) -> None:
+def test_a_question_without_its_answer_is_reported_before_the_run(
+    tmp_path: Path, answers: list[Any], said: str
+) -> None:
     questions = written(tmp_path / "question.jsonl", QUESTION)
     with pytest.raises(DataError, match=said):
         LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", *answers), 500, None).check()

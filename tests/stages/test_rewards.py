@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mt.engines.judging.answers import read_answer
-from mt.engines.judging.base import Asked, Judge
+from mt.engines.judging.base import Judge, JudgeContext
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.gold import GoldJudge
 from mt.errors import EngineError, JudgeError
@@ -109,7 +109,7 @@ class Grader(Judge):
 
     asked: list[int]
 
-    def backend(self, asked: Asked) -> GraderBackend:
+    def backend(self, asked: JudgeContext) -> GraderBackend:
         assert asked.style == "score"
         return GraderBackend(self.asked)
 

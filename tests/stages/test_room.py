@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from mt.config.compose import compose_runs
 from mt.errors import ModelError
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.workflow.stage import Stage
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.small import small
@@ -36,11 +36,11 @@ def stage(folder: Path, name: str, *overrides: str) -> Stage:
     """The second iteration's stage, whose policy has been trained from the folder."""
     paths = [f"policy.path={folder}/policy", f"reward.path={folder}/reward"]
     (run,) = compose_runs(small(folder, *paths, *overrides))
-    return [one for one in blueprint(run.config).plan.order if one.name == name][-1]
+    return [one for one in compile_run(run.config).plan.order if one.name == name][-1]
 
 
 @pytest.mark.parametrize(
-    ("name", "overrides", "width", "mend"),
+    ("name", "overrides", "width", "fix"),
     [
         ("reference_log_probs", ["logprobs.dtype=bfloat16"], 2, "more memory"),
         ("reference_log_probs", ["logprobs.dtype=float32"], 4, r"logprobs\.dtype=bfloat16"),
@@ -58,14 +58,14 @@ def test_the_weights_of_one_gpu_are_compared_with_its_memory(
     name: str,
     overrides: list[str],
     width: int,
-    mend: str,
+    fix: str,
 ) -> None:
     folder, weights = folders
     asked = stage(folder, name, *overrides)
     gpu(monkeypatch, width * weights)
     asked.inspect()
     gpu(monkeypatch, width * weights - 1)
-    with pytest.raises(ModelError, match=rf"policy\.path={folder}/policy: has .* billion weights.*{mend}"):
+    with pytest.raises(ModelError, match=rf"policy\.path={folder}/policy: has .* billion weights.*{fix}"):
         asked.inspect()
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     asked.inspect()

@@ -43,7 +43,7 @@ def test_pairs_are_held_out_by_prompt_and_train_nothing(
     assert len(bench.rows(HeldOutPreferences(source, None, 100), Samples)) == 40, "where none trains, all measure"
 
 
-def test_no_held_out_pair_is_told_and_gives_no_metric(bench: Bench, tmp_path: Path) -> None:
+def test_no_held_out_pair_is_reported_and_gives_no_metric(bench: Bench, tmp_path: Path) -> None:
     source, trained = answered(tmp_path, given(prompt("b", "who")), None)
     empty = HeldOutPreferences(source, trained, 100)
     assert bench.rows(empty, Samples) == []

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mt.tracking.base import Cell, RunInfo
+from mt.tracking.base import RunInfo, TableValue
 from mt.tracking.guard import Guarded
 from mt.tracking.naming import curve_axis, curve_values, metric_values
 from mt.tracking.wandb import WandbTracking
@@ -30,7 +30,7 @@ METRICS = [
     ("reward", 1, Metric("gold", "accuracy", 0.82, n=100)),
 ]
 METRIC_COLUMNS = ["iteration", "model", "benchmark", "metric", "value", "low", "high", "n"]
-SAMPLES: list[list[Cell]] = [
+SAMPLES: list[list[TableValue]] = [
     ["p1", "chat", "tell color of fox", "red .", 1.5, "chosen"],
     ["p1", "chat", "tell color of fox", "blue .", -0.5, "rejected"],
 ]

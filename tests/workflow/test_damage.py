@@ -18,7 +18,7 @@ from mt.workflow.fingerprint import MEMORY, file_fingerprint
 from mt.workflow.plan import plan
 from mt.workflow.run_record import read_record
 from mt.workflow.store import ARTIFACT, Store
-from mt.workflow.work import Silent, read_metrics
+from mt.workflow.work import NullObserver, read_metrics
 from tests.workflow.fakes import Number, Resumable
 
 FOLDER = None
@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.mark.parametrize("content", GARBAGE)
 def test_what_was_verified_is_read_again(store: Store, content: bytes | None) -> None:
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     store.verified(Number(1))
     (memory,) = (store.root / ".verified").iterdir()
     damage(memory, content)
@@ -61,10 +61,10 @@ def test_what_is_published_is_hashed_once(store: Store, monkeypatch: pytest.Monk
     hashed: list[str] = []
     real = module.sha256
     monkeypatch.setattr(module, "sha256", lambda path: (hashed.append(path.name), real(path))[1])
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     assert hashed == ["table.parquet"]
     store.verified(Number(1))
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     assert hashed == ["table.parquet"], "who reuses it sees that size and time are those of the publication"
     table = store.path(Number(1)) / "table.parquet"
     table.write_bytes(b"x" * table.stat().st_size)
@@ -99,10 +99,10 @@ def test_a_lock_file_that_is_none_holds_nobody_up(tmp_path: Path, content: bytes
 def test_a_damaged_journal_or_curve_costs_what_it_held(store: Store, content: bytes) -> None:
     stage = Resumable(5, patience=3)
     with pytest.raises(KeyboardInterrupt):
-        execute(plan([stage]), store, Silent())
+        execute(plan([stage]), store, NullObserver())
     for name in ("items.jsonl", "curves.jsonl"):
         damage(store.scratch(stage.key) / name, content)
-    execute(plan([Resumable(5, patience=9)]), store, Silent())
+    execute(plan([Resumable(5, patience=9)]), store, NullObserver())
     assert store.artifact(stage).facts["counts"] == {"resumed_at": 0}
 
 
@@ -120,15 +120,15 @@ def test_a_damaged_artifact_is_said_and_the_advice_works_as_it_stands(
     tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "a store's folder")
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     damage(store.path(Number(1)) / ARTIFACT, content)
     if content is not FOLDER:
         with pytest.raises(StoreError, match="damaged") as told:
-            execute(plan([Number(1)]), store, Silent())
+            execute(plan([Number(1)]), store, NullObserver())
         command = shlex.split(str(told.value).split("python -m mt.store ")[1].split(", then")[0])
         monkeypatch.chdir("/")
         assert mt.store.main(command) == 0
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     store.verified(Number(1))
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_record_is_said_in_one_line(tmp_path: Path, content: bytes | N
 
 
 def test_a_read_only_store_is_verified_all_the_same(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     shutil.rmtree(store.root / ".verified")
     (store.root / ".verified").write_text("a file where nothing can be remembered")
     assert mt.store.main(["--store", str(store.root), "verify"]) == 0

@@ -15,7 +15,7 @@ from mt.workflow.plan import merge, plan
 from mt.workflow.position import EVALUATION, Position
 from mt.workflow.stage import Stage
 from mt.workflow.store import DECISION, Store
-from mt.workflow.work import Silent, Work
+from mt.workflow.work import NullObserver, Work
 from tests.workflow.fakes import Number, Sum
 
 
@@ -60,7 +60,7 @@ NAMES = ("training", "policy", "reward", "held_out", "of_policy", "of_both")
 SECOND = {f"{name} 2" for name in NAMES}
 
 
-class Heard(Silent):
+class Heard(NullObserver):
     def __init__(self) -> None:
         self.computed: list[str] = []
         self.unneeded_: list[str] = []

@@ -16,7 +16,7 @@ from mt.workflow.plan import plan
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
 from mt.workflow.volume import Use
-from mt.workflow.work import Silent, Work, engine_key
+from mt.workflow.work import NullObserver, Work, engine_key
 
 EVENTS: list[str] = []
 
@@ -103,7 +103,7 @@ def test_stages_of_one_model_follow_each_other_on_one_load(tmp_path: Path) -> No
     counted = Count("pairs", (first,))
     trained = Model("trained", (counted,))
     targets = [trained, Ask("other", trained, SAMPLER), Ask("two", base, SAMPLER, (counted,))]
-    execute(plan(targets), Store(tmp_path), Silent())
+    execute(plan(targets), Store(tmp_path), NullObserver())
     assert EVENTS == [
         "train base",
         "open sampler base", "ask one", "count pairs", "ask two", "close sampler",
@@ -115,7 +115,7 @@ def test_stages_of_one_model_follow_each_other_on_one_load(tmp_path: Path) -> No
 def test_other_settings_are_another_engine(tmp_path: Path) -> None:
     base = Model("base")
     targets = [Ask("a", base, SAMPLER), Ask("b", base, Settings("scorer")), Ask("c", base, SAMPLER)]
-    execute(plan(targets), Store(tmp_path), Silent())
+    execute(plan(targets), Store(tmp_path), NullObserver())
     assert [event for event in EVENTS if event.startswith("open")] == ["open sampler base", "open scorer base"]
 
 
@@ -128,7 +128,7 @@ def test_an_engine_starts_with_room_for_the_longest_sequences_that_it_is_asked_f
 
 def test_an_engine_is_closed_when_a_stage_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="on purpose"):
-        execute(plan([Ask("a", Model("base"), SAMPLER, fails=True)]), Store(tmp_path), Silent())
+        execute(plan([Ask("a", Model("base"), SAMPLER, fails=True)]), Store(tmp_path), NullObserver())
     assert EVENTS[-1] == "close sampler"
 
 

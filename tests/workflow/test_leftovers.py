@@ -18,7 +18,7 @@ from mt.workflow.execute import execute, lock_of
 from mt.workflow.leftovers import clean_store, note_needed
 from mt.workflow.plan import plan
 from mt.workflow.store import Store
-from mt.workflow.work import Silent
+from mt.workflow.work import NullObserver
 from tests.workflow.fakes import Number, Resumable, Sum
 
 KILLED = """
@@ -52,21 +52,21 @@ def old(path: Path) -> None:
 
 
 def test_the_next_run_removes_what_killed_ones_left(store: Store) -> None:
-    execute(plan([Number(1)]), store, Silent())
+    execute(plan([Number(1)]), store, NullObserver())
     subprocess.run([sys.executable, "-c", KILLED, str(store.root)], check=False)
     assert list((store.root / ".locks").iterdir())
     drafts = [".fingerprints.json.0123abcd", ".verified/.x.json.0123abcd", ".locks/.key.1." + "0a" * 16]
     for draft in drafts:
         old(store.root / draft)
     (store.root / ".locks" / ".fresh.1.0123abcd").write_text("being written")
-    execute(plan([Number(2)]), store, Silent())
+    execute(plan([Number(2)]), store, NullObserver())
     assert names(store) == {".locks/.fresh.1.0123abcd"}
     assert not list((store.root / ".work").iterdir())
 
 
 def test_locks_of_the_living_and_workspaces_of_the_unfinished_stay(store: Store) -> None:
     with pytest.raises(KeyboardInterrupt):
-        execute(plan([Resumable(5, patience=1)]), store, Silent())
+        execute(plan([Resumable(5, patience=1)]), store, NullObserver())
     (store.root / ".locks").mkdir(exist_ok=True)
     elsewhere = {**vars(Owner.me()), "host": "elsewhere", "pid": 7}
     for age, name in ((0, "living"), (2 * 86_400, "silent")):
@@ -88,8 +88,8 @@ def test_gc_keeps_what_runs_recorded_elsewhere_need(store: Store, tmp_path: Path
     target = Sum((Number(1), Number(2)))
     for place, stage in (("here", Number(3)), ("there", target)):
         (tmp_path / place).mkdir()
-        execute(plan([stage]), store, Silent(), str(tmp_path / place))
-    execute(plan([Number(4)]), store, Silent())
+        execute(plan([stage]), store, NullObserver(), str(tmp_path / place))
+    execute(plan([Number(4)]), store, NullObserver())
     assert gc(store, tmp_path / "runs") == 0
     assert [store.has(one) for one in (Number(3), Number(1), target, Number(4))] == [True, True, True, False]
     shutil.rmtree(tmp_path / "there")
@@ -102,7 +102,7 @@ def test_gc_keeps_what_a_live_process_needs_wherever_its_folder_is(store: Store,
     note_needed(store, str(tmp_path / "here"), [Number(9)])
     seen = []
 
-    class Look(Silent):
+    class Look(NullObserver):
         def started(self, stage: object) -> None:
             seen.append(gc(store, tmp_path / "runs"))
 
@@ -118,8 +118,8 @@ def test_a_run_waits_for_gc_before_it_looks_what_is_there(store: Store, tmp_path
     from mt.workflow.leftovers import changing
 
     (tmp_path / "run").mkdir()
-    execute(plan([Number(1)]), store, Silent())
-    run = Thread(target=execute, args=(plan([Sum((Number(1),))]), store, Silent(), str(tmp_path / "run")))
+    execute(plan([Number(1)]), store, NullObserver())
+    run = Thread(target=execute, args=(plan([Sum((Number(1),))]), store, NullObserver(), str(tmp_path / "run")))
     with changing(store).hold():
         run.start()
         time.sleep(0.3)
@@ -138,7 +138,7 @@ def test_files_are_as_readable_as_their_folder_whatever_wrote_them(store: Store)
 
     before = os.umask(0o027)
     try:
-        execute(plan([Weights(1)]), store, Silent())
+        execute(plan([Weights(1)]), store, NullObserver())
     finally:
         os.umask(before)
     assert (store.path(Weights(1)) / "model.safetensors").stat().st_mode & 0o777 == 0o640

@@ -6,11 +6,11 @@ from pathlib import Path
 from mt.workflow.execute import execute
 from mt.workflow.plan import plan
 from mt.workflow.store import Store
-from mt.workflow.work import Silent
+from mt.workflow.work import NullObserver
 from tests.workflow.fakes import Number, Sum
 
 
-class Count(Silent):
+class Count(NullObserver):
     def __init__(self) -> None:
         self.computed = 0
         self.waited = 0

@@ -12,11 +12,11 @@ from mt.workflow.execute import execute
 from mt.workflow.plan import merge, plan
 from mt.workflow.stage import External
 from mt.workflow.store import Store
-from mt.workflow.work import CURVES, Silent
+from mt.workflow.work import CURVES, NullObserver
 from tests.workflow.fakes import Fail, Number, Resumable, Sum
 
 
-class Heard(Silent):
+class Heard(NullObserver):
     """Remembers what was computed and what was reused."""
 
     def __init__(self) -> None:

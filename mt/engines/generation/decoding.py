@@ -36,7 +36,7 @@ class Drawn:
     logprob: float | None
 
 
-class Batch:
+class DecodingBatch:
     """R = N·K responses that are decoded together; a row leaves when it is finished."""
 
     def __init__(self, model: Any, ready: Sequence[Ready], decoding: DecodingConfig, seed: int, copies: int):

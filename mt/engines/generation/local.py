@@ -9,7 +9,7 @@ from typing import Any
 from mt.engines.batching import run_halving, token_batches
 from mt.engines.devices import choose_device, choose_dtype
 from mt.engines.generation.attention import share_heads
-from mt.engines.generation.decoding import Batch
+from mt.engines.generation.decoding import DecodingBatch
 from mt.engines.generation.plain import decode_plainly
 from mt.engines.generation.prompts import Ready, check_decoding, fit_prompt, long_prompts
 from mt.engines.generation.sharing import plain_loop, shares_prompts
@@ -67,7 +67,7 @@ class LocalPolicy:
         if self._regime(ready[0]):
             drawn = decode_plainly(self.model, ready, decoding, seed, copies, *ends, loop=self.loop)
         else:
-            drawn = Batch(self.model, ready, decoding, seed, copies).decode(*ends)
+            drawn = DecodingBatch(self.model, ready, decoding, seed, copies).decode(*ends)
         responses = [self.chat.response(one.ids, finished=one.finished, logprob=one.logprob) for one in drawn]
         return [
             Samples(

@@ -132,5 +132,5 @@ def _signed(value: int) -> int:
 
 def _check_finite(values: Tensor) -> None:
     if not bool(torch.isfinite(values).all()):
-        mend = "Train with a lower learning rate, or generate with dtype=float32"
-        raise EngineError(describe("logits", "nan or inf", "the policy gives no probabilities", mend=mend))
+        fix = "Train with a lower learning rate, or generate with dtype=float32"
+        raise EngineError(describe("logits", "nan or inf", "the policy gives no probabilities", fix=fix))

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from mt.engines.generation.cache import SpareLayer, open_cache
-from mt.engines.generation.decoding import Batch
+from mt.engines.generation.decoding import DecodingBatch
 from mt.engines.generation.plain import Loop, decode_plainly
 from mt.engines.generation.prompts import Ready
 from mt.engines.settings import DecodingConfig
@@ -58,7 +58,7 @@ def _decodes_rightly(model: Any) -> bool:
     wanted = [model(input_ids=torch.tensor([row]), use_cache=False).logits[0].float() for row in rows]
     ready = [Ready(Prompt(str(i), []), rows[i][: _LENGTHS[i]], _STEPS) for i in range(len(rows))]
     greedy = DecodingConfig(samples=2, temperature=0.0, top_p=1.0, max_new_tokens=_STEPS, max_length=len(rows[0]))
-    batch = Batch(model, ready, greedy, seed=0, copies=2)
+    batch = DecodingBatch(model, ready, greedy, seed=0, copies=2)
     kept = [0, 0, 1, 1]  # which prompt each decoded row belongs to
     try:
         logits_RV = batch.read_prompts(pad_id=0)

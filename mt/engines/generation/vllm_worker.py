@@ -10,7 +10,7 @@ from mt.engines.generation.prompts import fit_prompt
 from mt.engines.generation.vllm import VllmGenerator
 from mt.engines.settings import DecodingConfig
 from mt.engines.text import Chat
-from mt.engines.vllm_loop import Asked, open_request, serve
+from mt.engines.vllm_loop import TokenizedItem, open_request, serve
 from mt.engines.workers import read_items, read_jobs, requested
 from mt.types import Prompt
 
@@ -30,7 +30,7 @@ def main() -> None:
             serve(llm.llm_engine, _asked(job, folder, chat, config), folder, _responses)
 
 
-def _asked(job: dict[str, Any], folder: Path, chat: Chat, config: VllmGenerator) -> Iterator[Asked]:
+def _asked(job: dict[str, Any], folder: Path, chat: Chat, config: VllmGenerator) -> Iterator[TokenizedItem]:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -38,7 +38,7 @@ def _asked(job: dict[str, Any], folder: Path, chat: Chat, config: VllmGenerator)
     for number, messages, seed, wanted in read_items(folder):
         ready, too_long = fit_prompt(Prompt(str(number), messages), chat, config, decoding)
         if ready is None or not wanted:
-            yield Asked(number, None, None, [too_long])
+            yield TokenizedItem(number, None, None, [too_long])
             continue
         parameters = SamplingParams(
             n=1 if decoding.temperature == 0 else decoding.samples,
@@ -51,7 +51,7 @@ def _asked(job: dict[str, Any], folder: Path, chat: Chat, config: VllmGenerator)
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        yield Asked(number, ready.ids, parameters, [too_long])
+        yield TokenizedItem(number, ready.ids, parameters, [too_long])
 
 
 def _responses(output: Any) -> list[list[Any]]:

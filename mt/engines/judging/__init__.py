@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mt.engines.judging.base import Asked, Judge, Prefer, Style
+from mt.engines.judging.base import Judge, JudgeContext, Prefer, Style
 from mt.engines.judging.protocol import OpenJudge
 from mt.types import Comparison, Messages
 
-__all__ = ["Asked", "Judge", "OpenJudge", "Prefer", "Style", "both_orders", "coin_order", "open_judge"]
+__all__ = ["Judge", "JudgeContext", "OpenJudge", "Prefer", "Style", "both_orders", "coin_order", "open_judge"]
 
 
 @contextmanager
-def open_judge(judge: Judge, asked: Asked, cache: Path | None) -> Iterator[OpenJudge]:
+def open_judge(judge: Judge, context: JudgeContext, cache: Path | None) -> Iterator[OpenJudge]:
     """Open a judge for the length of a block.
 
     Args:
         judge: The judge's settings.
-        asked: What it is asked for, and what it needs beside its settings.
+        context: What it is asked for, and what it needs beside its settings.
         cache: Folder of judgments by content, shared by runs; None keeps nothing.
 
     Raises:
@@ -29,7 +29,7 @@ def open_judge(judge: Judge, asked: Asked, cache: Path | None) -> Iterator[OpenJ
         ConfigError: a template cannot be used.
     """
     own = cache / judge.code[:12] if cache and judge.code else cache  # what the user's own code answered is its own
-    opened = OpenJudge(judge.backend(replace(asked, cache=cache)), asked.style, own)
+    opened = OpenJudge(judge.backend(replace(context, cache=cache)), context.style, own)
     try:
         yield opened
     finally:

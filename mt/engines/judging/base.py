@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from mt.choice import Choice, Tokens
 from mt.engines.judging.protocol import JudgeBackend
-from mt.engines.judging.template import ALPACA_EVAL, ARENA_HARD, OWN, Style, Template, load_template
+from mt.engines.judging.template import ALPACA_EVAL, ARENA_HARD, OWN, PromptTemplate, Style, load_template
 from mt.engines.template import TemplateConfig
 from mt.errors import ConfigError, JudgeError, describe
 from mt.types import Messages
@@ -25,14 +25,14 @@ OWN_PROMPT = "own prompt, not comparable with published numbers"
 
 
 @dataclass(frozen=True)
-class Asked:
+class JudgeContext:
     """What a judge is opened with, beside its settings."""
 
     style: Style
     model: Path | None = None
     """The folder of the judge's model."""
     version: str = ""
-    """What tells this judge from others of its name: a model's fingerprint, a world's settings."""
+    """What distinguishes this judge from others of its name: a model's fingerprint, a world's settings."""
     chat_template: TemplateConfig | None = None
     """How that model's conversations are rendered; None takes its folder's own template."""
     prefer: Prefer | None = None
@@ -96,17 +96,17 @@ class Judge(Choice):
         """Return the choice of the prompt that asks for a judgment of a style; None reads no prompt."""
         return None
 
-    def prompt(self, style: Style) -> Template | None:
+    def prompt(self, style: Style) -> PromptTemplate | None:
         """Return the prompt that asks for a preference or for a verdict; None where it reads none."""
         return None
 
     @abstractmethod
-    def backend(self, asked: Asked) -> JudgeBackend:
-        """Return who is asked; raises JudgeError where something is missing, ConfigError for a bad template."""
+    def backend(self, context: JudgeContext) -> JudgeBackend:
+        """Return the backend; raises JudgeError where something is missing, ConfigError for a bad template."""
 
-    def require_model(self, asked: Asked) -> None:
+    def require_model(self, context: JudgeContext) -> None:
         """Raise JudgeError where the judge's model has no folder."""
-        if asked.model is None:
+        if context.model is None:
             raise JudgeError(f"judge={self.name}: no model folder. Set judge.path=DIR.")
 
 
@@ -133,10 +133,10 @@ class PromptedJudge(Judge):
     def _official_prompts_are_no_files_of_ones_own(self) -> Self:
         if self.official and self.preference_template not in (OWN, ALPACA_EVAL):
             problem = f"judge.preference_template={self.preference_template} is another prompt than AlpacaEval's"
-            raise ConfigError(describe("judge.official", self.official, problem, mend="Leave one of the two out"))
+            raise ConfigError(describe("judge.official", self.official, problem, fix="Leave one of the two out"))
         return self
 
-    def prompt(self, style: Style) -> Template:
+    def prompt(self, style: Style) -> PromptTemplate:
         """Return the prompt that asks for a preference or for a verdict; raises ConfigError where it cannot be used."""
         return load_template(self.prompt_choice(style), style, official=self.official)
 

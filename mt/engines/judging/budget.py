@@ -13,7 +13,7 @@ _TOKENS_PER_MESSAGE = 8  # role and separators
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CallEstimate:
     """At most so many tokens, and dollars where prices are known."""
 
     calls: int
@@ -28,10 +28,10 @@ class Estimate:
         return f"{self.calls} judgments to ask for: {tokens}, {cost}"
 
 
-def estimate(config: OpenAIJudge, prompts: Sequence[Messages], max_tokens: int) -> Estimate:
+def estimate(config: OpenAIJudge, prompts: Sequence[Messages], max_tokens: int) -> CallEstimate:
     """Return what asking all prompts once costs at most; malformed answers asked again come on top."""
     into, out = sum(map(input_tokens, prompts)), max_tokens * len(prompts)
-    return Estimate(len(prompts), into, out, price(config, into, out))
+    return CallEstimate(len(prompts), into, out, price(config, into, out))
 
 
 def input_tokens(prompt: Messages) -> int:

@@ -46,7 +46,7 @@ def content_key(identity: Mapping[str, Any], messages: Messages, first: str, sec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row(Answer):
+class _CachedAnswer(Answer):
     key: str
 
 
@@ -64,7 +64,7 @@ class JudgmentCache:
         self._own = self._new_file()
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("*.jsonl")):
-            for row in JsonLines[_Row](path, _Row, refuse="damaged", error=JudgeError).read():
+            for row in JsonLines[_CachedAnswer](path, _CachedAnswer, refuse="damaged", error=JudgeError).read():
                 answer = Answer(**{field.name: getattr(row, field.name) for field in fields(Answer)})
                 self.answers.setdefault(row.key, answer)
 

@@ -39,12 +39,12 @@ class Unanswered(Exception):
     """The endpoint gave no answer to this request, though it was asked as often as allowed."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The endpoint will not answer this request, e.g. because it is too long."""
 
 
-class Stopped(Exception):
-    """Somebody asked to stop between two attempts."""
+class RequestStopped(Exception):
+    """A stop was requested between two attempts."""
 
 
 def check_environment() -> None:
@@ -52,10 +52,10 @@ def check_environment() -> None:
     address = urlsplit(os.environ.get("OPENAI_BASE_URL") or "https://default")
     if address.scheme not in ("http", "https") or not address.hostname:
         allowed = "an address that begins with http:// or https://"
-        raise JudgeError(describe("OPENAI_BASE_URL", "***", "not an address", allowed=allowed, mend="Export it anew"))
+        raise JudgeError(describe("OPENAI_BASE_URL", "***", "not an address", allowed=allowed, fix="Export it anew"))
     if not os.environ.get("OPENAI_API_KEY"):
-        mend = "Export it (any value for a local server)"
-        raise MissingKeyError(describe("OPENAI_API_KEY", "", "not set in the environment", mend=mend))
+        fix = "Export it (any value for a local server)"
+        raise MissingKeyError(describe("OPENAI_API_KEY", "", "not set in the environment", fix=fix))
 
 
 def endpoint_host() -> tuple[str, int]:
@@ -76,8 +76,8 @@ def check_reachable() -> None:
         socket.create_connection((host, port), _CONNECT_S).close()
     except OSError as error:
         problem = f"{socket.gethostname()} cannot connect to it ({error.strerror or error})"
-        mend = "Let judging jobs run where there is a network (launch.cpu.partition), or name a proxy (launch.setup)"
-        raise JudgeError(describe("the judge's endpoint", f"{host}:{port}", problem, mend=mend)) from None
+        fix = "Let judging jobs run where there is a network (launch.cpu.partition), or name a proxy (launch.setup)"
+        raise JudgeError(describe("the judge's endpoint", f"{host}:{port}", problem, fix=fix)) from None
 
 
 class Endpoint:
@@ -106,7 +106,7 @@ class Endpoint:
         problem, wished_s, attempt = "", 0.0, 0
         while attempt <= self._config.retries:
             if self.stop.wait(self._wait_s(attempt, wished_s)):
-                raise Stopped
+                raise RequestStopped
             parameter = self._token_parameter
             try:
                 # Endpoints that know this header charge a repeated request once.
@@ -145,7 +145,7 @@ class Endpoint:
         if status in _FATAL:
             raise JudgeError(f"judge: the endpoint answers {_said(error)}. Check {_FATAL[status]}.") from None
         if status < 500 and status not in _RETRIED:
-            raise Refused(_said(error)) from None
+            raise RequestRefused(_said(error)) from None
 
 
 def _said(error: Any) -> str:

@@ -125,13 +125,13 @@ class Ledger:
         """Raise `JudgeError` before the first call where the prompts alone cost more than is left."""
         if self.limit_usd is not None and self.spent + least_usd > self.limit_usd:
             problem = f"${self.spent:.2f} are spent, and the prompts alone cost about ${least_usd:.2f}"
-            mend = "Raise it, or judge fewer prompts"
-            raise JudgeError(describe("judge.limit_usd", self.limit_usd, problem, mend=mend))
+            fix = "Raise it, or judge fewer prompts"
+            raise JudgeError(describe("judge.limit_usd", self.limit_usd, problem, fix=fix))
 
     def exhausted(self) -> JudgeError:
         """Return the error that says where it stopped."""
         problem = f"${self.spent:.2f} are spent and the next call could pass the limit; what was answered is kept"
-        return JudgeError(describe("judge.limit_usd", self.limit_usd, problem, mend="Raise it and run again to go on"))
+        return JudgeError(describe("judge.limit_usd", self.limit_usd, problem, fix="Raise it and run again to go on"))
 
     def close(self) -> None:
         """Give back what was set aside and never asked for; called once no question is under way any more."""

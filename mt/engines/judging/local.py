@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mt.choice import Length
 from mt.engines.generation import Generator
-from mt.engines.judging.base import Asked, PromptedJudge
+from mt.engines.judging.base import JudgeContext, PromptedJudge
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.template import Style
 from mt.engines.template import RenderedConfig
@@ -55,14 +55,14 @@ class LocalJudge(PromptedJudge, RenderedConfig):
         return {}
 
     @abstractmethod
-    def weigh_names(self, asked: Asked, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
+    def weigh_names(self, context: JudgeContext, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
         """Yield (index, preference) of the prompts by the log-probabilities of m and M as the answer's beginning.
 
         Prompts that are longer than `max_length` may be left out.
         """
 
-    def backend(self, asked: Asked) -> LocalBackend:
+    def backend(self, context: JudgeContext) -> LocalBackend:
         """Return the judge model."""
         from mt.engines.judging.local_judge import LocalBackend
 
-        return LocalBackend(self, asked)
+        return LocalBackend(self, context)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mt.engines.judging.answers import read_answer
-from mt.engines.judging.base import Asked
+from mt.engines.judging.base import JudgeContext
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.local import TOO_LONG, LocalJudge
 from mt.engines.judging.protocol import Keep, Question
@@ -17,13 +17,13 @@ from mt.types import Messages, Prompt
 class LocalBackend:
     """Asks a model folder through the project's own engines."""
 
-    def __init__(self, config: LocalJudge, asked: Asked):
+    def __init__(self, config: LocalJudge, context: JudgeContext):
         """Take the judge model's folder and its fingerprint, which is the judge's version."""
-        config.require_model(asked)
-        self._config, self._asked, chat_template = config, asked, asked.chat_template
-        self._template = config.prompt(asked.style)
+        config.require_model(context)
+        self._config, self._context, chat_template = config, context, context.chat_template
+        self._template = config.prompt(context.style)
         self.name: str = config.name
-        self.version = f"{asked.version}/{self._template.version}"
+        self.version = f"{context.version}/{self._template.version}"
         self.identity: Mapping[str, Any] = {
             "template": self._template.digest,
             "chat_template": chat_template.identity() if chat_template else None,
@@ -37,8 +37,8 @@ class LocalBackend:
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Yield the answers as they are computed, then why there is none for the others: their prompts are too long."""
         config, prompts = self._config, [self._template.fill(*question) for question in questions]
-        if config.weighs(self._asked.style):
-            answers = config.weigh_names(self._asked, prompts)
+        if config.weighs(self._context.style):
+            answers = config.weigh_names(self._context, prompts)
         else:
             answers = self._by_text(prompts)
         left = set(range(len(questions)))
@@ -60,8 +60,8 @@ class LocalBackend:
             max_new_tokens=self._config.max_tokens,
             max_length=self._config.max_length,
         )
-        asked = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
-        with self._asked.open(self._config.generator) as policy:
-            for row in policy.sample(asked, decoding, seed=0):
+        questions = [Prompt(str(at), messages) for at, messages in enumerate(prompts)]
+        with self._context.open(self._config.generator) as policy:
+            for row in policy.sample(questions, decoding, seed=0):
                 response = row.responses[0]
-                yield int(row.prompt_id), read_answer(response.text, self._asked.style, cut=not response.finished)
+                yield int(row.prompt_id), read_answer(response.text, self._context.style, cut=not response.finished)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mt.choice import Count, Positive, Unkeyed
-from mt.engines.judging.base import Asked, PromptedJudge
+from mt.engines.judging.base import JudgeContext, PromptedJudge
 from mt.errors import ConfigError, JudgeError, describe
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class OpenAIJudge(PromptedJudge):
     @model_validator(mode="after")
     def _limit_needs_prices(self) -> OpenAIJudge:
         if self.limit_usd is not None and None in (self.usd_per_million_input, self.usd_per_million_output):
-            mend = "Set judge.usd_per_million_input and judge.usd_per_million_output"
-            raise ConfigError(describe("judge.limit_usd", self.limit_usd, "no limit without prices", mend=mend))
+            fix = "Set judge.usd_per_million_input and judge.usd_per_million_output"
+            raise ConfigError(describe("judge.limit_usd", self.limit_usd, "no limit without prices", fix=fix))
         return self
 
     @property
@@ -82,16 +82,16 @@ class OpenAIJudge(PromptedJudge):
         from mt.engines.judging.endpoint import check_environment
 
         if self.model is None:
-            raise ConfigError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
+            raise ConfigError(describe("judge.model", None, "no judge model is named", fix="Export OPENAI_MODEL"))
         check_environment()
 
-    def backend(self, asked: Asked) -> OpenAIBackend:
+    def backend(self, context: JudgeContext) -> OpenAIBackend:
         """Return the endpoint."""
         from mt.engines.judging.ledger import LEDGER, Ledger
         from mt.engines.judging.openai_judge import OpenAIBackend
 
-        cache = asked.cache
+        cache = context.cache
         if cache is None:
             raise JudgeError("judge=openai: no folder for its judgments, which are paid for.")
-        account = partial(Ledger, cache / LEDGER, asked.command, self.limit_usd)
-        return OpenAIBackend(self, asked.style, account, asked.announce)
+        account = partial(Ledger, cache / LEDGER, context.command, self.limit_usd)
+        return OpenAIBackend(self, context.style, account, context.announce)

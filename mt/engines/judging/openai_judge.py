@@ -13,10 +13,10 @@ from typing import Any
 from mt.engines.judging.answers import NOT_A_COMPLETION, Reply, read_answer, read_logprobs, read_reply
 from mt.engines.judging.budget import estimate, input_tokens, price
 from mt.engines.judging.cache import Answer, content_key
-from mt.engines.judging.endpoint import Endpoint, Refused, Stopped, Unanswered
+from mt.engines.judging.circuit_breaker import CallStatus, CircuitBreaker, ComparisonResult
+from mt.engines.judging.endpoint import Endpoint, RequestRefused, RequestStopped, Unanswered
 from mt.engines.judging.ledger import Ledger
 from mt.engines.judging.openai import OpenAIJudge
-from mt.engines.judging.patience import Kind, Outcome, Patience
 from mt.engines.judging.protocol import Keep, Question
 from mt.engines.judging.template import Style
 from mt.errors import JudgeError, describe
@@ -41,7 +41,7 @@ class OpenAIBackend:
         both before the first call.
         """
         if config.model is None:
-            raise JudgeError(describe("judge.model", None, "no judge model is named", mend="Export OPENAI_MODEL"))
+            raise JudgeError(describe("judge.model", None, "no judge model is named", fix="Export OPENAI_MODEL"))
         self._config, self._style, self._ledger, self._announce = config, style, ledger, announce
         self._template = config.prompt(style)
         self._by_logprobs = style == "preference" and config.preference_by == "logprobs"
@@ -64,13 +64,13 @@ class OpenAIBackend:
         self._announce(f"{self.name} {self.version}: {expected}")
         endpoint = Endpoint(self._config)
         pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="judge")
-        patience = Patience(self._config.give_up_after, self._config.prove_within)
+        breaker = CircuitBreaker(self._config.give_up_after, self._config.prove_within)
         try:
-            yield from self._run(endpoint, ledger, pool, prompts, keep, patience)
+            yield from self._run(endpoint, ledger, pool, prompts, keep, breaker)
         finally:
             endpoint.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
-            patience.release()
+            breaker.release()
             ledger.close()
             endpoint.close()
 
@@ -81,24 +81,24 @@ class OpenAIBackend:
         pool: ThreadPoolExecutor,
         prompts: Sequence[Messages],
         keep: Keep,
-        patience: Patience,
+        breaker: CircuitBreaker,
     ) -> Iterator[tuple[int, Answer]]:
-        under_way: dict[Future[Outcome], int] = {}
+        under_way: dict[Future[ComparisonResult], int] = {}
         waiting = deque(range(len(prompts)))
         while waiting or under_way:
             due = list(islice(waiting, self._config.concurrency - len(under_way)))
             for number in ledger.reserve([self._most(prompts[index]) for index in due], wait=not under_way):
                 index = waiting.popleft()
                 settle = partial(ledger.settle, number)
-                call = partial(self._one, endpoint, prompts[index], partial(keep, index), settle, patience)
+                call = partial(self._one, endpoint, prompts[index], partial(keep, index), settle, breaker)
                 under_way[pool.submit(call)] = index
             if not under_way:
                 raise ledger.exhausted()
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
-                index, outcome = under_way.pop(future), future.result()
-                yield index, outcome.answer
-                patience.note(index, outcome, partial(keep, index, outcome.answer))
+                index, result = under_way.pop(future), future.result()
+                yield index, result.answer
+                breaker.note(index, result, partial(keep, index, result.answer))
 
     def _one(
         self,
@@ -106,36 +106,38 @@ class OpenAIBackend:
         prompt: Messages,
         keep: Callable[[Answer], None],
         settle: Callable[[float, int, int], None],
-        patience: Patience,
-    ) -> Outcome:
+        breaker: CircuitBreaker,
+    ) -> ComparisonResult:
         """Ask about one comparison, in a thread; what was paid for is kept, of use or not once the judge is proven."""
-        outcome, lost = Outcome(Answer(None, None), Kind.SILENT), list[str]()
+        result, lost = ComparisonResult(Answer(None, None), CallStatus.UNANSWERED), list[str]()
         try:
-            outcome = self._asked(endpoint, prompt, lost)
-            final = outcome.kind is Kind.REPLIED and (outcome.answer.problem is None or patience.proven)
+            result = self._asked(endpoint, prompt, lost)
+            final = result.status is CallStatus.COMPLETED and (result.answer.problem is None or breaker.proven)
             if final:
-                keep(outcome.answer)
-            return replace(outcome, kept=final)
+                keep(result.answer)
+            return replace(result, kept=final)
         finally:
-            settle(outcome.answer.usd, outcome.answer.calls, len(lost))
+            settle(result.answer.usd, result.answer.calls, len(lost))
 
-    def _asked(self, endpoint: Endpoint, prompt: Messages, lost: list[str]) -> Outcome:
+    def _asked(self, endpoint: Endpoint, prompt: Messages, lost: list[str]) -> ComparisonResult:
         """Ask, and ask once more where the answer is malformed; `lost` learns of replies that did not arrive."""
         key = content_key(self.identity, prompt, self.version, "")
         answer, conversation = Answer(None, None), prompt
         for again in (False, True):
             try:
                 body = endpoint.complete(self._request(conversation), self._max_tokens, f"{key}-{again:d}", lost)
-            except (Unanswered, Refused, Stopped) as error:
+            except (Unanswered, RequestRefused, RequestStopped) as error:
                 if answer.calls:  # a first answer that was malformed has been paid for, and stays what is known
                     break
-                kind = Kind.REFUSED if isinstance(error, Refused) else Kind.SILENT
-                return Outcome(replace(answer, problem=str(error) or "stopped"), kind)
+                status = CallStatus.REFUSED if isinstance(error, RequestRefused) else CallStatus.UNANSWERED
+                return ComparisonResult(replace(answer, problem=str(error) or "stopped"), status)
             answer = self._add(answer, conversation, read_reply(body))
             if answer.problem is None:
                 break
             conversation = self._again(prompt, answer.raw)
-        return Outcome(answer, Kind.REFUSED if answer.problem == NOT_A_COMPLETION else Kind.REPLIED)
+        return ComparisonResult(
+            answer, CallStatus.REFUSED if answer.problem == NOT_A_COMPLETION else CallStatus.COMPLETED
+        )
 
     def _add(self, before: Answer, prompt: Messages, reply: Reply | None) -> Answer:
         """Read one reply, and add what it cost to what was spent on this comparison before."""

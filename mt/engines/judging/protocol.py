@@ -22,7 +22,7 @@ Keep = Callable[[int, Answer], None]
 
 
 class JudgeBackend(Protocol):
-    """A kind of judge: who is asked (`name`, `version`), what shapes the answers (`identity`), and the asking."""
+    """A judge's backend: its `name` and `version`, its `identity` (what shapes the answers), and `ask`."""
 
     name: str
     version: str

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from mt.engines.judging.base import Asked, Judge
+from mt.engines.judging.base import Judge, JudgeContext
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.protocol import Keep, Question, computed, scored
 from mt.engines.judging.template import Style
@@ -34,33 +34,33 @@ class RewardModelJudge(Judge):
         """Refuse a scorer that is not installed."""
         self.scorer.check()
 
-    def backend(self, asked: Asked) -> RewardModelBackend:
+    def backend(self, context: JudgeContext) -> RewardModelBackend:
         """Return the reward model."""
-        return RewardModelBackend(self, asked)
+        return RewardModelBackend(self, context)
 
 
 class RewardModelBackend:
     """P(second ≻ first) = σ(r(second) − r(first)); equal rewards are a draw."""
 
-    def __init__(self, config: RewardModelJudge, asked: Asked):
+    def __init__(self, config: RewardModelJudge, context: JudgeContext):
         """Take the reward model's folder and its fingerprint, which is the judge's version."""
-        self.name, self.version = "reward_model", asked.version
-        rendered = asked.chat_template.identity() if asked.chat_template else None
+        self.name, self.version = "reward_model", context.version
+        rendered = context.chat_template.identity() if context.chat_template else None
         self.identity: Mapping[str, Any] = {**config.scorer.identity(), "chat_template": rendered}
-        config.require_model(asked)
-        self._config, self._asked = config, asked
+        config.require_model(context)
+        self._config, self._context = config, context
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Score every different response once, and yield a judgment as soon as its one or two rewards are known."""
         items: dict[str, tuple[Messages, str, bool]] = {}
-        texts = 1 if self._asked.style == "score" else 2
+        texts = 1 if self._context.style == "score" else 2
         sides = [[_enter(items, messages, text) for text in both[:texts]] for messages, *both in questions]
         waiting: dict[str, list[int]] = {}
         for index, names in enumerate(sides):
             for name in set(names):
                 waiting.setdefault(name, []).append(index)
         rewards: dict[str, float] = {}
-        with self._asked.open(self._config.scorer) as reward_model:
+        with self._context.open(self._config.scorer) as reward_model:
             for name in self._scored(reward_model, items, rewards):
                 for index in waiting[name]:
                     if all(side in rewards for side in sides[index]):
@@ -79,7 +79,7 @@ class RewardModelBackend:
     def _answer(self, rewards: Sequence[float]) -> Answer:
         gain = rewards[-1] if len(rewards) == 1 else rewards[1] - rewards[0]
         probability = 1 / (1 + math.exp(-max(-700.0, min(700.0, gain))))
-        answer = scored(probability) if len(rewards) == 1 else computed(1 + probability, self._asked.style)
+        answer = scored(probability) if len(rewards) == 1 else computed(1 + probability, self._context.style)
         return Answer(answer.preference, answer.label, raw=" ".join(map(repr, rewards)))
 
 

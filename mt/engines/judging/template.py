@@ -33,7 +33,7 @@ _PLACE = re.compile("{(" + "|".join(_PLACE_OF) + ")}")
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class PromptTemplate:
     """A prompt with places for the request and the two answers.
 
     `digest` names its exact wording, `origin` who wrote it: own (this project), official (the benchmark's authors) or
@@ -59,7 +59,7 @@ class Template:
         return [{"role": message["role"], "content": put(message["content"])} for message in self.messages]
 
 
-def load_template(choice: str, style: Style, *, official: bool = False) -> Template:
+def load_template(choice: str, style: Style, *, official: bool = False) -> PromptTemplate:
     """Return the template that a setting names: own, alpaca_eval, or a file.
 
     A file is one user message, or several in `<|im_start|>role … <|im_end|>`, or arena-hard-auto's YAML; it has the
@@ -71,8 +71,8 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Templ
     """
     field = f"judge.{style}_template"
     if choice == ARENA_HARD:
-        mend = f"Add {field}=FILE, arena-hard-auto's YAML with system_prompt and prompt_template"
-        raise ConfigError(describe("judge.official", True, "Arena-Hard's prompt is in no package", mend=mend))
+        fix = f"Add {field}=FILE, arena-hard-auto's YAML with system_prompt and prompt_template"
+        raise ConfigError(describe("judge.official", True, "Arena-Hard's prompt is in no package", fix=fix))
     path = _own(style) if choice == OWN else _original(style, field) if choice == ALPACA_EVAL else Path(choice)
     try:
         text = path.read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Templ
         messages = found or [{"role": "user", "content": text.strip()}]
     _require_places(messages, _READ.get(style, tuple(_PLACES)), field, choice)
     origin: Literal["own", "official", "file"] = "official" if official or choice == ALPACA_EVAL else "file"
-    return Template(messages, hashlib.sha256(text.encode()).hexdigest(), "own" if choice == OWN else origin)
+    return PromptTemplate(messages, hashlib.sha256(text.encode()).hexdigest(), "own" if choice == OWN else origin)
 
 
 def _yaml_messages(text: str, field: str, choice: str) -> Messages:
@@ -102,8 +102,8 @@ def _yaml_messages(text: str, field: str, choice: str) -> Messages:
         value = settings.get(name) if isinstance(settings, dict) else None
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
         if not isinstance(value, str):
-            mend = "Add it to the file; version 2 of arena-hard-auto keeps system_prompt in its code"
-            raise ConfigError(describe(field, choice, f"has no text {name}", mend=mend))
+            fix = "Add it to the file; version 2 of arena-hard-auto keeps system_prompt in its code"
+            raise ConfigError(describe(field, choice, f"has no text {name}", fix=fix))
         texts.append(value)
     return [{"role": role, "content": text} for role, text in zip(("system", "user"), texts, strict=True)]
 
@@ -125,8 +125,8 @@ def _original(style: Style, field: str) -> Path:
         raise ConfigError(describe(field, ALPACA_EVAL, f"holds no {style} prompt", allowed=f"{OWN}, or a file"))
     found = importlib.util.find_spec("alpaca_eval")
     if found is None or found.origin is None:
-        mend = "Install it (pip install alpaca_eval==0.6.6), or name a file"
-        raise ConfigError(describe(field, ALPACA_EVAL, "the package is not installed", mend=mend))
+        fix = "Install it (pip install alpaca_eval==0.6.6), or name a file"
+        raise ConfigError(describe(field, ALPACA_EVAL, "the package is not installed", fix=fix))
     return Path(found.origin).parent / _ORIGINAL_FILE
 
 
@@ -135,4 +135,4 @@ def _require_places(messages: Messages, places: tuple[str, ...], field: str, cho
     held = {_PLACE_OF[name] for name in _PLACE.findall(text)}
     lacking = [place for place in places if place not in held]
     if lacking:
-        raise ConfigError(describe(field, choice, f"has no place {{{lacking[0]}}}", mend="Add it to the file"))
+        raise ConfigError(describe(field, choice, f"has no place {{{lacking[0]}}}", fix="Add it to the file"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from mt.engines.generation.transformers import TransformersGenerator
 from mt.engines.judging.answers import NAMES, preference_from_logprobs
-from mt.engines.judging.base import Asked
+from mt.engines.judging.base import JudgeContext
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.local import TOO_LONG, LocalJudge
 from mt.engines.judging.template import Style
@@ -28,11 +28,11 @@ class TransformersJudge(LocalJudge):
         """Return what computes log-probabilities, or the generator."""
         return ("logprobs", self.logprobs, self.max_length) if self.weighs(style) else super().engine(style)
 
-    def weigh_names(self, asked: Asked, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
+    def weigh_names(self, context: JudgeContext, prompts: Sequence[Messages]) -> Iterator[tuple[int, Answer]]:
         """Compare log π(m | prompt) with log π(M | prompt)."""
         rows = [(prompt, Response(name, 0, finished=False)) for prompt in prompts for name in NAMES]
         found: dict[int, float] = {}
-        with asked.open(self.logprobs) as policy:
+        with context.open(self.logprobs) as policy:
             for at, value, _ in policy.logprobs(rows, self.max_length, "drop"):
                 found[at] = value
                 index, other = at // 2, at ^ 1

@@ -25,6 +25,6 @@ def count(counts: dict[str, int], tokens: int, cut: bool) -> None:
 def finite(index: int, value: float, what: str = "reward") -> float:
     """Return the value; raise `EngineError` naming the item where it is NaN or infinite."""
     if not math.isfinite(value):
-        mend = "Check the model's weights, or use dtype=float32"
-        raise EngineError(describe(what, value, f"item {index} has no finite {what}", mend=mend))
+        fix = "Check the model's weights, or use dtype=float32"
+        raise EngineError(describe(what, value, f"item {index} has no finite {what}", fix=fix))
     return value

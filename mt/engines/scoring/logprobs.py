@@ -30,7 +30,7 @@ _WORKER = "mt.engines.scoring.logprobs_worker"
 
 
 class OpenLogProbs:
-    """A policy that tells log-probabilities: loaded when it is first asked, here or in one process for each GPU."""
+    """A policy that computes log-probabilities; loaded at the first call, here or in one process per GPU."""
 
     def __init__(self, config: LogProbsConfig, folder: Path, template: TemplateConfig | None):
         self.config, self.folder, self.template = config, folder, template

@@ -9,7 +9,7 @@ from typing import Any
 from mt.engines.scoring.conversations import fit_item
 from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.text import Chat
-from mt.engines.vllm_loop import Asked, open_request, serve
+from mt.engines.vllm_loop import TokenizedItem, open_request, serve
 from mt.engines.workers import read_items, read_jobs, requested
 
 
@@ -26,10 +26,10 @@ def main() -> None:
             serve(llm.llm_engine, _asked(folder, chat, config, raw), folder, _reward)
 
 
-def _asked(folder: Path, chat: Chat, config: VllmScorer, raw: Any) -> Iterator[Asked]:
+def _asked(folder: Path, chat: Chat, config: VllmScorer, raw: Any) -> Iterator[TokenizedItem]:
     for number, messages, text, wanted in read_items(folder):
         ids, cut = fit_item(messages, text, chat, config)
-        yield Asked(number, ids if wanted else None, raw, [len(ids), cut])
+        yield TokenizedItem(number, ids if wanted else None, raw, [len(ids), cut])
 
 
 def _reward(output: Any) -> float:

@@ -64,7 +64,7 @@ class Trainer(Choice):
         return False
 
     @property
-    def patience_minutes(self) -> float:
+    def collective_timeout_minutes(self) -> float:
         """Minutes that one collective operation may take."""
         return 30.0
 
@@ -82,11 +82,11 @@ class Trainer(Choice):
     def check(self, training: TrainingConfig, objective: Objective | RewardLoss) -> None:
         """Raise ConfigError where this trainer cannot train so, or where a package is missing."""
         if training.lora is not None and importlib.util.find_spec("peft") is None:
-            mend = "Install it (pip install peft), or set training.lora=null"
-            raise MissingPackageError(describe("training.lora", training.lora.rank, "peft is not installed", mend=mend))
+            fix = "Install it (pip install peft), or set training.lora=null"
+            raise MissingPackageError(describe("training.lora", training.lora.rank, "peft is not installed", fix=fix))
 
     def check_checkpoints(self) -> None:
         """Raise ConfigError where it publishes the last model only."""
         if not self.keeps_checkpoints:
-            problem, mend = "it publishes the last model only", "Or set policy.checkpoint=last"
-            raise ConfigError(describe("trainer", self.name, problem, allowed="inline, torchrun", mend=mend))
+            problem, fix = "it publishes the last model only", "Or set policy.checkpoint=last"
+            raise ConfigError(describe("trainer", self.name, problem, allowed="inline, torchrun", fix=fix))

@@ -35,7 +35,7 @@ def plan(task: TrainingTask, data: Examples) -> list[list[int]]:
     )
     if not batches:
         problem = f"fill no batch of {config.batch_size}"
-        raise DataError(describe("training rows", len(data.examples), problem, mend="Set drop_last=false"))
+        raise DataError(describe("training rows", len(data.examples), problem, fix="Set drop_last=false"))
     return batches
 
 
@@ -105,8 +105,8 @@ class MicroBatch:
     """Reference log-probabilities of the sequences."""
     win_probability_S: Tensor | None
     """Win probabilities of the sequences."""
-    real: bool
-    """False where the only row fills a place: a device without work must compute all the same."""
+    is_padding: bool
+    """Whether its only row weighs nothing: a process without rows must compute all the same."""
     tokens: int
     """Tokens without padding."""
     margin_B: Tensor | None = None
@@ -142,7 +142,7 @@ def collate(rows: Sequence[Example], pad_id: int, *, pooled: bool) -> MicroBatch
         weight_B=torch.tensor([row.weight for row in rows]),
         reference_S=_column([row.reference and (row.reference.chosen, row.reference.rejected) for row in rows]),
         win_probability_S=_column([row.win_probabilities for row in rows]),
-        real=True,
+        is_padding=False,
         tokens=sum(sizes),
         margin_B=None if rows[0].margin is None else torch.tensor([row.margin for row in rows]),
     )
@@ -151,7 +151,7 @@ def collate(rows: Sequence[Example], pad_id: int, *, pooled: bool) -> MicroBatch
 def filler(row: Example, pad_id: int, *, pooled: bool) -> MicroBatch:
     """Return a micro-batch that weighs nothing, for a device that is left without rows."""
     batch = collate([row], pad_id, pooled=pooled)
-    return replace(batch, weight_B=torch.zeros_like(batch.weight_B), real=False, tokens=0)
+    return replace(batch, weight_B=torch.zeros_like(batch.weight_B), is_padding=True, tokens=0)
 
 
 def _column(pairs: Sequence[Any]) -> Tensor | None:
@@ -167,7 +167,7 @@ class Step:
     rows: int
 
 
-class Steps(Dataset[Step]):
+class OptimizerSteps(Dataset[Step]):
     """Every optimizer step of a training in order, all epochs, made into tensors when its turn comes."""
 
     def __init__(
@@ -178,20 +178,20 @@ class Steps(Dataset[Step]):
         budget: int,
         pad_id: int,
         pooled: bool,
-        device: int = 0,
-        devices: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.examples, self.batches = examples, batches
         self.lengths = [example.padded for example in examples]
         self.budget, self.pad_id, self.pooled = budget, pad_id, pooled
-        self.device, self.devices = device, devices
+        self.rank, self.world_size = rank, world_size
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, index: int) -> Step:
         rows = self.batches[index]
-        groups = micro_batches(rows, self.lengths, self.budget, self.devices)[self.device]
+        groups = micro_batches(rows, self.lengths, self.budget, self.world_size)[self.rank]
         return Step([self._micro_batch(group) for group in groups], len(rows))
 
     def _micro_batch(self, group: Sequence[int]) -> MicroBatch:

@@ -35,8 +35,8 @@ def checkpoint_folder(scratch: Path, layout: dict[str, Any]) -> Path:
     if different and newest(folder):
         name = different[0]
         problem = f"was {found.get(name)} when the training in {folder} was interrupted"
-        mend = "Set it back, or remove that folder to start anew"
-        raise EngineError(describe(name, layout[name], problem, mend=mend))
+        fix = "Set it back, or remove that folder to start anew"
+        raise EngineError(describe(name, layout[name], problem, fix=fix))
     write_json(path, layout)  # in one step: every process writes it, and reads what another one wrote
     return folder
 

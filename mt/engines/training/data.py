@@ -21,12 +21,12 @@ from mt.selection import gains
 from mt.types import Demonstration, Messages, Pair, PairLogProbs, Response
 from mt.workflow import tables
 
-Row = Pair | Demonstration
+TrainingRow = Pair | Demonstration
 Sequences = list[tuple[list[int] | np.ndarray, int]]
 """Of one row: the ids of each sequence, and how many of its last ids the loss counts."""
 Fitted = tuple[Sequences, bool]
 """A row's sequences, and whether any of them was cut."""
-FitAll = Callable[[Sequence[Row], Callable[[Row], Fitted | None]], Iterable[Fitted | None]]
+FitAll = Callable[[Sequence[TrainingRow], Callable[[TrainingRow], Fitted | None]], Iterable[Fitted | None]]
 """Returns what a function makes of every row; see `here` and `shares.fit_shared`."""
 
 
@@ -60,7 +60,7 @@ class Examples:
         """Rows of the tables."""
         return len(self.examples) + self.dropped
 
-    def add(self, row: Row, fitted: Fitted | None, **facts: Any) -> None:
+    def add(self, row: TrainingRow, fitted: Fitted | None, **facts: Any) -> None:
         """Count a row, and keep it where it fits; raises `DataError` for a weight that is negative or not finite."""
         if fitted is None:
             self.dropped += 1
@@ -73,7 +73,7 @@ class Examples:
         self.examples.append(Example(row.prompt_id, sequences, row.weight, **facts))
 
 
-def here(rows: Sequence[Row], fit: Callable[[Row], Fitted | None]) -> Iterable[Fitted | None]:
+def here(rows: Sequence[TrainingRow], fit: Callable[[TrainingRow], Fitted | None]) -> Iterable[Fitted | None]:
     """Fit all rows in this process."""
     return map(fit, rows)
 
@@ -85,18 +85,18 @@ def read(task: TrainingTask, chat: Chat, fit_all: FitAll = here) -> Examples:
     where win probabilities or rewards that the objective needs are missing.
     """
     found = Examples()
-    rows: list[Row] = _rows(task.tables, Demonstration if task.kind == "sft" else Pair)
+    rows: list[TrainingRow] = _rows(task.tables, Demonstration if task.kind == "sft" else Pair)
     references = _references(task, rows)
     for row, reference, fitted in zip(rows, references, fit_all(rows, partial(_fit, task, chat)), strict=True):
         # A row that is dropped may lack what only the loss needs.
         found.add(row, fitted, **({} if fitted is None else _facts(task.objective, row, reference)))
     if not found.examples:
         problem = f"no row is left to train on ({found.dropped} of {found.rows} dropped)"
-        raise DataError(describe("training rows", 0, problem, mend="Raise max_length, or set truncation=left"))
+        raise DataError(describe("training rows", 0, problem, fix="Raise max_length, or set truncation=left"))
     return found
 
 
-def _fit(task: TrainingTask, chat: Chat, row: Row) -> Fitted | None:
+def _fit(task: TrainingTask, chat: Chat, row: TrainingRow) -> Fitted | None:
     """Return a row's sequences as its loss reads them; None where one does not fit."""
     if isinstance(row, Demonstration):
         return policy_sequences(chat, row.messages, [row.response], task.training)
@@ -105,7 +105,7 @@ def _fit(task: TrainingTask, chat: Chat, row: Row) -> Fitted | None:
     return policy_sequences(chat, row.messages, [row.chosen, row.rejected], task.training)
 
 
-def _facts(objective: Objective | RewardLoss, row: Row, reference: PairLogProbs | None) -> dict[str, Any]:
+def _facts(objective: Objective | RewardLoss, row: TrainingRow, reference: PairLogProbs | None) -> dict[str, Any]:
     """Return what the loss needs of a row beside its sequences."""
     if isinstance(row, Demonstration):
         return {}
@@ -155,7 +155,7 @@ def _rows(paths: list[str], row_type: type[Any]) -> list[Any]:
     return [row for path in paths for row in tables.read(Path(path), row_type)]
 
 
-def _references(task: TrainingTask, rows: Sequence[Row]) -> Sequence[PairLogProbs | None]:
+def _references(task: TrainingTask, rows: Sequence[TrainingRow]) -> Sequence[PairLogProbs | None]:
     """Return each row's reference log-probabilities, None where the loss reads none."""
     if not (isinstance(task.objective, Objective) and task.objective.needs_reference):
         return [None] * len(rows)
@@ -173,13 +173,13 @@ def _references(task: TrainingTask, rows: Sequence[Row]) -> Sequence[PairLogProb
 def _check_finite(reference: PairLogProbs) -> None:
     if not (math.isfinite(reference.chosen) and math.isfinite(reference.rejected)):
         problem = "is not finite for a pair that is trained on"
-        mend = "Compute the log-probabilities with the same max_length and truncation as the training"
-        raise DataError(describe("reference log-probability", reference.prompt_id, problem, mend=mend))
+        fix = "Compute the log-probabilities with the same max_length and truncation as the training"
+        raise DataError(describe("reference log-probability", reference.prompt_id, problem, fix=fix))
 
 
 def _win_probabilities(pair: Pair) -> tuple[float, float]:
     chosen, rejected = pair.chosen_win_probability, pair.rejected_win_probability
     if chosen is None or rejected is None:
         problem = "the pair has no win probabilities, which this objective needs"
-        raise DataError(describe("pair", pair.prompt_id, problem, mend="Select pairs with win probabilities"))
+        raise DataError(describe("pair", pair.prompt_id, problem, fix="Select pairs with win probabilities"))
     return chosen, rejected

@@ -15,6 +15,6 @@ class InlineTrainer(Trainer):
 
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
         """Train in this process."""
-        from mt.engines.training.process import Place, train_in_this_process
+        from mt.engines.training.process import TrainingProcess, train_in_this_process
 
-        return train_in_this_process(task, observe, Place(rank=0, devices=1))
+        return train_in_this_process(task, observe, TrainingProcess(rank=0, world_size=1))

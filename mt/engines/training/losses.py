@@ -117,7 +117,7 @@ def couple(objective: Objective | RewardLoss, devices: int) -> Callable[..., lis
         if len(batches) * devices == 1:
             return batches
         seen = [pair_logps(model, batch) for batch in batches]
-        kept = [pairs for pairs, batch in zip(seen, batches, strict=True) if batch.real]
+        kept = [pairs for pairs, batch in zip(seen, batches, strict=True) if not batch.is_padding]
         device = batches[0].ids_ST.device
         whole = PairLogps(**{name: _gathered(kept, name, devices).to(device) for name in _COUPLED})
         needed = objective.whole_batch(whole)

@@ -71,11 +71,11 @@ def _is_classifier(folder: Path) -> bool:
 
 
 def _start_head(model: Any, seed: int) -> None:
-    """Draw a new reward head by a generator of its own, so that it depends on the seed and nothing else."""
+    """Draw a new reward head with its own generator, so that it depends on the seed alone."""
     head = getattr(model, HEAD, None)
     if head is None:
         problem = f"its classifier has no '{HEAD}' layer to read a reward from"
-        raise ModelError(describe("architecture", type(model).__name__, problem, mend="Use a decoder model"))
+        raise ModelError(describe("architecture", type(model).__name__, problem, fix="Use a decoder model"))
     generator = torch.Generator().manual_seed(seed)
     deviation = model.config.get_text_config().initializer_range
     with gathered(head.weight):
@@ -83,7 +83,7 @@ def _start_head(model: Any, seed: int) -> None:
 
 
 def switch_off_dropout(model: Any) -> None:
-    """Make training compute what evaluation does: no dropout, no noise; the configuration stays as it is.
+    """Make training compute what evaluation computes: no dropout, no noise; the configuration does not change.
 
     Preference losses compare log-probabilities with a reference that was computed without either. Probabilities
     become 0 wherever a module keeps them. Routers of experts add noise of their own (Phi-3.5-MoE draws its experts),
@@ -223,10 +223,10 @@ def unchanged(task: TrainingTask, update: Update, largest_gradient_norm: float) 
     otherwise = "or set trainer.allow_unchanged=true to publish the model as it was"
     if update.changed:
         problem = f"holds none of the {update.changed} changed weights: the published model equals its start"
-        mend = f"Set trainer.publish_dtype=float32, raise the learning rate of {rate:g}, {otherwise}"
-        return describe("trainer.publish_dtype", dtype, problem, mend=mend)
+        fix = f"Set trainer.publish_dtype=float32, raise the learning rate of {rate:g}, {otherwise}"
+        return describe("trainer.publish_dtype", dtype, problem, fix=fix)
     if largest_gradient_norm == 0:
         problem = "was 0 at every step, so that the model is unchanged"
-        return describe("gradient norm", 0, problem, mend=f"Look at the rows' weights and the objective, {otherwise}")
+        return describe("gradient norm", 0, problem, fix=f"Look at the rows' weights and the objective, {otherwise}")
     problem = "is too small to change any weight in float32, so that the model is unchanged"
-    return describe("training.learning_rate", rate, problem, mend=f"Raise it, {otherwise}")
+    return describe("training.learning_rate", rate, problem, fix=f"Raise it, {otherwise}")

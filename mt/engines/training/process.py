@@ -22,7 +22,7 @@ from mt.engines.devices import cpu_threads
 from mt.engines.models import check_context
 from mt.engines.text import Chat, open_chat
 from mt.engines.training import losses
-from mt.engines.training.batches import Steps, plan
+from mt.engines.training.batches import OptimizerSteps, plan
 from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, MODELS, checkpoint_folder, newest
 from mt.engines.training.data import Examples, FitAll, here, read
 from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
@@ -39,25 +39,25 @@ _NEARLY_FULL = 2**20
 
 
 @dataclass(frozen=True)
-class Place:
-    """A process among those that share the training."""
+class TrainingProcess:
+    """A process among those that share the training, as torchrun numbers them."""
 
     rank: int
-    devices: int
+    world_size: int
 
     @staticmethod
-    def from_environment() -> Place:
+    def from_environment() -> TrainingProcess:
         """Return what torchrun set, or the only process."""
-        return Place(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+        return TrainingProcess(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
     def share(self, scratch: Path) -> FitAll:
         """Return how rows are tokenised: here, or each process its part."""
-        if self.devices == 1:
+        if self.world_size == 1:
             return here
-        return partial(fit_shared, folder=scratch / TOKENS, rank=self.rank, devices=self.devices)
+        return partial(fit_shared, folder=scratch / TOKENS, rank=self.rank, world_size=self.world_size)
 
 
-def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) -> TrainingOutcome:
+def train_in_this_process(task: TrainingTask, observe: Observe, process: TrainingProcess) -> TrainingOutcome:
     """Train in this process and write the model folder (the first process does); return what was done.
 
     Raises `ConfigError`, `DataError` or `ModelError` before anything heavy, `EngineError` in training.
@@ -68,27 +68,27 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
     with cpu_threads(task.trainer.threads), quiet(), spared_collector(), full_disk_named(Path(task.scratch)):
         # The arguments come first: they open the process group, by which processes share the tokenising, and from
         # then on DeepSpeed's stage 3 spreads whatever is loaded.
-        args = arguments(task, place)
-        data = read(task, chat, place.share(Path(task.scratch)))
+        args = arguments(task, process)
+        data = read(task, chat, process.share(Path(task.scratch)))
         batches = plan(task, data)
         model = load_for_training(task)
         adapt(model, task)
-        trainer = build(task, args, model, chat, data, batches, observe, place)
+        trainer = build(task, args, model, chat, data, batches, observe, process)
         checkpoint = newest(Path(task.scratch) / CHECKPOINTS)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except torch.OutOfMemoryError as error:
-            mend = "Lower it, set trainer.gradient_checkpointing=true, or use trainer=torchrun with more GPUs"
+            fix = "Lower it, set trainer.gradient_checkpointing=true, or use trainer=torchrun with more GPUs"
             problem = "a micro-batch of so many tokens does not fit into memory"
             value = task.trainer.micro_batch_tokens
-            raise EngineError(describe("trainer.micro_batch_tokens", value, problem, mend=mend)) from error
+            raise EngineError(describe("trainer.micro_batch_tokens", value, problem, fix=fix)) from error
         peak = peak_memory_mib(args.device)  # of the training: publishing loads the start once more
         folder = step_folder(Path(task.output), len(batches)) if task.every_steps else Path(task.output)
-        update = publish(model, chat, task, folder, first=place.rank == 0)
-        if place.rank == 0:
+        update = publish(model, chat, task, folder, first=process.rank == 0)
+        if process.rank == 0:
             for step, earlier in step_folders(Path(task.scratch) / MODELS).items():
                 shutil.copytree(earlier, step_folder(Path(task.output), step))
-    warning = unchanged(task, update, trainer.meter.largest_gradient_norm) if place.rank == 0 else None
+    warning = unchanged(task, update, trainer.meter.largest_gradient_norm) if process.rank == 0 else None
     if warning and not task.trainer.allow_unchanged:
         raise EngineError(warning)
     outcome = _outcome(trainer, data, batches, update, peak, warning)
@@ -99,7 +99,7 @@ def train_in_this_process(task: TrainingTask, observe: Observe, place: Place) ->
     return outcome
 
 
-def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
+def arguments(task: TrainingTask, process: TrainingProcess) -> TrainingArguments:
     """Return the Trainer's arguments; opens the process group where processes share the training.
 
     Raises `EngineError` where fewer processes found each other than were started, or where there is no GPU to use.
@@ -108,11 +108,11 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
     if zero:
         read_checkpoints_as_data()
     if task.trainer.device == "cuda" and not torch.cuda.is_available():
-        mend = "Set trainer.device=auto"
-        raise EngineError(describe("trainer.device", "cuda", "this machine shows no GPU", mend=mend))
+        fix = "Set trainer.device=auto"
+        raise EngineError(describe("trainer.device", "cuda", "this machine shows no GPU", fix=fix))
     on_cpu = task.trainer.device == "cpu" or not torch.cuda.is_available()
     layout = {
-        "processes": place.devices,
+        "processes": process.world_size,
         "zero_stage": task.trainer.sharding,
         "lora": config.lora is not None,
     }
@@ -128,8 +128,8 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
         use_cpu=on_cpu,
         deepspeed=zero,
         bf16=zero is not None and task.trainer.dtype == "bfloat16",  # DeepSpeed's own; without it we autocast
-        ddp_backend="gloo" if place.devices > 1 and on_cpu else None,
-        ddp_timeout=round(task.trainer.patience_minutes * 60),
+        ddp_backend="gloo" if process.world_size > 1 and on_cpu else None,
+        ddp_timeout=round(task.trainer.collective_timeout_minutes * 60),
         save_strategy="no",  # `Reports` says when
         save_total_limit=KEPT,
         logging_strategy="no",
@@ -141,11 +141,11 @@ def arguments(task: TrainingTask, place: Place) -> TrainingArguments:
         dataloader_pin_memory=False,
         ddp_find_unused_parameters=False,
     )
-    if args.device.type == "cuda" and place.devices == 1:
+    if args.device.type == "cuda" and process.world_size == 1:
         args._n_gpu = 1  # one device means one: the Trainer would spread over all it sees
-    if args.world_size != place.devices:
-        problem = f"only {args.world_size} of {place.devices} work together"
-        raise EngineError(describe("trainer.processes", place.devices, problem))
+    if args.world_size != process.world_size:
+        problem = f"only {args.world_size} of {process.world_size} work together"
+        raise EngineError(describe("trainer.processes", process.world_size, problem))
     return args
 
 
@@ -157,18 +157,18 @@ def build(
     data: Examples,
     batches: list[list[int]],
     observe: Observe,
-    place: Place,
+    process: TrainingProcess,
 ) -> BatchTrainer:
     """Return the trainer of a task, ready to start."""
     pooled = isinstance(task.objective, RewardLoss)
-    steps = Steps(
+    steps = OptimizerSteps(
         data.examples,
         batches,
         budget=task.trainer.micro_batch_tokens,
         pad_id=chat.pad_id,
         pooled=pooled,
-        device=place.rank,
-        devices=place.devices,
+        rank=process.rank,
+        world_size=process.world_size,
     )
     (losses.answer_by_reward if pooled else losses.answer_by_log_probability)(model)
     if task.trainer.gradient_checkpointing:
@@ -180,7 +180,7 @@ def build(
         losses.loss_of(task.objective),
         rate_factor(task.training, len(steps)),
         autocast=task.trainer.dtype == "bfloat16" and not args.deepspeed,
-        prepare=losses.couple(task.objective, place.devices),
+        prepare=losses.couple(task.objective, process.world_size),
     )
     trainer.remove_callback(PrinterCallback)
     if task.every_steps:
@@ -211,7 +211,7 @@ def _outcome(
         seconds=round(meter.seconds, 3),
         tokens_per_second=round(meter.tokens_per_second, 1),
         peak_memory_mib=round(peak_memory, 1),
-        devices=trainer.steps.devices,
+        devices=trainer.steps.world_size,
         update_kept=update.share_kept,
         warning=warning,
         last=meter.last,
@@ -220,7 +220,7 @@ def _outcome(
 
 @contextmanager
 def full_disk_named(folder: Path) -> Iterator[None]:
-    """Say that the disk is full where safetensors and torch say something else of their own."""
+    """Raise the error of a full disk where safetensors and torch raise their own."""
     try:
         yield
     except (SafetensorError, RuntimeError) as error:
@@ -231,7 +231,7 @@ def full_disk_named(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def spared_collector() -> Iterator[None]:
-    """Spare what is there already from garbage collection: accelerate asks for one, and it takes half a second."""
+    """Exclude existing objects from garbage collection: accelerate triggers one, which takes half a second."""
     gc.freeze()
     try:
         yield
@@ -241,7 +241,7 @@ def spared_collector() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from drawing bars and warning about new reward heads inside the block."""
+    """Silence transformers' progress bars and its warnings about new reward heads inside the block."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

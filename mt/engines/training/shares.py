@@ -21,12 +21,12 @@ Row = TypeVar("Row")
 
 
 def fit_shared(
-    rows: Sequence[Row], fit: Callable[[Row], Fitted | None], folder: Path, rank: int, devices: int
+    rows: Sequence[Row], fit: Callable[[Row], Fitted | None], folder: Path, rank: int, world_size: int
 ) -> list[Fitted | None]:
     """Return what `fit` makes of every row; this process, one of several, calls it for every `devices`-th row only."""
-    write_share(folder, rank, [fit(row) for row in rows[rank::devices]])
+    write_share(folder, rank, [fit(row) for row in rows[rank::world_size]])
     torch.distributed.barrier()
-    return read_shares(folder, devices, len(rows))
+    return read_shares(folder, world_size, len(rows))
 
 
 def write_share(folder: Path, rank: int, fitted: Sequence[Fitted | None]) -> None:
@@ -44,10 +44,10 @@ def write_share(folder: Path, rank: int, fitted: Sequence[Fitted | None]) -> Non
     save_file(arrays, _file(folder, rank))
 
 
-def read_shares(folder: Path, devices: int, rows: int) -> list[Fitted | None]:
+def read_shares(folder: Path, world_size: int, rows: int) -> list[Fitted | None]:
     """Return what all processes have fitted, in the order of the rows."""
-    shares = [_read(_file(folder, rank)) for rank in range(devices)]
-    return [shares[row % devices][row // devices] for row in range(rows)]
+    shares = [_read(_file(folder, rank)) for rank in range(world_size)]
+    return [shares[row % world_size][row // world_size] for row in range(rows)]
 
 
 def _read(file: Path) -> list[Fitted | None]:

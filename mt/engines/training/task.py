@@ -16,7 +16,7 @@ from mt.errors import ConfigError, describe
 from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
 
-Kind = Literal["policy", "reward", "sft"]
+TrainingKind = Literal["policy", "reward", "sft"]
 
 
 def step_folder(folder: Path, step: int) -> Path:
@@ -57,7 +57,7 @@ class TrainingTask:
     the last one included; None publishes the last one alone, as `output` itself."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TrainingKind:
         """What is trained: "policy" and "reward" learn from pairs, "sft" from demonstrations."""
         if isinstance(self.objective, RewardLoss):
             return "reward"
@@ -68,7 +68,7 @@ class TrainingTask:
         needs_reference = isinstance(self.objective, Objective) and self.objective.needs_reference
         if needs_reference and len(self.references) != len(self.tables):
             problem = f"needs one table of reference log-probabilities per table of pairs, got {len(self.references)}"
-            raise ConfigError(describe("objective", self.objective.name, problem, mend="Compute them first"))
+            raise ConfigError(describe("objective", self.objective.name, problem, fix="Compute them first"))
         self.trainer.check(self.training, self.objective)
         if self.every_steps:
             self.trainer.check_checkpoints()

@@ -1,4 +1,4 @@
-"""Training in processes of its own: started by torchrun, watched through files, ended with this process."""
+"""Training in separate processes, which torchrun starts; they report through files and end with this process."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TorchrunTrainer(Trainer):
         return self.offload_optimizer
 
     @property
-    def patience_minutes(self) -> float:
+    def collective_timeout_minutes(self) -> float:
         """Minutes that one collective operation may take."""
         return self.timeout_minutes
 
@@ -66,13 +66,13 @@ class TorchrunTrainer(Trainer):
             problem = "adapters cannot be merged into weights that are spread over processes"
             raise ConfigError(describe("trainer.zero_stage", 3, problem, allowed="0, 1, 2 with training.lora"))
         if self.zero_stage > 0 and importlib.util.find_spec("deepspeed") is None:
-            mend = "Install it (pip install 'mutual-taught[cluster]'), or set trainer.zero_stage=0"
+            fix = "Install it (pip install 'mutual-taught[cluster]'), or set trainer.zero_stage=0"
             raise MissingPackageError(
-                describe("trainer.zero_stage", self.zero_stage, "DeepSpeed is not installed", mend=mend)
+                describe("trainer.zero_stage", self.zero_stage, "DeepSpeed is not installed", fix=fix)
             )
 
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
-        """Run the task by torchrun and return its outcome; raises what the first failing process raised."""
+        """Run the task by torchrun and return its result; raises what the first failing process raised."""
         task.check()
         processes = self.processes or self._gpus() or 1
         _check_processes(processes, task.training)
@@ -110,12 +110,12 @@ def _check_processes(processes: int, training: TrainingConfig) -> None:
     """Refuse more processes than a batch has rows; any smaller number shares it exactly."""
     if processes > training.batch_size:
         problem = f"more than the {training.batch_size} rows of a batch"
-        raise ConfigError(describe("trainer.processes", processes, problem, mend="Start fewer"))
+        raise ConfigError(describe("trainer.processes", processes, problem, fix="Start fewer"))
 
 
 def _outcome(folder: Path, code: int, last_error: str) -> TrainingOutcome:
     raise_left(folder / ERROR)
     if code != 0 or not (folder / OUTCOME).is_file():
         problem = f"ended with code {code} ({last_error})"
-        raise EngineError(describe("trainer", "torchrun", problem, mend=f"See {folder / LOG}"))
+        raise EngineError(describe("trainer", "torchrun", problem, fix=f"See {folder / LOG}"))
     return TrainingOutcome(**json.loads((folder / OUTCOME).read_text("utf-8")))

@@ -19,7 +19,7 @@ from mt.runtime.left import leave
 
 
 def work(task_file: str, processes: int) -> None:
-    """Train this process's share and end the process; the first one reports progress, outcome and errors by files."""
+    """Train this process's share and end the process; the first one reports progress, result and errors by files."""
     end_with_parent()
     folder, code = Path(task_file).parent, 0
     try:
@@ -41,15 +41,15 @@ def work(task_file: str, processes: int) -> None:
 def _train_share(task: TrainingTask, folder: Path, processes: int) -> None:
     import torch
 
-    from mt.engines.training.process import Place, train_in_this_process
+    from mt.engines.training.process import TrainingProcess, train_in_this_process
 
-    place = Place.from_environment()
-    if place.devices != processes:
-        raise EngineError(describe("trainer.processes", processes, f"torchrun started {place.devices}"))
+    process = TrainingProcess.from_environment()
+    if process.world_size != processes:
+        raise EngineError(describe("trainer.processes", processes, f"torchrun started {process.world_size}"))
 
     with JsonLines[Any](folder / PROGRESS) as progress:
-        outcome = train_in_this_process(task, lambda *report: progress.append(report), place)
-    if place.rank == 0:
+        outcome = train_in_this_process(task, lambda *report: progress.append(report), process)
+    if process.rank == 0:
         (folder / OUTCOME).write_text(json.dumps(asdict(outcome)), "utf-8")
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # a process that leaves early would cut off the others

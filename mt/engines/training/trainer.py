@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from mt.engines.text import Chat
-from mt.engines.training.batches import MicroBatch, Step, Steps
+from mt.engines.training.batches import MicroBatch, OptimizerSteps, Step
 from mt.engines.training.checkpoints import MODELS, Clock, seal
 from mt.engines.training.losses import Loss
 from mt.engines.training.models import load_start, publish, start_is_rounded
@@ -67,7 +67,7 @@ class BatchTrainer(Trainer):
         self,
         model: Any,
         args: TrainingArguments,
-        steps: Steps,
+        steps: OptimizerSteps,
         loss: Loss,
         factor: Callable[[int], float],
         *,
@@ -77,7 +77,7 @@ class BatchTrainer(Trainer):
         super().__init__(model=model, args=args)
         self.steps, self.loss, self.factor = steps, loss, factor
         self.autocast, self.prepare = autocast, prepare
-        self.meter = Meter(args.device, steps.devices)
+        self.meter = Meter(args.device, steps.world_size)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Return our own schedule; the Trainer asks for it, steps it and keeps its state in checkpoints.
@@ -120,9 +120,11 @@ class BatchTrainer(Trainer):
                 total = loss_B.sum()
                 # The mean over the rows of the whole batch, not of this micro-batch: its rows are often fewer.
                 # Gradients are averaged over devices afterwards, hence their number in the numerator.
-                self.accelerator.backward(total * (self.steps.devices / inputs.rows))
+                self.accelerator.backward(total * (self.steps.world_size / inputs.rows))
             sums = {"loss": total.detach(), **{name: value.sum() for name, value in metrics.items()}}
-            self.meter.add(sums if batch.real else {name: value * 0 for name, value in sums.items()}, batch.tokens)
+            self.meter.add(
+                sums if not batch.is_padding else {name: value * 0 for name, value in sums.items()}, batch.tokens
+            )
         loss = self.meter.end_step(inputs.rows, self._get_learning_rate())
         if not math.isfinite(loss):
             self._refuse("loss", loss)
@@ -133,13 +135,13 @@ class BatchTrainer(Trainer):
         return torch.autocast(self.args.device.type, torch.bfloat16) if self.autocast else nullcontext()
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Return 0: nobody reads it, and the Trainer would count parameters anew at every step."""
+        """Return 0: it is not used, and the Trainer would count the parameters at every step."""
         return 0
 
     def _accumulation(self, model: Any, *, last: bool) -> AbstractContextManager[Any]:
         """Exchange gradients between devices with a step's last micro-batch only."""
         self.accelerator.gradient_state._set_sync_gradients(last)
-        if last or self.is_deepspeed_enabled or self.steps.devices == 1:
+        if last or self.is_deepspeed_enabled or self.steps.world_size == 1:
             return nullcontext()
         context: AbstractContextManager[Any] = self.accelerator.no_sync(model)
         return context
@@ -155,10 +157,10 @@ class BatchTrainer(Trainer):
 
     def _refuse(self, what: str, value: float) -> None:
         step = f"{self.state.global_step + 1} of {self.state.max_steps}"
-        mend = "Lower the learning rate, or look for broken rows"
+        fix = "Lower the learning rate, or look for broken rows"
         if self.state.global_step == 0:  # nothing was learnt yet
-            mend = "Look for broken rows, and for weights that are no numbers"
-        raise EngineError(describe(what, value, f"not finite at step {step}", mend=mend))
+            fix = "Look for broken rows, and for weights that are no numbers"
+        raise EngineError(describe(what, value, f"not finite at step {step}", fix=fix))
 
 
 class Meter:
@@ -255,11 +257,11 @@ class Models(TrainerCallback):
 
 
 class Reports(TrainerCallback):
-    """Tells the observer how it goes, and asks for checkpoints at reports, so that a report is never cut in two."""
+    """Reports to the observer, and asks for checkpoints at reports, so that no report spans a checkpoint."""
 
     def __init__(self, trainer: BatchTrainer, task: TrainingTask, observe: Observe) -> None:
         self.trainer, self.task, self.observe = trainer, task, observe
-        self.clock = Clock(task.trainer.checkpoint_minutes, trainer.steps.devices, trainer.args.device)
+        self.clock = Clock(task.trainer.checkpoint_minutes, trainer.steps.world_size, trainer.args.device)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Begin to measure time; before the first step, undo what loading in bfloat16 has rounded."""

@@ -67,22 +67,22 @@ class TrlTrainer(Trainer):
 
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
         """Train in this process by TRL's trainers; raises as every trainer does."""
-        from mt.engines.training.process import Place, train_in_this_process
+        from mt.engines.training.process import TrainingProcess, train_in_this_process
 
         if task.kind == "sft":
-            return train_in_this_process(task, observe, Place(rank=0, devices=1))
+            return train_in_this_process(task, observe, TrainingProcess(rank=0, world_size=1))
         return _train(task, observe)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _TrlSettings:
     """What TRL's configuration is given for an objective, and the factor of the margins in its rows."""
 
     settings: Mapping[str, Any]
     margin: float | None = None
 
 
-def _settings(objective: Objective | RewardLoss) -> _Asked:
+def _settings(objective: Objective | RewardLoss) -> _TrlSettings:
     """Return TRL's settings of an objective; raises ConfigError for one that TRL's trainers do not have.
 
     A class of the user's own that is derived from one of these has a loss of its own, which TRL does not know.
@@ -92,12 +92,12 @@ def _settings(objective: Objective | RewardLoss) -> _Asked:
         if kind in (BradleyTerry, Centered, Margin):
             match objective:
                 case Centered():
-                    return _Asked({"center_rewards_coefficient": objective.coefficient})
+                    return _TrlSettings({"center_rewards_coefficient": objective.coefficient})
                 case Margin():
-                    return _Asked({}, margin=objective.scale)
-            return _Asked({})
+                    return _TrlSettings({}, margin=objective.scale)
+            return _TrlSettings({})
         problem, allowed = "TRL's RewardTrainer has no such loss", "bradley_terry, centered, margin"
-        raise ConfigError(describe("reward_loss", objective.name, problem, allowed=allowed, mend="Or trainer=inline"))
+        raise ConfigError(describe("reward_loss", objective.name, problem, allowed=allowed, fix="Or trainer=inline"))
     found: dict[str, Any] = {}
     if kind in (Dpo, Robust, Hinge, Ipo, ApoZero):
         match objective:
@@ -114,10 +114,10 @@ def _settings(objective: Objective | RewardLoss) -> _Asked:
     if not found:
         problem = "TRL's DPOTrainer has no such loss"
         allowed = "dpo with label_smoothing=0, robust, hinge, ipo with per_token=true, apo_zero"
-        raise ConfigError(describe("objective", objective.called, problem, allowed=allowed, mend="Or trainer=inline"))
+        raise ConfigError(describe("objective", objective.called, problem, allowed=allowed, fix="Or trainer=inline"))
     if weight := getattr(objective, "nll_weight", 0):
         found |= {"loss_type": [*found["loss_type"], "sft"], "loss_weights": [1.0, weight]}
-    return _Asked(found)
+    return _TrlSettings(found)
 
 
 @dataclass
@@ -133,8 +133,8 @@ class _Watch:
         self.last = {ours: float(logs[theirs]) for theirs, ours in _METRICS.items() if theirs in logs}
         for name in ("loss", "gradient_norm"):
             if not math.isfinite(self.last.get(name, 0.0)):
-                mend = "Lower the learning rate, or look for broken rows"
-                raise EngineError(describe(name, self.last[name], f"not finite at step {step} of {steps}", mend=mend))
+                fix = "Lower the learning rate, or look for broken rows"
+                raise EngineError(describe(name, self.last[name], f"not finite at step {step} of {steps}", fix=fix))
         self.largest_gradient_norm = max(self.largest_gradient_norm, self.last.get("gradient_norm", 0.0))
         self.observe(step, steps, self.last)
 
@@ -155,8 +155,8 @@ def _train(task: TrainingTask, observe: Observe) -> TrainingOutcome:
     data = read(task, chat)
     if weighted := next((one for one in data.examples if one.weight != 1), None):
         problem = f"TRL's trainers know no weights, and the row of prompt '{weighted.prompt_id}' has one"
-        mend = "Set trainer=inline or trainer=torchrun, or rm_data.label_filter=null"
-        raise DataError(describe("weight", weighted.weight, problem, allowed="1", mend=mend))
+        fix = "Set trainer=inline or trainer=torchrun, or rm_data.label_filter=null"
+        raise DataError(describe("weight", weighted.weight, problem, allowed="1", fix=fix))
     watch = _Watch(observe)
     with cpu_threads(task.trainer.threads), quiet(), spared_collector(), full_disk_named(Path(task.scratch)):
         model = load_for_training(task)
@@ -243,7 +243,7 @@ def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
 
     if task.trainer.device == "cuda" and not torch.cuda.is_available():
         problem = "this machine shows no GPU"
-        raise EngineError(describe("trainer.device", "cuda", problem, mend="Set trainer.device=auto"))
+        raise EngineError(describe("trainer.device", "cuda", problem, fix="Set trainer.device=auto"))
     config, own = task.training, task.trainer
     rows = rows_of_micro_batch(config.batch_size, max(one.padded for one in data.examples), own.micro_batch_tokens)
     return {

@@ -63,8 +63,8 @@ class PairData(RewardData):
         selection = steps.config.reward.selection or steps.config.selection
         if not isinstance(selection, PairSelection):
             problem = "self-training needs pairs, and the policy's selection makes demonstrations"
-            mend = "Set reward.selection, as objective=rest_em does"
-            raise ConfigError(describe("reward.selection", None, problem, mend=mend))
+            fix = "Set reward.selection, as objective=rest_em does"
+            raise ConfigError(describe("reward.selection", None, problem, fix=fix))
         return steps.add(SelectPairs(samples, rewards, selection, "self_training", steps.seed("select")))
 
     def contrast_pairs(self, steps: Steps, new: Stage, old: Stage, labeler: Stage) -> Stage:

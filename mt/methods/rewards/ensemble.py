@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from mt.choice import NotNegative
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
-from mt.methods.rewards.student import given_student
+from mt.methods.rewards.student import configured_student
 from mt.methods.rewards.train import Train
 from mt.methods.steps import Steps
 from mt.sources.references import named_model
@@ -39,8 +39,8 @@ class Ensemble(Train):
     @model_validator(mode="after")
     def _has_several(self) -> Self:
         if len(self.models) + self.trained < 2:
-            mend = "Name two or more by reward.models=[DIR,DIR], or set reward.trained=2"
-            raise ConfigError(describe("reward.models", self.models, "an ensemble has at least two models", mend=mend))
+            fix = "Name two or more by reward.models=[DIR,DIR], or set reward.trained=2"
+            raise ConfigError(describe("reward.models", self.models, "an ensemble has at least two models", fix=fix))
         if (self.retrained or 0) > (count := len(self.models) + self.trained):
             allowed = f"0 to {count}, or null for all of them"
             raise ConfigError(describe("reward.retrained", self.retrained, "more than there are", allowed=allowed))
@@ -61,7 +61,7 @@ class Ensemble(Train):
         """Return the first given model."""
         if self.models:
             return self._named(config, self.models[0])
-        return given_student(config, self.student)
+        return configured_student(config, self.student)
 
     def _named(self, config: RunConfig, name: str) -> Stage:
         path, _, revision = name.partition("@")

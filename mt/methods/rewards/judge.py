@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mt.engines.judging import Judge as JudgeSettings
 from mt.errors import ConfigError, describe
-from mt.methods.asking import asking
+from mt.methods.judging import judging_inputs
 from mt.methods.rewards.computed import RewardWithoutModel
 from mt.methods.steps import Steps
 from mt.stages.rewards import ComputedReward, JudgeReward
@@ -18,10 +18,10 @@ class Judge(RewardWithoutModel):
 
     def rule(self, steps: Steps) -> ComputedReward:
         """Return the judge."""
-        how = asking(steps, self.judge, "score", None)
+        how = judging_inputs(steps, self.judge, "score", None)
         if self.judge.model_kind is not None and how.model is None:
             problem = "the run has no base reward model to ask, as its reward is this judge"
-            raise ConfigError(describe("judge.path", None, problem, mend="Add judge.path=DIR, or another judge="))
+            raise ConfigError(describe("judge.path", None, problem, fix="Add judge.path=DIR, or another judge="))
         return JudgeReward(self.judge, how.model, how.oracle, how.template, how.chat_template)
 
     @property

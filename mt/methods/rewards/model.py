@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mt.config.reward import Reward
 from mt.config.run import RunConfig
-from mt.methods.rewards.student import given_student, student
+from mt.methods.rewards.student import configured_student, student
 from mt.methods.steps import Steps
 from mt.workflow.stage import Stage
 
@@ -22,4 +22,4 @@ class Model(Reward):
 
     def reader(self, config: RunConfig) -> Stage | None:
         """Return the model that `path` names."""
-        return given_student(config, "model")
+        return configured_student(config, "model")

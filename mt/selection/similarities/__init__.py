@@ -28,7 +28,7 @@ class Similarity(Choice):
         """Return each text's mean similarity to all the others; raises DataError for fewer than two texts."""
         if len(texts) < 2:
             problem = "a consensus needs at least two responses to a prompt"
-            raise DataError(describe("responses", len(texts), problem, mend="Raise the number of samples"))
+            raise DataError(describe("responses", len(texts), problem, fix="Raise the number of samples"))
         known: dict[tuple[str, str], float] = {}
         for i, first in enumerate(texts):
             for second in texts[:i]:

@@ -14,8 +14,8 @@ class Chrf(Similarity):
     def check(self) -> None:
         """Raise MissingPackageError where sacrebleu is not installed."""
         if find_spec("sacrebleu") is None:
-            mend = "Install it (pip install sacrebleu), or choose words"
-            raise MissingPackageError(describe("similarity", "chrf", "sacrebleu is not installed", mend=mend))
+            fix = "Install it (pip install sacrebleu), or choose words"
+            raise MissingPackageError(describe("similarity", "chrf", "sacrebleu is not installed", fix=fix))
 
     def between(self, first: str, second: str) -> float:
         """Return the mean of chrF with either text as the reference, divided by 100."""

@@ -22,8 +22,8 @@ class RougeL(Similarity):
     def check(self) -> None:
         """Raise MissingPackageError where rouge-score is not installed."""
         if find_spec("rouge_score") is None:
-            mend = "Install it (pip install rouge-score), or choose words"
-            raise MissingPackageError(describe("similarity", "rouge_l", "rouge-score is not installed", mend=mend))
+            fix = "Install it (pip install rouge-score), or choose words"
+            raise MissingPackageError(describe("similarity", "rouge_l", "rouge-score is not installed", fix=fix))
 
     def between(self, first: str, second: str) -> float:
         """Return 2·LCS/(words of both); a text without words is like no other."""

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.report import tables
 from analysis.report.record import Run, StageRow, load_run, union
-from analysis.report.tables import Table
+from analysis.report.tables import StoredTable
 from tests.analysis.report import fixture
 
 
@@ -29,7 +29,7 @@ def stages(run: Run) -> dict[str, StageRow]:
 
 
 @pytest.fixture(scope="session")
-def found(stages: dict[str, StageRow]) -> dict[str, Table]:
+def found(stages: dict[str, StageRow]) -> dict[str, StoredTable]:
     return tables.find(stages)[0]
 
 

@@ -16,7 +16,7 @@ from mt.workflow.plan import Plan, plan
 from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_json
-from mt.workflow.work import Silent, Work
+from mt.workflow.work import NullObserver, Work
 
 SECTIONS = ("Chat", "Chat Hard", "Safety", "Reasoning")
 K = 5
@@ -302,7 +302,7 @@ def make_run(root: Path, planned: Plan, name: str = "demo", **changes: Any) -> P
     store, missing = Store(root / "store"), {stage.key for stage in planned.missing(Store(root / "store"))}
     for stage in planned.order:
         if stage.key in missing:
-            compute(stage, store, Silent(), OpenEngine())
+            compute(stage, store, NullObserver(), OpenEngine())
     record = {
         **_record(name),
         "stages": [_row(planned, stage, store, missing) for stage in planned.order],

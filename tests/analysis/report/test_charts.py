@@ -12,7 +12,7 @@ from analysis.report import calibration, distributions, metrics, questions, trai
 from analysis.report.charts import Chart, agreeing
 from analysis.report.record import Run, StageRow
 from analysis.report.sets import SampleSet, benchmark_sets, sample_sets
-from analysis.report.tables import Table
+from analysis.report.tables import StoredTable
 from tests.analysis.report import fixture
 
 Stages = dict[str, StageRow]
@@ -20,7 +20,7 @@ UNKNOWN = dict.fromkeys(("low", "high", "n"))
 
 
 @pytest.fixture(scope="module")
-def sets(stages: Stages, found: dict[str, Table]) -> list[SampleSet]:
+def sets(stages: Stages, found: dict[str, StoredTable]) -> list[SampleSet]:
     return sample_sets(stages, found)
 
 
@@ -76,7 +76,7 @@ def test_pairs_that_gold_hardly_tells_apart_do_not_count(sets: list[SampleSet]) 
     assert sum(chart.series[0].n) == 6 * 8
 
 
-def test_held_out_pairs_need_no_gold(stages: Stages, found: dict[str, Table]) -> None:
+def test_held_out_pairs_need_no_gold(stages: Stages, found: dict[str, StoredTable]) -> None:
     (chart,) = calibration.charts([], benchmark_sets(stages, found))
     assert chart.title == "Calibration on held-out pairs"
     assert (chart.series[0].n, chart.series[0].y) == ([4], [0.0])  # the fixture's r₀ prefers the second response

@@ -255,7 +255,7 @@ def test_a_damaged_table_is_named_and_the_rest_shown(tmp_path: Path) -> None:
     assert page.data("samples")["prompts"]
 
 
-def test_the_command_writes_where_it_is_told_and_nowhere_else(
+def test_the_command_writes_where_it_is_reported_and_nowhere_else(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def files() -> dict[Path, int]:

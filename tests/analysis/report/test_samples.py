@@ -10,14 +10,14 @@ import pytest
 from analysis.report import samples, tables
 from analysis.report.record import StageRow, find_runs, load_run, union
 from analysis.report.sets import benchmark_sets, sample_sets
-from analysis.report.tables import Table
+from analysis.report.tables import StoredTable
 from mt.workflow.plan import plan
 from mt.workflow.position import Position
 from tests.analysis.report import fixture
 from tests.analysis.report.fixture import gold_of, reward_of
 
 Stages = dict[str, StageRow]
-Tables = dict[str, Table]
+Tables = dict[str, StoredTable]
 
 
 @pytest.fixture(scope="module")

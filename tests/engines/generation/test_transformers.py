@@ -171,15 +171,15 @@ def test_memory_that_runs_out_halves_the_batch(policy: Path, monkeypatch: pytest
 
     reference = answers(policy)
     sizes: list[int] = []
-    whole = engine.Batch.decode
+    whole = engine.DecodingBatch.decode
 
-    def decode(batch: engine.Batch, *args: object) -> object:
+    def decode(batch: engine.DecodingBatch, *args: object) -> object:
         sizes.append(len(batch.ready))
         if len(batch.ready) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return whole(batch, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine.Batch, "decode", decode)
+    monkeypatch.setattr(engine.DecodingBatch, "decode", decode)
     assert answers(policy, config=generator_config(batch_tokens=100_000)) == reference
     assert sizes[:4] == [17, 8, 4, 2]
     assert set(sizes[3:]) <= {1, 2}
@@ -188,10 +188,10 @@ def test_memory_that_runs_out_halves_the_batch(policy: Path, monkeypatch: pytest
 def test_one_prompt_that_does_not_fit_is_an_error(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mt.engines.generation import local as engine
 
-    def decode(batch: engine.Batch, *args: object) -> object:
+    def decode(batch: engine.DecodingBatch, *args: object) -> object:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(engine.Batch, "decode", decode)
+    monkeypatch.setattr(engine.DecodingBatch, "decode", decode)
     with pytest.raises(EngineError, match=r"generator\.batch_tokens"):
         answers(policy)
 

@@ -92,7 +92,7 @@ def test_greedy_asks_for_one_response_and_repeats_it(policy: Path, generator: Vl
     assert all(samples.responses == [seen_as([RED, BLUE, END], True, policy)] * 3 for samples in found)
 
 
-def test_first_tokens_are_told_by_their_text(generator: VllmPolicy, seen: Seen) -> None:
+def test_first_tokens_are_reported_by_their_text(generator: VllmPolicy, seen: Seen) -> None:
     told = dict(generator.first_tokens(PROMPTS, 64, 2))
     assert told == {prompt.prompt_id: {"blue": -0.5, "red": -1.0} for prompt in PROMPTS}
     asked = [row["parameters"] for row in seen.requests()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from mt.engines.judging.openai import OpenAIJudge
 from mt.types import Comparison
 
@@ -38,7 +38,7 @@ def comparisons(n: int, order: str = "baseline_first") -> list[Comparison]:
 
 
 def judged(items, cache, style="preference", announce=lambda line: None, **changes):
-    with open_judge(openai_config(**changes), Asked(style, announce=announce), cache=cache) as judge:
+    with open_judge(openai_config(**changes), JudgeContext(style, announce=announce), cache=cache) as judge:
         rows = {(row.prompt_id, row.order): row for row in judge.judge(items)}
     # Answers arrive in any order.
     return {key: rows[key] for key in dict.fromkeys((item.prompt_id, item.order) for item in items)}, judge.counts

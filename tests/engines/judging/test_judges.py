@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from mt.config.compose import compose_runs, options
-from mt.engines.judging import Asked, both_orders, coin_order, open_judge
+from mt.engines.judging import JudgeContext, both_orders, coin_order, open_judge
 from mt.engines.judging.gold import GoldJudge
 from mt.engines.judging.reward_model import RewardModelJudge
 from mt.engines.judging.transformers import TransformersJudge
@@ -42,7 +42,7 @@ def local_config(**changes):
 
 def test_gold_is_asked_in_the_order_shown(tmp_path):
     items = [Comparison("p", [], "a", "bbbb", order) for order in ("baseline_first", "model_first")]
-    with open_judge(GoldJudge(name="gold"), Asked("verdict", prefer=gold, version="w1"), cache=None) as judge:
+    with open_judge(GoldJudge(name="gold"), JudgeContext("verdict", prefer=gold, version="w1"), cache=None) as judge:
         first, second = judge.judge(items)
     assert first.preference == second.preference == pytest.approx(1 + 1 / (1 + math.exp(-3)))
     assert (first.verdict, second.verdict) == ("B>>A", "A>>B")
@@ -52,7 +52,7 @@ def test_gold_is_asked_in_the_order_shown(tmp_path):
 def test_gold_needs_its_world():
     with (
         pytest.raises(JudgeError, match="data=world"),
-        open_judge(GoldJudge(name="gold"), Asked("verdict"), cache=None),
+        open_judge(GoldJudge(name="gold"), JudgeContext("verdict"), cache=None),
     ):
         pass
 
@@ -60,7 +60,7 @@ def test_gold_needs_its_world():
 def test_an_unknown_order_is_refused():
     item = Comparison("p", [], "a", "b", "sideways")
     with (
-        open_judge(GoldJudge(name="gold"), Asked("preference", prefer=gold), cache=None) as judge,
+        open_judge(GoldJudge(name="gold"), JudgeContext("preference", prefer=gold), cache=None) as judge,
         pytest.raises(JudgeError, match="order=sideways"),
     ):
         list(judge.judge([item]))
@@ -80,7 +80,7 @@ def test_a_reward_model_judges_by_the_difference_of_rewards(reward, tmp_path):
     prompt = [{"role": "user", "content": "tell me the colour of fox"}]
     texts = ["red", "blue", "green owl"]
     items = [Comparison(f"{a}{b}", prompt, texts[a], texts[b]) for a in range(3) for b in range(3)]
-    with open_judge(reward_config(), Asked("preference", model=reward, version="r0"), cache=tmp_path) as judge:
+    with open_judge(reward_config(), JudgeContext("preference", model=reward, version="r0"), cache=tmp_path) as judge:
         found = {row.prompt_id: row.preference for row in judge.judge(items)}
     with scorer_config().open(reward) as scorer:
         rewards = dict(scorer.score([(prompt, text, True) for text in texts]))
@@ -95,29 +95,32 @@ def test_a_reward_model_judges_by_the_difference_of_rewards(reward, tmp_path):
 
 def test_a_reward_model_does_not_care_about_the_order_and_is_cached(reward, tmp_path, monkeypatch):
     items = both_orders("p", [{"role": "user", "content": "count from one"}], "red fox", "one two three")
-    with open_judge(reward_config(), Asked("verdict", model=reward, version="r0"), cache=tmp_path) as judge:
+    with open_judge(reward_config(), JudgeContext("verdict", model=reward, version="r0"), cache=tmp_path) as judge:
         first, second = sorted(judge.judge(items), key=lambda row: row.order)
     assert first.preference == pytest.approx(second.preference, abs=1e-6)
     assert {first.verdict, second.verdict} <= {"A>B", "B>A", "A=B"}
     monkeypatch.setattr("mt.engines.scoring.transformers.TransformersScorer.open", None)
-    with open_judge(reward_config(), Asked("verdict", model=reward, version="r0"), cache=tmp_path) as judge:
+    with open_judge(reward_config(), JudgeContext("verdict", model=reward, version="r0"), cache=tmp_path) as judge:
         assert sorted(judge.judge(items), key=lambda row: row.order) == [first, second]
     with (
-        open_judge(reward_config(), Asked("verdict", model=reward, version="r1"), cache=tmp_path) as judge,
+        open_judge(reward_config(), JudgeContext("verdict", model=reward, version="r1"), cache=tmp_path) as judge,
         pytest.raises(TypeError),
     ):
         list(judge.judge(items))
 
 
 def test_a_model_folder_is_needed():
-    with pytest.raises(JudgeError, match=r"judge\.path"), open_judge(reward_config(), Asked("verdict"), cache=None):
+    with (
+        pytest.raises(JudgeError, match=r"judge\.path"),
+        open_judge(reward_config(), JudgeContext("verdict"), cache=None),
+    ):
         pass
 
 
 def test_a_local_judge_weighs_m_against_M(tmp_path):
     folder = speaking_judge(tmp_path / "model", {"m": 0.0, "M": math.log(4), "perhaps": 3.0})
     config, items = local_config(), comparisons(3) + comparisons(3, "model_first")
-    with open_judge(config, Asked("preference", model=folder, version="j"), cache=tmp_path / "kept") as judge:
+    with open_judge(config, JudgeContext("preference", model=folder, version="j"), cache=tmp_path / "kept") as judge:
         rows = list(judge.judge(items))
     # p(M) = 4/5 for the answer that is shown second.
     assert {(row.order, round(row.preference, 4)) for row in rows} == {
@@ -125,13 +128,15 @@ def test_a_local_judge_weighs_m_against_M(tmp_path):
         ("model_first", 1.2),
     }
     assert len(rows) == 6
-    with open_judge(config, Asked("preference", model=Path("absent"), version="j"), cache=tmp_path / "kept") as judge:
+    with open_judge(
+        config, JudgeContext("preference", model=Path("absent"), version="j"), cache=tmp_path / "kept"
+    ) as judge:
         assert sorted(map(repr, judge.judge(items))) == sorted(map(repr, rows))
 
 
 def test_a_local_judge_writes_verdicts(tmp_path):
     folder = speaking_judge(tmp_path / "model", {"[[B>>A]]": 5.0, "M": 1.0})
-    with open_judge(local_config(), Asked("verdict", model=folder, version="j"), cache=None) as judge:
+    with open_judge(local_config(), JudgeContext("verdict", model=folder, version="j"), cache=None) as judge:
         rows = list(judge.judge(comparisons(2)))
     assert [(row.verdict, row.preference, row.raw) for row in rows] == [("B>>A", 2.0, "[[B>>A]]")] * 2
 
@@ -139,7 +144,7 @@ def test_a_local_judge_writes_verdicts(tmp_path):
 def test_a_local_judge_names_its_preference_by_text(tmp_path):
     folder = speaking_judge(tmp_path / "model", {"M": 5.0, "m": 4.0})
     with open_judge(
-        local_config(preference_by="text"), Asked("preference", model=folder, version="j"), cache=None
+        local_config(preference_by="text"), JudgeContext("preference", model=folder, version="j"), cache=None
     ) as judge:
         rows = list(judge.judge(comparisons(2)))
     assert [(row.preference, row.raw) for row in rows] == [(2.0, "M")] * 2
@@ -147,7 +152,7 @@ def test_a_local_judge_names_its_preference_by_text(tmp_path):
 
 def test_a_local_judge_without_a_verdict_is_missing(tmp_path):
     folder = speaking_judge(tmp_path / "model", {"perhaps": 5.0})
-    with open_judge(local_config(), Asked("verdict", model=folder, version="j"), cache=None) as judge:
+    with open_judge(local_config(), JudgeContext("verdict", model=folder, version="j"), cache=None) as judge:
         rows = list(judge.judge(comparisons(2)))
         assert judge.counts["missing"] == 2
     assert {row.problem for row in rows} == {"no verdict label, or several that differ"}
@@ -158,7 +163,7 @@ def test_a_comparison_that_is_too_long_is_missing(tmp_path, style):
     folder = speaking_judge(tmp_path / "model", {"[[A>B]]": 5.0, "m": 1.0})
     short = Comparison("short", [{"role": "user", "content": "a"}], "a", "b")
     long = Comparison("long", [{"role": "user", "content": "a " * 900}], "a", "b")
-    with open_judge(local_config(), Asked(style, model=folder, version="j"), cache=None) as judge:
+    with open_judge(local_config(), JudgeContext(style, model=folder, version="j"), cache=None) as judge:
         rows = {row.prompt_id: row for row in judge.judge([long, short])}
     assert rows["long"].problem == "the comparison is longer than max_length"
     assert rows["short"].preference == 1.0 or rows["short"].preference < 1.5

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from mt.engines.judging.ledger import Ledger
 from mt.errors import JudgeError
 from tests.engines.judging.settings import comparisons, openai_config
@@ -46,7 +46,7 @@ def start(cache: Path, prefix: str, limit: float) -> subprocess.Popen[str]:
 
 def ask(cache: Path, number: int, command: str = "run", **changes: object) -> dict[str, float]:
     changes = {"concurrency": 4, **changes}
-    with open_judge(openai_config(**changes), Asked("verdict", command=command), cache=cache) as judge:
+    with open_judge(openai_config(**changes), JudgeContext("verdict", command=command), cache=cache) as judge:
         list(judge.judge(comparisons(number)))
         return judge.counts
 

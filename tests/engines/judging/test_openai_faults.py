@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from mt.engines.judging.cache import JudgmentCache
 from mt.errors import JudgeError
 from tests.engines.judging.server import FAULTS, PAID_FAULTS, often
@@ -147,7 +147,7 @@ def test_an_endpoint_of_no_use_is_not_paid_for_long(endpoint, tmp_path, reply, f
     ("fault", "said"),
     [("401", "API_KEY"), ("402", "balance"), ("403", "API_KEY"), ("404", "OPENAI_MODEL"), ("405", "BASE_URL")],
 )
-def test_what_no_request_can_mend_ends_at_once(endpoint, tmp_path, fault, said):
+def test_what_no_request_can_fix_ends_at_once(endpoint, tmp_path, fault, said):
     endpoint.faults = lambda number: fault
     with pytest.raises(JudgeError, match=said):
         judged(comparisons(50), tmp_path, concurrency=2)
@@ -156,7 +156,7 @@ def test_what_no_request_can_mend_ends_at_once(endpoint, tmp_path, fault, said):
 
 def test_stopping_early_loses_no_answer_that_is_under_way(endpoint, tmp_path):
     endpoint.delay_s = 0.05
-    with open_judge(openai_config(concurrency=4), Asked("preference"), cache=tmp_path) as judge:
+    with open_judge(openai_config(concurrency=4), JudgeContext("preference"), cache=tmp_path) as judge:
         rows = judge.judge(comparisons(40))
         next(rows)
         rows.close()
@@ -221,15 +221,15 @@ def test_a_model_that_knows_another_name_for_the_limit_gets_it_by_that(endpoint,
 
 
 @pytest.mark.parametrize(
-    ("name", "message", "mend"),
+    ("name", "message", "fix"),
     [
         ("temperature", "'temperature' does not support 0.0 with this model.", "judge.temperature=1"),
         ("logprobs", "You are not allowed to request logprobs from this model.", "judge.preference_by=text"),
     ],
 )
-def test_a_setting_that_the_model_does_not_know_is_named_at_once(endpoint, tmp_path, name, message, mend):
+def test_a_setting_that_the_model_does_not_know_is_named_at_once(endpoint, tmp_path, name, message, fix):
     endpoint.refuses = refusing(name, message)
-    with pytest.raises(JudgeError, match=rf"Set {mend}\."):
+    with pytest.raises(JudgeError, match=rf"Set {fix}\."):
         judged(comparisons(20), tmp_path, concurrency=1)
     assert len(endpoint.requests) == 1
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from mt.engines.judging.vllm import VllmJudge
 from mt.errors import JudgeError
 from tests.engines.judging.models import speaking_judge
@@ -111,7 +111,7 @@ def test_verdict_texts(server, model, tmp_path, at, request):
     at(request.getfixturevalue(server))
     config = openai_config(model=str(model), concurrency=2, timeout_s=60.0)
     for cached in (0, 4):
-        with open_judge(config, Asked("verdict"), cache=tmp_path) as judge:
+        with open_judge(config, JudgeContext("verdict"), cache=tmp_path) as judge:
             rows = list(judge.judge(comparisons(4)))
         assert [(row.verdict, row.preference, row.problem) for row in rows] == [("B>>A", 2.0, None)] * 4
         assert (judge.counts["cached"], judge.counts["calls"]) == (cached, 4 - cached)
@@ -122,7 +122,7 @@ def test_verdict_texts(server, model, tmp_path, at, request):
 def test_token_log_probabilities(model, tmp_path, at, vllm_server):
     at(vllm_server)
     config = openai_config(model=str(model), timeout_s=60.0)
-    with open_judge(config, Asked("preference"), cache=tmp_path) as judge:
+    with open_judge(config, JudgeContext("preference"), cache=tmp_path) as judge:
         rows = list(judge.judge(comparisons(6) + comparisons(6, "model_first")))
     assert {(row.order, round(row.preference, 4)) for row in rows} == {("baseline_first", 1.8), ("model_first", 1.2)}
 
@@ -134,7 +134,7 @@ def test_a_comparison_beyond_the_context_is_refused_and_missing(model, tmp_path,
     at(vllm_server)
     good, long = comparisons(2)
     config = openai_config(model=str(model), timeout_s=60.0, concurrency=1)
-    with open_judge(config, Asked("preference"), cache=tmp_path) as judge:
+    with open_judge(config, JudgeContext("preference"), cache=tmp_path) as judge:
         rows = {row.prompt_id: row for row in judge.judge([good, replace(long, model="m " * 2000)])}
     assert rows["p0"].preference == pytest.approx(1.8, abs=1e-4)
     assert rows["p1"].preference is None
@@ -146,7 +146,7 @@ def test_a_server_without_log_probabilities_is_said(model, tmp_path, at, transfo
     at(transformers_server)
     config = openai_config(model=str(model), concurrency=1, timeout_s=60.0, prove_within=2)
     with (
-        open_judge(config, Asked("preference"), cache=tmp_path) as judge,
+        open_judge(config, JudgeContext("preference"), cache=tmp_path) as judge,
         pytest.raises(JudgeError, match="no log-probabilities of m or M"),
     ):
         list(judge.judge(comparisons(4)))
@@ -176,6 +176,6 @@ def test_the_local_judge_by_vllm(tmp_path, style, by, expected):
     values |= {"preference_template": "own", "verdict_template": "own", "template_kwargs": {}, "max_tokens": 8}
     config = VllmJudge.model_validate({**values, "preference_by": by, "top_logprobs": 5})
     expected = expected or (None, pytest.approx(1 + 1 / (1 + math.exp(-1)), abs=1e-5))
-    with open_judge(config, Asked(style, model=folder, version="j"), cache=None) as judge:
+    with open_judge(config, JudgeContext(style, model=folder, version="j"), cache=None) as judge:
         rows = list(judge.judge(comparisons(3)))
     assert [(row.verdict, row.preference) for row in rows] == [expected] * 3

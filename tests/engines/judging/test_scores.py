@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from mt.engines.judging.gold import GoldJudge
 from mt.engines.judging.reward_model import RewardModelJudge
 from mt.engines.judging.template import load_template
@@ -31,30 +31,30 @@ def scores(judge, asked, cache=None, items=ITEMS):
 
 def test_an_endpoint_scores_each_response_by_itself(endpoint, tmp_path):
     endpoint.reply = lambda messages: ("Right. [[9]]" if "red fox" in messages[1]["content"] else "Wrong. [[2]]", None)
-    found, counts = scores(openai_config(), Asked("score"), tmp_path)
+    found, counts = scores(openai_config(), JudgeContext("score"), tmp_path)
     assert found == [(9.0, None), (2.0, None), (9.0, None)]
     assert (counts["judgments"], counts["calls"], counts["cached"]) == (3, 2, 0), "equal responses are asked about once"
     text = endpoint.requests[0]["messages"][1]["content"]
     assert "tell me the colour" in text and ("red fox" in text) != ("blue owl" in text)
-    assert scores(openai_config(), Asked("score"), tmp_path)[1]["calls"] == 0
+    assert scores(openai_config(), JudgeContext("score"), tmp_path)[1]["calls"] == 0
 
 
 def test_an_endpoint_without_a_score_is_asked_once_more(endpoint, tmp_path):
     endpoint.reply = lambda messages: ("[[4]]" if len(messages) > 2 else "It is fine.", None)
-    found, counts = scores(openai_config(), Asked("score"), tmp_path, ITEMS[:1])
+    found, counts = scores(openai_config(), JudgeContext("score"), tmp_path, ITEMS[:1])
     assert (found, counts["calls"]) == ([(4.0, None)], 2)
 
 
 def test_the_spending_limit_holds_for_scores(endpoint, tmp_path):
     endpoint.reply = lambda messages: ("[[4]]", None)
     with pytest.raises(JudgeError, match=r"judge\.limit_usd"):
-        scores(openai_config(limit_usd=1e-6), Asked("score"), tmp_path)
+        scores(openai_config(limit_usd=1e-6), JudgeContext("score"), tmp_path)
 
 
 @pytest.mark.parametrize(("says", "expected"), [("[[7]]", 7.0), ("perhaps", None)])
 def test_a_local_judge_writes_scores(tmp_path, says, expected):
     folder = speaking_judge(tmp_path / "model", {says: 5.0})
-    found, counts = scores(local_config(), Asked("score", model=folder, version="j"))
+    found, counts = scores(local_config(), JudgeContext("score", model=folder, version="j"))
     assert [score for score, _ in found] == [expected] * 3
     assert counts["missing"] == (3 if expected is None else 0)
 
@@ -62,7 +62,7 @@ def test_a_local_judge_writes_scores(tmp_path, says, expected):
 def test_a_reward_model_stretches_its_probability(tmp_path):
     folder = tiny_reward(tmp_path / "reward")
     judge = RewardModelJudge(name="reward_model", path=None, revision=None, scorer=scorer_config())
-    found, _ = scores(judge, Asked("score", model=folder, version="r"))
+    found, _ = scores(judge, JudgeContext("score", model=folder, version="r"))
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     for (_, text), (score, _) in zip(ITEMS, found, strict=True):
         with torch.inference_mode():
@@ -73,7 +73,7 @@ def test_a_reward_model_stretches_its_probability(tmp_path):
 
 @pytest.mark.parametrize(("gold", "expected"), [(1.0, 10.0), (0.5, 5.5), (0.0, 1.0), (-0.3, 1.0)])
 def test_gold_is_stretched_between_the_lowest_and_the_highest_score(gold, expected):
-    asked = Asked("score", prefer=lambda *_: 1.5, gold=lambda messages, text: gold)
+    asked = JudgeContext("score", prefer=lambda *_: 1.5, gold=lambda messages, text: gold)
     assert scores(GoldJudge(name="gold"), asked)[0] == [(expected, None)] * 3
 
 

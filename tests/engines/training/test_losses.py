@@ -103,7 +103,7 @@ def test_a_filler_weighs_nothing(tiny_models: tuple[Path, Path]) -> None:
     batch = filler(Example("a", [(CHOSEN, 1), (OTHER, 1)], 1.0), 0, pooled=True)
     loss_B, _ = loss_of(BradleyTerry())(model, batch)
     assert loss_B.tolist() == [0.0]
-    assert (batch.real, batch.tokens) == (False, 0)
+    assert (batch.is_padding, batch.tokens) == (True, 0)
 
 
 def test_dropout_is_off_wherever_it_is_kept() -> None:

@@ -18,7 +18,7 @@ from mt.engines.text import open_chat
 from mt.engines.training.batches import plan
 from mt.engines.training.data import read
 from mt.engines.training.models import load_for_training
-from mt.engines.training.process import Place, arguments, build
+from mt.engines.training.process import TrainingProcess, arguments, build
 from mt.engines.training.task import TrainingTask
 from mt.types import Demonstration, Pair, PairLogProbs, Response
 from tests.engines.tiny import SPECIALS, WORDS, tiny_policy
@@ -45,7 +45,7 @@ def loss_and_gradients(task: TrainingTask) -> tuple[float, dict[str, Tensor]]:
     """Run one step of our training; return its loss and the gradients that its optimizer gets."""
     chat = open_chat(task.model)
     data = read(task, chat)
-    place, losses, gradients = Place(rank=0, devices=1), [], {}
+    process, losses, gradients = TrainingProcess(rank=0, world_size=1), [], {}
 
     class Catch(TrainerCallback):
         def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
@@ -56,13 +56,13 @@ def loss_and_gradients(task: TrainingTask) -> tuple[float, dict[str, Tensor]]:
     assert len(batches) == 1
     trainer = build(
         task,
-        arguments(task, place),
+        arguments(task, process),
         model,
         chat,
         data,
         batches,
         lambda step, total, metrics: losses.append(metrics["loss"]),
-        place,
+        process,
     )
     trainer.add_callback(Catch())
     trainer.train()

@@ -14,7 +14,7 @@ import torch
 
 from mt.engines.text import open_chat
 from mt.engines.training.data import Examples, read
-from mt.engines.training.process import Place
+from mt.engines.training.process import TrainingProcess
 from mt.engines.training.task import TrainingTask
 from mt.errors import DataError
 from mt.types import Pair, Response
@@ -41,7 +41,7 @@ def read_by(devices: int, task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -
             return render(*arguments, **named)
 
         monkeypatch.setattr(chat, "_render", counted)
-        return read(task, chat, Place(rank, devices).share(Path(task.scratch)))
+        return read(task, chat, TrainingProcess(rank, devices).share(Path(task.scratch)))
 
     with ThreadPoolExecutor(devices) as threads:
         return list(threads.map(of, range(devices))), renders

@@ -15,7 +15,7 @@ from mt.config.compose import compose_runs
 from mt.engines.training.settings import LoraConfig
 from mt.engines.training.trl import TrlTrainer, rows_of_micro_batch
 from mt.errors import ConfigError, DataError
-from mt.methods.blueprint import blueprint
+from mt.methods.compile import compile_run
 from mt.objectives.apo_zero import ApoZero
 from mt.objectives.dpo import Dpo
 from mt.objectives.hinge import Hinge
@@ -151,7 +151,7 @@ def test_what_it_does_otherwise_is_said() -> None:
 def test_a_plan_with_it_is_refused_for_an_objective_that_it_lacks() -> None:
     config = compose_runs(["trainer=trl", "objective=sppo"])[0].config
     with pytest.raises(ConfigError, match=r"^objective=sppo: TRL's DPOTrainer has no such loss"):
-        blueprint(config)
+        compile_run(config)
 
 
 def test_one_iteration_gives_the_same_policy_on_both_engines(tmp_path: Path) -> None:

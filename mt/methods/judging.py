@@ -14,8 +14,8 @@ from mt.workflow.stage import Stage
 
 
 @dataclass(frozen=True)
-class Asking:
-    """What the stages that ask a judge are given beside its settings."""
+class JudgingInputs:
+    """The inputs of a judging stage beside the judge's settings."""
 
     model: Stage | None
     """The judge's model; the base reward model where a judge on this machine names none."""
@@ -27,20 +27,20 @@ class Asking:
     """How the judge model's chat template is rendered."""
 
 
-def asking(steps: Steps, judge: Judge, style: Style, base_reward: Stage | None) -> Asking:
+def judging_inputs(steps: Steps, judge: Judge, style: Style, base_reward: Stage | None) -> JudgingInputs:
     """Return how a judge is asked for a judgment of a style."""
     template = judge_template(judge, style)
     if judge.needs_network:
-        return Asking(None, None, template, None)
+        return JudgingInputs(None, None, template, None)
     if judge.needs_gold:
-        return Asking(None, steps.source.oracle(), None, None)
+        return JudgingInputs(None, steps.source.oracle(), None, None)
     model, rendered = base_reward, steps.reward_template
     path, revision = getattr(judge, "path", None), getattr(judge, "revision", None)
     if path is not None and judge.model_kind is not None:
         model = named_model(steps.config, judge.model_kind, path, revision, setting="judge.path")
         own: dict[str, Any] = judge.template_kwargs if isinstance(judge, RenderedConfig) else {}
         rendered = TemplateConfig(file=None, fingerprint=None, kwargs=own, date=DEFAULT_DATE)
-    return Asking(model, None, template, rendered)
+    return JudgingInputs(model, None, template, rendered)
 
 
 def judge_template(judge: Judge, style: Style) -> str | None:

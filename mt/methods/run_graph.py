@@ -1,4 +1,4 @@
-"""What a method leaves behind: for every iteration its models and the tables that made them."""
+"""The run graph: for every iteration of a method its models and the tables that they were trained on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Iteration:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunGraph:
     """The iterations of a run, the base models first."""
 
     iterations: tuple[Iteration, ...]

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from launch.mark import check_store, mark_store
+from launch.store_id import check_store, store_id
 from mt.errors import LaunchError
 
 
-def test_the_mark_is_made_once(tmp_path: Path) -> None:
-    mark = mark_store(tmp_path / "store")
-    assert mark_store(tmp_path / "store") == mark
+def test_the_id_is_made_once(tmp_path: Path) -> None:
+    mark = store_id(tmp_path / "store")
+    assert store_id(tmp_path / "store") == mark
     check_store(tmp_path / "store", mark)
 
 
 def test_another_store_at_the_same_path_is_refused(tmp_path: Path) -> None:
-    mark = mark_store(tmp_path / "here")
-    mark_store(tmp_path / "there")
+    mark = store_id(tmp_path / "here")
+    store_id(tmp_path / "there")
     for place in ("there", "nowhere"):
         with pytest.raises(LaunchError, match=r"store=.*does not see the store.*store=DIR"):
             check_store(tmp_path / place, mark)

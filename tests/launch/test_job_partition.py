@@ -1,4 +1,4 @@
-"""The cut: sharing, order, resources, and the properties that hold for every graph."""
+"""The job partition: sharing, order, resources, and the properties that hold for every graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.cut import Job, Node, ancestors, cut
+from launch.job_partition import Job, PlannedStage, ancestors, partition_into_jobs
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Fake:
     NEEDS: str = "gpu"
     upstream: tuple[Fake, ...] = field(default=(), repr=False)
 
-    def inputs(self) -> Sequence[Node]:
+    def inputs(self) -> Sequence[PlannedStage]:
         return self.upstream
 
 
@@ -29,7 +29,7 @@ def test_what_runs_share_is_one_job_and_the_others_start_after_it() -> None:
     sample = Fake("sample")
     score = Fake("score", upstream=(sample,))
     runs = {name: [sample, score, Fake(f"train-{name}", upstream=(score,))] for name in ("dpo", "ipo")}
-    jobs = by_name(cut(runs, share=True))
+    jobs = by_name(partition_into_jobs(runs, share=True))
     assert jobs["shared-1"].stages == ("sample", "score")
     assert jobs["shared-1"].runs == ("dpo", "ipo")
     assert jobs["dpo"].after == ("shared-1",)
@@ -43,7 +43,7 @@ def test_dependencies_that_follow_from_others_are_dropped() -> None:
     a = Fake("a", upstream=(world, first))
     b = Fake("b", upstream=(first,))
     c = Fake("c", upstream=(world,))
-    jobs = by_name(cut({"a": [world, first, a], "b": [world, first, b], "c": [world, c]}, share=True))
+    jobs = by_name(partition_into_jobs({"a": [world, first, a], "b": [world, first, b], "c": [world, c]}, share=True))
     assert jobs["shared-2"].after == ("shared-1",)
     assert jobs["a"].after == ("shared-2",)
     assert jobs["c"].after == ("shared-1",)
@@ -53,7 +53,7 @@ def test_network_judging_is_a_job_of_its_own_without_gpus_and_does_not_hold_up_t
     train = Fake("train")
     judge = Fake("judge", NEEDS="network", upstream=(train,))
     again = Fake("again", upstream=(train,))
-    jobs = by_name(cut({"run": [train, judge, again]}, share=True))
+    jobs = by_name(partition_into_jobs({"run": [train, judge, again]}, share=True))
     assert jobs["run"].stages == ("train", "again")
     assert jobs["run-judge"].stages == ("judge",)
     assert jobs["run-judge"].resource == "network"
@@ -65,7 +65,7 @@ def test_training_after_network_judging_is_a_second_job() -> None:
     sample = Fake("sample")
     judge = Fake("judge", NEEDS="network", upstream=(sample,))
     train = Fake("train", upstream=(judge,))
-    jobs = cut({"run": [sample, judge, train]}, share=True)
+    jobs = partition_into_jobs({"run": [sample, judge, train]}, share=True)
     assert [(job.name, job.after) for job in jobs] == [
         ("run", ()),
         ("run-judge", ("run",)),
@@ -77,26 +77,26 @@ def test_cpu_stages_stay_with_the_gpu_stages_around_them() -> None:
     sample = Fake("sample")
     select = Fake("select", NEEDS="cpu", upstream=(sample,))
     train = Fake("train", upstream=(select,))
-    (job,) = cut({"run": [sample, select, train]}, share=True)
+    (job,) = partition_into_jobs({"run": [sample, select, train]}, share=True)
     assert job.resource == "gpu"
-    assert cut({"run": [Fake("partition", NEEDS="cpu")]}, share=True)[0].resource == "cpu"
+    assert partition_into_jobs({"run": [Fake("partition", NEEDS="cpu")]}, share=True)[0].resource == "cpu"
 
 
 def test_a_run_that_ends_in_two_jobs_gets_a_closing_one() -> None:
     one, two = Fake("one"), Fake("two", NEEDS="network")
-    jobs = by_name(cut({"run": [one, two]}, share=True))
+    jobs = by_name(partition_into_jobs({"run": [one, two]}, share=True))
     assert jobs["run-record"] == Job("run-record", "cpu", (), ("run",), ("run", "run-judge"), ("run",), 0.1)
 
 
 def test_runs_with_nothing_missing_are_recorded_by_one_job() -> None:
-    jobs = cut({"a": [], "b": []}, share=True)
+    jobs = partition_into_jobs({"a": [], "b": []}, share=True)
     assert [(job.records, job.stages, job.after) for job in jobs] == [(("a", "b"), (), ())]
 
 
 def test_without_sharing_each_run_is_one_job() -> None:
     sample = Fake("sample")
     judge = Fake("judge", NEEDS="network", upstream=(sample,))
-    jobs = cut({"a": [sample], "b": [sample, judge]}, share=False)
+    jobs = partition_into_jobs({"a": [sample], "b": [sample, judge]}, share=False)
     assert [(job.name, job.stages, job.after, job.resource) for job in jobs] == [
         ("a", ("sample",), (), "gpu"),
         ("b", ("sample", "judge"), (), "gpu"),
@@ -123,14 +123,14 @@ def sweeps(draw: st.DrawFn) -> dict[str, list[Fake]]:
 
 @given(sweeps())
 def test_every_missing_stage_is_in_exactly_one_job(runs: dict[str, list[Fake]]) -> None:
-    stages = [key for job in cut(runs, share=True) for key in job.stages]
+    stages = [key for job in partition_into_jobs(runs, share=True) for key in job.stages]
     assert sorted(stages) == sorted({node.key for nodes in runs.values() for node in nodes})
 
 
 @given(sweeps())
 def test_dependencies_come_first_so_that_no_circle_exists(runs: dict[str, list[Fake]]) -> None:
     seen: set[str] = set()
-    for job in cut(runs, share=True):
+    for job in partition_into_jobs(runs, share=True):
         assert seen.issuperset(job.after)
         assert job.name not in seen
         seen.add(job.name)
@@ -138,7 +138,7 @@ def test_dependencies_come_first_so_that_no_circle_exists(runs: dict[str, list[F
 
 @given(sweeps())
 def test_inputs_come_from_the_job_itself_or_from_what_it_waits_for(runs: dict[str, list[Fake]]) -> None:
-    jobs = cut(runs, share=True)
+    jobs = partition_into_jobs(runs, share=True)
     nodes = {node.key: node for stages in runs.values() for node in stages}
     before, made_by = ancestors(jobs), {key: job.name for job in jobs for key in job.stages}
     for job in jobs:
@@ -151,7 +151,7 @@ def test_inputs_come_from_the_job_itself_or_from_what_it_waits_for(runs: dict[st
 @given(sweeps())
 def test_a_job_computes_only_what_exactly_its_runs_need(runs: dict[str, list[Fake]]) -> None:
     needed = {name: {node.key for node in nodes} for name, nodes in runs.items()}
-    for job in cut(runs, share=True):
+    for job in partition_into_jobs(runs, share=True):
         for key in job.stages:
             assert {name for name, keys in needed.items() if key in keys} == set(job.runs)
 
@@ -159,7 +159,7 @@ def test_a_job_computes_only_what_exactly_its_runs_need(runs: dict[str, list[Fak
 @given(sweeps())
 def test_network_stages_and_gpu_stages_never_share_a_job(runs: dict[str, list[Fake]]) -> None:
     nodes = {node.key: node for stages in runs.values() for node in stages}
-    for job in cut(runs, share=True):
+    for job in partition_into_jobs(runs, share=True):
         needs = {nodes[key].NEEDS for key in job.stages}
         assert "network" not in needs or needs == {"network"}
         assert (job.resource == "gpu") == ("gpu" in needs)
@@ -167,7 +167,7 @@ def test_network_stages_and_gpu_stages_never_share_a_job(runs: dict[str, list[Fa
 
 @given(sweeps())
 def test_each_run_is_recorded_once_after_everything_it_needs(runs: dict[str, list[Fake]]) -> None:
-    jobs = cut(runs, share=True)
+    jobs = partition_into_jobs(runs, share=True)
     before, made_by = ancestors(jobs), {key: job.name for job in jobs for key in job.stages}
     recorded = [(run, job.name) for job in jobs for run in job.records]
     assert sorted(run for run, _ in recorded) == sorted(runs)
@@ -177,7 +177,7 @@ def test_each_run_is_recorded_once_after_everything_it_needs(runs: dict[str, lis
 
 @given(sweeps())
 def test_dependencies_are_direct_ones(runs: dict[str, list[Fake]]) -> None:
-    jobs = cut(runs, share=True)
+    jobs = partition_into_jobs(runs, share=True)
     before = ancestors(jobs)
     for job in jobs:
         assert not any(name in before[other] for name in job.after for other in job.after)

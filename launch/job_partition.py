@@ -1,4 +1,4 @@
-"""Cut the plans of a sweep into jobs: what several runs share is computed by one job, the others start after it."""
+"""Partition the plans of a sweep into jobs: one job computes what several runs share, the others start after it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 Resource = Literal["gpu", "cpu", "network"]
 
 
-class Node(Protocol):
-    """What the cut asks of a stage."""
+class PlannedStage(Protocol):
+    """What the partition reads of a stage."""
 
     @property
     def key(self) -> str:
@@ -22,7 +22,7 @@ class Node(Protocol):
         """What the stage runs on: "cpu", "gpu" or "network"."""
         ...
 
-    def inputs(self) -> Sequence[Node]:
+    def inputs(self) -> Sequence[PlannedStage]:
         """Return the stages whose artifacts this one reads."""
         ...
 
@@ -46,7 +46,7 @@ class Job:
     """How long it takes, roughly: 1 for each stage that needs a GPU or the network, little for the others."""
 
 
-def cut(runs: Mapping[str, Sequence[Node]], *, share: bool) -> list[Job]:
+def partition_into_jobs(runs: Mapping[str, Sequence[PlannedStage]], *, share: bool) -> list[Job]:
     """Return the jobs that compute the missing stages of each run, dependencies before their users.
 
     `runs` maps a run's name to its missing stages in an order in which they can run. With `share`, every stage
@@ -65,19 +65,19 @@ def ancestors(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
     return found
 
 
-def _whole(name: str, stages: Sequence[Node]) -> Job:
+def _whole(name: str, stages: Sequence[PlannedStage]) -> Job:
     keys = tuple(stage.key for stage in stages)
     return Job(name, _resource(stages), keys, (name,), records=(name,), cost=_cost(stages))
 
 
-def _resource(stages: Iterable[Node]) -> Resource:
+def _resource(stages: Iterable[PlannedStage]) -> Resource:
     needs = {stage.NEEDS for stage in stages}
     if "gpu" in needs:
         return "gpu"
     return "network" if "network" in needs else "cpu"
 
 
-def _cost(stages: Iterable[Node]) -> float:
+def _cost(stages: Iterable[PlannedStage]) -> float:
     return sum((0.05 if stage.NEEDS == "cpu" else 1.0 for stage in stages), start=0.1)
 
 
@@ -85,7 +85,7 @@ _Group = tuple[tuple[str, ...], bool, int]
 """The runs that need a stage, whether it works over the network, and its phase."""
 
 
-def _shared(runs: Mapping[str, Sequence[Node]]) -> list[Job]:
+def _shared(runs: Mapping[str, Sequence[PlannedStage]]) -> list[Job]:
     """Group stages that the same runs need, and order the groups; job names are placeholders.
 
     An input is needed by every run that needs its user, so that between groups of different runs edges lead from
@@ -93,7 +93,7 @@ def _shared(runs: Mapping[str, Sequence[Node]]) -> list[Job]:
     Groups therefore never wait for each other in a circle.
     """
     nodes = {node.key: node for stages in runs.values() for node in stages}
-    members: dict[_Group, list[Node]] = {}
+    members: dict[_Group, list[PlannedStage]] = {}
     for key, group in _groups(nodes, _users(runs)).items():
         members.setdefault(group, []).append(nodes[key])
     group_of = {node.key: group for group, stages in members.items() for node in stages}
@@ -116,7 +116,7 @@ def _shared(runs: Mapping[str, Sequence[Node]]) -> list[Job]:
     return _reduced(_sorted(jobs))
 
 
-def _users(runs: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
+def _users(runs: Mapping[str, Sequence[PlannedStage]]) -> dict[str, tuple[str, ...]]:
     users: dict[str, list[str]] = {}
     for name, stages in runs.items():
         for node in stages:
@@ -124,7 +124,7 @@ def _users(runs: Mapping[str, Sequence[Node]]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(names) for key, names in users.items()}
 
 
-def _groups(nodes: Mapping[str, Node], users: Mapping[str, tuple[str, ...]]) -> dict[str, _Group]:
+def _groups(nodes: Mapping[str, PlannedStage], users: Mapping[str, tuple[str, ...]]) -> dict[str, _Group]:
     groups: dict[str, _Group] = {}
     for key, node in nodes.items():
         remote = node.NEEDS == "network"
