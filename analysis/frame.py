@@ -15,7 +15,7 @@ from analysis.settings import matches
 from mt.config.fields import setting
 from mt.engines.judging.base import judge_name
 from mt.errors import DataError, describe, nearest
-from mt.runtime.clock import utc_time
+from mt.runtime.terminal import utc_time
 
 _OF_RUN: dict[str, str] = {
     "method": "method.name",

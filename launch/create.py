@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from launch.job_partition import partition_into_jobs
-from launch.store_id import store_id
 from launch.sweep import EVENTS, FILE, RunEntry, Sweep, load, save, write_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
+from mt.runtime.lock import create_once
 from mt.workflow import provenance
 from mt.workflow.leftovers import note_needed
 from mt.workflow.plan import Plan, merge
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
+
+STORE_ID = ".mark"
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,19 @@ def _run_entry(run: NewRun, sweep: Path) -> dict[str, Any]:
     total = sum(not isinstance(stage, External) for stage in run.plan.order)
     folder = os.path.relpath(run.folder, sweep)
     return RunEntry(name=run.name, overrides=run.overrides, folder=folder, total=total).model_dump()
+
+
+def store_id(root: Path) -> str:
+    """Return the store's id, which the first call makes."""
+    create_once(root / STORE_ID, uuid.uuid4().hex)
+    return (root / STORE_ID).read_text()
+
+
+def check_store(root: Path, expected: str) -> None:
+    """Raise LaunchError unless this node sees the store that the sweep was submitted with."""
+    file = root / STORE_ID
+    seen = file.read_text() if file.is_file() else None
+    if seen != expected:
+        problem = f"{socket.gethostname()} does not see the store of the machine that submitted"
+        fix = "Put the store on a file system that all nodes share: store=DIR"
+        raise LaunchError(describe("store", root, problem, fix=fix))

@@ -16,7 +16,7 @@ from launch.states import State
 from launch.survey import survey
 from launch.sweep import load, names
 from mt.errors import LaunchError
-from mt.runtime.clock import local_time
+from mt.runtime.terminal import local_time
 
 
 @dataclass(frozen=True)

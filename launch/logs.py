@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 
-from launch import cli
-from launch.states import MAY_RUN
-from launch.survey import survey
-from launch.sweep import load, log_file
-from launch.tails import show, tails
+from launch import cli, progress
+from launch.states import MAY_RUN, State
+from launch.survey import JobStatus, survey
+from launch.sweep import Sweep, load, log_file
+from mt.workflow.store import Store
 
 _POLL_S = 0.5
 _LINES = 50
 """Last lines of each worker's log of the stage in which a job failed."""
+_TAIL_BYTES = 64 * 1024
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +46,7 @@ def _logs(arguments: argparse.Namespace, console: Console) -> int:
     sweep = load(folder)
     failed = [job for job in survey(folder, sweep).jobs if job.name in jobs]
     if last := tails(folder, sweep, failed, _LINES):
-        print(show(last))
+        print(show_tails(last))
     return 0
 
 
@@ -74,6 +76,29 @@ def _read_from(file: Path, offset: int) -> bytes:
     with file.open("rb") as content:
         content.seek(offset)
         return content.read()
+
+
+def tails(folder: Path, sweep: Sweep, jobs: Iterable[JobStatus], lines: int) -> dict[Path, tuple[str, list[str]]]:
+    """Return the job and the last lines of every worker's log of the stages in which jobs failed, by file."""
+    found: dict[Path, tuple[str, list[str]]] = {}
+    for job in jobs:
+        stage = progress.read(progress.file_of(folder, job.name)).stage if job.state == State.FAILED else None
+        for log in sorted(Store(Path(sweep.store)).scratch(stage).glob("*.log")) if stage else ():
+            if said := _tail(log, lines):
+                found[log] = job.name, said
+    return found
+
+
+def show_tails(found: dict[Path, tuple[str, list[str]]]) -> str:
+    """Return the tails as text, each under its job's name and its file."""
+    parts = (f"--- {job}: the end of {log}\n" + "\n".join(lines) for log, (job, lines) in found.items())
+    return "\n".join(parts)
+
+
+def _tail(log: Path, lines: int) -> list[str]:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        return file.read().decode("utf-8", "replace").rstrip().splitlines()[-lines:]
 
 
 if __name__ == "__main__":

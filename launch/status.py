@@ -8,9 +8,9 @@ import sys
 from rich.console import Console
 
 from launch import cli
+from launch.logs import show_tails, tails
 from launch.survey import survey
 from launch.sweep import load
-from launch.tails import show, tails
 from launch.view import as_data, render
 from mt.running.comparison_table import print_findings
 
@@ -37,7 +37,7 @@ def _show(arguments: argparse.Namespace, console: Console) -> int:
         console.print(render(status))
         if status.finished:
             print_findings(console, list(sweep.folder.values()))
-        console.print(show(last), markup=False, highlight=False, soft_wrap=True, end="\n" if last else "")
+        console.print(show_tails(last), markup=False, highlight=False, soft_wrap=True, end="\n" if last else "")
     return 0
 
 

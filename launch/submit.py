@@ -28,8 +28,8 @@ from mt.errors import ConfigError, LaunchError, MutualTaughtError, NotHereError,
 from mt.methods.compile import compile_run
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
-from mt.running.duplicate_runs import duplicate_runs
 from mt.running.naming import run_folder, run_name
+from mt.running.variants import duplicate_runs
 from mt.runtime.interruption import Interrupted
 from mt.workflow.store import Store
 

@@ -20,9 +20,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from launch import attempts, progress
+from launch.create import check_store
 from launch.job import GRACE_S, STOPPED
 from launch.states import State
-from launch.store_id import check_store
 from launch.sweep import JobEntry, Sweep, load, read_configs
 from mt.config.launch import DetachedConfig, SlurmConfig
 from mt.errors import LaunchError, MutualTaughtError, first_line

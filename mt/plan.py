@@ -24,10 +24,9 @@ from mt.cli.arguments import parse
 from mt.config.compose import compose_runs, partial_settings
 from mt.methods.compile import CompiledRun, compile_run
 from mt.running.checks import lacking
-from mt.running.duplicate_runs import duplicate_runs
 from mt.running.exit_codes import exit_status_of
 from mt.running.naming import run_name
-from mt.running.variants import Described, run_labels, variant_names
+from mt.running.variants import Described, duplicate_runs, run_labels, variant_names
 from mt.runtime.terminal import terminal
 from mt.workflow.plan import merge
 from mt.workflow.position import Position

@@ -23,8 +23,7 @@ from rich.text import Text
 
 from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import exit_status_of
-from mt.runtime.clock import local_time
-from mt.runtime.terminal import terminal
+from mt.runtime.terminal import local_time, terminal
 from mt.workflow.execute import lock_of
 from mt.workflow.leftovers import changing, clean_store, needed_keys
 from mt.workflow.run_record import RECORD, read_record

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.report.record import Run, StageRow
 from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
-from mt.runtime.clock import duration, local_time
+from mt.runtime.terminal import duration, local_time
 
 _HIGHLIGHTS = (
     ("method", "method.name"),

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -29,7 +31,6 @@ from analysis.report import (
 )
 from analysis.report.charts import Chart, agreeing
 from analysis.report.head import Head, common_facts, head, notes
-from analysis.report.library import ASSETS, packed_library
 from analysis.report.record import Run, StageRow, union
 from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import StoredTable
@@ -40,6 +41,7 @@ from mt.running.disagreements import MARGINS, disagreements
 
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")
+ASSETS = Path(__file__).parent / "assets"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def render(runs: Sequence[Run]) -> str:
         charts_data=packed(gallery.data()),
         samples_data=packed(browser),
         stages_data=packed(_stage_details(stages, heads)),
-        plotly_data=_base64(packed_library()),
+        plotly_data=_base64(packed_plotly()),
     )
 
 
@@ -210,3 +212,20 @@ def _plain(value: Any) -> Any:
 
 def _yaml(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True) if config else ""
+
+
+@cache
+def packed_plotly() -> bytes:
+    """Return the library, gzipped."""
+    return gzip.compress(_plotly().read_bytes(), 6, mtime=0)
+
+
+def plotly() -> str:
+    """Return the library as a script."""
+    return _plotly().read_text("utf-8")
+
+
+def _plotly() -> Path:
+    """Return where it lies; the Python package itself is not imported, it is slow."""
+    (folder,) = find_spec("plotly").submodule_search_locations  # type: ignore[union-attr,misc]
+    return Path(folder) / "package_data" / "plotly.min.js"

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from mt.running.estimates import Estimates
-from mt.runtime.clock import duration
+from mt.runtime.terminal import duration
 from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import NullObserver

@@ -16,11 +16,11 @@ from mt.methods.compile import CompiledRun, compile_run
 from mt.running.alone import alone
 from mt.running.checks import check, check_folders
 from mt.running.comparison_table import print_findings
-from mt.running.duplicate_runs import duplicate_runs
 from mt.running.estimates import Estimates
 from mt.running.execution import logged, quiet_libraries, run
 from mt.running.exit_codes import exit_code
 from mt.running.naming import run_folder, sweep_name
+from mt.running.variants import duplicate_runs
 from mt.workflow.leftovers import remove_drafts
 from mt.workflow.store import Store
 

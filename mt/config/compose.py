@@ -24,7 +24,7 @@ from mt.config.refusals import (
 )
 from mt.config.run import RunConfig
 from mt.engines.contexts import within_context
-from mt.engines.sizes import count_weights, family_of
+from mt.engines.shapes import count_weights, family_of
 from mt.errors import ConfigError, describe
 from mt.runtime.machine import has_gpu, memory_here
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from mt.engines.functions import Call, CallResult
 from mt.errors import EngineError, describe
-from mt.runtime.child import Child
-from mt.runtime.logs import logs_folder
+from mt.runtime.child import Child, logs_folder
 
 START_S = 600.0
 """How long a process may take to import the function's module (our choice)."""

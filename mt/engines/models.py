@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,8 +76,8 @@ def load_weights(folder: Path, kind: ModelKind, dtype: torch.dtype, *, new_head:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    from mt.engines.generation_config import normalise_generation
     from mt.engines.heads import REWARD_HEAD
+    from mt.engines.models import normalise_generation
     from mt.engines.rotary import separate_rows
     from mt.engines.weights import FoundWeights
 
@@ -217,3 +218,36 @@ def _check_tokenizer(folder: Path, field: str, has_template: bool) -> None:
     if has_template and not config.get("chat_template") and not (folder / "chat_template.jinja").is_file():
         fix = f"Set {field.partition('.')[0]}.chat_template=FILE, or add chat_template.jinja to the folder"
         raise ModelError(describe(field, folder, "its tokenizer has no chat template", fix=fix))
+
+
+def normalise_generation(model: Any) -> None:
+    """Make a loaded model's generation settings valid, in place; values that mean something are kept.
+
+    Llama 2's chat models and Vicuna give temperature and top_p without do_sample, old folders give them in
+    config.json: both can be loaded, and neither can be saved.
+    """
+    misplaced = model.config._get_generation_parameters()
+    for name in misplaced:
+        delattr(model.config, name)
+    generation = getattr(model, "generation_config", None)
+    if generation is None:  # a reward model generates nothing
+        return
+    for name, value in misplaced.items():
+        if getattr(generation, name, None) is None:
+            setattr(generation, name, value)
+    complaints, mode = _generation_complaints(generation), generation.do_sample
+    if complaints and generation.temperature != 0:  # 0 is other libraries' word for greedy decoding
+        generation.do_sample = True
+        if _generation_complaints(generation) == complaints:  # they are not about sampling
+            generation.do_sample = mode
+    for name in _generation_complaints(generation):  # values without effect in that mode
+        setattr(generation, name, None)
+
+
+def _generation_complaints(generation: Any) -> list[str]:
+    """Return the settings for which transformers refuses to save, as its message names them."""
+    try:
+        generation.validate(strict=True)
+    except ValueError as error:
+        return re.findall(r"^- `(\w+)`:", str(error), re.MULTILINE)
+    return []

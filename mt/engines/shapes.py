@@ -1,12 +1,15 @@
-"""The shape of a model, from its config.json or from what is publicly known of it; no weight is read."""
+"""The shape of a model, from its config.json or from what is publicly known of it, and the number of its weights."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mt.engines.models import weight_shapes
 from mt.errors import ModelError, describe
 from mt.runtime.text import parse_json
 from mt.workflow.volume import Shape
@@ -20,6 +23,8 @@ KNOWN = {
     "Skywork/Skywork-Reward-V2-Qwen3-0.6B": Shape(1024, 28, 3072, 16, 8, 128, 151936, tied=True, rewards=True),
 }
 """Sizes as their public config.json files state them."""
+FAMILIES = {20_000_000: "world", 700_000_000: "smollm2", 3_000_000_000: "small_gpu"}
+"""Weights that a model of each family has fewer of; what is larger is the paper's (our choice)."""
 
 
 def shape_of_folder(folder: Path) -> Shape:
@@ -44,3 +49,23 @@ def shape_of_config(config: Mapping[str, Any]) -> Shape:
         tied=bool(config.get("tie_word_embeddings", False)),
         rewards=any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or []),
     )
+
+
+def count_weights(path: str | None) -> int | None:
+    """Return how many weights the local model folder at `path` has, or None where that cannot be known here.
+
+    A hub name's are not known: what a run is must not depend on what a cache holds. Nor are those of a folder that
+    cannot be read: what is wrong with it is reported where models are checked.
+    """
+    folder = Path(path).expanduser() if path else None
+    with contextlib.suppress(ModelError, OSError):
+        if folder is not None and folder.is_dir():
+            return sum(math.prod(shape) for shape in weight_shapes(folder, "policy.path").values())
+    return None
+
+
+def family_of(weights: int | None, otherwise: str) -> str:
+    """Return which hyper-parameters suit a model of this size; `otherwise` where it is not known."""
+    if weights is None:
+        return otherwise
+    return next((family for most, family in FAMILIES.items() if weights < most), "paper")

@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import EngineError, MutualTaughtError, describe
-from mt.runtime.child import Child, end_with_parent
+from mt.runtime.child import Child, end_with_parent, leave_error, logs_folder, raise_left_error
 from mt.runtime.jsonl import JsonLines
-from mt.runtime.left import leave, raise_left
-from mt.runtime.logs import logs_folder
 
 ITEMS, RESULTS, JOBS, MODEL, ERROR = "items.jsonl", "results.jsonl", "jobs.jsonl", "model", "error.json"
 _POLL_S = 0.05
@@ -128,7 +126,7 @@ class Worker:
         """Whether the process lives; raises what it raised, or `EngineError` with the end of its log."""
         code = self.child.poll()
         if code not in (None, 0):
-            raise_left(self.folder / ERROR)
+            raise_left_error(self.folder / ERROR)
             problem = f"ended with code {code}: {self.child.last_error()}"
             fix = f"See {logs_folder()}" if logs_folder() else ""
             raise EngineError(describe("worker", self.child.pid, problem, fix=fix))
@@ -179,7 +177,7 @@ def requested() -> Iterator[tuple[dict[str, Any], Path]]:
     try:
         yield json.loads(path.read_text()), path.parent
     except MutualTaughtError as error:
-        leave(error, path.parent / ERROR)
+        leave_error(error, path.parent / ERROR)
         raise
 
 

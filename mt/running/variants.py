@@ -1,11 +1,16 @@
-"""The variants of a sweep: runs that differ by seed alone are repetitions of one variant."""
+"""The variants of a sweep: runs that differ by seed alone are repetitions, runs with the same stages duplicates."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from mt.config.fields import keyed_paths, setting
+from mt.config.run import RunConfig
+from mt.running.naming import run_name
+from mt.workflow.plan import Plan
 
 
 class NamedRun(Protocol):
@@ -113,3 +118,25 @@ def _short(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
+
+
+def duplicate_runs(runs: Iterable[tuple[RunConfig, Plan]]) -> list[str]:
+    """Return a line for each group of runs with the same stages, naming the settings without effect on them."""
+    groups: dict[frozenset[str], list[RunConfig]] = {}
+    for config, plan in runs:
+        groups.setdefault(frozenset(stage.key for stage in plan.order), []).append(config)
+    return [_duplicates_line(group) for group in groups.values() if len(group) > 1]
+
+
+def _duplicates_line(group: Sequence[RunConfig]) -> str:
+    first, second, *others = (run_name(config) for config in group)
+    names = f"{first}, {second} and {len(others)} more" if others else f"{first} and {second}"
+    return f"{names}: the same stages, the same results; no effect on them: {', '.join(_differing_choices(group))}"
+
+
+def _differing_choices(group: Sequence[RunConfig]) -> list[str]:
+    """Return the choices in which runs differ, as a command line names them."""
+    runs = [(keyed_paths(config), config.model_dump()) for config in group]
+    said = [{path: setting(values, path) for path in paths} for paths, values in runs]
+    paths = {path for one in said for path in one if any(one.get(path) != other.get(path) for other in said)}
+    return sorted({path.split(".")[0] for path in paths})

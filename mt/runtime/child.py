@@ -7,6 +7,7 @@ ends. The child's program calls `end_with_parent` first, which waits for that. T
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -14,11 +15,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
 import psutil
+
+from mt import errors
+from mt.errors import MutualTaughtError
 
 PROJECT = Path(__file__).resolve().parents[2]
 IGNORE_USR2 = ["/bin/sh", "-c", 'trap "" USR2; exec "$@"', "sh"]
@@ -26,6 +30,7 @@ IGNORE_USR2 = ["/bin/sh", "-c", 'trap "" USR2; exec "$@"', "sh"]
 _MARK = "MT_CHILD_"
 _KILL_S = 5.0
 _LONGEST_REASON = 500
+_folders: list[Path] = []
 
 
 class Child:
@@ -187,3 +192,34 @@ def _runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def leave_error(error: MutualTaughtError, path: Path) -> None:
+    """Write an error to the file, unless it holds one: the first error is the cause of the others."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            json.dump({"type": type(error).__name__, "text": str(error)}, file)
+    except FileExistsError:
+        return
+
+
+def raise_left_error(path: Path) -> None:
+    """Raise the error that was left, if any."""
+    if path.is_file():
+        said = json.loads(path.read_text("utf-8"))
+        raise getattr(errors, said["type"])(said["text"])
+
+
+@contextlib.contextmanager
+def logging_into(folder: Path) -> Iterator[None]:
+    """Keep the logs of worker processes in a folder while the block lasts; a process runs one stage at a time."""
+    _folders.append(folder)
+    try:
+        yield
+    finally:
+        _folders.pop()
+
+
+def logs_folder() -> Path | None:
+    """Return the folder for the logs of worker processes, or None where nobody keeps them."""
+    return _folders[-1] if _folders else None

@@ -1,7 +1,8 @@
-"""The terminal, or the file, that a command prints on."""
+"""The terminal, or the file, that a command prints on, and local times."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,3 +15,33 @@ def terminal(file_width: int | None = 120, kind: type[Console] = Console, **opti
     """
     console = kind(emoji=False, **options)
     return console if console.is_terminal else kind(emoji=False, width=file_width, **options)
+
+
+def local_time(moment: str | None) -> str:
+    """Return a recorded moment in this machine's time, such as "2026-03-01 14:05"; empty for none, or for no moment."""
+    try:
+        return f"{datetime.fromisoformat(moment or '').astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return ""
+
+
+def utc_time(moment: str | None) -> str:
+    """Return a recorded moment in UTC, as a text that sorts by time; empty for none, or for no moment.
+
+    One without an offset is in UTC, as W&B's are.
+    """
+    try:
+        found = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return ""
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people: "48 s", "3 min 5 s", "2 h 10 min"."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -198,7 +198,7 @@ def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer, setting: 
         inspect_room(model, whole, trainer.device, fix)
     start = start_of(model)
     if training.lora is not None and isinstance(start, ModelFolder | WorldPolicy):
-        from mt.engines.lora_targets import check_targets
+        from mt.engines.training.settings import check_targets
 
         check_targets(start.skeleton(), training.lora.targets, f"{setting}.lora.targets")
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from mt.errors import StoreError
+from mt.runtime.child import logging_into
 from mt.runtime.lock import Lock
-from mt.runtime.logs import logging_into
 from mt.workflow import provenance
 from mt.workflow.engine import OpenEngine, in_order_of_engines
 from mt.workflow.leftovers import clean_store, needing

@@ -8,7 +8,7 @@ import pytest
 
 from mt.config.compose import compose_runs
 from mt.config.run import RunConfig
-from mt.engines.sizes import count_weights, family_of
+from mt.engines.shapes import count_weights, family_of
 from tests.engines.tiny import tiny_policy, tiny_reward
 
 

@@ -19,7 +19,7 @@ from mt.engines import vllm_pool, workers
 from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.vllm_pool import device_groups, vllm_workers
 from mt.errors import ConfigError, DataError, EngineError
-from mt.runtime.logs import logging_into
+from mt.runtime.child import logging_into
 from tests.engines.settings import vllm_scorer_config
 
 FAKE = "tests.engines.fake_worker"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.store_id import check_store, store_id
+from launch.create import check_store, store_id
 from mt.errors import LaunchError
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mt.runtime.clock import local_time, utc_time
+from mt.runtime.terminal import local_time, utc_time
 
 
 def test_a_moment_is_shown_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from launch.create import NewRun
 from launch.sweep import Sweep
 from mt.errors import EngineError
-from mt.runtime.logs import logs_folder
+from mt.runtime.child import logs_folder
 from mt.types import Metric
 from mt.workflow.plan import Plan, plan
 from mt.workflow.position import Position

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mt.engines.contexts import read_json
 from mt.engines.inspection import check_outputs
-from mt.engines.lora_targets import ALL_LINEAR, check_targets
 from mt.engines.models import check_model, load_weights
 from mt.engines.text import Chat
+from mt.engines.training.settings import ALL_LINEAR, check_targets
 from mt.engines.training.task import TrainingTask
 from mt.engines.training.zero import gathered, master, masters_apart
 from mt.errors import ModelError, describe

@@ -19,9 +19,8 @@ from mt.engines.training.task import TrainingOutcome, TrainingTask
 from mt.errors import ConfigError, EngineError, MissingPackageError, describe
 from mt.objectives import Objective
 from mt.reward_losses import RewardLoss
-from mt.runtime.child import Child
+from mt.runtime.child import Child, raise_left_error
 from mt.runtime.jsonl import JsonLines
-from mt.runtime.left import raise_left
 
 TASK, LOG, PROGRESS, OUTCOME, ERROR = "task.json", "workers.log", "progress.jsonl", "outcome.json", "error.json"
 _POLL_S, _GRACE_S = 0.2, 15.0
@@ -114,7 +113,7 @@ def _check_processes(processes: int, training: TrainingConfig) -> None:
 
 
 def _outcome(folder: Path, code: int, last_error: str) -> TrainingOutcome:
-    raise_left(folder / ERROR)
+    raise_left_error(folder / ERROR)
     if code != 0 or not (folder / OUTCOME).is_file():
         problem = f"ended with code {code} ({last_error})"
         raise EngineError(describe("trainer", "torchrun", problem, fix=f"See {folder / LOG}"))

@@ -13,9 +13,8 @@ from typing import Any
 from mt.engines.training.task import TrainingTask
 from mt.engines.training.torchrun import ERROR, OUTCOME, PROGRESS
 from mt.errors import EngineError, MutualTaughtError, describe
-from mt.runtime.child import end_with_parent
+from mt.runtime.child import end_with_parent, leave_error
 from mt.runtime.jsonl import JsonLines
-from mt.runtime.left import leave
 
 
 def work(task_file: str, processes: int) -> None:
@@ -27,7 +26,7 @@ def work(task_file: str, processes: int) -> None:
     except Exception as error:
         if not isinstance(error, MutualTaughtError):
             error = EngineError(f"a training process failed: {' '.join(f'{type(error).__name__}: {error}'.split())}")
-        leave(error, folder / ERROR)
+        leave_error(error, folder / ERROR)
         traceback.print_exc()
         code = 1
     sys.stdout.flush()

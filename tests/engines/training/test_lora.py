@@ -8,10 +8,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from mt.engines.lora_targets import check_targets
 from mt.engines.text import open_chat
 from mt.engines.training.models import adapt, load_for_training, publish
-from mt.engines.training.settings import LoraConfig
+from mt.engines.training.settings import LoraConfig, check_targets
 from mt.errors import ConfigError
 from mt.objectives.sft import Sft
 from mt.stages.models import ModelFolder
