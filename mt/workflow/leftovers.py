@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mt.errors import StoreError
 from mt.runtime.lock import Held, Lock
 from mt.workflow.keys import digest
 from mt.workflow.stage import SHORT, External, Stage
@@ -48,12 +49,20 @@ def needing(store: Store, place: str, stages: Iterable[Stage]) -> Iterator[None]
 
 
 def needed_keys(store: Store) -> set[str]:
-    """Return the keys that runs need by their notes; notes of runs that are gone are removed."""
+    """Return the keys that runs need by their notes; notes of runs that are gone are removed.
+
+    Raises StoreError for a note that cannot be read: nobody knows which artifacts its run needs.
+    """
     needed = set[str]()
     for file in (store.root / _NEEDED).glob("*.json"):
         note = recall(file)
         place, keys = note.get("place"), note.get("keys")
-        if isinstance(keys, list) and ((isinstance(place, str) and Path(place).exists()) or _is_at_work(file)):
+        if not isinstance(place, str) or not isinstance(keys, list):
+            raise StoreError(
+                f"{file}: cannot be read, and says which artifacts a run needs that is recorded elsewhere. "
+                "Start that run again, or delete the file if the run is gone"
+            )
+        if Path(place).exists() or _is_at_work(file):
             needed.update(map(str, keys))
         else:
             with contextlib.suppress(OSError):

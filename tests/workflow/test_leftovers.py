@@ -97,6 +97,23 @@ def test_gc_keeps_what_runs_recorded_elsewhere_need(store: Store, tmp_path: Path
     assert [store.has(one) for one in (Number(3), Number(1), target)] == [True, False, False]
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"place": "here"}', '{"keys": [], "place": 1}'])
+def test_gc_removes_nothing_where_it_cannot_read_what_a_run_needs(
+    store: Store, tmp_path: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "there").mkdir()
+    execute(plan([Number(1)]), store, NullObserver(), str(tmp_path / "there"))
+    execute(plan([Number(2)]), store, NullObserver())
+    (note,) = (store.root / ".needed").glob("*.json")
+    note.write_text(damaged)
+    assert gc(store, tmp_path / "runs") == 2
+    assert f"{note}: cannot be read" in " ".join(capsys.readouterr().err.split())
+    assert store.has(Number(1)) and store.has(Number(2))
+    execute(plan([Number(1)]), store, NullObserver(), str(tmp_path / "there"))  # which writes the note anew
+    assert gc(store, tmp_path / "runs") == 0
+    assert store.has(Number(1)) and not store.has(Number(2))
+
+
 def test_gc_keeps_what_a_live_process_needs_wherever_its_folder_is(store: Store, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     note_needed(store, str(tmp_path / "here"), [Number(9)])
