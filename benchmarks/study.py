@@ -106,11 +106,11 @@ def measure(run: Run, reference: Run) -> list[Row]:
     execute(drawn.plan, store, NullObserver())
     seconds = time.process_time() - clock
     steps, other = Steps(run.config), Steps(reference.config)
-    first = answers(other, compile_run(reference.config).outcome.iterations[1])
+    first = answers(other, compile_run(reference.config).graph.iterations[1])
     execute(plan([first]), store, NullObserver())
     groups = by_belief_and_section(build_world(*steps.source.gold()), rows_of(store, first, Samples))
     rows = []
-    for one in drawn.outcome.iterations[: drawn.final(store).index + 1]:
+    for one in drawn.graph.iterations[: drawn.final(store).index + 1]:
         values = {**_recorded(store, drawn, one), **_by_group(steps, store, drawn, one, groups), "cpu_seconds": seconds}
         cells = {name: f"{value:.4f}".rstrip("0").rstrip(".") for name, value in values.items()}
         rows.append({**dict(zip(COLUMNS, (*run.key, str(one.index)), strict=False)), **cells})
@@ -137,7 +137,7 @@ def _by_group(
     texts = {row.prompt_id: [one.text for one in row.responses] for row in rows_of(store, samples, Samples)}
     consensus = {name: Words().to_the_others(given) for name, given in texts.items()}
     orders = {
-        "r0": rewards_of(store, steps.score(drawn.outcome.base.reward, samples)),
+        "r0": rewards_of(store, steps.score(drawn.graph.base.reward, samples)),
         "rt": rewards_of(store, steps.score(iteration.reward, samples)),
         "consensus": consensus,
     }

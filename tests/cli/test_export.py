@@ -66,7 +66,7 @@ def test_a_reward_is_exported_as_the_models_that_it_is(tmp_path: Path, reward: l
     own = [f"policy.path={tiny_policy(tmp_path / 'policy')}", "data=instructions", "rm_data=frozen"]
     given = [word.replace("{models}", str(tmp_path)) for word in reward]
     config = compose_runs([*own, *given, f"store={tmp_path}/store"])[0].config
-    assert [name for name, *_ in models_of(compile_run(config).outcome.final)] == ["policy", *folders]
+    assert [name for name, *_ in models_of(compile_run(config).graph.final)] == ["policy", *folders]
 
 
 def test_rows_are_the_pairs_and_samples_of_the_run(exported: Path) -> None:
