@@ -22,7 +22,7 @@ EACH = (500 * 10 + 64 * 30) / 1e6
 SCRIPT = """
 import sys
 from pathlib import Path
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from mt.errors import JudgeError
 from tests.engines.judging.settings import comparisons, openai_config
 cache, prefix, limit = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
@@ -30,7 +30,7 @@ items = [type(one)(f"{prefix}{one.prompt_id}", [{"role": "user", "content": pref
                    one.order) for one in comparisons(60)]
 config = openai_config(concurrency=4, limit_usd=limit)
 try:
-    with open_judge(config, Asked("verdict", command="sweep"), cache=cache) as judge:
+    with open_judge(config, JudgeContext("verdict", command="sweep"), cache=cache) as judge:
         for row in judge.judge(items):
             print(row.prompt_id, flush=True)
 except JudgeError as error:

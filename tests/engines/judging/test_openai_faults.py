@@ -168,9 +168,9 @@ def test_stopping_early_loses_no_answer_that_is_under_way(endpoint, tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from mt.engines.judging import Asked, open_judge
+from mt.engines.judging import JudgeContext, open_judge
 from tests.engines.judging.settings import comparisons, openai_config
-with open_judge(openai_config(concurrency=4, timeout_s=1.0), Asked("preference"), cache=Path(sys.argv[1])) as judge:
+with open_judge(openai_config(concurrency=4, timeout_s=1.0), JudgeContext("preference"), cache=Path(sys.argv[1])) as judge:
     for row in judge.judge(comparisons(300)):
         print(row.prompt_id, flush=True)
 """
