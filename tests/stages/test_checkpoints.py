@@ -25,6 +25,7 @@ class Models(Stage):
 
     VERSION: ClassVar[int] = 1
     steps: tuple[int, ...] = ()
+    trainer: None = None
 
     def run(self, work: Work) -> None:
         for step in self.steps or (0,):

@@ -114,7 +114,7 @@ def test_too_few_prompts_are_refused_before_the_run(tmp_path: Path, store: Store
     PartitionPrompts(stage, 2, 0, 0).check()
     with pytest.raises(DataError, match=r"prompts=2: fewer than the 3 parts"):
         PartitionPrompts(stage, 3, 0, 0).check()
-    with pytest.raises(ConfigError, match=r"data\.held_out=3.0: leaves none of the 3 prompts.*below 3"):
+    with pytest.raises(ConfigError, match=r"data\.held_out=3: leaves none of the 3 prompts.*below 3"):
         load(files, held_out=3.0).check()
     empty = [source(write(tmp_path / "b.jsonl", [" "]), store.root)]
     with pytest.raises(DataError, match=r"data\.path=.*b\.jsonl: no prompt is left"):
