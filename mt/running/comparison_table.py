@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from mt.running.results import MetricKey
 from mt.types import Metric
 from mt.workflow.run_record import read_record
 
+_NARROW = 24
+"""Characters of a variant's name in a line, where there is no room for all of it."""
+_LEAST = 12
+"""Characters of a heading in a line, at least."""
 _UNPAIRED = "~"
 _NONE = Text("–")
 _COLOURS = {1: "green", 0: "", -1: "red"}
@@ -39,44 +44,53 @@ def print_comparison(console: Console, found: VariantComparison) -> None:
     for model, heading in MODELS.items():
         rest = [key for key in keys if key[0] == model]
         while rest:
-            shown = _fitting(found, rest, heading, console)
-            console.print(_table(found, rest[:shown], heading))
+            shown, table = _fitting(found, rest, heading, console)
+            console.print(table, crop=False)
             console.print()
             rest = rest[shown:]
     for line in _notes(found):
         console.print(line, style="dim", highlight=False, markup=False)
 
 
-def _fitting(found: VariantComparison, keys: Sequence[MetricKey], heading: str, console: Console) -> int:
-    """Return how many of the metrics fit the console's width beside each other, at least one."""
+def _fitting(found: VariantComparison, keys: Sequence[MetricKey], heading: str, console: Console) -> tuple[int, Table]:
+    """Return how many of the metrics fit the console's width beside each other, at least one, and their table.
+
+    A table of one metric may be wider than the console: the terminal wraps its lines, and no number is cut.
+    """
     unlimited = console.options.update(max_width=1000)
-    return next(
-        (
-            count
-            for count in range(len(keys), 1, -1)
-            if Measurement.get(console, unlimited, _table(found, keys[:count], heading)).minimum <= console.width
-        ),
-        1,
-    )
+    for count in range(len(keys), 0, -1):
+        for names in (1000, _NARROW):
+            table = _table(found, keys[:count], heading, names)
+            table.width = Measurement.get(console, unlimited, table).maximum
+            if table.width <= console.width:
+                return count, table
+    return 1, table
 
 
-def _table(found: VariantComparison, keys: Sequence[MetricKey], heading: str) -> Table:
-    """Return the reference's values and the others' differences; cells do not wrap, headings do."""
-    names = [variant.name for variant in found.variants]
+def _table(found: VariantComparison, keys: Sequence[MetricKey], heading: str, names: int) -> Table:
+    """Return the reference's values and the others' differences; `names` is how wide a variant's name may be.
+
+    Names and headings are wrapped here: rich would make room by cutting numbers, too.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
-    table.add_column(heading, vertical="bottom", overflow="fold", min_width=min(24, max(map(len, names))))
-    table.add_column("t", justify="right", vertical="bottom")
+    table.add_column(heading, vertical="bottom", no_wrap=True)
+    table.add_column("t", justify="right", vertical="bottom", no_wrap=True)
     rows = list(_rows(found, keys))
     for at, key in enumerate(keys):
-        width = max((len(cells[at]) for _, _, cells in rows), default=0)
-        table.add_column(title(*key[1:]), justify="right", vertical="bottom", min_width=width)
+        width = max([_LEAST, *(len(cells[at]) for _, _, cells in rows)])
+        table.add_column(_wrapped(title(*key[1:]), width), justify="right", vertical="bottom", no_wrap=True)
     shown = ""
     for name, t, cells in rows:
         if name != shown and shown:
             table.add_section()
-        table.add_row(Text(name if name != shown else ""), str(t), *cells)
+        table.add_row(_wrapped(name, names) if name != shown else "", str(t), *cells)
         shown = name
     return table
+
+
+def _wrapped(text: str, width: int) -> Text:
+    """Return a text in lines of at most `width` characters, or of its longest word where that is longer."""
+    return Text("\n".join(textwrap.wrap(text, width, break_long_words=False)))
 
 
 def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[Text]]]:

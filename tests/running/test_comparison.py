@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mt.compare import main
-from mt.running.comparison import VariantComparison, compare
+from mt.running.comparison import COMPARED, VariantComparison, compare
 from mt.running.comparison_table import print_comparison
 
 WIN_RATE = ("policy", "gold", "win_rate")
@@ -61,6 +61,17 @@ def test_runs_of_one_seed_are_paired_by_item(tmp_path: Path) -> None:
     text = table(found)
     assert "+10.0 [10.0, 10.0]" in text and "70.0% [67.0, 73.0]" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 30])
+def test_no_number_is_cut_however_narrow_the_console(tmp_path: Path, width: int) -> None:
+    more = {(1, key): [0.25, 0.75] for key in COMPARED if key[1] not in {"proxy", "gold"} and key != GAIN}
+    first, second = (run(tmp_path, name, {**FROZEN, **BOTH, **more}) for name in ("a_reward_model_of_many_words", "b"))
+    found = compare([first, second])
+    text = table(found, width)
+    assert "…" not in text and text.count("[") == text.count("]") == table(found, 1000).count("]")
+    assert "80.0% [77.0, 83.0]" in text
+    assert width == 30 or max(map(len, text.splitlines())) <= width
 
 
 def test_a_reward_model_that_is_never_updated_gains_nothing(tmp_path: Path) -> None:
