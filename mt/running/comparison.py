@@ -101,13 +101,19 @@ class VariantComparison:
     @cached_property
     def keys(self) -> list[MetricKey]:
         """What some run of the reference measured after its first training."""
-        gold = any(self.reference.value(t, key) for t in self.iterations for key in COMPARED[:2])
-        return [
-            key
-            for key in COMPARED
-            if any(one.value(t, key) for one in self.variants for t in self.iterations)
-            and not (gold and key[1] == "proxy")
-        ]
+        found = [key for key in COMPARED if any(self.reference.value(t, key) for t in self.iterations)]
+        return [key for key in found if key[1] != "proxy" or not set(COMPARED[:2]).intersection(found)]
+
+    def apart(self, variant: Variant) -> str:
+        """Return why a variant cannot be compared with the reference; empty where it can."""
+        if variant is self.reference or any(
+            variant.minus(self.reference, t, k) for t in self.iterations for k in self.keys
+        ):
+            return ""
+        other = next(iter(self.reference.runs.values())).name
+        if set(variant.runs).isdisjoint(self.reference.runs):
+            return f"has another seed than {other}"
+        return f"measured nothing that {other} did"
 
     @property
     def judges(self) -> list[str]:
@@ -162,14 +168,27 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison
             runs.append(RecordedRun(record["name"], record["config"], Results.of_record(record, path)))
         else:
             left.append(f"{path.name} is {record['state']}")
-    more = [f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
-    notes = [f"left out: {'; '.join([*left[:_SHOWN], *more])}"] if left else []
     if not runs:
-        problem = f"no finished run among them{''.join(f' ({note})' for note in notes)}"
+        problem = f"no finished run among them{''.join(f' ({note})' for note in _left_out(left))}"
         raise DataError(describe("runs", "none", problem, fix="Name finished runs, or a sweep that has some"))
-    names = variant_names(runs)
+    found = _grouped(runs, named=named)
+    while apart := {run.name: why for one in found.variants if (why := found.apart(one)) for run in one.runs.values()}:
+        left += [f"{name} {why}" for name, why in apart.items()]
+        runs = [run for run in runs if run.name not in apart]
+        found = _grouped(runs, named=named)
+    return replace(found, notes=[*incomparable(runs), *_left_out(left)])
+
+
+def _left_out(reasons: Sequence[str]) -> list[str]:
+    """Return the note that names what was left out, each with its reason; none where nothing was."""
+    more = [f"{len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
+    return [f"left out: {'; '.join([*reasons[:_SHOWN], *more])}"] if reasons else []
+
+
+def _grouped(runs: Sequence[RecordedRun], *, named: bool) -> VariantComparison:
+    """Return the runs as variants, the reference first."""
     grouped: dict[str, dict[tuple[Any, ...], RecordedRun]] = {}
-    for name, run in zip(names, runs, strict=True):
+    for name, run in zip(variant_names(runs), runs, strict=True):
         members = grouped.setdefault(name or run.name, {})
         same = members.get(seeds(run))  # it lies there twice, or each time measured other benchmarks
         members[seeds(run)] = replace(run, results=run.results.joined(same.results)) if same else run
@@ -177,7 +196,7 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison
     frozen = [one for one in variants if not any(run.retrains for run in one.runs.values())]
     if not named and len(frozen) == 1:
         variants = [*frozen, *(one for one in variants if one is not frozen[0])]
-    return VariantComparison(variants, [*incomparable(runs), *notes])
+    return VariantComparison(variants, [])
 
 
 def _metric(run: RecordedRun, iteration: int, key: MetricKey) -> Metric | None:

@@ -70,12 +70,12 @@ def run_labels(runs: Sequence[NamedRun], variants: Sequence[str]) -> list[str]:
 
 
 def incomparable(runs: Sequence[NamedRun]) -> list[str]:
-    """Return a warning for each setting of the measurement itself that differs between the runs."""
-    return [
-        f"The runs differ in {group}: numbers are not comparable across that difference, and none is averaged."
-        for group in _MEASURES
-        if len(set(map(_text, _comparable(runs, group)))) > 1
-    ]
+    """Return a warning of the settings of the measurement itself that differ between the runs, where some do."""
+    found = [group for group in _MEASURES if len(set(map(_text, _comparable(runs, group)))) > 1]
+    if not found:
+        return []
+    named = " and ".join([*([", ".join(found[:-1])] if found[1:] else []), found[-1]])
+    return [f"The runs differ in {named}: numbers are not comparable across that difference, and none is averaged."]
 
 
 def seeds(run: NamedRun) -> tuple[Any, ...]:

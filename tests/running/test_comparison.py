@@ -130,6 +130,24 @@ def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out)["differences"] == []
 
 
+def test_a_run_with_nothing_to_compare_is_named_and_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    own: Values = {
+        (1, ("reward", "preferences", "accuracy")): [0.0, 1.0],
+        (1, ("policy", "proxy", "win_rate_base")): [1.0],
+    }
+    folders = [run(tmp_path, name, values) for name, values in (("frozen", FROZEN), ("both", BOTH), ("own", own))]
+    config = json.loads((folders[2] / "record.json").read_text())
+    config["config"] |= {"data": {"name": "jsonl"}, "scale": {"name": "laptop"}}
+    (folders[2] / "record.json").write_text(json.dumps(config))
+    found = compare(folders)
+    assert [one.name for one in found.variants] == ["rm_data=frozen", "rm_data=both"]
+    assert ("reward", "preferences", "accuracy") not in found.keys
+    assert found.notes == ["left out: own-0 measured nothing that frozen-0 did"]
+    assert [one.name for one in compare(folders[::2]).variants] == ["frozen-0"]
+    seed = compare([folders[0], run(tmp_path, "both", BOTH, seed=1)])
+    assert seed.notes == ["left out: both-1 has another seed than frozen-0"]
+
+
 def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> None:
     first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)
     (second / "store" / "1-gold-win_rate" / "items.json").write_text("{ damaged")

@@ -40,6 +40,8 @@ def test_measures_that_differ_are_said() -> None:
     said = incomparable([run(judge={"name": "gold"}), run(judge={"name": "openai"})])
     assert len(said) == 1 and "judge" in said[0] and "not comparable" in said[0]
     assert incomparable([run(), run(seed=1)]) == []
+    (all_three,) = incomparable([run(judge={"name": n}, scale=n, data={"name": n}) for n in ("gold", "openai")])
+    assert all_three.startswith("The runs differ in data, judge and scale: ")
 
 
 def test_what_only_some_runs_measure_sets_none_apart_where_they_are_compared() -> None:
