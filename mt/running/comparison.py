@@ -189,7 +189,7 @@ def _grouped(runs: Sequence[RecordedRun], *, named: bool) -> VariantComparison:
     """Return the runs as variants, the reference first."""
     grouped: dict[str, dict[tuple[Any, ...], RecordedRun]] = {}
     for name, run in zip(variant_names(runs), runs, strict=True):
-        members = grouped.setdefault(name or run.name, {})
+        members = grouped.setdefault(name or runs[0].name, {})
         same = members.get(seeds(run))  # it lies there twice, or each time measured other benchmarks
         members[seeds(run)] = replace(run, results=run.results.joined(same.results)) if same else run
     variants = [Variant(name, members) for name, members in grouped.items()]

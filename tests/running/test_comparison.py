@@ -118,7 +118,10 @@ def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "broken" / "record.json").write_text("{")
     found = compare([tmp_path])
     assert len(found.variants) == 1 and len(found.notes) == 1
-    assert "both-0 is failed" in table(found) and "nothing to compare" in table(found)
+    alone = "This is one run: there is nothing to compare it with. 95% intervals over prompts; t is the iteration."
+    assert "both-0 is failed" in table(found) and alone in table(found, 200)
+    several = compare([first, run(tmp_path / "more", "frozen", FROZEN, seed=1)])
+    assert "nothing to compare them with. 95% intervals over seeds;" in table(several, 200)
     for seed in range(1, 7):
         run(tmp_path, "both", BOTH, seed=seed, state="interrupted")
     (note,) = compare([tmp_path]).notes
