@@ -1,5 +1,6 @@
-"""Write the README's figure and numbers from a finished run.
+"""Write the README's figure and numbers from a finished run, which is compared with a frozen reward model's.
 
+    python -m mt.run rm_data=frozen
     python -m mt.run name=readme
     python -m benchmarks.readme runs/readme
 
