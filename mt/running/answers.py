@@ -132,10 +132,12 @@ def _policy(run: _Run) -> str:
         judge = judged_by(run.compiled.config.judge.model_dump())
         text = f"{run.policy()} against π₀, {_change(run, run.judge)}{_peak(run, run.judge)}"
         return f"The policy {_verdict(_CHANGED, change, 0)}: {text} (judge: {judge})."
-    judge = "gold" if run.judge == _WIN_RATE else "r₀"
-    wins = f"{run.policy()} wins {_value(metric)} of its comparisons with π₀ by {judge}, where 50% is no change"
-    proxy = "r₀ is a proxy, which over-optimisation raises, too"
-    more = proxy if run.judge == _PROXY else _change(run, _QUALITY) + _peak(run, _QUALITY)
+    if run.judge == _PROXY:
+        wins = f"r₀ prefers {run.policy()} to π₀ in {_value(metric)} of their comparisons, where 50% is no change"
+        proxy = "r₀ is a proxy, which over-optimisation raises, too, and cannot tell whether the policy improved"
+        return f"{wins}; {proxy}."
+    wins = f"{run.policy()} wins {_value(metric)} of its comparisons with π₀ by gold, where 50% is no change"
+    more = _change(run, _QUALITY) + _peak(run, _QUALITY)
     return f"The policy {_verdict(_CHANGED, metric, 0.5)}: {wins}; {more}."
 
 
@@ -159,21 +161,19 @@ def _reward(run: _Run) -> str:
 
 
 def _reward_without_gold(run: _Run) -> str:
-    """Say what the user's own pairs or a benchmark say; agreement with earlier models does not tell which is right."""
+    """Say what the user's own pairs or a benchmark say, or else how it agrees with earlier models."""
+    key = next((key for key in _BENCHMARKS if run.results.metric(run.last, *key)), None)
+    if key is not None:
+        change = difference(run.results, run.last, run.results, 0, *key)
+        return f"The reward model {_verdict(_CHANGED, change, 0)}: {_change(run, key)}."
     alike = [
         f"{_value(found)} of the pairs like {other}"
         for which, other in _earlier(run)
         if (found := _same(run, f"agreement_{which}"))
     ]
-    agreed = f"on the responses of {run.policy()}, {run.reward(run.last)} orders {', '.join(alike)}" if alike else ""
-    key = next((key for key in _BENCHMARKS if run.results.metric(run.last, *key)), None)
-    if key is None:
-        ways = "your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench])"
-        text = f"Whether the reward model improved cannot be told without gold, {ways}"
-    else:
-        change = difference(run.results, run.last, run.results, 0, *key)
-        text = f"The reward model {_verdict(_CHANGED, change, 0)}: {_change(run, key)}"
-    return f"{text}; {agreed}." if agreed else f"{text}."
+    agreed = f"; on the responses of {run.policy()}, {run.reward(run.last)} orders {', '.join(alike)}" if alike else ""
+    ways = "your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench])"
+    return f"Whether the reward model improved cannot be told without gold, {ways}{agreed}."
 
 
 def _update(run: _Run) -> str:
@@ -195,6 +195,8 @@ def _update(run: _Run) -> str:
         if (found := difference(run.results, run.last, results, at, *key))
     ]
     text = f"compared with a frozen one, {run.policy()} differs {', and '.join(changes)}"
+    if run.judge == _PROXY:
+        return f"Whether updating the reward model helped cannot be told by r₀ alone, a proxy: {text}."
     return f"Updating the reward model {_verdict(_HELPED, change, 0)}: {text}."
 
 
@@ -216,12 +218,14 @@ def _verdict(words: Mapping[int, str], found: Metric | Difference | None, neutra
 
 
 def _change(run: _Run, key: MetricKey) -> str:
-    """Return how a metric went from iteration 0 to the last."""
+    """Return how a metric went from iteration 0 to the last; reward models are named."""
     known, found = quantity(*key[1:]), difference(run.results, run.last, run.results, 0, *key)
     first, last = run.results.metric(0, *key), run.results.metric(run.last, *key)
     if found is None or first is None or last is None:
         return f"{_title(key)} is not known of π₀"
-    return f"{_title(key)} {known.format.text(first.value)} → {known.format.text(last.value)}, {_signed(key, found)}"
+    names = (f" ({run.reward(0)})", f" ({run.reward(run.last)})") if key[0] == "reward" else ("", "")
+    before, after = (known.format.text(one.value) + name for one, name in zip((first, last), names, strict=True))
+    return f"{_title(key).replace(' of rₜ', '')} {before} → {after}, {_signed(key, found)}"
 
 
 def _peak(run: _Run, key: MetricKey) -> str:

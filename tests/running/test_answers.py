@@ -145,8 +145,8 @@ def test_a_frozen_run_says_so(tmp_path: Path) -> None:
         ),
         (
             {(2, "proxy/win_rate_base"): (0.7, 0.7), (2, "same_responses/agreement_base"): (0.9, 0.7)},
-            "The policy improved: π₂ wins 70.0% [68.0, 72.0] of its comparisons with π₀ by r₀, where 50% is no change; "
-            "r₀ is a proxy, which over-optimisation raises, too.",
+            "r₀ prefers π₂ to π₀ in 70.0% [68.0, 72.0] of their comparisons, where 50% is no change; "
+            "r₀ is a proxy, which over-optimisation raises, too, and cannot tell whether the policy improved.",
             "; on the responses of π₂, r₂ orders 80.0% [78.0, 82.0] of the pairs like r₀.",
         ),
     ],
@@ -156,6 +156,14 @@ def test_without_gold_the_next_best_judge_is_asked(tmp_path: Path, numbers: Numb
     measured(run, store, numbers)
     found = answers(run, store, COMMAND)
     assert found[0] == policy and found[1].endswith(reward)
+    other = compiled(tmp_path, "rm_data=frozen")
+    measured(
+        other, store, {key: [one - 0.1 for one in values] for key, values in numbers.items() if "same" not in key[1]}
+    )
+    by_proxy = answers(run, store, COMMAND)[2].startswith(
+        "Whether updating the reward model helped cannot be told by r₀"
+    )
+    assert by_proxy == ("r₀ prefers" in policy)
 
 
 def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_path: Path) -> None:
@@ -176,12 +184,13 @@ def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_
             (0, "reward_bench/average"): (50.0, 50.0),
             (2, "reward_bench/average"): (90.0, 90.0),
             (2, "proxy/win_rate_base"): (0.7, 0.7),
+            (2, "same_responses/agreement_base"): (0.9, 0.7),
         },
     )
     # Differences .3, .3 and 0: their mean is .2 ± 4.303·.1732/√3.
     assert answers(run, store, COMMAND)[1] == (
-        "The reward model did not change measurably: accuracy of rₜ on your own held-out pairs 50.0% → 70.0%, +20.0 "
-        "points [−23.0, 63.0]."
+        "The reward model did not change measurably: accuracy on your own held-out pairs 50.0% (r₀) → 70.0% (r₂), "
+        "+20.0 points [−23.0, 63.0]."
     )
 
 
