@@ -15,7 +15,7 @@ from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, quantity, rank, title
 from mt.running.disagreements import MARGINS, disagreements
 from mt.running.results import REPEATS, MetricKey, Results
-from mt.running.warnings import after, kept_updates
+from mt.running.warnings import alarms, kept_updates, spoiled
 from mt.types import Metric
 
 COMPACT: tuple[MetricKey, ...] = (
@@ -48,6 +48,7 @@ def print_summary(
     """Print the run's answers, its numbers, its warnings and its folder."""
     results = Results.of_record(record, folder)
     measured = {key for cells in results.found.values() for key in cells}
+    _warn(console, spoiled(record, results))
     for sentence in sentences:
         console.print(f"• {sentence}", highlight=False, markup=False)
     has_gold = any(benchmark == "gold" for _, benchmark, _ in measured)
@@ -62,7 +63,11 @@ def print_summary(
         console.print(f"{notes}.", style="dim", highlight=False, markup=False)
     if details:
         _print_disagreements(console, record, folder)
-    _warn(console, record, results, details=details)
+    _warn(console, alarms(results))
+    shares = [share for _, share in kept_updates(record)]
+    if shares and details:
+        span = " to ".join(dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))))
+        console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)
     console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -130,10 +135,6 @@ def _notes(record: Mapping[str, Any], shown: Sequence[MetricKey], *, details: bo
     return notes if details else [*notes, "more: --details; all: the report"]
 
 
-def _warn(console: Console, record: Mapping[str, Any], results: Results, *, details: bool) -> None:
-    for line in after(record, results):
+def _warn(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
         console.print(f"warning  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-    shares = [share for _, share in kept_updates(record)]
-    if shares and details:
-        span = " to ".join(dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))))
-        console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)

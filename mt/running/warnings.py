@@ -54,13 +54,23 @@ def prompts_behind(table: Stage) -> int | None:
 
 
 def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
-    """Yield what a finished run's numbers say of its models: of alarms, those whose intervals tell."""
+    """Yield what a finished run's numbers say against it: what spoiled them first, then the alarms."""
+    yield from spoiled(record, results)
+    yield from alarms(results)
+
+
+def alarms(results: Results) -> Iterator[str]:
+    """Yield what gold says against the models: only what the intervals tell."""
     if harm := [told for i in sorted(results.found) if (told := _choice_does_harm(results, i))]:
         yield f"the reward model's choice among K responses is worse by gold than a random one: {'; '.join(harm)}"
     for i in range(1, results.last + 1):
         proxy, gold = (difference(results, i, results, i - 1, "policy", *key) for key in (_PROXY, _GOLD))
         if proxy and gold and proxy.sign > 0 > gold.sign:
             yield f"iteration {i}: over-optimised, average reward by r₀ {_change(proxy)}, by gold {_change(gold)}"
+
+
+def spoiled(record: Mapping[str, Any], results: Results) -> Iterator[str]:
+    """Yield what makes a run's answers worth little, whatever they say: its training or its responses failed."""
     if lost := [f"{model} {share:.1%}" for model, share in kept_updates(record) if share < LITTLE_KEPT]:
         text = "is all that the published model keeps of the changed weights; set trainer.publish_dtype=float32"
         yield f"{', '.join(lost)}: {text}"
@@ -72,11 +82,14 @@ def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
         repeated = results.metric(i, "policy", "diagnostics", "duplicate_rate")
         if repeated is not None and repeated.value > MOST:
             yield f"iteration {i}: {repeated.value:.0%} of the responses repeat another one; these make no pairs"
+    cut: dict[str, dict[str, None]] = {}
     for stage in record["stages"]:
         counts, where = stage.get("counts", {}), Position.of(stage)
         share = counts.get("unfinished", 0) / counts.get("responses", 1) if counts.get("responses") else 0.0
         if stage["stage"] == "sample" and where.step != EVALUATION and share > MOST:
-            yield f"{where}: {share:.0%} of the responses are cut off; raise sampling.max_new_tokens"
+            cut.setdefault(f"{share:.0%}", {})[str(where)] = None
+    for told, places in cut.items():
+        yield f"{', '.join(places)}: {told} of the responses are cut off; raise sampling.max_new_tokens"
 
 
 def kept_updates(record: Mapping[str, Any]) -> list[tuple[str, float]]:

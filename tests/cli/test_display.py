@@ -101,6 +101,17 @@ def test_narrow_tables_keep_their_intervals_below_the_values_or_say_where_they_a
     assert max(len(line) for line in lines if not line.startswith(("warning", "folder"))) <= needed
 
 
+def test_what_spoils_the_answers_stands_before_them() -> None:
+    console, file = printed()
+    position = Position(iteration=1, step="E-step").data()
+    counts = {"responses": 300, "unfinished": 300}
+    stage = {"key": "a", "path": "x", "stage": "sample", "counts": counts, "position": position}
+    print_summary(console, {**record(1), "stages": [stage]}, Path("runs/x"), ["It improved."])
+    first, second, *rest = file.getvalue().splitlines()
+    assert "100% of the responses are cut off" in first and second == "• It improved."
+    assert any("choice among" in line for line in rest), "what gold says of the models comes after their numbers"
+
+
 def test_many_iterations_are_columns_all_the_same() -> None:
     text = summary(80, iterations=4)
     (row,) = [line for line in text.splitlines() if "Win rate" in line]

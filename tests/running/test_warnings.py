@@ -67,5 +67,8 @@ def test_responses_that_are_cut_off_are_reported() -> None:
     none = Results({})
     (line,) = after(record(99, "E-step"), none)
     assert line == "iteration 1 · E-step: 99% of the responses are cut off; raise sampling.max_new_tokens"
+    both = {"stages": [*record(99, "E-step")["stages"], *record(99, "M-step")["stages"] * 2]}  # type: ignore[misc]
+    (line,) = after(both, none)
+    assert line.startswith("iteration 1 · E-step, iteration 1 · M-step: 99% of the responses are cut off; ")
     assert list(after(record(50, "E-step"), none)) == []
     assert list(after(record(99, "evaluation"), none)) == [], "the same policy has been told of"
