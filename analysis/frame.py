@@ -128,8 +128,12 @@ def _unfinished(records: Mapping[str, Record]) -> list[str]:
     for name, record in records.items():
         if record.get("state") != "finished":
             error = f", {record['error']}" if record.get("error") and record.get("state") == "failed" else ""
-            again = f"; go on: {record['command']}" if record.get("command") else ""
-            found.append(f"{name}: unfinished ({record.get('state')}{error}){again}")
+            if record.get("state") == "running":  # by its record, which a run that is killed leaves as it is
+                state, go_on = "running", "if it was killed, go on"
+            else:
+                state, go_on = f"unfinished ({record.get('state')}{error})", "go on"
+            again = f"; {go_on}: {record['command']}" if record.get("command") else ""
+            found.append(f"{name}: {state}{again}")
     return found
 
 

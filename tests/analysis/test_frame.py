@@ -106,7 +106,11 @@ def test_unfinished_runs_can_be_asked_for(tmp_path: Path) -> None:
     ("prepare", "filters", "expected"),
     [
         (lambda runs: None, {}, "no runs found. Make some: python -m mt.run"),
-        (lambda runs: simple(runs, state="running"), {}, "no finished run; a: unfinished (running)"),
+        (
+            lambda runs: simple(runs, state="running"),
+            {},
+            "no finished run; a: running; if it was killed, go on: python",
+        ),
         (lambda runs: simple(runs), {"seed": 7}, "seed=7: no finished run has these settings. Allowed: seed: 0."),
         (lambda runs: simple(runs), {"sed": 7}, "Did you mean 'seed'?"),
     ],

@@ -185,7 +185,7 @@ def test_left_out_runs_stand_below_the_table(tmp_path: Path, capsys: pytest.Capt
     (line,) = [
         line for line in capsys.readouterr().out.splitlines() if "left out: 1 run that no row declares (d)" in line
     ]
-    assert "; c: unfinished (running); go on: python -m mt.run name=c" in line
+    assert "; c: running; if it was killed, go on: python -m mt.run name=c" in line
     for number in range(6):
         write(tmp_path, record(f"stopped-{number}", config({}), [], state="interrupted", error="by a signal"))
     assert main(["table2", "--runs", str(tmp_path)]) == 0
