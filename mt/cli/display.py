@@ -129,8 +129,9 @@ class Display(NullObserver):
             self._bar = None
 
     def failed(self, stage: Stage, error: BaseException) -> None:
-        """Say which stage stopped."""
-        self.say(f"[red]✗ {self._title(stage)}[/red]")
+        """Say which stage failed; an interruption is none's failure."""
+        if not isinstance(error, KeyboardInterrupt):
+            self.say(f"[red]✗ {self._title(stage)}[/red]")
 
     def _title(self, stage: Stage) -> str:
         place = str(self._positions.get(stage.key, ""))

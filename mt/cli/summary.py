@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, quantity, rank, title
+from mt.running.comparison_table import print_answers
 from mt.running.disagreements import MARGINS, disagreements
 from mt.running.results import REPEATS, MetricKey, Results
 from mt.running.warnings import alarms, kept_updates, spoiled
@@ -49,8 +50,7 @@ def print_summary(
     results = Results.of_record(record, folder)
     measured = {key for cells in results.found.values() for key in cells}
     _warn(console, spoiled(record, results))
-    for sentence in sentences:
-        console.print(f"• {sentence}", highlight=False, markup=False)
+    print_answers(console, sentences)
     has_gold = any(benchmark == "gold" for _, benchmark, _ in measured)
     chosen = [*COMPACT, *(() if has_gold else WITHOUT_GOLD)]
     detailed = (key for key in measured if not quantity(*key[1:]).minor and REPEATS.get(key) not in measured)

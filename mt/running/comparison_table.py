@@ -34,8 +34,16 @@ def print_findings(console: Console, folders: Sequence[Path]) -> None:
     if len(folders) > 1:
         print_comparison(console, compare(folders, named=False))
         return
-    for sentence in answers_of_record(read_record(folders[0])):
-        console.print(f"• {sentence}", highlight=False, markup=False)
+    print_answers(console, answers_of_record(read_record(folders[0])))
+
+
+def print_answers(console: Console, sentences: Sequence[str]) -> None:
+    """Print the answers; a command on a line of its own, which the terminal wraps, so that it can be copied."""
+    for sentence in sentences:
+        text, colon, command = sentence.partition(": python -m ")
+        console.print(f"• {text}{colon[:1]}", highlight=False, markup=False)
+        if command:
+            console.print(f"  python -m {command}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_comparison(console: Console, found: VariantComparison) -> None:

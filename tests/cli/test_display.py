@@ -12,6 +12,7 @@ from rich.console import Console
 from mt.cli.display import Display
 from mt.cli.summary import print_summary
 from mt.running.estimates import Estimates
+from mt.runtime.interruption import Interrupted
 from mt.workflow.position import Position
 from tests.workflow.fakes import Number, Sum
 
@@ -43,12 +44,21 @@ def test_plain_lines_say_where_it_is_and_announce_only_what_may_take_long() -> N
     ]
 
 
+def test_an_interruption_is_no_failure_of_a_stage() -> None:
+    console, file = printed()
+    with Display(console, Estimates([])) as display:
+        display.failed(Number(1), Interrupted("asked to stop"))
+        assert file.getvalue() == ""
+        display.failed(Number(1), ValueError("a defect"))
+    assert file.getvalue() == "✗ number\n"
+
+
 def test_what_is_checked_before_a_plan_is_known_has_no_progress() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     with Display(console, Estimates([])) as display:
         assert "stage" not in str(display.live.get_renderable().renderables)  # type: ignore[union-attr]
         display.planned([Number(1)], [Number(1)], {})
-        assert "stage 1/1, 0 reused, 0.0 s so far" in str(display.live.get_renderable().renderables[-1])  # type: ignore[union-attr]
+        assert "stage 1/1, 0 reused, " in str(display.live.get_renderable().renderables[-1])  # type: ignore[union-attr]
 
 
 def record(iterations: int) -> dict[str, Any]:
@@ -78,6 +88,13 @@ def test_a_run_ends_with_its_sentences_and_one_table() -> None:
     detailed = summary(120, details=True)
     assert "gained by rₜ's choice" in detailed
     assert "Length in tokens" in detailed and "Length in characters" not in detailed, "the same in another unit"
+
+
+def test_a_command_in_an_answer_can_be_copied_from_a_line_of_its_own() -> None:
+    console, file = printed(60)
+    command = f"python -m mt.run data=jsonl data.path=/{'long/' * 30}prompts.jsonl rm_data=frozen"
+    print_summary(console, {"metrics": [], "stages": []}, Path("runs/x"), [f"The same run tells: {command}", "It: a."])
+    assert file.getvalue().splitlines()[:3] == ["• The same run tells:", f"  {command}", "• It: a."]
 
 
 def test_an_alarm_compares_with_the_interval_and_with_the_base_model() -> None:
