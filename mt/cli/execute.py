@@ -31,7 +31,10 @@ def launch(runs: list[Composed], multirun: bool, console: Console, *, details: b
     if runs[0].config.launch.detached:
         from launch.submit import submit  # late: a run in this process needs nothing of it
 
-        return submit(runs, sweep, console)
+        code = submit(runs, sweep, console)
+        if not runs[0].config.launch.queued:
+            _report_local([run_folder(one.config, sweep) for one in runs], sweep, console)
+        return code
     compiled_runs = [compile_run(one.config) for one in runs]
     for one in compiled_runs:
         check(one, say=lambda line: dim(console, line))
@@ -64,6 +67,16 @@ def _execute_sweep(runs: Sequence[tuple[CompiledRun, Path]], sweep: str, console
     write_report([folder], folder / "report.html", console)
     console.print(f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True)
     return exit_code(failed[0]) if failed else 0
+
+
+def _report_local(folders: Sequence[Path], sweep: str | None, console: Console) -> None:
+    """Write the reports of runs that ended in local jobs, and print where they lie."""
+    for folder in folders:
+        write_report([folder], folder / "report.html", console, say=sweep is None)
+    place = folders[0] if sweep is None else folders[0].parent
+    if sweep is not None:
+        write_report([place], place / "report.html", console)
+    console.print(f"{'folder' if sweep is None else 'sweep '}   {place}", markup=False, highlight=False, soft_wrap=True)
 
 
 def execute_run(

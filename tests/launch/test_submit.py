@@ -16,8 +16,12 @@ from rich.console import Console
 from launch import slurm, submit
 from launch.sweep import load, read_configs
 from launch.work import compute, plan_run, reach
+from mt.cli.execute import launch
 from mt.config.compose import compose_runs
 from mt.errors import ConfigError, JudgeError
+from mt.methods.compile import compile_run
+from mt.running.naming import run_folder
+from mt.running.record import Record
 from mt.runtime.interruption import Interrupted
 from mt.workflow.store import Store
 from tests.slurm.launched import PROJECT, launch_config
@@ -124,6 +128,28 @@ def test_local_jobs_write_into_a_folder_with_a_percent_sign(sweep: Any) -> None:
     one.submit("local")
     assert one.status.finished
     assert "(step only)" in one.command("logs", one.folder.name).stdout
+
+
+def test_a_sweep_of_local_jobs_ends_with_its_folder_and_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = compose_runs(small(tmp_path, "launch=local", "seed=0,1", "sweep=two"), multirun=True)
+
+    def computed(*arguments: object) -> int:
+        for one in runs:
+            store, folder = Store(Path(one.config.store)), run_folder(one.config, "two")
+            record = Record(folder, compile_run(one.config), store, "two")
+            record.begin()
+            record.end("finished")
+        return 0
+
+    monkeypatch.setattr(submit, "submit", computed)
+    console = Console(file=io.StringIO(), width=200)
+    assert launch(runs, True, console, details=False) == 0
+    place = run_folder(runs[0].config, "two").parent
+    assert console.file.getvalue() == f"report   {place / 'report.html'}\nsweep    {place}\n"  # type: ignore[attr-defined]
+    assert (place / "report.html").is_file()
+    assert all((run_folder(one.config, "two") / "report.html").is_file() for one in runs)
 
 
 def test_what_the_nodes_alone_have_is_reported_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
