@@ -10,8 +10,10 @@ from typing import Any, Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 from rich.text import Text
 
+from mt.evaluation.formats import COUNT, ONE_DIGIT, SHARE, Format
 from mt.running.estimates import Estimates
 from mt.runtime.terminal import duration
 from mt.workflow.position import Position
@@ -20,7 +22,9 @@ from mt.workflow.work import NullObserver
 
 _PLAIN_SECONDS = 15.0  # between two lines of the same stage, where there is no terminal
 _QUICK_SECONDS = 2.0  # a stage that takes less is shown when it is done, and not before
-_SHOWN = ("loss", "accuracy", "margin", "tokens_per_second")
+_SHOWN = {"loss": Format(4), "accuracy": SHARE, "margin": ONE_DIGIT, "tokens_per_second": COUNT}
+"""The numbers of a training and how they are written; where there is no room for all, the last ones are dropped."""
+_BAR = 24  # columns
 
 
 class Display(NullObserver):
@@ -30,8 +34,8 @@ class Display(NullObserver):
         self.console, self.estimates = console, estimates
         self.live: Live | None = None
         self._bars = Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=24),
+            TextColumn("  {task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[amount]}  {task.fields[numbers]}"),
         )
         self._bar: Any = None
@@ -103,7 +107,13 @@ class Display(NullObserver):
         """Move the bar."""
         self._fraction = done / total if total else 0.0
         amount = f"{done:,.0f}/{total:,.0f} {unit}"
-        shown = " ".join(f"{name.replace('_', ' ')} {numbers[name]:.3g}" for name in _SHOWN if name in numbers)
+        known = [
+            f"{name.replace('_', ' ')} {form.text(numbers[name])}" for name, form in _SHOWN.items() if name in numbers
+        ]
+        beside = len(f"  {self._title(stage)} {amount}   ") + _BAR
+        while self.live and known and beside + len(" ".join(known)) > self.console.width:
+            known.pop()
+        shown = " ".join(known)
         if self._bar is not None:
             self._bars.update(self._bar, completed=done, total=total, amount=amount, numbers=shown)
         now = time.monotonic()

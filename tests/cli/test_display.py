@@ -53,6 +53,21 @@ def test_an_interruption_is_no_failure_of_a_stage() -> None:
     assert file.getvalue() == "✗ number\n"
 
 
+def test_a_narrow_progress_drops_its_last_numbers_and_keeps_its_name_and_bar() -> None:
+    numbers = {"loss": 0.000364, "accuracy": 1.0, "margin": 12.94, "tokens_per_second": 25512.0}
+    parts = ["loss 0.0004", "accuracy 100.0%", "margin 12.9", "tokens per second 25,512"]
+    for width, shown in ((78, 0), (79, 1), (94, 1), (95, 2), (107, 3), (131, 3), (132, 4)):
+        console = Console(file=io.StringIO(), width=width, force_terminal=True)
+        with Display(console, Estimates([])) as display:
+            stage = Number(1)
+            display.planned([stage], [stage], {stage.key: Position(step="train reward")})
+            display.started(stage)
+            display.progress(stage, 1775, 2016, "steps", numbers)
+            (line,) = ("".join(part.text for part in row) for row in console.render_lines(display._bars))
+        bar = f"{'━' * 21}╺━━"  # 1,775 of 2,016 of 24 columns are 21.1
+        assert line.rstrip() == f"  train reward · number {bar} 1,775/2,016 steps  {' '.join(parts[:shown])}".rstrip()
+
+
 def test_what_is_checked_before_a_plan_is_known_has_no_progress() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     with Display(console, Estimates([])) as display:
