@@ -59,7 +59,7 @@ def print_summary(
         console.print()
         table, intervals = _fitting(shown, results, console)
         console.print(table)
-        notes = "; ".join([intervals, *_notes(record, shown, details=details)])
+        notes = ". ".join([intervals, *_notes(record, shown, details=details)])
         console.print(f"{notes}.", style="dim", highlight=False, markup=False)
     if details:
         _print_disagreements(console, record, folder)
@@ -67,7 +67,8 @@ def print_summary(
     shares = [share for _, share in kept_updates(record)]
     if shares and details:
         span = " to ".join(dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))))
-        console.print(f"Share of the weight changes that the published models keep: {span}.", highlight=False)
+        text = f"The published models keep {span} of what training changed in their weights"
+        console.print(f"{text}; rounding to trainer.publish_dtype loses the rest.", highlight=False)
     console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -129,10 +130,10 @@ def _notes(record: Mapping[str, Any], shown: Sequence[MetricKey], *, details: bo
     """Return what the reader of the table has to know."""
     names = {"alpaca_eval": "AlpacaEval", "arena_hard": "Arena-Hard"}
     judged = [name for benchmark, name in names.items() if any(key[1] == benchmark for key in shown)]
-    notes = [f"{' and '.join(judged)}: {judged_by(record['config']['judge'])}"] if judged else []
+    notes = [f"Judge of {' and '.join(judged)}: {judged_by(record['config']['judge'])}"] if judged else []
     if not any(key[1] == "gold" for key in shown):
-        notes.append("no gold: this data has no gold judge (data=world and data=instructions have one)")
-    return notes if details else [*notes, "more: --details; all: the report"]
+        notes.append("This data has no gold judge (data=world and data=instructions have one)")
+    return notes if details else [*notes, "The report shows every metric, --details most of them"]
 
 
 def _warn(console: Console, lines: Iterable[str]) -> None:

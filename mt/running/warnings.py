@@ -62,7 +62,9 @@ def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
 def alarms(results: Results) -> Iterator[str]:
     """Yield what gold says against the models: only what the intervals tell."""
     if harm := [told for i in sorted(results.found) if (told := _choice_does_harm(results, i))]:
-        yield f"the reward model's choice among K responses is worse by gold than a random one: {'; '.join(harm)}"
+        text = "of several responses to a prompt, the one that the reward model rewards most is worse than a random one"
+        fix = "Do not choose answers by it; see whether the policy is better with rm_data=frozen"
+        yield f"{text}, in gold reward: {'; '.join(harm)}. {fix}"
     for i in range(1, results.last + 1):
         proxy, gold = (difference(results, i, results, i - 1, "policy", *key) for key in (_PROXY, _GOLD))
         if proxy and gold and proxy.sign > 0 > gold.sign:

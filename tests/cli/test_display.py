@@ -123,6 +123,19 @@ def test_an_alarm_compares_with_the_interval_and_with_the_base_model() -> None:
     assert "warning" not in file.getvalue()
 
 
+def test_the_notes_of_the_table_are_sentences() -> None:
+    row = {"iteration": 1, "model": "policy", "benchmark": "alpaca_eval", "metric": "lc_win_rate"}
+    row |= {"value": 51.0, "low": None, "high": None, "n": 9}
+    found = {"metrics": [row], "stages": [], "config": {"judge": {"name": "gold"}}}
+    for details, end in ((False, " The report shows every metric, --details most of them."), (True, "")):
+        console, file = printed(240)
+        print_summary(console, found, Path("runs/x"), [], details=details)
+        assert (
+            "95% intervals over prompts, of one seed. Judge of AlpacaEval: gold. "
+            f"This data has no gold judge (data=world and data=instructions have one).{end}\n"
+        ) in file.getvalue()
+
+
 def test_narrow_tables_keep_their_intervals_below_the_values_or_say_where_they_are() -> None:
     narrow = summary(60)
     (needed,) = (int(line.split()[4]) for line in narrow.splitlines() if "intervals show at" in line)
@@ -141,7 +154,9 @@ def test_what_spoils_the_answers_stands_before_them() -> None:
     print_summary(console, {**record(1), "stages": [stage]}, Path("runs/x"), ["It improved."])
     first, second, *rest = file.getvalue().splitlines()
     assert "100% of the responses are cut off" in first and second == "• It improved."
-    assert any("choice among" in line for line in rest), "what gold says of the models comes after their numbers"
+    assert any("the reward model rewards most is worse" in line for line in rest), (
+        "what gold says of the models comes after their numbers"
+    )
 
 
 def test_many_iterations_are_columns_all_the_same() -> None:
@@ -165,7 +180,7 @@ def test_an_update_lost_in_the_published_precision_is_a_warning_with_its_remedy(
     (line,) = [line for line in file.getvalue().splitlines() if line.startswith("warning")]
     assert "π₁ 3.6%:" in line and "r₁" not in line
     assert line.endswith("set trainer.publish_dtype=float32")
-    assert "Share of the weight changes that the published models keep: 3.6% to 97.0%." in file.getvalue()
+    assert "The published models keep 3.6% to 97.0% of what training changed in their weights; " in file.getvalue()
 
 
 def test_details_show_what_the_reward_models_disagree_on_one_line_a_text(tmp_path: Path) -> None:

@@ -176,9 +176,13 @@ def test_the_correlation_of_reward_with_length_is_commented(run: Run, value: flo
 def test_a_choice_worse_than_chance_is_said_where_its_interval_tells(run: Run, high: float, warns: bool) -> None:
     row = {"iteration": 2, "model": "reward", "benchmark": "gold", "metric": "choice_gain", **UNKNOWN}
     base = {**row, "benchmark": "same_responses", "metric": "choice_gain_base", "value": 0.02}
-    text = "The reward model's choice among K responses is worse by gold than a random one: iteration 2"
+    text = (
+        "Of several responses to a prompt, the one that the reward model rewards most is worse than a random one, in "
+        "gold reward: iteration 2"
+    )
+    fix = "Do not choose answers by it; see whether the policy is better with rm_data=frozen"
     found = questions.remarks(replace(run, metrics=[{**row, "value": -0.05, "low": -0.09, "high": high}, base]))
-    assert found == ([(f"{text} −0.050 [−0.090, −0.010] (r₀ +0.020).", True)] if warns else [])
+    assert found == ([(f"{text} −0.050 [−0.090, −0.010] (r₀ +0.020). {fix}.", True)] if warns else [])
 
 
 def test_changes_in_the_results_table_have_intervals(run: Run) -> None:
