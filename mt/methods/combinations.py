@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mt.choice import names, option, option_name
 from mt.config.method import Method
 from mt.config.reward import Reward
@@ -10,6 +12,8 @@ from mt.errors import ConfigError, describe
 from mt.methods.checkpoints.last import Last
 from mt.objectives import Objective
 from mt.selection import DemonstrationSelection, PairSelection, Selection
+from mt.stages.select import SelectPairs
+from mt.workflow.stage import Stage
 
 
 def refuse_impossible(config: RunConfig) -> None:
@@ -28,6 +32,13 @@ def refuse_impossible(config: RunConfig) -> None:
     _refuse_selection(config)
     _refuse_reward(config)
     _refuse_offline(config)
+
+
+def refuse_greedy_pairs(config: RunConfig, stages: Iterable[Stage]) -> None:
+    """Raise ConfigError where pairs are to be selected among responses that are all the same."""
+    if config.sampling.temperature == 0 and any(isinstance(stage, SelectPairs) for stage in stages):
+        problem = "greedy decoding gives one response K times, and a pair needs two distinct ones"
+        _refuse("sampling.temperature", 0, problem, "at least 0.01 where pairs are selected", "Raise it")
 
 
 def _refuse_checkpoint(config: RunConfig) -> None:

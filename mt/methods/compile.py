@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mt.choice import own_choices
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, MutualTaughtError, NotHereError, describe
-from mt.methods.combinations import refuse_impossible
+from mt.methods.combinations import refuse_greedy_pairs, refuse_impossible
 from mt.methods.evaluations import Evaluation, evaluations
 from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
@@ -70,6 +70,7 @@ def _compiled(config: RunConfig) -> CompiledRun:
         targets += [one.policy, one.reward]
         targets += [evaluation.stage for evaluation in measured if evaluation.iteration == one.index]
     planned = plan(targets, steps.positions)
+    refuse_greedy_pairs(config, planned.order)
     for stage in planned.order:
         if hasattr(stage, "trainer"):  # a trainer knows from the settings alone what it cannot train
             with suppress(NotHereError):

@@ -146,7 +146,7 @@ def test_a_damaged_artifact_is_named_and_recomputed_on_request(
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["sampling.temperature=0"], "no prompt gave any"),
+        (["selection=margin", "selection.margin=1000"], "no prompt gave any"),
         (["iterations=50"], "prompts=45: fewer than the 51 parts"),
         (["objective=rest_em", "selection=best_worst"], "selection=best_worst: it makes pairs"),
         (["store=/proc/nowhere"], "store=/proc/nowhere: cannot be made"),

@@ -37,6 +37,9 @@ from tests.methods.plans import compiled
             ("eval=[in_distribution]", "eval.in_distribution.source=held_out"),
             r"eval=in_distribution: .*held_out.* Add held_out to eval=",
         ),
+        (("sampling.temperature=0",), r"sampling\.temperature=0: greedy .* Allowed: at least 0\.01 .* Raise it\."),
+        (("method=meta_rewarding", "sampling.temperature=0"), r"sampling\.temperature=0: greedy"),
+        (("objective=best_of_k", "sampling.temperature=0"), r"sampling\.temperature=0: greedy"),  # for the reward
         (("eval=[held_out,pairwise]",), r"eval=pairwise: .* Add alpaca_eval to eval="),
     ],
 )
@@ -48,7 +51,13 @@ def test_impossible_combinations_are_refused(overrides: tuple[str, ...], said: s
 
 
 @pytest.mark.parametrize(
-    "overrides", [("method=self_rewarding", "objective=sppo"), ("method=iterative", "objective=sppo")]
+    "overrides",
+    [
+        ("method=self_rewarding", "objective=sppo"),
+        ("method=iterative", "objective=sppo"),
+        ("method=iterative", "objective=best_of_k", "sampling.temperature=0"),
+        ("method=spin", "sampling.temperature=0"),
+    ],
 )
 def test_what_works_is_not_refused(overrides: tuple[str, ...]) -> None:
     assert compiled(*overrides).graph.final.index == 3
