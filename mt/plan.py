@@ -49,8 +49,6 @@ def _plan(given: list[str]) -> int:
         print(line, file=sys.stderr)
     runs = [compile_run(one.config) for one in composed]
     found = describe_plan(runs)
-    for line in found["lacking"]:
-        print(f"before it can start: {line}", file=sys.stderr)
     cost = _estimate(runs) if "--cost" in parsed.flags else None
     if "--json" in parsed.flags:
         print(json.dumps({**found, **({"cost": cost} if cost else {})}, indent=1))
@@ -60,6 +58,8 @@ def _plan(given: list[str]) -> int:
         print_estimate(cost, terminal(140))
     else:
         _print(found, terminal(140), stages="--stages" in parsed.flags)
+    for line in found["lacking"]:
+        print(f"before it can start: {line}", file=sys.stderr)
     return 0
 
 

@@ -17,10 +17,12 @@ from mt.running.warnings import before
 from mt.runtime.redact import redact
 from mt.stages.files import NotGiven
 from mt.stages.judging import OverNetwork
+from mt.stages.load import PromptFile
 from mt.stages.models import HubModel, ModelFolder
+from mt.stages.prompts import PartitionPrompts, PromptBlock
 from mt.workflow.plan import Plan
 from mt.workflow.run_record import RECORD, read_record
-from mt.workflow.stage import External
+from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 
 
@@ -48,19 +50,32 @@ def check(
 
 
 def lacking(plan: Plan, store: Store) -> list[str]:
-    """Return a line for each file that no setting names yet, and for each endpoint of a judge that cannot be asked.
+    """Return a line for each reason why a run cannot start that is quickly found.
 
-    Such a plan can be drawn and priced, and not be started. Nothing is downloaded.
+    These are files that no setting names yet, endpoints of a judge that cannot be asked, too few prompts, and local
+    files that cannot be read. Such a plan can be drawn, and priced where its files can be read. Nothing is downloaded.
     """
     missing = plan.missing(store)
     asked = [one for stage in missing for one in stage.inputs() if isinstance(one, NotGiven)]
     lines = []
-    for stage in [*asked, *(stage for stage in missing if isinstance(stage, OverNetwork))]:
+    for stage in [*asked, *filter(_is_quickly_checked, missing)]:
         try:
             stage.check()
         except MutualTaughtError as error:
             lines.append(str(error))
     return list(dict.fromkeys(lines))
+
+
+def _is_quickly_checked(stage: Stage) -> bool:
+    if isinstance(stage, PartitionPrompts | PromptBlock):
+        return all(map(_is_local, stage.prompts.inputs()))
+    return isinstance(stage, OverNetwork) or (not isinstance(stage, External) and _is_local(stage))
+
+
+def _is_local(stage: Stage) -> bool:
+    """Say whether a stage is a file here, or made of such files alone."""
+    inputs = stage.inputs()
+    return type(stage) in (External, PromptFile) or (bool(inputs) and all(map(_is_local, inputs)))
 
 
 def _family(config: RunConfig) -> str:

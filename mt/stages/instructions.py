@@ -27,6 +27,10 @@ class InstructionPrompts(Stage):
         """Return the number of prompts."""
         return self.size
 
+    def origin(self) -> str:
+        """Return the data's name."""
+        return "data=instructions"
+
     def check(self) -> None:
         """Refuse more prompts than there are."""
         self._prompts(1)

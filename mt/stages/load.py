@@ -93,6 +93,14 @@ class LoadPrompts(Stage):
         """Return the number of this part's prompts."""
         return len(self.prompts()[0])
 
+    def origin(self) -> str:
+        """Return the files, and how many of their prompts are not of this part."""
+        other = len(self._loaded().prompts) - len(self.prompts()[0])
+        place = ", ".join(str(source.location) for source in self.sources)
+        return (
+            f"{place}, where {other} more {'is' if other == 1 else 'are'} held out by data.held_out={self.held_out:g}"
+        )
+
     def asked(self) -> Iterator[tuple[str, Messages]]:
         """Yield where each of this part's prompts stands, and the prompt."""
         for prompt in self.prompts()[0]:

@@ -20,6 +20,10 @@ class Counted(Protocol):
         """Return the number of prompts."""
         ...
 
+    def origin(self) -> str:
+        """Return where they come from, and what is not counted."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class PartitionPrompts(Stage):
@@ -50,7 +54,8 @@ class PartitionPrompts(Stage):
 
     def _refuse_too_few(self, count: int) -> None:
         if count < self.parts:
-            problem = f"fewer than the {self.parts} parts that the method needs"
+            origin = f" ({self.prompts.origin()})" if isinstance(self.prompts, Counted) else ""
+            problem = f"fewer than the {self.parts} parts that the method needs{origin}"
             raise DataError(describe("prompts", count, problem, fix="Give more prompts or fewer iterations"))
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
@@ -94,10 +99,14 @@ class PromptBlock(Stage):
     def _refuse_too_few(self, count: int) -> None:
         fitting = count // self.size
         if fitting < self.parts:
-            most = max(self.iterations - (self.parts - fitting), 0)
+            largest, most = count // self.parts, self.iterations - (self.parts - fitting)
             problem = f"{self.parts} parts of so many prompts are needed, and there are {count} prompts"
-            fix = f"Lower it to {count // self.parts}, or set iterations={most}" if most else "Give more prompts"
-            raise DataError(describe("partition.part_size", self.size, problem, fix=fix))
+            allowed = f"at most {largest} with iterations={self.iterations}" if largest else ""
+            ways = [f"lower it to {largest}"] * (largest > 0) + [f"set iterations={most}"] * (most > 0)
+            fix = ", or ".join(ways) or "give more prompts"
+            raise DataError(
+                describe("partition.part_size", self.size, problem, allowed=allowed, fix=fix[0].upper() + fix[1:])
+            )
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return one block."""

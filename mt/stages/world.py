@@ -42,6 +42,10 @@ class WorldPrompts(AsksInWords, Stage):
         """Return the number of prompts."""
         return self.size
 
+    def origin(self) -> str:
+        """Return the data's name."""
+        return "data=world"
+
     def check(self) -> None:
         """Refuse more prompts than the language has texts."""
         self.prompts()

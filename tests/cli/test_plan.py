@@ -42,3 +42,9 @@ def test_counts_are_those_of_the_stages(tmp_path: Path, capsys: pytest.CaptureFi
     assert sum(row["stages"] - row["shared"] for row in runs.values()) == alone
     assert {row["missing"] - row["stages"] for row in runs.values()} == {0}, "an empty store has nothing"
     assert runs["objective=dpo rm_data=both"]["stages"] > runs["objective=dpo rm_data=frozen"]["stages"]
+
+
+def test_a_plan_ends_with_what_a_run_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan.main([f"store={tmp_path}", "data.sizes.prompts=9", "partition.part_size=4"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("before it can start: partition.part_size=4: 3 parts ") and "Lower it to 3, or" in said

@@ -14,7 +14,7 @@ import pytest
 from mt.config.compose import CONF, compose_runs
 from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError
 from mt.methods.compile import CompiledRun, compile_run
-from mt.running.checks import check
+from mt.running.checks import check, lacking
 from mt.running.execution import run
 from mt.stages.load import LoadPrompts
 from mt.stages.load_answers import HeldOutPreferences, LoadAnswers
@@ -102,6 +102,12 @@ def test_bad_input_is_refused_before_anything_heavy(
         check(compiled([*own, change]))
     assert re.search(said, str(raised.value)), str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_plan_knows_of_a_file_that_a_run_would_refuse(own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n{"prompt": \n')
+    (line,) = lacking(compiled(own).plan, Store(tmp_path / "store"))
+    assert "prompts.jsonl, line 2: not valid JSON" in line
 
 
 def test_a_value_that_has_to_be_given_is_named_in_full(own: list[str]) -> None:

@@ -112,7 +112,9 @@ def test_too_few_prompts_are_refused_before_the_run(tmp_path: Path, store: Store
     stage = load(files, held_out=1.0)
     stage.check()
     PartitionPrompts(stage, 2, 0, 0).check()
-    with pytest.raises(DataError, match=r"prompts=2: fewer than the 3 parts"):
+    with pytest.raises(
+        DataError, match=r"prompts=2: .*3 parts .*a\.jsonl, where 1 more is held out by data\.held_out=1\)"
+    ):
         PartitionPrompts(stage, 3, 0, 0).check()
     with pytest.raises(ConfigError, match=r"data\.held_out=3: leaves none of the 3 prompts.*below 3"):
         load(files, held_out=3.0).check()

@@ -44,10 +44,18 @@ def test_blocks_are_disjoint_and_the_same_however_many_there_are(bench: Bench) -
     assert PromptBlock(table, 6, 1, 0, 3, 2).key == PromptBlock(table, 6, 1, 0, 9, 8).key
 
 
-@pytest.mark.parametrize(("parts", "iterations", "fix"), [(4, 3, "Lower it to 5, or set iterations=2"), (9, 2, "more")])
-def test_too_few_prompts_for_a_part_size_name_the_largest_number_of_iterations(
+@pytest.mark.parametrize(
+    ("parts", "iterations", "fix"),
+    [
+        (4, 3, "Allowed: at most 5 with iterations=3. Lower it to 5, or set iterations=2."),
+        (9, 2, "Allowed: at most 2 with iterations=2. Lower it to 2."),
+        (21, 20, "Set iterations=2."),
+        (21, 2, "Give more prompts."),
+    ],
+)
+def test_too_few_prompts_for_a_part_size_name_the_largest_size_and_number_of_iterations(
     bench: Bench, parts: int, iterations: int, fix: str
 ) -> None:
     table = given(*(prompt(str(i)) for i in range(20)))
-    with pytest.raises(DataError, match=f"partition.part_size=6: .*there are 20 prompts.*{fix}"):
+    with pytest.raises(DataError, match=f"^partition.part_size=6: .*there are 20 prompts\\. ?{fix}$"):
         bench.run(PromptBlock(table, 6, 0, 0, parts, iterations))
