@@ -33,6 +33,12 @@ from mt.workflow.position import Position
 from mt.workflow.stage import External
 from mt.workflow.store import Store
 
+_FLAGS = {
+    "--stages": "shows the stages of a sweep, too",
+    "--cost": "shows hours, memory, disk and judge calls",
+    "--json": "prints all as JSON",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; returns the exit status."""
@@ -41,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plan(given: list[str]) -> int:
-    parsed = parse(given, "python -m mt.plan", ["--json", "--cost", "--stages"])
+    parsed = parse(given, "python -m mt.plan", _FLAGS)
     if parsed is None:
         return 0
     composed = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)

@@ -16,6 +16,8 @@ from mt.config.compose import compose_runs, partial_settings
 from mt.running.exit_codes import exit_status_of
 from mt.runtime.terminal import terminal
 
+_FLAGS = {"--details": "shows more metrics when the run has ended; the report has all"}
+
 
 class _Console(Console):
     """A console whose reader may have read enough, as `head` does."""
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = terminal(kind=_Console)
 
     def command() -> int:
-        parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run", ["--details"])
+        parsed = parse(sys.argv[1:] if arguments is None else arguments, "python -m mt.run", _FLAGS)
         if parsed is None:
             return 0
         from mt.cli.execute import dim, launch  # late: help and --cfg need nothing of a run

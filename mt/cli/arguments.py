@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -40,24 +40,25 @@ class Arguments:
     flags: frozenset[str] = field(default_factory=frozenset)
 
 
-def parse(arguments: Sequence[str], program: str, flags: Sequence[str] = ()) -> Arguments | None:
+def parse(arguments: Sequence[str], program: str, flags: Mapping[str, str] | None = None) -> Arguments | None:
     """Return the overrides of a command line, or None where one of Hydra's flags asked for an answer, now printed.
 
     Args:
         arguments: The words of the command line.
         program: The command, as the user types it.
-        flags: Further flags of this command, such as "--json".
+        flags: Further flags of this command, such as "--json", each with what it does.
 
     Raises ConfigError for a flag that does not exist or has no effect here.
     """
-    given = _parsed(arguments, program, flags)
+    flags = flags or {}
+    given = _parsed(arguments, program, list(flags))
     path = search_path(given["config_dir"])
     overrides: list[str] = given["overrides"]
     if given["help"]:
         from mt.cli.help import print_help
         from mt.runtime.terminal import terminal
 
-        print_help(program, overrides, terminal(None), path)
+        print_help(program, overrides, terminal(None), path, flags)
     elif given["version"]:
         from importlib import metadata
 

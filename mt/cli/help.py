@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.console import Console
@@ -10,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from mt.config.choices import SearchPath
-from mt.config.compose import PACKAGE
 from mt.config.explain import Explained, choices, chosen_options, groups, settings
 from mt.config.overrides import override_key
 
@@ -22,7 +22,7 @@ _USAGE = """\
 --help CHOICE=NAME   explains the settings of one option: --help objective=ipo
 --cfg job            prints all settings of the run (--resolve: their final values; -p GROUP: of one group)
 --config-dir DIR     adds your own choices: files DIR/GROUP/NAME.yaml
--sc install=bash     prints tab completion: eval "$({program} -sc install=bash)"
+-sc install=bash     prints tab completion: eval "$({program} -sc install=bash)"{flags}
 """
 COMMON = (
     "iterations",
@@ -49,10 +49,14 @@ COMMON = (
 """The settings that people change."""
 
 
-def print_help(program: str, asked: list[str], console: Console, path: SearchPath = PACKAGE) -> None:
-    """Print the overview, or what the settings and choices in `asked` mean; raises ConfigError for an unknown one."""
+def print_help(program: str, asked: list[str], console: Console, path: SearchPath, flags: Mapping[str, str]) -> None:
+    """Print the overview, or what the settings and choices in `asked` mean; raises ConfigError for an unknown one.
+
+    `flags` are the command's own, with what each does.
+    """
     if not asked:
-        console.print(_USAGE.format(program=program), markup=False, highlight=False, soft_wrap=True)
+        own = "".join(f"\n{flag:20} {meaning}" for flag, meaning in flags.items())
+        console.print(_USAGE.format(program=program, flags=own), markup=False, highlight=False, soft_wrap=True)
         _print_groups(console, path)
         console.print()
         known = {one.path: one for one in settings([], [], path)}
@@ -61,12 +65,19 @@ def print_help(program: str, asked: list[str], console: Console, path: SearchPat
         return
     overrides = [word for word in asked if "=" in word]
     known_groups = choices(path)
-    wanted = {key: known_groups[key] for key in (override_key(word) for word in asked) if key in known_groups}
+    wanted = {key: _options(word, known_groups[key]) for word in asked if (key := override_key(word)) in known_groups}
     found = settings([word for word in asked if "=" not in word], overrides, path)  # before anything is printed
     if wanted:
         _print_choices(wanted, console)
         console.print()
-    _print_settings(found, console)
+    if found:
+        _print_settings(found, console)
+
+
+def _options(asked: str, known: dict[str, str]) -> dict[str, str]:
+    """Return the options that "objective=ipo" names, or all of a group that is asked for by its name alone."""
+    names = re.findall(r"\w+", asked.partition("=")[2])
+    return {name: meaning for name, meaning in known.items() if name in names} if names else known
 
 
 def _print_groups(console: Console, path: SearchPath) -> None:

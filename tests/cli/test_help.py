@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mt import plan
 from mt.cli.help import COMMON
 from mt.config.compose import groups, options
 from mt.config.explain import choices, settings
@@ -49,6 +50,21 @@ def test_help_explains_a_choice_with_its_settings_and_the_values_they_take(capsy
     for wanted in ("objective.tau", "Eq. 17", "[previous | base]"):
         assert wanted in printed
     assert "sampling.top_p" not in printed and "objective.beta" not in printed
+    assert "objective=ipo" in printed and "objective=dpo" not in printed, "one option was asked for"
+
+
+def test_help_of_a_choice_without_settings_ends_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help", "policy.checkpoint"]) == 0
+    printed = capsys.readouterr().out
+    assert "policy.checkpoint=win_rate" in printed and "meaning" not in printed
+
+
+def test_help_names_every_flag_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "\n--details " in capsys.readouterr().out
+    assert plan.main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert [flag for flag in ("--stages", "--cost", "--json") if f"\n{flag} " not in printed] == []
 
 
 def test_help_names_the_nearest_setting_of_a_mistyped_one(capsys: pytest.CaptureFixture[str]) -> None:
