@@ -9,8 +9,8 @@ _HEAD = """\
 
 Every metric that a run records (`record.json`, `metrics.csv`, W&B, the report, the tables), by the model that it is
 about. `(.+)` stands for a section, a subset or an iteration. Intervals are 95%, over prompts: Wilson's for shares of
-single decisions, Student's for means, the bootstrap's for AlpacaEval, Arena-Hard and RewardBench. The values that a
-mean is the mean of lie beside it in the store (`items.json`).
+single decisions, Student's for means, the bootstrap's for AlpacaEval, Arena-Hard and RewardBench (over its pairs). The
+values that a mean is the mean of lie beside it in the store (`items.json`).
 """
 
 

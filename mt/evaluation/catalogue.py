@@ -76,7 +76,8 @@ CATALOGUE: tuple[Quantity, ...] = (
     _policy("proxy", "length", "Length in characters", "characters", ONE_DIGIT, "",
             "Characters of the responses to held-out prompts: averaged over a prompt's responses, then over prompts."),
     _policy("diagnostics", "kl", "KL divergence from π₀", "nats per response", NUMBER, "",
-            "KL(π‖π₀), estimated on the policy's own responses to held-out prompts."),
+            "KL(π‖π₀), estimated on the policy's own responses to held-out prompts: averaged over a prompt's "
+            "responses, then over prompts."),
     _policy("diagnostics", "length_correlation", "Correlation of reward with length", "within prompts", NUMBER, "",
             "Correlation of the iteration's rewards with the length of responses, both centred within prompts; far "
             "from 0, the reward model judges length."),
@@ -89,7 +90,7 @@ CATALOGUE: tuple[Quantity, ...] = (
             "Share of responses that equal an earlier one to the same prompt."),
     _policy("labels", "selected_accuracy", "Selected pairs that gold orders the same way", _PAIRS, SHARE, "higher",
             "Share of the policy's training pairs whose chosen response is the better one by gold, among pairs that "
-            "gold tells apart; chance is 50%."),
+            "gold tells apart, averaged over prompts; chance is 50%."),
     _policy("labels", "self_training_accuracy", "Self-training pairs that gold orders the same way", _PAIRS, SHARE,
             "higher", "The same share of D(PM), pairs of the new policy's responses."),
     _policy("labels", "contrast_accuracy", "Contrast pairs that gold orders the same way", _PAIRS, SHARE, "higher",
@@ -121,8 +122,8 @@ CATALOGUE: tuple[Quantity, ...] = (
         for which, earlier in _EARLIER
     ),
     _reward("preferences", "accuracy", "Accuracy of rₜ on your own held-out pairs", _PAIRS, SHARE, "higher",
-            "Share of the pairs of data.preferences that train nothing whose chosen answer has the higher reward; a "
-            "tie counts half."),
+            "Share of the pairs of data.preferences that train nothing whose chosen answer has the higher reward, "
+            "averaged over prompts; a tie counts half."),
     _reward("gold_base", "accuracy", "Accuracy of rₜ on π₀'s responses", _PAIRS, SHARE, "higher",
             f"What the iteration's reward model makes of π₀'s responses, which stay the same: {_ORDERED}."),
     _reward("gold", "accuracy_(.+)", "Accuracy of rₜ on πₜ's responses, by section", _PAIRS, SHARE, "higher",

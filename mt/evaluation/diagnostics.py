@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mt.errors import DataError
-from mt.evaluation.statistics import Array, Interval, t_interval
-
-
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """KL(policy ‖ base) in nats per response, estimated on the policy's samples, with its interval."""
-
-    n: int
-    kl: float
-    interval: Interval | None
+from mt.evaluation.statistics import Array
 
 
 def correlation(first_N: Sequence[float] | Array, second_N: Sequence[float] | Array) -> float | None:
@@ -43,15 +33,15 @@ def within_prompt_correlation(
     return correlation(np.concatenate(values), np.concatenate(lengths)) if values else None
 
 
-def kl_from_samples(policy_N: Sequence[float] | Array, base_N: Sequence[float] | Array) -> Divergence:
-    """Return KL(policy ‖ base) from log-probabilities of the policy's own samples under both (sums over tokens).
+def kl_from_samples(policy_K: Sequence[float] | Array, base_K: Sequence[float] | Array) -> float | None:
+    """Return KL(policy ‖ base) in nats per response to one prompt, from log-probabilities of K samples of the policy.
 
-    The plain mean of log π − log π_base: unbiased, and it may fall below 0 by chance where the two hardly differ.
+    Both are sums over tokens, NaN where a response has none, which leaves it out; None where that leaves nothing. The
+    plain mean of log π − log π_base: unbiased, and it may fall below 0 by chance where the two hardly differ.
     """
-    ratio = np.asarray(policy_N, dtype=float) - np.asarray(base_N, dtype=float)
-    if not len(ratio):
-        raise DataError("n=0: the divergence needs at least one sampled response.")
-    return Divergence(len(ratio), float(ratio.mean()), t_interval(ratio))
+    ratio = np.asarray(policy_K, dtype=float) - np.asarray(base_K, dtype=float)
+    ratio = ratio[~np.isnan(ratio)]
+    return float(ratio.mean()) if len(ratio) else None
 
 
 def distinct_n(texts: Sequence[str], n: int) -> float | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import ClassVar
 
 from mt.engines.scoring.windows import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.gold import GoldLanguage
+from mt.stages.metrics import known, write_means
 from mt.stages.room import inspect_engine
 from mt.types import Metric, Rewards, Samples
 from mt.workflow.stage import Stage
@@ -23,7 +25,7 @@ RELIABILITY = "reliability.json"
 class PolicyDiagnostics(Stage):
     """KL from the base policy on the policy's own samples, diversity, duplicates, length bias of its rewards."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     base: Stage
@@ -44,7 +46,7 @@ class PolicyDiagnostics(Stage):
         inspect_engine(self.policy, self.engine, "logprobs")
 
     def run(self, work: Work) -> None:
-        """Estimate the KL in nats per response, and count."""
+        """Estimate the KL in nats per response, averaged over a prompt's responses, then over prompts; and count."""
         from mt.evaluation.diagnostics import distinct_n, duplicate_rate, within_prompt_correlation
 
         samples = work.rows(Samples, self.samples)
@@ -61,9 +63,9 @@ class PolicyDiagnostics(Stage):
         metrics = [
             Metric("diagnostics", name, value, n=len(flat)) for name, value in found.items() if value is not None
         ]
-        work.write_metrics([*self._kl(work, samples), *metrics])
+        write_means(work, "diagnostics", {"kl": self._kl(work, samples)}, *metrics, differences=["kl"])
 
-    def _kl(self, work: Work, samples: list[Samples]) -> list[Metric]:
+    def _kl(self, work: Work, samples: list[Samples]) -> dict[str, float]:
         from mt.evaluation.diagnostics import kl_from_samples
 
         items = [(row.messages, response) for row in samples for response in row.responses]
@@ -74,14 +76,18 @@ class PolicyDiagnostics(Stage):
             for index, logp, _ in opened.logprobs(items, self.max_length):
                 found[index] = logp
             logps.append(found)
-        kept = [(own, base) for own, base in zip(*logps, strict=True) if own == own and base == base]
-        if not kept:
+        own, base = map(iter, logps)
+        by_prompt = known(
+            {
+                row.prompt_id: kl_from_samples(
+                    list(islice(own, len(row.responses))), list(islice(base, len(row.responses)))
+                )
+                for row in samples
+            }
+        )
+        if not by_prompt:
             work.note("every response is empty or too long: its distance from the base policy cannot be computed")
-            return []
-        divergence = kl_from_samples([own for own, _ in kept], [base for _, base in kept])
-        interval = divergence.interval
-        low, high = (interval.low, interval.high) if interval else (None, None)
-        return [Metric("diagnostics", "kl", divergence.kl, low, high, divergence.n)]
+        return by_prompt
 
     def use(self) -> Use | None:
         """Return how it uses the policy and its base."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.gold import GoldLanguage
-from mt.stages.metrics import best, known, mean, mean_metric, ordered_alike, win_rate, write_means
+from mt.stages.metrics import best, known, mean, ordered_alike, prompt_means, win_rate, write_means
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -105,12 +105,13 @@ class RewardComparison(Stage):
 
 @dataclass(frozen=True, eq=False)
 class LabelAccuracy(Stage):
-    """How often the chosen response of a pair is the better one by gold, among pairs that gold tells apart.
+    """How often the chosen response of a pair is the better one by gold, among pairs that gold tells apart: averaged
+    over a prompt's pairs, then over prompts.
 
     Pairs of judgments (source "judge") answer no prompt of the data; gold does not know them.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     pairs: Stage
     seed: int
     language: GoldLanguage
@@ -122,10 +123,13 @@ class LabelAccuracy(Stage):
         gold, prefers = self.language.gold(self.seed), self.language.prefers
         pairs = [pair for pair in work.rows(Pair, self.pairs) if pair.source != "judge"]
         verdicts = [prefers(gold(pair.messages, pair.chosen), gold(pair.messages, pair.rejected)) for pair in pairs]
-        right = [float(verdict) for verdict in verdicts if verdict is not None]
+        right = prompt_means(
+            (pair.prompt_id, pair.messages, float(verdict))
+            for pair, verdict in zip(pairs, verdicts, strict=True)
+            if verdict is not None
+        )
         count = Metric("labels", f"{self.kind}_pairs", float(len(pairs)), n=len(pairs))
-        accuracy = [mean_metric("labels", f"{self.kind}_accuracy", right)] if right else []
-        work.write_metrics([*accuracy, count])
+        write_means(work, "labels", {f"{self.kind}_accuracy": right}, count)
 
 
 def _by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mt.stages.metrics import write_means
+from mt.stages.metrics import prompt_means, win_rate, write_means
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
@@ -19,17 +19,17 @@ _MOST = 10
 class PreferenceAccuracy(Stage):
     """How often a reward model puts the chosen answer first, on preference pairs that train nothing."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     pairs: Stage
     """Samples of two answers, the chosen one first."""
     rewards: Stage
 
     def run(self, work: Work) -> None:
-        """Count pairs; a tie counts half."""
-        rows = work.rows(Rewards, self.rewards)
-        right = {
-            row.prompt_id: (row.rewards[0] > row.rewards[1]) + 0.5 * (row.rewards[0] == row.rewards[1]) for row in rows
-        }
+        """Average over the pairs of a prompt, then over prompts; a tie counts half."""
+        right = prompt_means(
+            (pair.prompt_id, pair.messages, win_rate(row.rewards[:1], row.rewards[1:]))
+            for pair, row in zip(work.rows(Samples, self.pairs), work.rows(Rewards, self.rewards), strict=True)
+        )
         write_means(work, "preferences", {"accuracy": right})
 
 

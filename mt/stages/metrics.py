@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mt.types import Metric
+from mt.data.prompts import content_hash
+from mt.types import Messages, Metric
 from mt.workflow.work import Work
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ def mean_metric(benchmark: str, name: str, values: Sequence[float], *, differenc
 def mean(values: Sequence[float]) -> float:
     """Return the arithmetic mean."""
     return sum(values) / len(values)
+
+
+def prompt_means(rows: Iterable[tuple[str, Messages, float]]) -> dict[str, float]:
+    """Average the values of rows (id, prompt, value) by prompt; ids may differ, and the first one names the prompt."""
+    names: dict[str, str] = {}
+    found: dict[str, list[float]] = {}
+    for row_id, messages, value in rows:
+        found.setdefault(names.setdefault(content_hash(messages), row_id), []).append(value)
+    return {name: mean(values) for name, values in found.items()}
 
 
 def win_rate(values: Sequence[float], base: Sequence[float]) -> float:

@@ -83,8 +83,10 @@ def test_labels_are_right_where_gold_agrees_and_judge_pairs_are_no_labels(bench:
         pair("d", bad, "owl", asked),
         pair("e", "good score 4", "poor score 1", f"judge {asked} answer {good}", source="judge"),
     )
-    metrics = bench.metrics(LabelAccuracy(pairs, 0, LANGUAGE, "selected"))
-    assert metrics == {"labels/selected_accuracy": pytest.approx(2 / 3), "labels/selected_pairs": 4}
+    accuracy, count = read_metrics(bench.run(LabelAccuracy(pairs, 0, LANGUAGE, "selected")))
+    assert (accuracy.metric, accuracy.value) == ("selected_accuracy", pytest.approx(2 / 3))
+    assert (accuracy.n, accuracy.low) == (1, None), "all answer one prompt, whatever a file calls its pairs"
+    assert (count.metric, count.value) == ("selected_pairs", 4)
 
 
 def test_gold_labels_turn_wrong_pairs_round_and_drop_equal_ones(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from mt.stages.evaluate_diagnostics import PolicyDiagnostics
 from mt.stages.implicit import ImplicitRewards
 from mt.types import Rewards
 from mt.workflow.stage import External
+from mt.workflow.work import read_metrics
 from tests.engines.tiny import tiny_policy
 from tests.stages.bench import TEMPLATE, Bench, Given, given, samples
 
@@ -41,6 +42,17 @@ def test_the_base_policy_has_not_moved_from_itself(bench: Bench, policies: tuple
     assert metrics["diagnostics/length_correlation"] > 0
     moved = bench.metrics(PolicyDiagnostics(other, base, table(), scored(), ENGINE, 64, TEMPLATE))
     assert moved["diagnostics/kl"] != 0.0
+
+
+def test_the_interval_of_the_divergence_is_over_prompts(bench: Bench, policies: tuple[External, External]) -> None:
+    one, other = policies
+    ratios = bench.rows(ImplicitRewards(one, other, table(), 1.0, ENGINE, 64, TEMPLATE), Rewards)
+    first, second = (sum(row.rewards) / 3 for row in ratios)
+    kl = read_metrics(bench.run(PolicyDiagnostics(one, other, table(), scored(), ENGINE, 64, TEMPLATE)))[0]
+    # The standard error of two values is half of their distance; Student's 97.5% point is 12.706 with one degree.
+    half = 12.706 * abs(first - second) / 2
+    assert (kl.metric, kl.n, kl.value) == ("kl", 2, pytest.approx((first + second) / 2))
+    assert (kl.low, kl.high) == (pytest.approx(kl.value - half, abs=1e-2), pytest.approx(kl.value + half, abs=1e-2))
 
 
 def test_implicit_rewards_are_scaled_log_ratios(bench: Bench, policies: tuple[External, External]) -> None:

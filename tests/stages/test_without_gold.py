@@ -13,6 +13,7 @@ from mt.stages.evaluate_without_gold import DISAGREEMENTS, Disagreements, Prefer
 from mt.stages.load_answers import HeldOutPreferences, LoadAnswers
 from mt.types import Pair, Rewards, Samples
 from mt.workflow.stage import External, Stage
+from mt.workflow.work import read_metrics
 from tests.stages.bench import Bench, ask, given, prompt, samples
 
 FIELDS = FieldsConfig(prompt="prompt", messages=None, id=None, section=None)
@@ -51,10 +52,12 @@ def test_no_held_out_pair_is_reported_and_gives_no_metric(bench: Bench, tmp_path
 
 
 def test_a_pair_is_right_where_the_chosen_answer_has_the_higher_reward(bench: Bench) -> None:
-    rows = [("a", 2.0, 1.0), ("b", 1.0, 2.0), ("c", 3.0, 3.0), ("d", 5.0, -5.0)]
-    pairs = given(*(samples(name, "chosen", "rejected") for name, *_ in rows))
-    rewards = given(*(Rewards(name, list(both)) for name, *both in rows))
-    assert bench.metrics(PreferenceAccuracy(pairs, rewards)) == {"preferences/accuracy": (1 + 0 + 0.5 + 1) / 4}
+    rows = [("who", 2.0, 1.0), ("who", 1.0, 2.0), ("who", 3.0, 3.0), ("why", 5.0, -5.0)]
+    pairs = given(*(samples(f"{at}", "chosen", "rejected", asked=asked) for at, (asked, *_) in enumerate(rows)))
+    rewards = given(*(Rewards(f"{at}", list(both)) for at, (_, *both) in enumerate(rows)))
+    (found,) = read_metrics(bench.run(PreferenceAccuracy(pairs, rewards)))
+    assert (found.benchmark, found.metric, found.n) == ("preferences", "accuracy", 2), "an interval over prompts"
+    assert found.value == ((1 + 0 + 0.5) / 3 + 1) / 2
 
 
 def test_the_strongest_disagreement_of_each_prompt_comes_first_whatever_the_scales(bench: Bench) -> None:
