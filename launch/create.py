@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from launch.job_partition import partition_into_jobs
 from launch.sweep import EVENTS, FILE, RunEntry, Sweep, load, save, write_configs
 from mt.config.launch import DetachedConfig
 from mt.errors import LaunchError, describe
+from mt.running.naming import command_line
 from mt.runtime.lock import create_once
 from mt.workflow import provenance
 from mt.workflow.leftovers import note_needed
@@ -89,7 +89,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
             "name": folder.name,
             "tag": f"mt-{uuid.uuid4().hex[:12]}",
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "command": ["python", "-m", "mt.run", *sys.argv[1:]],
+            "command": command_line(),
             "cwd": str(Path.cwd()),
             "planner": planner,
             "store": str(store.root),

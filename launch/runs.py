@@ -47,8 +47,7 @@ class PlannedRun:
         own = [one.key for job in sweep.jobs if job.runs[0] == run for one in progress.computed(folder, job.name)]
         record = Record(sweep.folder[run], self.compiled, Store(Path(sweep.store)), sweep.name, own)
         record.facts["command"] = shlex.join(sweep.command)
-        record.begin()
-        record.facts["started"] = sweep.created
+        record.begin(since=sweep.created)
         if state in ("planned", "running"):
             record.write(state)
         else:

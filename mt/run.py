@@ -14,9 +14,10 @@ from rich.console import Console
 from mt.cli.arguments import parse
 from mt.config.compose import compose_runs, partial_settings
 from mt.running.exit_codes import exit_status_of
+from mt.running.naming import DETAILS
 from mt.runtime.terminal import terminal
 
-_FLAGS = {"--details": "shows more metrics when the run has ended; the report has all"}
+_FLAGS = {DETAILS: "shows more metrics when the run has ended; the report has all"}
 
 
 class _Console(Console):
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = compose_runs(parsed.overrides, multirun=parsed.multirun, path=parsed.path)
         for line in partial_settings(runs):
             dim(console, line)
-        return launch(runs, parsed.multirun, console, details="--details" in parsed.flags)
+        return launch(runs, parsed.multirun, console, details=DETAILS in parsed.flags)
 
     return exit_status_of(command)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from analysis.report.record import Run, StageRow
 from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
 from mt.runtime.terminal import duration, local_time
+from mt.workflow.run_record import time_taken
 
 _HIGHLIGHTS = (
     ("method", "method.name"),
@@ -91,12 +91,9 @@ def _judge(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    started, finished = record.get("started"), record.get("finished")
+    started, took = record.get("started"), time_taken(record)
     facts = [("started", local_time(started))] if started else []
-    if started and finished:
-        took = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
-        facts.append(("took", duration(took.total_seconds())))
-    return facts
+    return facts + ([("took", duration(took))] if took is not None and record.get("finished") else [])
 
 
 def _origin(record: Mapping[str, Any]) -> list[tuple[str, str]]:

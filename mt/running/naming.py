@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mt.config.compose import Composed
 from mt.config.run import RunConfig
 from mt.workflow.keys import digest
+
+DETAILS = "--details"
+"""The flag of `mt.run` that changes what is printed, and nothing of the run."""
+
+
+def command_line() -> list[str]:
+    """Return the command that this process was started by, without what changes its display alone."""
+    shown = [word for word in sys.argv[1:] if len(word) > 2 and DETAILS.startswith(word)]  # flags may be abbreviated
+    return ["python", "-m", "mt.run", *(word for word in sys.argv[1:] if word not in shown)]
 
 
 def run_name(config: RunConfig) -> str:

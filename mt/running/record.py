@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import shlex
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -19,15 +18,17 @@ from typing import Any, Literal
 from mt.errors import StoreError
 from mt.methods.compile import CompiledRun
 from mt.running.answers import answers
+from mt.running.naming import command_line
 from mt.runtime.redact import redact
 from mt.workflow import provenance
-from mt.workflow.run_record import RECORD, SCHEMA, read_record
+from mt.workflow.run_record import RECORD, SCHEMA, read_record, seconds_between, time_taken
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_text
 from mt.workflow.work import read_metrics
 
 log = logging.getLogger("mt")
 RunState = Literal["planned", "running", "finished", "failed", "interrupted"]
+_ORIGIN = ("command", "git", "packages", "host")  # of the attempt that computed
 COLUMNS = ("iteration", "model", "benchmark", "metric", "value", "low", "high", "n")
 
 
@@ -49,40 +50,57 @@ class Record:
             "name": folder.name,
             "sweep": sweep,
             "state": "planned",
-            "command": shlex.join(["python", "-m", "mt.run", *sys.argv[1:]]),
+            "command": shlex.join(command_line()),
             "config": compiled.config.model_dump(mode="json"),
             "git": provenance.git_state(),
             "packages": provenance.packages(),
             "host": provenance.host(),
             "started": None,
             "finished": None,
+            "seconds": None,  # of the attempts that computed something
             "error": None,
             "stages": [],
             "metrics": [],
             "answers": [],
             "final": None,  # the iteration that a run which stopped ended with
         }
-        self._computed = _computed_before(folder) | set(computed)
+        self._earlier = _earlier(folder)
+        self._computed = {one["key"] for one in self._earlier.get("stages", ()) if one["state"] == "computed"}
+        self._computed |= set(computed)
+        self._began, self._added = "", False  # when this attempt began, and whether it computed something
+        self._own = dict[str, Any]()
         # Published artifacts never change: what is said of them is made once, not at every writing.
         self._entries: dict[str, dict[str, Any]] = {}
         self._measured: dict[str, list[dict[str, Any]]] = {}
         self._table = ""
 
-    def begin(self) -> None:
-        """Say that the run is under way."""
+    def begin(self, since: str | None = None) -> None:
+        """Say that the run is under way.
+
+        An attempt that goes on with an earlier one adds its time; until it computes something, all that is said of who
+        computed remains. `since` is when other processes began to compute for this run; then theirs is the only time.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_yaml(self.folder / "config.yaml", redact(self.facts["config"]))
-        self.facts["started"] = _now()
+        self._began = since or _now()
+        if since is not None:
+            self._earlier = {}
+        self._own = {name: self.facts[name] for name in _ORIGIN}
+        self.facts |= {name: self._earlier[name] for name in _ORIGIN if name in self._earlier}
+        self.facts["started"] = self._earlier.get("started") or self._began
         self.write("running")
 
     def computed(self, stage: Stage) -> None:
         """Remember that this run computed a stage, and write down how far it is."""
         self._computed.add(stage.key)
+        self.facts |= self._own
+        self._added = True
         self.write("running")
 
     def end(self, state: RunState, error: BaseException | None = None) -> None:
         """Say how the run ended; links to the artifacts appear beside the record."""
-        self.facts["finished"] = _now()
+        again = state == self._earlier.get("state") == "finished" and not self._added
+        self.facts["finished"] = self._earlier["finished"] if again else _now()
         self.facts["error"] = f"{type(error).__name__}: {error}" if error is not None else None
         if state == "finished":
             self.facts["answers"] = self._answers()
@@ -94,6 +112,7 @@ class Record:
     def write(self, state: RunState) -> None:
         """Write the record and its metrics as they are now."""
         self.facts["state"] = state
+        self.facts["seconds"] = self._seconds()
         unneeded = self.compiled.plan.unneeded(self.store)
         self.facts["stages"] = [self._stage(stage, stage.key in unneeded) for stage in self.compiled.plan.order]
         self.facts["metrics"] = self._metrics()
@@ -103,6 +122,13 @@ class Record:
         if (table := _as_csv(self.facts["metrics"])) != self._table:
             write_text(self.folder / "metrics.csv", table)
             self._table = table
+
+    def _seconds(self) -> float | None:
+        """Return how long the attempts that computed something took, this one until now."""
+        before = time_taken(self._earlier)
+        if not self._began or (before is not None and not self._added):
+            return before
+        return round((before or 0.0) + seconds_between(self._began, _now()), 3)
 
     def _stage(self, stage: Stage, unneeded: bool) -> dict[str, Any]:
         known = self._entries.get(stage.key)
@@ -194,13 +220,12 @@ def _value(value: Any) -> str:
     return "[\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value) + "\n ]"
 
 
-def _computed_before(folder: Path) -> set[str]:
-    """Return what earlier attempts of this very run computed."""
+def _earlier(folder: Path) -> dict[str, Any]:
+    """Return the record of earlier attempts of this very run."""
     try:
-        stages = read_record(folder)["stages"]
+        return read_record(folder)
     except StoreError:  # none, or one that is written anew
-        return set()
-    return {stage["key"] for stage in stages if stage["state"] == "computed"}
+        return {}
 
 
 def _write_yaml(path: Path, values: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,19 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise StoreError(describe("run", folder, f"{RECORD} is missing", fix="Name a run folder")) from None
     return parse_record(text, folder / RECORD)
+
+
+def time_taken(record: Mapping[str, Any]) -> float | None:
+    """Return how many seconds a run took, its interrupted attempts included; None where the record does not tell."""
+    if (seconds := record.get("seconds")) is not None:
+        return float(seconds)
+    started, finished = record.get("started"), record.get("finished")  # records of before this was written
+    return seconds_between(started, finished) if started and finished else None
+
+
+def seconds_between(first: str, last: str) -> float:
+    """Return the seconds from one time to another, in ISO format."""
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
 def find_records(folder: Path) -> list[Path]:
