@@ -28,7 +28,7 @@ run: setup ## run Mutual-Taught in the synthetic world (ARGS="seed=1 iterations=
 test: setup ## run the default test suite (ARGS="-k store")
 	$(BIN)/python -m pytest -m "not slurm and not engines and not browser and not models" $(ARGS)
 
-soak: setup ## kill, race and damage runs, and give them bad inputs, for 20 minutes (ARGS="kills --seed 1"; benchmarks/faults.md)
+soak: setup ## kill, race and damage runs, and give them bad inputs, for 20 minutes, and write benchmarks/faults.md (ARGS="kills --seed 1")
 	$(BIN)/python -m tests.soak $(ARGS)
 
 test-models: setup ## compare 29 model families and SmolLM2 with plain transformers (docs/models.md)
