@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +10,19 @@ from rich.console import Console
 
 
 def terminal(file_width: int | None = 120, kind: type[Console] = Console, **options: Any) -> Console:
-    """Return the terminal as a console; `file_width` are the columns where the output goes elsewhere.
+    """Return the terminal as a console; `file_width` are the columns where the output goes elsewhere, unless COLUMNS
+    says how many.
 
     Text is printed as it stands: rich would put a picture in the place of a value such as `a:b:`.
     """
     console = kind(emoji=False, **options)
-    return console if console.is_terminal else kind(emoji=False, width=file_width, **options)
+    return console if console.is_terminal else kind(emoji=False, width=asked_width() or file_width, **options)
+
+
+def asked_width() -> int | None:
+    """Return the columns that the environment asks for (COLUMNS), which hold where there is no terminal, too."""
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else None
 
 
 def local_time(moment: str | None) -> str:

@@ -1,12 +1,13 @@
-"""Moments are shown in local time and sorted in UTC, whatever zone they were recorded in."""
+"""Moments are shown in local time and sorted in UTC, whatever zone they were recorded in; output is as wide as asked."""
 
 from __future__ import annotations
 
+import io
 import time
 
 import pytest
 
-from mt.runtime.terminal import local_time, utc_time
+from mt.runtime.terminal import local_time, terminal, utc_time
 
 
 def test_a_moment_is_shown_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +27,11 @@ def test_moments_sort_by_time_whatever_zone_they_were_recorded_in() -> None:
     assert sorted([wandb, utc, tokyo], key=utc_time) == [tokyo, utc, wandb]
     assert utc_time(tokyo) == "2026-01-15T03:00:00.250+00:00"
     assert utc_time(None) == "" and utc_time("once upon a time") == ""
+
+
+@pytest.mark.parametrize(("asked", "columns"), [("100", 100), ("", 120), ("0", 120), ("wide", 120)])
+def test_output_that_goes_elsewhere_is_as_wide_as_columns_asks(
+    monkeypatch: pytest.MonkeyPatch, asked: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", asked)
+    assert terminal(file=io.StringIO()).width == columns
