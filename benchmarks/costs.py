@@ -10,13 +10,11 @@ import re
 import shlex
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 DOCUMENT = Path(__file__).with_name("costs.md")
 _BLOCK = re.compile(r"```console\npython -m (?P<command>mt\.plan .*?)\n```\n\n```\n(?P<output>.*?)```", re.DOTALL)
-_WIDTH = 140
 
 
 def blocks(text: str) -> dict[str, str]:
@@ -33,8 +31,7 @@ def output(command: str) -> str:
             [sys.executable, "-m", *words], cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
     lines = (line.rstrip() for line in done.stdout.splitlines())
-    wrapped = (textwrap.wrap(line, _WIDTH, break_on_hyphens=False) if len(line) > _WIDTH else [line] for line in lines)
-    return "".join(f"{part}\n" for parts in wrapped for part in parts)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ class HardwareConfig(Config):
 
     name: str
     """The choice's own name."""
+    gpu: bool = True
+    """Whether the devices are GPUs, whose hours are counted; files of before this was asked are of GPUs."""
     devices: Count
     """GPUs (or CPU sockets) of the node."""
     memory_gib: Positive

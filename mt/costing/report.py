@@ -39,21 +39,22 @@ def estimate(runs: Sequence[CompiledRun]) -> dict[str, Any]:
 def print_estimate(found: dict[str, Any], console: Console) -> None:
     """Print the estimate; the table takes less than 100 columns."""
     console.print(f"[bold]Estimated cost on {found['hardware']['name']}[/bold]\n", highlight=False)
-    console.print(_table(found["stages"]))
+    gpu = found["hardware"]["gpu"]
+    console.print(_table(found["stages"], gpu=gpu))
     said = [f"{name} does not fit: {row['advice']}" for name, row in found["stages"].items() if row["fits"] is False]
     for faster in dict.fromkeys(row["faster"] for row in found["stages"].values() if row["faster"]):
         names = ", ".join(name for name, row in found["stages"].items() if row["faster"] == faster)
         said.append(f"{names}: {faster}")
     several = found["runs"] > 1
-    said.append(_sentence("with sharing" if several else "total", found["total"]))
+    said.append(_sentence("with sharing" if several else "total", found["total"], gpu=gpu))
     if several:
-        said.append(_sentence("without sharing", found["without_sharing"]))
+        said.append(_sentence("without sharing", found["without_sharing"], gpu=gpu))
     if found["missing"]["stages"] < found["total"]["stages"]:
-        said.append(_sentence("still missing", found["missing"]))
+        said.append(_sentence("still missing", found["missing"], gpu=gpu))
     if scratch := found["total"]["scratch_bytes"]:
-        said.append(f"while a model trains, up to {scratch / 1e9:,.1f} GB more for its checkpoints")
+        said.append(f"while a model trains, up to {_bytes(scratch)} more for its checkpoints")
     for line in said:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False)
     notes = [f"{name}={value:g}" for name, value in _assumed(found)]
     if measured := [name for name, row in found["stages"].items() if row["measured"]]:
         console.print(f"Hours by what finished stages took: {', '.join(measured)}.", style="dim", highlight=False)
@@ -64,13 +65,16 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
     console.print(shown, style="dim", highlight=False)
 
 
-def _table(stages: Mapping[str, Mapping[str, Any]]) -> Table:
+def _table(stages: Mapping[str, Mapping[str, Any]], *, gpu: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0, header_style="bold")
     table.add_column("stage", no_wrap=True)
-    for title in ("times", "loads", "steps", "tokens", "time", "GPU-hours", "GiB/GPU", "GiB/node", "disk GB", "fits"):
+    of_device = ("GPU-hours", "GiB/GPU") if gpu else ("GiB",)
+    for title in ("times", "loads", "steps", "tokens", "time", *of_device, "GiB/node", "disk", "fits"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, row in stages.items():
-        table.add_row(name, *_cells(row), "" if row["fits"] is None else "yes" if row["fits"] else "[red]no[/]")
+        table.add_row(
+            name, *_cells(row, gpu=gpu), "" if row["fits"] is None else "yes" if row["fits"] else "[red]no[/]"
+        )
     return table
 
 
@@ -80,7 +84,7 @@ def _assumed(found: dict[str, Any]) -> Iterator[tuple[str, float]]:
         for name, value in found[group].items():
             parts = value.items() if isinstance(value, dict) else ()
             yield from ((f"{group}.{name}.{part}", share) for part, share in parts)
-            if isinstance(value, int | float):
+            if isinstance(value, int | float) and not isinstance(value, bool):
                 yield f"{group}.{name}", value
 
 
@@ -134,24 +138,23 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
     }
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any], *, gpu: bool) -> list[str]:
     gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
     host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
-    disk = f"{row['disk_bytes'] / 1e9:,.2f}"
     return [
         str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]),
-        _time(row["hours"]), _count(row["gpu_hours"]), gib, host, disk,
+        _time(row["hours"]), *([_count(row["gpu_hours"])] if gpu else []), gib, host, _bytes(row["disk_bytes"]),
     ]  # fmt: skip
 
 
-def _sentence(title: str, total: dict[str, Any]) -> str:
+def _sentence(title: str, total: dict[str, Any], *, gpu: bool) -> str:
+    gpu_hours = f"{total['gpu_hours']:,.1f} GPU-hours, " if gpu else ""
     calls = f", {total['calls']:,.0f} judge calls" if total["calls"] else ""
     price = f" for ${total['usd']:,.2f}" if total["usd"] else ""
     return (
         f"{title}: {total['stages']} stages, {total['loads']} loads of a model, {_count(total['tokens'])} tokens, "
-        f"{total['flops'] / 1e15:,.1f} PFLOP, "
-        f"{_time(total['hours'])} of wall time one after another, {total['gpu_hours']:.1f} GPU-hours, "
-        f"{total['disk_bytes'] / 1e9:,.1f} GB on disk{calls}{price}"
+        f"{_scaled(total['flops'], 'GTP', 'FLOP')}, {_time(total['hours'])} of wall time one after another, "
+        f"{gpu_hours}{_bytes(total['disk_bytes'])} on disk{calls}{price}"
     )
 
 
@@ -159,6 +162,18 @@ def _time(hours: float) -> str:
     """Return a time in seconds, minutes or hours."""
     seconds = hours * 3600
     return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min" if hours < 1 else f"{hours:,.1f} h"
+
+
+def _bytes(value: float) -> str:
+    """Return a size in MB or GB; 0 without a unit."""
+    return _scaled(value, "MG", "B") if value else "0"
+
+
+def _scaled(value: float, prefixes: str, unit: str) -> str:
+    """Return a value in the largest of some units (M, G, T or P) that it reaches, or else in the smallest."""
+    sizes = {prefix: 10.0 ** (6 + 3 * "MGTP".index(prefix)) for prefix in prefixes}
+    prefix = max((one for one in sizes if value >= sizes[one]), key=sizes.__getitem__, default=prefixes[0])
+    return f"{value / sizes[prefix]:,.1f} {prefix}{unit}"
 
 
 def _count(value: float | None) -> str:

@@ -299,6 +299,23 @@ def test_the_table_names_its_assumptions(tmp_path: Path, capsys: pytest.CaptureF
     assert len(table) > 6 and max(map(len, table)) <= 100
 
 
+def test_a_small_plan_has_small_units_no_gpu_hours_without_a_gpu_and_lines_that_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    command = [*small(tmp_path, "iterations=1"), "--cost"]
+    assert main([*command, "--json"]) == 0
+    total = json.loads(capsys.readouterr().out)["cost"]["total"]
+    assert total["flops"] < 1e12 and total["disk_bytes"] < 1e9
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100 and "GPU" not in "".join(lines)
+    said = " ".join(lines)
+    assert f" {total['flops'] / 1e9:,.1f} GFLOP, " in said and f" {total['disk_bytes'] / 1e6:,.1f} MB on disk" in said
+    assert main([*command, "hardware=gpu24"]) == 0
+    assert "GPU-hours" in capsys.readouterr().out
+
+
 def test_every_stage_that_needs_a_gpu_says_which_model_it_uses_it_for() -> None:
     for module in pkgutil.iter_modules(mt.stages.__path__):
         importlib.import_module(f"mt.stages.{module.name}")
