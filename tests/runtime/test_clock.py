@@ -1,4 +1,4 @@
-"""Moments are shown in local time and sorted in UTC, whatever zone they were recorded in; output is as wide as asked."""
+"""Moments are shown in local time and sorted in UTC, whatever their recorded zone; output is as wide as asked."""
 
 from __future__ import annotations
 

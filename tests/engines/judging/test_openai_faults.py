@@ -170,7 +170,8 @@ import sys
 from pathlib import Path
 from mt.engines.judging import JudgeContext, open_judge
 from tests.engines.judging.settings import comparisons, openai_config
-with open_judge(openai_config(concurrency=4, timeout_s=1.0), JudgeContext("preference"), cache=Path(sys.argv[1])) as judge:
+asked = JudgeContext("preference")
+with open_judge(openai_config(concurrency=4, timeout_s=1.0), asked, cache=Path(sys.argv[1])) as judge:
     for row in judge.judge(comparisons(300)):
         print(row.prompt_id, flush=True)
 """
