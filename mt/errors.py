@@ -10,6 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LONGEST_VALUE = 300
+_CLOSE = 0.77
+"""Least similarity of a name that is suggested in another's place: an edited letter of four, and not of three."""
+SHORT_NAMES = {
+    "lr": "policy.training.learning_rate",
+    "bs": "policy.training.batch_size",
+    "T": "iterations",
+    "K": "sampling.samples",
+    "temp": "sampling.temperature",
+    "temperature": "sampling.temperature",
+    "beta": "objective.beta",
+    "model": "policy.path",
+}
+"""What papers and other libraries call a setting."""
 
 
 class MutualTaughtError(Exception):
@@ -119,24 +132,29 @@ def first_line(error: BaseException) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return " Did you mean …?" for the closest valid name, or an empty string."""
+    """Return " Did you mean …?" for a close valid name, or an empty string: no guess is better than a far one."""
     lower = {one.lower(): one for one in valid}
-    close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=_CLOSE)
     return f" Did you mean '{lower[close[0]]}'?" if close else ""
 
 
 def nearest_setting(key: str, valid: Iterable[str]) -> str:
     """Return " Did you mean …?" for a dotted setting: where its last name exists, in any case, else the closest one.
 
-    Of several settings with that last name the three closest are named. A name without dots may be mistyped, too.
+    Of several settings with that last name the three closest are named. A name without dots may be mistyped, too, or
+    be the short name that papers have for a setting.
     """
     known = [one for one in dict.fromkeys(valid) if one != key]
+    if (short := SHORT_NAMES.get(key)) in known:
+        return f" Did you mean '{short}'?"
     parent, _, leaf = key.lower().rpartition(".")
     leaves = {one: one.rpartition(".")[2].lower() for one in known}
     if not parent and leaf not in leaves.values():
-        leaf = next(iter(difflib.get_close_matches(leaf, leaves.values(), n=1, cutoff=0.75)), leaf)
+        leaf = next(iter(difflib.get_close_matches(leaf, leaves.values(), n=1, cutoff=_CLOSE)), leaf)
     if same := [one for one in known if leaves[one] == leaf]:
         here = [one for one in same if one.lower() == key.lower()]
         *others, last = here or difflib.get_close_matches(key.lower(), same, n=3, cutoff=0.0)
         return f" Did you mean {' or '.join(filter(None, (', '.join(map(repr, others)), repr(last))))}?"
-    return nearest(key, (one for one in known if one.lower().rpartition(".")[0] == parent)) or nearest(key, known)
+    siblings = {leaves[one]: one for one in known if one.lower().rpartition(".")[0] == parent}
+    close = difflib.get_close_matches(leaf, list(siblings), n=1, cutoff=_CLOSE)
+    return f" Did you mean '{siblings[close[0]]}'?" if close else "" if siblings else nearest(key, known)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from mt.config.choices import CONF, SearchPath, search_path
 from mt.config.compose import PACKAGE, compose_unchecked, register_resolvers
 from mt.config.refusals import refused_by_hydra
-from mt.errors import ConfigError, describe, nearest
+from mt.errors import SHORT_NAMES, ConfigError, describe, nearest
 
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -110,7 +110,7 @@ def _parsed(arguments: Sequence[str], program: str, flags: Sequence[str]) -> dic
     if unknown:
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         problem = f"{unknown[0]}: no such flag. {program} --help shows what can be given."
-        raise ConfigError(problem + nearest(unknown[0], known))
+        raise ConfigError(problem + (_as_setting(unknown[0], arguments) or nearest(unknown[0], known)))
     for flag, (problem, fix) in _REFUSED.items():
         value = given[flag[2:].replace("-", "_")]
         if value is not None and (flag, value) != ("--config-name", "config"):
@@ -130,6 +130,19 @@ def _parsed(arguments: Sequence[str], program: str, flags: Sequence[str]) -> dic
     if idle:
         raise ConfigError(f"{idle[0]} {asked[0]}: only one of these can be given")
     return given
+
+
+def _as_setting(flag: str, arguments: Sequence[str]) -> str:
+    """Return " Did you mean …?" for a setting that was typed as a flag, as in --iterations 3."""
+    from mt.config.explain import all_settings  # late: it composes
+
+    name, equals, value = flag.lstrip("-").partition("=")
+    name = SHORT_NAMES.get(name, name.replace("-", "_"))
+    after = list(arguments)[arguments.index(flag) + 1 :][:1]
+    if not equals and after and "=" not in after[0]:
+        value = after[0]
+    known = [*PACKAGE.groups(), *(one.path for one in all_settings([]))]
+    return f" Did you mean '{name}={value or 'VALUE'}'?" if name in known else ""
 
 
 def _print_configuration(kind: str, package: str | None, resolve: bool, overrides: list[str], path: SearchPath) -> None:

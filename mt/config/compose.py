@@ -68,7 +68,7 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False, path: Sear
                     left_out += [word for word in line if override_key(word) == error.key]
                     line = [word for word in line if override_key(word) != error.key]
             taken.update(map(override_key, line))
-            one = Composed(line, _checked(values), tuple(left_out))
+            one = Composed(line, _checked(values, line), tuple(left_out))
             found.setdefault(repr(one.config.identity()), one)
         for key, refusal in unknown.items():
             if key not in taken:
@@ -178,11 +178,11 @@ class _UnknownSetting(Exception):
         return refused_by_hydra(self._error, self._overrides, path)
 
 
-def _checked(values: dict[str, Any]) -> RunConfig:
+def _checked(values: dict[str, Any], overrides: list[str]) -> RunConfig:
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(refused_by_pydantic(error, values)) from error
+        raise ConfigError(refused_by_pydantic(error, values, overrides)) from error
     refuse_booleans_as_numbers(config, values)
     return config
 

@@ -61,7 +61,10 @@ def check_overrides(overrides: Sequence[str], path: SearchPath, *, several: str 
     for line in overrides:
         key, equals, value = line.partition("=")
         if not override_key(line) or not (equals or line.startswith("~")):
-            raise ConfigError(describe("override", line, "not a setting", allowed="NAME=VALUE"))
+            raise ConfigError(describe("override", line, "not a setting", allowed="NAME=VALUE, no spaces around ="))
+        if key != key.strip():
+            fix = f"Write {key.strip()}={value.strip()}"
+            raise ConfigError(describe("override", line, "a space before =", allowed="no spaces around =", fix=fix))
         _refuse_what_has_no_effect(line, key.lstrip("+~"), value, groups)
         parsed = parse_override(line)
         if parsed.is_interval_sweep():
@@ -134,7 +137,9 @@ def swept(line: str, path: SearchPath) -> list[str]:
 def unknown_choice(group: str, value: str, path: SearchPath) -> str:
     """Return the line that refuses a choice that does not exist."""
     valid = path.options(group)
-    return describe(group, value, "no such choice", allowed=", ".join(valid)) + nearest(value, valid)
+    elsewhere = [f"{other}={value}" for other in path.groups() if value in path.options(other)]
+    hint = f" It is a choice elsewhere: {', '.join(elsewhere)}." if elsewhere else nearest(value, valid)
+    return describe(group, value, "no such choice", allowed=", ".join(valid)) + hint
 
 
 def _refuse_what_has_no_effect(line: str, key: str, value: str, groups: list[str]) -> None:

@@ -14,9 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from mt.choice import Config
-from mt.config.choices import SearchPath
-from mt.config.fields import allowed, choice_names, field_of, find, group_class, optional_settings
+from mt.choice import Choice, Config
+from mt.config.choices import SearchPath, optional_values
+from mt.config.fields import allowed, choice_names, field_of, find, group_class, is_nullable, optional_settings
 from mt.config.overrides import first_line, override_key, unknown_choice
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, MutualTaughtError, describe, nearest, nearest_setting
@@ -68,7 +68,10 @@ def refused_by_hydra(error: Exception, overrides: Sequence[str], path: SearchPat
     if deleted := re.search(r"Could not delete (?:from config\. )?'([^']+)'", text):
         return describe("override", f"~{deleted[1]}", "there is nothing to delete", fix="Leave it out")
     if key := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text, re.DOTALL):
-        return describe(key[1], "???", "it has no value", fix=f"Add {key[1]}=VALUE")
+        values = OmegaConf.to_container(compose("config", overrides=_choices(overrides, path)), resolve=False)
+        info = find(RunConfig, key[1].split("."), values)
+        means = f" Allowed: {words}." if info and (words := allowed(info)) else ""
+        return f"{key[1]}: it has no value.{means} Add {key[1]}=VALUE."
     if isinstance(error, RecursionError):
         return describe("overrides", " ".join(overrides), "a value refers to itself, or is nested too deeply")
     if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
@@ -84,7 +87,7 @@ def unknown_setting(error: Exception) -> str | None:
     return missing[1] if missing else None
 
 
-def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
+def refused_by_pydantic(error: ValidationError, values: dict[str, Any], overrides: Sequence[str]) -> str:
     """Return the line for the first value that a class of settings refuses."""
     first = error.errors()[0]
     path, info, value = _locate(first["loc"], values)
@@ -102,10 +105,26 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any]) -> str:
         return refused_choice(path, first["ctx"])
     problem = _PROBLEMS.get(first["type"], first["msg"])
     values_allowed = allowed(info) if info else ""
+    if first["type"] == "missing" and any(word.startswith("~") and override_key(word) == path for word in overrides):
+        value = "NAME" if info is not None and choice_names(info) else "VALUE"
+        return f"~{path}: a run cannot do without it. Choose another one: {path}={value}."
+    if first["type"] == "model_type" and info is not None:
+        return describe(path, value, problem, fix=_one_setting(path, info))
     if first["type"] == "missing":
         fix = "Add it to the file of the choice, or on the command line with a + before it"
         return describe(path, "nothing", problem, allowed=values_allowed, fix=fix)
     return describe(path, value, problem, allowed=values_allowed, fix=f"Set {path}=VALUE")
+
+
+def _one_setting(path: str, info: FieldInfo) -> str:
+    """Return how to set a group of settings: one below it, or null where it may be."""
+    inner = group_class(info.annotation, None)
+    if inner is None or issubclass(inner, Choice):
+        example = f"{path}.name=NAME"
+    else:
+        field = next(iter(inner.model_fields))
+        example = f"{path}.{field}={optional_values(path.rpartition('.')[2]).get(field, 'VALUE')}"
+    return f"Set a setting below it, such as {example}{', or ' + path + '=null' if is_nullable(info) else ''}"
 
 
 def refused_choice(path: str, facts: dict[str, Any]) -> str:
@@ -181,21 +200,30 @@ def _unreadable_file(path: SearchPath) -> str:
 def _unknown_setting(key: str, overrides: Sequence[str], path: SearchPath) -> str:
     value = _given(key, overrides)
     groups = path.groups()
-    known = _composed_keys(tuple(line for line in overrides if override_key(line) in groups))
-    if key in known or key in _composed_keys(()):  # of other choices than those made
-        group = key.partition(".")[0]
-        fix = f"Leave it out, or choose another {group}= (python -m mt.run --help {group}=NAME)"
-        return describe(key, value, "the choices made here have no such setting", fix=fix)
+    choices = _choices(overrides, path)
+    known = _composed_keys(choices)
+    group = max((one for one in groups if key.startswith(f"{one}.")), key=len, default="")
+    problem = "the choices made here have no such setting"
+    if group == "eval" and (name := key.split(".")[1]) in path.options(group):
+        return describe(key, value, problem, fix=f"Leave it out, or add {name} to eval=[…]")
+    if having := [name for name in path.options(group) if key in _composed_keys([f"{group}={name}"])]:
+        *others, last = having
+        names = f"{', '.join(others)} or {last}" if others else last
+        return describe(key, value, problem, fix=f"Leave it out, or choose {group}={names}, which has it")
     valid = [*known, *groups]
     siblings = [name for name in valid if name.rpartition(".")[0] == key.rpartition(".")[0]]
     fix = "python -m mt.run --cfg job lists all settings"
     return describe(key, value, "no such setting", allowed=_few(siblings), fix=fix) + nearest_setting(key, valid)
 
 
-def _composed_keys(choices: tuple[str, ...]) -> list[str]:
+def _choices(overrides: Sequence[str], path: SearchPath) -> list[str]:
+    return [line for line in overrides if override_key(line) in path.groups()]
+
+
+def _composed_keys(choices: list[str]) -> list[str]:
     """Return the settings under these choices, or under the default ones where these do not compose."""
     try:
-        config = compose("config", overrides=list(choices))
+        config = compose("config", overrides=choices)
     except (HydraException, OmegaConfBaseException):
         config = compose("config")
     values = OmegaConf.to_container(config, resolve=False)

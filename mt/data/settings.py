@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
+from typing_extensions import Doc
 
 from mt.choice import Config, Unkeyed
 from mt.errors import ConfigError, describe
@@ -16,7 +17,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Files = Annotated[list[str], BeforeValidator(_listed)]
+Files = Annotated[list[str], BeforeValidator(_listed), Doc("of files, or one file")]
 """One file name, or a list of them."""
 
 

@@ -129,6 +129,12 @@ def test_hydras_own_settings_are_printed_on_demand(
         (["--config-dir"], "argument --config-dir/-cd: expected one argument"),
         (["--foo"], "--foo: no such flag"),
         (["--mulitrun"], "Did you mean '--multirun'?"),
+        (
+            ["--iterations", "3"],
+            "--iterations: no such flag. python -m mt.run --help shows what can be given. Did you mean 'iterations=3'?",
+        ),
+        (["--objective=ipo"], "Did you mean 'objective=ipo'?"),
+        (["--lr", "1e-4", "seed=1"], "Did you mean 'policy.training.learning_rate=1e-4'?"),
         (["--cfg", "nope"], "--cfg=nope: unknown. Allowed: job, hydra, all"),
         (["--info", "nope"], "--info=nope: unknown. Allowed: all, config, defaults"),
         (["--resolve"], "Add --cfg job"),

@@ -36,8 +36,31 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["policy.training.lora.rnk=8"], r"lora\.rank, .*Did you mean 'policy\.training\.lora\.rank'\?"),
         (["reward.selection.ties=1"], r"reward\.selection is null\. Choose it first: reward\.selection\.name=NAME"),
         (["objective.betta=1"], r"objective\.betta=1: no such setting.*Did you mean 'objective\.beta'\?"),
-        (["objective=orpo", "objective.beta=1"], r"objective\.beta=1: the choices made .*another objective="),
-        (["eval=[held_out]", "eval.alpaca_eval.prompts=9"], r"eval\.alpaca_eval\.prompts=9: the choices made"),
+        (["objective=orpo", "objective.beta=1"], r"objective\.beta=1: the choices made .*choose objective=apo.*"),
+        (["eval=[held_out]", "eval.alpaca_eval.prompts=9"], r"=9: the choices made .* add alpaca_eval to eval=\["),
+        (["objective.tau=1"], r"choices made .*Leave it out, or choose objective=ipo, which has it\.$"),
+        (["data.path=F"], r"choices made .*choose data=hub, jsonl or ultrafeedback, which has it\.$"),
+        (["launch.gpu_type=a100"], r"choose launch=slurm, which has it\.$"),
+        (
+            ["data=jsonl"],
+            r"^data\.path: it has no value\. Allowed: a list, .*of files, or one file\. Add data\.path=VALUE\.$",
+        ),
+        (["reward=function"], r"^reward\.function: it has no value\. Allowed: text\. Add reward\.function=VALUE\.$"),
+        (["seed = 1"], r"^override=seed = 1: a space before =\. Allowed: no spaces around =\. Write seed=1\.$"),
+        (
+            ["policy.training.lora=8"],
+            r"group of settings.*\. Set .* such as policy\.training\.lora\.rank=16, or .*=null",
+        ),
+        (["reward.selection=8"], r"such as reward\.selection\.name=NAME"),
+        (["~objective"], r"^~objective: a run cannot do without it\. Choose another one: objective=NAME\.$"),
+        (["method=dpo"], r"method=dpo: no such choice.*It is a choice elsewhere: objective=dpo\.$"),
+        (["lr=1"], r"Did you mean 'policy\.training\.learning_rate'\?$"),
+        (["T=3"], r"Did you mean 'iterations'\?$"),
+        (["K=3"], r"Did you mean 'sampling\.samples'\?$"),
+        (["temp=0.5"], r"Did you mean 'sampling\.temperature'\?$"),
+        (["foo=1"], r"^foo=1: no such setting\. [^?]*$"),
+        (["+foo=1"], r"^foo=1: no such setting\.$"),
+        (["rm_data.foo=1"], r"^rm_data\.foo=1: no such setting[^?]*$"),
         (
             ["sampling.samples=1"],
             r"sampling\.samples=1: too small\. Allowed: a whole number, at least 2 and at most",
@@ -127,7 +150,7 @@ def test_every_choice_composes(group: str, option: str) -> None:
         (["policy.reference=previos"], r"policy\.reference=previos: no such value\. Allowed: previous, base"),
         (["policy.path={a: 1}"], r"policy\.path=\{'a': 1\}: not a text\. Allowed: text, or null"),
         (["reward.nope=1"], r"reward\.nope=1: no such setting\. Allowed: .*reward\.initial, reward\.labeler"),
-        (["~seed"], r"seed=nothing: it has no value\. Allowed: a whole number"),
+        (["~seed"], r"^~seed: a run cannot do without it\. Choose another one: seed=VALUE\.$"),
         (["~objective=ipo"], r"override=~objective=ipo: there is nothing to delete"),
         (["seed=${seed}"], r"seed=\$\{seed\}: "),
         (["seed=${nope}"], r"seed=\$\{nope\}: .*'nope' not found"),
@@ -287,5 +310,5 @@ def test_a_setting_of_a_sweep_reaches_the_runs_that_have_it() -> None:
 def test_a_setting_that_no_run_of_a_sweep_has_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"objective\.gama=1: no such setting"):
         compose_runs(["objective=dpo,simpo", "objective.gama=1"], multirun=True)
-    with pytest.raises(ConfigError, match=r"method\.eft=x: no such setting"):
+    with pytest.raises(ConfigError, match=r"method\.eft=x: the choices made here have no such"):
         compose_runs(["method=iterative", "method.eft=x"])

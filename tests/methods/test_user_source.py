@@ -110,11 +110,6 @@ def test_a_plan_knows_of_a_file_that_a_run_would_refuse(own: list[str], tmp_path
     assert "prompts.jsonl, line 2: not valid JSON" in line
 
 
-def test_a_value_that_has_to_be_given_is_named_in_full(own: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"^data\.path=\?\?\?: it has no value\. Add data\.path=VALUE\.$"):
-        compose_runs([line for line in own if not line.startswith("data.path")])
-
-
 def test_a_policy_in_the_reward_models_place_is_refused(own: list[str], models: Path) -> None:
     with pytest.raises(ModelError, match=r"reward\.path=.*is a LlamaForCausalLM, not a sequence-classification"):
         check(compiled([*own, f"reward.path={models}/policy"]))
