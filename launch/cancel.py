@@ -22,6 +22,7 @@ from launch.survey import survey
 from launch.sweep import Sweep, load, write_cancelled
 from launch.view import as_data, summary
 from mt.errors import LaunchError, describe
+from mt.runtime.text import counted
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +43,9 @@ def _cancel(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         cli.print_json({"cancelled": stopped, **as_data(status)})
     else:
-        console.print(f"{len(stopped)} job(s) cancelled: {', '.join(stopped)}" if stopped else "nothing to cancel")
+        console.print(
+            f"{counted(len(stopped), 'job')} cancelled: {', '.join(stopped)}" if stopped else "nothing to cancel"
+        )
         console.print(summary(status), soft_wrap=True)
     return 0
 

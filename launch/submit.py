@@ -31,6 +31,7 @@ from mt.running.comparison_table import print_findings
 from mt.running.naming import run_folder, run_name
 from mt.running.variants import duplicate_runs
 from mt.runtime.interruption import Interrupted
+from mt.runtime.text import counted
 from mt.workflow.store import Store
 
 
@@ -219,8 +220,8 @@ def _state_needs(store: str, new: Sequence[NewRun], console: Console) -> None:
 def _announce(folder: Path, count: int, console: Console) -> None:
     sweep = load(folder)
     console.print(
-        f"sweep    {sweep.name}: {len(sweep.runs)} run(s), {len(sweep.stages)} stages to compute, "
-        f"{count} job(s) submitted to SLURM\n"
+        f"sweep    {sweep.name}: {counted(len(sweep.runs), 'run')}, {counted(len(sweep.stages), 'stage')} to compute, "
+        f"{counted(count, 'job')} submitted to SLURM\n"
         f"folder   {folder}\n"
         f"look     python -m launch.status {sweep.name}",
         soft_wrap=True,

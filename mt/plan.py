@@ -28,6 +28,7 @@ from mt.running.exit_codes import exit_status_of
 from mt.running.naming import run_name
 from mt.running.variants import Described, duplicate_runs, run_labels, variant_names
 from mt.runtime.terminal import terminal
+from mt.runtime.text import counted
 from mt.workflow.plan import merge
 from mt.workflow.position import Position
 from mt.workflow.stage import External
@@ -133,7 +134,7 @@ def _print(found: dict[str, Any], console: Console, *, stages: bool) -> None:
         console.print(_stages_table(found["stages"], several=several))
     sharing = f" ({found['without_sharing']:,} without sharing)" if several else ""
     console.print(
-        f"{len(found['runs'])} run(s), {found['total']:,} stages{sharing}: "
+        f"{counted(len(found['runs']), 'run')}, {found['total']:,} stages{sharing}: "
         f"{found['done']:,} done, {found['missing']:,} to compute"
         + (". The stages: --stages" if several and not stages else ""),
         highlight=False,

@@ -1,9 +1,14 @@
-"""Texts from outside: JSON of any depth, and halves of surrogate pairs, which JSON can spell and no file can hold."""
+"""Texts: counted things, JSON of any depth, and halves of surrogate pairs, which JSON can spell and no file holds."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, as in "1 run" and "2,000 runs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def half_character(text: str) -> int | None:

@@ -29,7 +29,7 @@ def test_a_sweep_is_planned_in_a_row_for_each_run(tmp_path: Path, capsys: pytest
         "objective=ipo rm_data=frozen",
     ]
     assert not any("train_policy" in line for line in lines)
-    assert f"4 run(s), {found['total']} stages ({found['without_sharing']} without sharing)" in lines[-1]
+    assert f"4 runs, {found['total']} stages ({found['without_sharing']} without sharing)" in lines[-1]
     assert any("train_policy" in line for line in planned(tmp_path, "--stages", capsys=capsys).splitlines())
 
 

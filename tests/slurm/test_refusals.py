@@ -71,7 +71,7 @@ def test_a_refused_command_can_be_given_again(cluster: Cluster, tmp_path: Path) 
     try:
         corrected = subprocess.run(line, capture_output=True, text=True, timeout=120)
         assert corrected.returncode == 0, corrected.stderr
-        assert "1 job(s) submitted to SLURM" in corrected.stdout
+        assert "1 job submitted to SLURM" in corrected.stdout
         assert cluster.run("squeue", "-h", "-o", "%m").split() == ["5G"], "what mt.plan --cost says of its stages"
         again = subprocess.run(line, capture_output=True, text=True, timeout=120)
         assert "sweep=mine: it was submitted already and is not finished" in again.stderr
