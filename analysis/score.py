@@ -19,7 +19,7 @@ from typing import Any
 from analysis.score_compare import compare
 from analysis.score_output import NamedScores, print_json, print_table, with_interval
 from analysis.score_rewards import score_reward_bench, score_reward_bench_2
-from mt.errors import DataError, MutualTaughtError
+from mt.errors import ConfigError, DataError, MutualTaughtError
 from mt.evaluation.alpaca_eval import win_rate
 from mt.evaluation.arena_hard import arena_hard
 from mt.evaluation.files import read_records
@@ -27,11 +27,16 @@ from mt.evaluation.gamed import read_gamed
 from mt.evaluation.judgment_files import DEFAULT_CATEGORY, load_games, load_pairs, position_notes
 from mt.evaluation.length_control import LC_ROUNDS, LengthControlledWinRate, length_controlled
 from mt.evaluation.statistics import ROUNDS
+from mt.running.exit_codes import Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Score one file (or compare two) and return the exit status: 0, or 2 where a file cannot be used."""
-    arguments = _parser().parse_args(argv)
+    try:
+        arguments = _parser().parse_args(argv)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     try:
         scores: NamedScores = arguments.handler(arguments)
     except MutualTaughtError as error:
@@ -117,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     shared.add_argument("--seed", type=_at_least(0), default=0, help="seed of the bootstrap (0)")
     shared.add_argument("--rounds", type=_at_least(1), help=f"bootstrap rounds ({ROUNDS}; {LC_ROUNDS} for LC)")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     games = argparse.ArgumentParser(add_help=False)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from mt.errors import DataError, describe
-from mt.running.exit_codes import exit_status_of
+from mt.running.exit_codes import Parser, exit_status_of
 from mt.tracking.upload import attempts, is_open, marker, waiting
 from mt.workflow.run_record import RECORD
 
@@ -153,7 +153,7 @@ def _line(upload: Upload) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the command line; the exit status is 1 when something could not be uploaded."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.sync", description=__doc__)
+    parser = Parser(prog="python -m analysis.sync", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="RUN", help="runs by name or folder (all runs without one)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs lie (default: runs)")
     parser.add_argument("--project", default="", help="another W&B project than the one they were tracked for")
@@ -161,8 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
     parser.add_argument("--force", action="store_true", help="upload what a running run has written so far")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON")
-    args = parser.parse_args(arguments)
-    return exit_status_of(lambda: _serve(args))
+    return exit_status_of(lambda: _serve(parser.parse_args(arguments)))
 
 
 def _serve(args: argparse.Namespace) -> int:

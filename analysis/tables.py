@@ -22,7 +22,7 @@ from analysis.records import WANDB
 from analysis.render import FORMATS, as_json, page, text
 from analysis.specs import SPECS
 from mt.errors import DataError, describe, nearest
-from mt.running.exit_codes import exit_status_of
+from mt.running.exit_codes import Parser, exit_status_of
 
 
 def table(name: str, frame: pd.DataFrame) -> Report:
@@ -39,8 +39,7 @@ def show(name: str, frame: pd.DataFrame, form: str = "text") -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the command line; the exit status is 2 where the runs cannot be used."""
-    args = _parser().parse_args(arguments)
-    return exit_status_of(lambda: _serve(args))
+    return exit_status_of(lambda: _serve(_parser().parse_args(arguments)))
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -87,7 +86,7 @@ def _filters(where: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis.tables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"{', '.join(SPECS)}, or all")

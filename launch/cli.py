@@ -8,30 +8,21 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
-from launch.sweep import Sweep, find, load, names
+from launch.sweep import Sweep, find, load, names_or_refuse
 from mt.errors import LaunchError, describe, nearest
-from mt.running.exit_codes import exit_status_of, say
+from mt.running.exit_codes import Parser, exit_status_of, say
 from mt.runtime.terminal import terminal
 
 _FILE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Refuses a command line as the commands refuse everything else."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise LaunchError."""
-        raise LaunchError(f"{message}. See {self.prog} --help")
-
-
 def parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with the options of every command."""
-    made = _Parser(f"python -m launch.{command}", description=description, allow_abbrev=False)
+    made = Parser(f"python -m launch.{command}", description=description, allow_abbrev=False)
     made.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
     made.add_argument("--json", action="store_true", help="print plain data for machines, errors too")
     return made
@@ -41,10 +32,7 @@ def sweep_folder(runs: Path, name: str | None) -> Path:
     """Return the folder of a sweep, by default the newest; raises LaunchError where there is none."""
     if name is not None:
         return find(runs, name)
-    known = names(runs)
-    if not known:
-        raise LaunchError(f"{runs}: no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR")
-    return runs / known[0]
+    return runs / names_or_refuse(runs)[0]
 
 
 def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
@@ -54,10 +42,10 @@ def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
     has; sweeps that cannot be read are passed over. Raises LaunchError with the nearest name.
     """
     sweep_name, slash, name = wanted.partition("/")
-    if slash:
+    known = names_or_refuse(runs)
+    if sweep_name and slash:
         folder = find(runs, sweep_name)
         return folder, _known(name, _members(load(folder)), sweep_name)
-    known = names(runs)
     if wanted in known:
         return runs / wanted, None
     members = {one: _members(sweep) for one in known if (sweep := _readable(runs / one))}
@@ -68,7 +56,7 @@ def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
         if found := _meant(wanted, members[one], one):
             return runs / one, found
     problem = f"neither a sweep in {runs} nor one of its runs or jobs"
-    allowed = ", ".join(known[:10]) or "none was submitted yet"
+    allowed = ", ".join(known[:10])
     valid = [*known, *(name for own in members.values() for name in own)]
     raise LaunchError(describe("name", wanted, problem, allowed=allowed) + nearest(wanted, valid))
 

@@ -229,9 +229,15 @@ def find(runs: Path, name: str) -> Path:
     """Return the folder of a sweep; raises LaunchError with the nearest name when there is none."""
     if (runs / name / FILE).is_file():
         return runs / name
-    known = names(runs)
-    listed = ", ".join(known[:10]) or f"none was submitted in {runs}"
-    raise LaunchError(describe("sweep", name, "no such sweep", allowed=listed) + nearest(name, known))
+    known = names_or_refuse(runs)
+    raise LaunchError(describe("sweep", name, "no such sweep", allowed=", ".join(known[:10])) + nearest(name, known))
+
+
+def names_or_refuse(runs: Path) -> list[str]:
+    """Return the names of the sweeps, the newest first; raises LaunchError where there is none."""
+    if known := names(runs):
+        return known
+    raise LaunchError(f"{runs}: no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR")
 
 
 def names(runs: Path) -> list[str]:

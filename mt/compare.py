@@ -12,46 +12,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mt.errors import DataError, describe, nearest
 from mt.running.comparison import compare
 from mt.running.comparison_table import print_comparison
-from mt.running.exit_codes import exit_status_of
+from mt.running.exit_codes import Parser, exit_status_of
 from mt.runtime.terminal import terminal
-from mt.workflow.run_record import find_records
+from mt.workflow.run_record import folder_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m mt.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m mt.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="+", help="a run or a sweep: its folder, or its name in the folder of runs")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print the differences as JSON")
-    args = parser.parse_args(arguments)
-    return exit_status_of(lambda: _compare(args))
+    return exit_status_of(lambda: _compare(parser.parse_args(arguments)))
 
 
 def _compare(args: argparse.Namespace) -> int:
-    found = compare([_folder(name, args.runs) for name in args.run], named=len(args.run) > 1)
+    found = compare([folder_of(name, args.runs) for name in args.run], named=len(args.run) > 1)
     if args.json:
         print(json.dumps(found.data(), indent=1))
     else:
         print_comparison(terminal(), found)
     return 0
-
-
-def _folder(name: str, runs: Path) -> Path:
-    """Return the folder that a name stands for; raises DataError where no run lies there."""
-    for folder in (Path(name), runs / name):
-        if find_records(folder):
-            return folder
-    known = sorted(
-        {str(path.relative_to(runs)) for path in find_records(runs)} | {p.parent.name for p in find_records(runs)}
-    )
-    problem = f"no run lies there, nor in {runs}"
-    fix = "Name a run's or a sweep's folder, or set --runs DIR"
-    raise DataError(describe("run", name, problem, fix=fix) + nearest(name, known))
 
 
 if __name__ == "__main__":

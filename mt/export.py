@@ -23,12 +23,12 @@ from mt.config.run import RunConfig
 from mt.errors import StoreError, describe
 from mt.methods.compile import CompiledRun, compile_run
 from mt.methods.run_graph import Iteration
-from mt.running.exit_codes import exit_status_of
+from mt.running.exit_codes import Parser, exit_status_of
 from mt.running.model_card import data_card, model_card
 from mt.stages.rewards import ComputedReward, EnsembleReward
 from mt.stages.select import SelectDemonstrations
 from mt.types import Demonstration, Pair, Response, Rewards, Samples
-from mt.workflow.run_record import read_record
+from mt.workflow.run_record import folder_of, read_record
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
 from mt.workflow.tables import read
@@ -41,19 +41,19 @@ _NOT_OF_THE_MODEL = ("artifact.json", "curves.jsonl", "README.md")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export a run; returns the exit status."""
-    parser = argparse.ArgumentParser("python -m mt.export", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("run", type=Path, help="the folder of a finished run")
+    parser = Parser("python -m mt.export", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("run", help="a finished run: its folder, or its name in the folder of runs")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of runs (default: runs)")
     parser.add_argument("--to", type=Path, required=True, help="the folder to write, which must not exist")
     parser.add_argument("--iteration", type=int, help="whose models and data (default: the last one's)")
     parser.add_argument("--push", metavar="OWNER/NAME", help="upload them to the hub (log in first: hf auth login)")
-    args = parser.parse_args(arguments)
-    return exit_status_of(lambda: _export(args))
+    return exit_status_of(lambda: _export(parser.parse_args(arguments)))
 
 
 def _export(args: argparse.Namespace) -> int:
     if args.to.exists():
         raise StoreError(describe("--to", args.to, "exists already", fix="Name a folder that does not"))
-    record = read_record(args.run)
+    record = read_record(folder_of(args.run, args.runs))
     if record["state"] != "finished":
         raise StoreError(describe("run", args.run, f"is {record['state']}", fix="Let it finish: run its command again"))
     compiled = compile_run(RunConfig.model_validate(record["config"]))

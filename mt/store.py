@@ -22,8 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mt.errors import StoreError, describe, no_folder
-from mt.running.exit_codes import exit_status_of
+from mt.running.exit_codes import Parser, exit_status_of
 from mt.runtime.terminal import local_time, terminal
+from mt.runtime.text import counted
 from mt.workflow.execute import lock_of
 from mt.workflow.leftovers import changing, clean_store, needed_keys
 from mt.workflow.run_record import RECORD, read_record
@@ -35,19 +36,23 @@ _FILE_WIDTH = 160
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    args = _parser().parse_args(arguments)
     console = terminal(_FILE_WIDTH, soft_wrap=True)
-    return exit_status_of(lambda: int(args.command(_opened(args.store), args, console)))
+
+    def command() -> int:
+        args = _parser().parse_args(arguments)
+        return int(args.command(_opened(args.store), args, console))
+
+    return exit_status_of(command)
 
 
 def _opened(folder: Path) -> Store:
     if not folder.is_dir():
-        raise StoreError(describe("--store", folder, no_folder(folder), fix="Give --store DIR before the command"))
+        raise StoreError(describe("--store", folder, no_folder(folder), fix="Give --store DIR"))
     return Store(folder)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m mt.store", description=(__doc__ or "").split("\n\n")[0])
+    parser = Parser("python -m mt.store", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--store", type=Path, default=Path("store"), help="the store's folder (default: store)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, "ls", _ls, "list the artifacts").add_argument("--json", action="store_true")
@@ -63,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=run)
+    # Before the command or after it: without a default of its own this leaves what was given before.
+    parser.add_argument("--store", type=Path, default=argparse.SUPPRESS, help="the store's folder (default: store)")
     return parser
 
 
@@ -82,7 +89,7 @@ def _ls(store: Store, args: argparse.Namespace, console: Console) -> int:
         day, seconds = local_time(facts["started"]), f"{facts['seconds']:.1f}"
         table.add_row(facts["stage"], one.key[:12], _size(one.size), seconds, day, shown)
     console.print(table)
-    console.print(f"{len(found)} artifacts, {_size(sum(one.size for one in found))} in {store.root}")
+    console.print(f"{counted(len(found), 'artifact')}, {_size(sum(one.size for one in found))} in {store.root}")
     return 0
 
 
@@ -95,7 +102,7 @@ def _verify(store: Store, args: argparse.Namespace, console: Console) -> int:
         except StoreError as error:
             damaged += 1
             console.print(f"{error}", style="red", markup=False, highlight=False)
-    console.print(f"{len(found)} artifacts checked, {damaged} damaged")
+    console.print(f"{counted(len(found), 'artifact')} checked, {damaged} damaged")
     return 2 if damaged else 0
 
 
@@ -109,11 +116,13 @@ def _gc(store: Store, args: argparse.Namespace, console: Console) -> int:
     sizes = {path: _folder_size(path) for path in [*unused, *idle]}
     for path in unused:
         console.print(f"{path.parent.name}/{path.name[:12]}  {_size(sizes[path])}", markup=False)
-    what = f"{len(unused)} artifacts and {len(idle)} abandoned workspaces, {_size(sum(sizes.values()))}"
+    if not sizes:
+        console.print(f"nothing to remove: all in {store.root} is needed by a run", markup=False)
+        return 0
+    parts = counted(len(unused), "artifact"), counted(len(idle), "abandoned workspace")
+    what = f"{' and '.join(parts)}, {_size(sum(sizes.values()))}"
     if not args.delete:
-        console.print(
-            f"{what}, are needed by no run in {args.runs} nor elsewhere. To remove them: add --delete", markup=False
-        )
+        console.print(f"needed by no run in {args.runs} nor elsewhere: {what}. To remove: add --delete", markup=False)
         return 0
     with changing(store).hold():
         needed = _needed_keys(store, args.runs)  # again: a run may have begun meanwhile

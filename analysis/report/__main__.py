@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.report import write
-from mt.running.exit_codes import exit_status_of
+from mt.running.exit_codes import Parser, exit_status_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report and print where it lies; returns the exit status (2 for an error of the user's)."""
-    args = _parser().parse_args(arguments)
-    return exit_status_of(lambda: _serve(args))
+    return exit_status_of(lambda: _serve(_parser().parse_args(arguments)))
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -23,7 +22,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__)
+    parser = Parser(prog="python -m analysis.report", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or a folder of run folders")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the page is written")
     return parser

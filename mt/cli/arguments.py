@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from mt.config.choices import CONF, SearchPath, search_path
 from mt.config.compose import PACKAGE, compose_unchecked, register_resolvers
 from mt.config.refusals import refused_by_hydra
 from mt.errors import SHORT_NAMES, ConfigError, describe, nearest
+from mt.running.exit_codes import Parser
 
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -78,16 +79,9 @@ def parse(arguments: Sequence[str], program: str, flags: Mapping[str, str] | Non
     return None
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors of this project, in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}. {self.prog} --help shows what can be given")
-
-
 def hydra_parser(program: str) -> argparse.ArgumentParser:
     """Return a parser of Hydra's flags, by their names in Hydra's documentation; a test compares them."""
-    parser = _Parser(program, add_help=False)
+    parser = Parser(program, add_help=False)
     parser.add_argument("overrides", nargs="*")
     for long, short in (("help", "h"), ("resolve", ""), ("run", "r"), ("multirun", "m"), ("shell-completion", "sc")):
         parser.add_argument(f"--{long}", *([f"-{short}"] if short else []), action="store_true")

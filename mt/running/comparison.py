@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.engines.judging.base import judged_by
-from mt.errors import DataError, StoreError, describe
+from mt.errors import DataError, StoreError
 from mt.evaluation.catalogue import quantity
 from mt.evaluation.pairing import Difference, over_seeds, unpaired
 from mt.running.results import MetricKey, Results, difference
@@ -170,7 +170,7 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison
             left.append(f"{path.name} is {record['state']}")
     if not runs:
         problem = f"no finished run among them{''.join(f' ({note})' for note in _left_out(left))}"
-        raise DataError(describe("runs", "none", problem, fix="Name finished runs, or a sweep that has some"))
+        raise DataError(f"{problem}. Name finished runs, or a sweep that has some.")
     found = _grouped(runs, named=named)
     while apart := {run.name: why for one in found.variants if (why := found.apart(one)) for run in one.runs.values()}:
         left += [f"{name} {why}" for name, why in apart.items()]

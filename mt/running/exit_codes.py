@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import select
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
-from mt.errors import MutualTaughtError, UnexpectedError, describe_os_error
+from mt.errors import ConfigError, MutualTaughtError, UnexpectedError, describe_os_error
 from mt.runtime.interruption import SAID, STATUS, Interrupted, StopRequest, heed_no_more, interruptible
 from mt.runtime.terminal import terminal
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors of this project, in one line; it parses inside `exit_status_of`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError."""
+        raise ConfigError(f"{message}. {self.prog} --help shows what can be given")
 
 
 def say(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mt.errors import StoreError, describe
+from mt.errors import DataError, StoreError, describe, nearest
 from mt.runtime.jsonl import problem
 from mt.runtime.text import parse_json
 
@@ -83,6 +83,21 @@ def time_taken(record: Mapping[str, Any]) -> float | None:
 def seconds_between(first: str, last: str) -> float:
     """Return the seconds from one time to another, in ISO format."""
     return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+
+
+def folder_of(name: str, runs: Path) -> Path:
+    """Return the folder of the run or sweep that a path, or a name in the folder of runs, stands for.
+
+    Raises DataError where no run lies there.
+    """
+    for folder in (Path(name), runs / name):
+        if find_records(folder):
+            return folder
+    found = find_records(runs)
+    known = sorted({str(path.relative_to(runs)) for path in found} | {path.parent.name for path in found})
+    problem = f"no run lies there, nor in {runs}"
+    fix = "Name a run's or a sweep's folder, or set --runs DIR"
+    raise DataError(describe("run", name, problem, fix=fix) + nearest(name, known))
 
 
 def find_records(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import json
 import os
@@ -112,6 +113,28 @@ def test_hydras_own_settings_are_printed_on_demand(
     assert run.main(["--cfg", kind, "seed=7"]) == 0
     printed = {line.partition(":")[0] for line in capsys.readouterr().out.splitlines() if line[:1].isalpha()}
     assert has <= printed and ("seed" in printed) == (kind == "all")
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (
+            "mt.compare",
+            "the following arguments are required: run. python -m mt.compare --help shows what can be given",
+        ),
+        ("mt.export", "the following arguments are required: run, --to. python -m mt.export --help"),
+        ("mt.store", "the following arguments are required: COMMAND. python -m mt.store --help"),
+        ("analysis.tables", "the following arguments are required: NAME. python -m analysis.tables --help"),
+        ("analysis.report.__main__", "are required: RUN, -o/--output. python -m analysis.report --help"),
+        ("analysis.score", "the following arguments are required: BENCHMARK. python -m analysis.score --help"),
+    ],
+)
+def test_a_command_without_its_arguments_says_so_in_one_line(
+    module: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert importlib.import_module(module).main([]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
 @pytest.mark.parametrize(

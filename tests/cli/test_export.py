@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(finished: Path) -> Path:
     folder = finished.parents[1] / "out"
-    assert export([str(finished), "--to", str(folder)]) == 0
+    assert export([finished.name, "--runs", str(finished.parent), "--to", str(folder)]) == 0
     return folder
 
 

@@ -44,11 +44,27 @@ def test_gc_shows_before_it_deletes_and_keeps_what_a_run_needs(
 ) -> None:
     assert command(tmp_path, "gc") == 0
     shown = capsys.readouterr().out
-    assert UNUSED.key[:12] in shown and NEEDED.key[:12] not in shown and "1 artifacts" in shown
+    assert (
+        UNUSED.key[:12] in shown and NEEDED.key[:12] not in shown and "1 artifact and 0 abandoned workspaces, " in shown
+    )
     assert store.has(UNUSED)
     assert command(tmp_path, "gc", "--delete") == 0
     assert not store.has(UNUSED)
     assert [store.has(stage) for stage in (NEEDED, Number(1), Number(2))] == [True, True, True]
+    capsys.readouterr()
+    for more in ([], ["--delete"]):
+        assert command(tmp_path, "gc", *more) == 0
+        assert capsys.readouterr().out.startswith("nothing to remove: all in ")
+
+
+def test_the_store_is_named_before_or_after_the_command(
+    tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line in (["--store", str(store.root), "ls"], ["ls", "--store", str(store.root)]):
+        assert main(line) == 0
+        assert "artifacts, " in capsys.readouterr().out
+    assert main(["ls", "--store", str(tmp_path / "none")]) == 2
+    assert "none: no such folder. Give --store DIR." in capsys.readouterr().err
 
 
 def test_gc_keeps_what_a_run_needs_that_begins_meanwhile(

@@ -52,18 +52,19 @@ def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "launch.status", "--runs", str(tmp_path), "mine"]
     done = subprocess.run(line, capture_output=True, text=True, cwd=PROJECT, timeout=120)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "sweep=mine: no such sweep" in done.stderr
+    assert "no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (["status", "--json", "mine"], "sweep=mine: no such sweep"),
-        (["watch", "mine", "--json"], "sweep=mine: no such sweep"),
-        (["logs", "--json", "mine"], "name=mine: neither a sweep"),
-        (["resume", "--json", "mine"], "sweep=mine: no such sweep"),
-        (["cancel", "--json", "mine"], "name=mine: neither a sweep"),
-        (["cancel", "--json"], "the following arguments are required: name. See python -m launch.cancel --help"),
+        (["status", "--json", "mine"], "no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR"),
+        (["watch", "mine", "--json"], "no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR"),
+        (["logs", "--json", "mine"], "no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR"),
+        (["resume", "--json", "mine"], "no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR"),
+        (["cancel", "--json", "mine"], "no sweep was submitted here. Allowed: a folder of runs. Set --runs DIR"),
+        (["cancel", "--json"], "the following arguments are required: name. python -m launch.cancel --help shows"),
+        (["logs", "--json", "/mine"], "no sweep was submitted here"),
         (["list", "--json", "mine"], "unrecognized arguments: mine"),
     ],
 )
