@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pandas as pd
@@ -17,11 +18,19 @@ _TIES = {"current": "a tie is lost", "rlhflow": "a tie counts half"}
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
+_SUBSCRIPTS = str.maketrans("0123456789t-", "₀₁₂₃₄₅₆₇₈₉ₜ₋")
+
+
+def typeset(text: str) -> str:
+    """Return a text with its models as the paper writes them: "π₀" for π_0, "rₜ₋₁" for r_{t-1}."""
+    return re.sub(r"(?<!\w)(π|r)_\{?([\dt-]+)\}?", lambda found: found[1] + found[2].translate(_SUBSCRIPTS), text)
+
+
 def grid(report: Report) -> pd.DataFrame:
     """Return a table's texts: lines by (group, row, kind), columns by (group, title with the better direction)."""
     lines = [line for row in report.spec.rows for line in _lines(report, row)]
-    index = pd.MultiIndex.from_tuples([(row.group, row.title, kind) for row, kind, _ in lines])
-    titles = [(column.group, column.title + _ARROWS[column.better]) for column in report.columns]
+    index = pd.MultiIndex.from_tuples([(row.group, typeset(row.title), typeset(kind)) for row, kind, _ in lines])
+    titles = [(column.group, typeset(column.title) + _ARROWS[column.better]) for column in report.columns]
     return pd.DataFrame([cells for _, _, cells in lines], index, pd.MultiIndex.from_tuples(titles))
 
 
@@ -68,7 +77,7 @@ def difference(column: Column, found: Difference | None) -> str:
 def comparison(found: RowDifference) -> str:
     """Return a further comparison in one line."""
     text = difference(found.column, found.difference)
-    what = f"{found.row} − {found.against} ({found.equal})"
+    what = typeset(f"{found.row} − {found.against} ({found.equal})")
     paper = [f"{name} {found.column.text(value, '+')}" for name, value in found.paper_gain.items()]
     seeds = f"{found.difference.n} seed{'' if found.difference.n == 1 else 's'}"
     return f"{what}, {found.column.full_title}: {text} ({'; '.join([seeds, *paper])})"
@@ -76,6 +85,10 @@ def comparison(found: RowDifference) -> str:
 
 def notes(report: Report) -> list[str]:
     """Return everything that has to be said below a table."""
+    return [one if "python -m" in one or "--where" in one else typeset(one) for one in _notes(report)]
+
+
+def _notes(report: Report) -> list[str]:
     said = list(_reading(report))
     said += [f"judge: {', '.join(report.judges)}"] if report.judges else []
     if report.conventions:

@@ -98,7 +98,7 @@ _FIGURE4: PaperValues = {"both": {LC: 52.0, REWARD: 86.8}, "pm": {LC: 52.0 - 5.3
 
 PREPRINT = PaperVersion(
     "preprint",
-    "Mutual-Taught for Boosting Policy and Reward Models, anonymous submission; LLaMA-3-8B, judged by GPT-4",
+    "Mutual-Taught for Boosting Policy and Reward Models, before publication; LLaMA-3-8B, judged by GPT-4",
     {
         "table1": _TABLE1, "table2": _TABLE2, "table3": _TABLE3, "table4": _TABLE4, "table5": _TABLE5,
         "figure4": _FIGURE4,

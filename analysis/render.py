@@ -21,6 +21,8 @@ _LATEX = {
     "…": r"\dots{}", "π": r"$\pi$", "σ": r"$\sigma$", "β": r"$\beta$", "ρ": r"$\rho$", "×": r"$\times$",
 }  # fmt: skip
 
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₜ₋", "0123456789t-", strict=True))
+
 _STYLE = (
     "body{font:14px sans-serif} svg{max-width:100%;height:auto} "
     "td{padding:2px 10px;white-space:nowrap} td:nth-child(n+3){text-align:right}"
@@ -28,21 +30,32 @@ _STYLE = (
 
 
 def text(report: Report, width: int | None = None) -> str:
-    """Return a table for the terminal; where it is wider than `width` characters, it goes on below in panels."""
+    """Return a table for the terminal, without the columns that no run measured: a note names them.
+
+    Where it is wider than `width` characters, it goes on below in panels.
+    """
+    whole = grid(report)
+    measured = [column.full_title not in report.unmeasured for column in report.columns]
     said = [*map(comparison, report.comparisons), *notes(report)]
     return "\n\n".join(
-        [report.spec.title, *_panels(grid(report), width), "\n".join(_wrapped(one, width) for one in said)]
+        [report.spec.title, *_panels(whole.loc[:, measured], width), "\n".join(_wrapped(one, width) for one in said)]
     )
 
 
 def _panels(whole: pd.DataFrame, width: int | None) -> Iterator[str]:
-    """Yield as many panels as the columns need, each without the lines that say nothing there."""
-    start, count = 0, whole.shape[1]
+    """Yield as many panels as the columns need, each without the lines that say nothing there.
+
+    A group of columns that fits into one panel stands in one.
+    """
+    start, count, groups = 0, whole.shape[1], list(whole.columns.get_level_values(0))
     aligned = whole.apply(_aligned)
     while start < count:
         end = start + 1
         while end < count and _width(aligned.iloc[:, start : end + 1]) <= (width or math.inf):
             end += 1
+        if end < count and groups[end] == groups[end - 1]:
+            begins = groups.index(groups[end], start)
+            end = begins if begins > start else end
         yield _panel(aligned.iloc[:, start:end])
         start = end
 
@@ -96,8 +109,7 @@ def latex(report: Report) -> str:
         index=False, escape=True, column_format=form, caption=_escaped(report.spec.title), position="t"
     )
     said = [f"% {item}" for item in [*map(comparison, report.comparisons), *notes(report)]]
-    named = re.sub(r"(π|r)\\_(\d)", lambda found: f"${found[1].replace('π', chr(92) + 'pi')}_{found[2]}$", table)
-    return _ascii(named) + "\n".join(map(_ascii, said))
+    return "\n".join(map(_ascii, [table.rstrip("\n"), *said]))
 
 
 def page(drawn: Sequence[tuple[Report, str]]) -> str:
@@ -190,8 +202,14 @@ def _escaped(value: str) -> str:
     return value.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")
 
 
+def _model(found: re.Match[str]) -> str:
+    name, index = found[1].replace("π", r"\pi"), "".join(map(_SUBSCRIPTS.__getitem__, found[2]))
+    return f"${name}_{index}$" if len(index) == 1 else f"${name}_{{{index}}}$"
+
+
 def _ascii(value: str) -> str:
     """Return a text in ASCII: signs as LaTeX commands, letters without their accents, others by their number."""
-    named = "".join(_LATEX.get(character, character) for character in value)
+    models = re.sub(rf"(π|r)([{''.join(_SUBSCRIPTS)}]+)", _model, value)
+    named = "".join(_LATEX.get(character, character) for character in models)
     plain = "".join(one for one in unicodedata.normalize("NFKD", named) if not unicodedata.combining(one))
     return "".join(one if one.isascii() else f"[U+{ord(one):04X}]" for one in plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -38,9 +39,10 @@ class Column:
         return self.quantity.better
 
     def text(self, value: float, sign: str = "") -> str:
-        """Return a number in the printed unit as text; `sign` is "+" for differences."""
+        """Return a number in the printed unit as text; `sign` is "+" for differences. What rounds to 0 has no sign."""
         digits = self.quantity.format.digits if self.digits is None else self.digits
-        return f"{value:{sign}.{digits}f}"
+        text = f"{value:{sign}.{digits}f}"
+        return text.replace("-", "−") if re.search("[1-9]", text) else text.lstrip("+-")
 
     @property
     def name(self) -> str:

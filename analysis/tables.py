@@ -23,6 +23,7 @@ from analysis.render import FORMATS, as_json, page, text
 from analysis.specs import SPECS
 from mt.errors import DataError, describe, nearest
 from mt.running.exit_codes import Parser, exit_status_of
+from mt.runtime.terminal import asked_width
 
 
 def table(name: str, frame: pd.DataFrame) -> Report:
@@ -51,7 +52,8 @@ def _serve(args: argparse.Namespace) -> int:
 
         shown = page([(report, draw(report).svg() if is_drawn(report) else "") for report in reports])
     else:
-        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() and not args.output else None
+        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else asked_width()
+        wide = None if args.output else wide
         write = partial(text, width=wide) if args.format == "text" else FORMATS[args.format]
         shown = "\n\n".join(map(write, reports))
     if args.output is None:

@@ -16,11 +16,12 @@ import pytest
 
 from analysis.cells import Measured, estimate
 from analysis.frame import load
-from analysis.grid import ours
+from analysis.grid import ours, typeset
 from analysis.render import as_json, csv_table, latex, markdown, page, text
+from analysis.spec import Column
 from analysis.specs import SPECS
 from analysis.tables import main, table
-from tests.analysis.synthetic import config, measured, record, write, write_runs
+from tests.analysis.synthetic import config, measured, record, runs_of, write, write_runs
 
 MT2 = ("Mutual-Taught 2", "policy.alpaca_eval.lc_win_rate")
 
@@ -119,6 +120,28 @@ def test_a_narrow_terminal_gets_panels(runs: Path) -> None:
     assert whole.count("Meta-rewarding 3") == 1 and narrow.count("Meta-rewarding 3") > 1
     assert all(ours(cell.column, cell.ours) in narrow for cell in report.cells.values())
     assert text(report, 500) == whole
+    grouped = text(report, 128).splitlines()
+    titles = next(number for number, line in enumerate(grouped) if "Arena-Hard" in line)
+    assert "score" in grouped[titles + 1] and "length" in grouped[titles + 1], "a group that fits is not torn apart"
+
+
+def test_columns_that_nobody_measured_are_named_below_the_text_and_kept_in_files(tmp_path: Path) -> None:
+    for one in runs_of(SPECS["table1"], range(1)):
+        metrics = [metric for metric in one["metrics"] if metric["benchmark"] != "arena_hard"]
+        write(tmp_path, {**one, "metrics": metrics})
+    report = table("table1", load(tmp_path))
+    shown, _, said = text(report, 100).partition("Mutual-Taught 2 −")
+    assert "Arena-Hard" not in shown
+    assert "measured by no run here: Arena-Hard score; Arena-Hard length" in said
+    assert all("Arena-Hard score" in form(report) for form in (markdown, latex)) and "arena_hard" in csv_table(report)
+
+
+def test_models_and_signs_have_one_notation(runs: Path) -> None:
+    report = table("table1", load(runs))
+    assert "Δ π₀" in text(report) and "π_0" not in text(report) and r"$\Delta$ $\pi_0$" in latex(report)
+    assert [typeset(one) for one in ("r_t − r_0", "r_{t-1}", "at_0")] == ["rₜ − r₀", "rₜ₋₁", "at_0"]
+    reward = Column("reward", ("gold", "mean_reward"), digits=1)
+    assert [reward.text(one, "+") for one in (-0.04, 0.04, -0.4, 0.4)] == ["0.0", "0.0", "−0.4", "+0.4"]
 
 
 def test_numbers_stand_below_each_other(runs: Path) -> None:
@@ -206,7 +229,7 @@ def test_every_table_and_figure_prints(tmp_path: Path, capsys: pytest.CaptureFix
     assert main([name, "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert SPECS[name].title in out and "missing" not in out
-    assert all(row.title in out for row in SPECS[name].rows if row.select)
+    assert all(typeset(row.title) in out for row in SPECS[name].rows if row.select)
 
 
 def test_formats_hold_the_same_numbers(runs: Path) -> None:
