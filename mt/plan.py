@@ -39,6 +39,7 @@ _FLAGS = {
     "--cost": "shows hours, memory, disk and judge calls",
     "--json": "prints all as JSON",
 }
+_SHORT = 8  # letters of a key
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,19 +152,28 @@ def _runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _stages_table(rows: Sequence[Mapping[str, Any]], *, several: bool) -> Table:
-    table = _table("where", "stage", "key", "state", *(["runs"] if several else []))
+    """Return the stages below their positions; what they read tells those of one name apart."""
+    table = _table("stage", "key", "state", *(["runs"] if several else []), "reads")
     colours = {"done": "green", "missing": "yellow", "not needed": "dim"}
+    names = {row["key"]: f"{row['stage']} {row['key'][:_SHORT]}" for row in rows}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        state = Text(row["state"], style=colours[row["state"]])
-        cells = [str(Position.of(row)), row["stage"], row["key"][:12], state]
-        table.add_row(*cells, *([str(row["runs"])] if several else []))
+        groups.setdefault(str(Position.of(row)), []).append(row)
+    for place, inside in groups.items():
+        table.add_row(Text(place, style="bold"))
+        for row in inside:
+            state = Text(row["state"], style=colours[row["state"]])
+            reads = Text(", ".join(names[key] for key in dict.fromkeys(row["inputs"]) if key in names), style="dim")
+            runs = [str(row["runs"])] if several else []
+            table.add_row(f"  {row['stage']}", row["key"][:_SHORT], state, *runs, reads)
+        table.add_section()
     return table
 
 
 def _table(*titles: str) -> Table:
     table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in titles:
-        left = title in ("run", "where", "stage", "key", "state")
+        left = title in ("run", "stage", "key", "state", "reads")
         table.add_column(title, justify="left" if left else "right", overflow="fold")
     return table
 

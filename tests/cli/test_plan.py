@@ -48,3 +48,19 @@ def test_a_plan_ends_with_what_a_run_would_refuse(tmp_path: Path, capsys: pytest
     assert plan.main([f"store={tmp_path}", "data.sizes.prompts=9", "partition.part_size=4"]) == 0
     said = capsys.readouterr().err
     assert said.startswith("before it can start: partition.part_size=4: 3 parts ") and "Lower it to 3, or" in said
+
+
+def test_the_stages_of_a_run_stand_below_their_positions_and_say_what_they_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [f"store={tmp_path}", "eval=[held_out]", "iterations=1"]
+    assert plan.main([*command, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["stages"]
+    assert plan.main(command) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines.count("iteration 1 · E-step") == 1
+    below = "\n".join(lines).partition("\niteration 1 · E-step\n")[2].partition("\niteration 1 · ")[0]
+    (score,) = [row for row in rows if (row["stage"], row["position"]["step"]) == ("score", "E-step")]
+    (sample,) = [row for row in rows if (row["stage"], row["position"]["step"]) == ("sample", "E-step")]
+    (line,) = [line for line in below.splitlines() if line.split()[:1] == ["score"]]
+    assert score["key"][:8] in line and f"sample {sample['key'][:8]}" in line
