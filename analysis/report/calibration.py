@@ -33,8 +33,7 @@ def charts(sets: Sequence[SampleSet], benchmarks: Sequence[SampleSet], gold_marg
         for scores in one.scores:
             held_out[scores.name].append(_known_pairs(scores))
     drawn = [_calibration("held-out pairs", held_out)]
-    newest_first = sorted(found.items(), reverse=True)
-    drawn += [_calibration(f"samples of {name}", by_model) for (_, name), by_model in newest_first]
+    drawn += [_calibration(f"samples of {name}", by_model) for (_, name), by_model in sorted(found.items())]
     return [chart for chart in drawn if chart.series]
 
 

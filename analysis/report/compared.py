@@ -28,17 +28,32 @@ class ComparisonTable:
     """(variant, iteration, cells)."""
 
 
-def tables(runs: Sequence[Run]) -> tuple[list[ComparisonTable], list[str]]:
-    """Return a table for each model, and what was left out; no table where no run is finished."""
+def tables(runs: Sequence[Run]) -> tuple[list[ComparisonTable], list[str], str]:
+    """Return a table for each model, what was left out, and the finding; no table where no run is finished."""
     try:
         found = compare([run.folder for run in runs], named=False)
     except DataError:
-        return [], []
+        return [], [], ""
     keys = {model: [key for key in found.keys if key[0] == model] for model in MODELS}
     made = [
         ComparisonTable(MODELS[model], _columns(some), list(_rows(found, some))) for model, some in keys.items() if some
     ]
-    return made, list(found.notes)
+    return made, list(found.notes), _finding(found)
+
+
+def _finding(found: VariantComparison) -> str:
+    """Say in a sentence which variants differ from the reference in the first metric that has a better direction."""
+    key = next((key for key in found.keys if quantity(*key[1:]).better), None)
+    t = max(found.iterations, default=0)
+    if key is None or len(found.variants) < 2:
+        return f"The runs are repetitions of one variant: {found.reference.name}." if key else "Nothing is compared."
+    signs: dict[str, list[str]] = {"better": [], "worse": [], "": []}
+    for one in found.variants[1:]:
+        change = one.minus(found.reference, t, key)
+        signs[verdict(change, quantity(*key[1:]).better) if change else ""].append(one.name)
+    words = {"better": "better", "worse": "worse", "": "not told apart"}
+    said = "; ".join(f"{words[sign]}: {', '.join(names)}" for sign, names in signs.items() if names)
+    return f"{title(*key[1:])} in iteration {t}, compared with {found.reference.name}: {said}."
 
 
 def _columns(keys: Sequence[MetricKey]) -> list[tuple[str, Direction]]:

@@ -91,6 +91,7 @@ def render(runs: Sequence[Run]) -> str:
         heads=heads,
         facts=common_facts(heads),
         sweep=len(runs) > 1,
+        one_sweep=_sweep(runs) is not None,
         notes=notes(runs, stages, browser) + unreadable,
         answers=[answers_of_record(run.record) if run.state == "finished" else [] for run in runs],
         remarks=[questions.remarks(run) for run in runs],
@@ -179,8 +180,13 @@ def _gold_margin(run: Run) -> float:
 def _title(runs: Sequence[Run]) -> str:
     if len(runs) == 1:
         return runs[0].name
+    return _sweep(runs) or f"{len(runs)} runs"
+
+
+def _sweep(runs: Sequence[Run]) -> str | None:
+    """Return the name of the sweep that all runs are of; None where they are of none, or of several."""
     sweeps = {run.record.get("sweep") for run in runs}
-    return str(sweeps.pop()) if len(sweeps) == 1 and None not in sweeps else f"{len(runs)} runs"
+    return str(sweeps.pop()) if len(sweeps) == 1 and None not in sweeps else None
 
 
 def _summary(browser: Mapping[str, Any]) -> dict[str, int]:

@@ -88,8 +88,16 @@ def load_run(folder: Path) -> Run:
 
 
 def load_runs(paths: Iterable[Path]) -> list[Run]:
-    """Read the runs that the paths name; runs of one name differ by the folders that they lie in."""
-    runs = [load_run(folder) for folder in find_runs(paths)]
+    """Read the runs that the paths name; runs of one name differ by the folders that they lie in.
+
+    A run that lies in two folders, alone and in a sweep, counts once: as it is finished, or else as found first.
+    """
+    once: dict[Any, Run] = {}
+    for run in map(load_run, find_runs(paths)):
+        same = (run.name, *(row.key for row in run.stages)) if run.stages else run.folder
+        if same not in once or (run.state == "finished" != once[same].state):
+            once[same] = run
+    runs = list(once.values())
     named = Counter(run.name for run in runs)
     return [replace(run, name=str(run.folder)) if named[run.name] > 1 else run for run in runs]
 

@@ -78,8 +78,13 @@ def _base(compiled: CompiledRun, kind: Literal["policy", "reward"]) -> str:
     return f"{settings.path} at {settings.revision}"
 
 
+def _is_complete(row: Mapping[str, Any]) -> bool:
+    """Say whether a row counts what is missing, and nothing is."""
+    return row["metric"].startswith("missing") and row["value"] == 0
+
+
 def _metrics(rows: Sequence[Mapping[str, Any]], iteration: int, kind: str) -> str:
-    found = [row for row in rows if row["iteration"] == iteration and row["model"] == kind]
+    found = [row for row in rows if row["iteration"] == iteration and row["model"] == kind and not _is_complete(row)]
     lines = ["| metric | value | 95% interval | n |", "|---|---|---|---|"]
     for row in found:
         metric = Metric(*(row[name] for name in ("benchmark", "metric", "value", "low", "high", "n")))

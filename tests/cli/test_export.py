@@ -20,6 +20,7 @@ from mt.export import main as export
 from mt.export import models_of, push
 from mt.methods.compile import compile_run
 from mt.run import main as run
+from mt.running.model_card import model_card
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.methods.test_instruction_source import SMALL
 
@@ -67,6 +68,19 @@ def test_a_reward_is_exported_as_the_models_that_it_is(tmp_path: Path, reward: l
     given = [word.replace("{models}", str(tmp_path)) for word in reward]
     config = compose_runs([*own, *given, f"store={tmp_path}/store"])[0].config
     assert [name for name, *_ in models_of(compile_run(config).graph.final)] == ["policy", *folders]
+
+
+def test_a_card_counts_what_is_missing_where_something_is(tmp_path: Path) -> None:
+    config = compose_runs([f"store={tmp_path}"])[0].config
+    row = {"iteration": 1, "model": "policy", "benchmark": "pairwise", "metric": "missing", "low": None, "high": None}
+    record = {"name": "one", "config": config.model_dump(mode="json"), "command": "python -m mt.run", "answers": []}
+
+    def card(missing: float) -> str:
+        metrics = [{**row, "value": missing, "n": 10}, {**row, "metric": "win_rate_vs_0", "value": 60.0, "n": 10}]
+        return model_card({**record, "metrics": metrics}, compile_run(config), 1, "policy")
+
+    assert "issing" not in card(0.0) and "60.0%" in card(0.0)
+    assert "issing" in card(2.0)
 
 
 def test_rows_are_the_pairs_and_samples_of_the_run(exported: Path) -> None:

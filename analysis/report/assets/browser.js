@@ -17,6 +17,7 @@
   const state = {
     query: "",
     comparison: Infinity,
+    scales: {},
     compare: (index) => { state.comparison = index; showDetail(); },
     move: (step) => choose(at + step),
     back: () => { list.scrollIntoView({ block: "start" }); list.focus({ preventScroll: true }); },
@@ -118,6 +119,7 @@
 
   const begin = () => {
     entries = Report.entries(data, Report.run);
+    state.scales = Report.scales(entries);
     fill();
     at = -1;
     apply();

@@ -24,10 +24,10 @@
       return el("div", { class: "score" }, el("span", {}, name), el("b", {}, typeof reward === "number" ? Report.fixed(reward) : "–"), el("div", { class: "track" }, fill));
     });
 
-  /** Lowest and highest reward by scorer over all responses shown: bars of both columns compare. */
-  const scalesOf = (groups) => {
+  /** Lowest and highest reward by scorer over all responses of the run: no two reward models have one scale. */
+  Report.scales = (entries) => {
     const scales = {};
-    for (const group of groups) {
+    for (const group of entries.flatMap((entry) => entry.groups)) {
       group.set.scorers.forEach((name, index) => {
         const values = group.answers.map((answer) => answer.rewards[index]).filter((value) => typeof value === "number");
         const [low, high] = scales[name] ?? [Infinity, -Infinity];
@@ -81,7 +81,6 @@
     const words = state.query.split(/\s+/).filter(Boolean);
     const choices = Report.comparisons(entry);
     const shown = choices[Math.min(state.comparison, choices.length - 1)];
-    const scales = scalesOf(shown);
     const roles = shown.length === 1 ? [""] : ["Old", "New"];
     const buttons = choices.length > 1 && el("div", { class: "choices", role: "group", "aria-label": "Policies compared" },
       ...choices.map((pair, index) => el("button", {
@@ -97,7 +96,7 @@
       el("div", { class: "prompt" }, ...entry.prompt.messages.map((message) => turn(message, words))),
       buttons,
       el("div", { class: `columns${shown.length === 1 ? " single" : ""}` },
-        ...shown.map((group, index) => column(group, roles[index], scales, words))),
+        ...shown.map((group, index) => column(group, roles[index], state.scales, words))),
     ].filter(Boolean);
   };
 })();

@@ -123,7 +123,7 @@ def test_a_sweep_shows_what_is_shared(sweep_folder: Path, tmp_path: Path) -> Non
 
 
 def test_a_sweep_opens_with_paired_differences(sweep_folder: Path, tmp_path: Path) -> None:
-    found, notes = compared.tables(load_runs([sweep_folder]))
+    found, notes, finding = compared.tables(load_runs([sweep_folder]))
     policy = found[0]
     assert (policy.model, notes) == ("Policy", [])
     column = [title for title, _ in policy.columns].index("Win rate against π₀, by gold")
@@ -131,7 +131,11 @@ def test_a_sweep_opens_with_paired_differences(sweep_folder: Path, tmp_path: Pat
     # Seeds 0 and 1 have 68% and 72% at iteration 2; both variants of the fixture measured the same.
     assert rows["rm_data=both", 2][0] == "70.0%"
     assert rows["rm_data=pm", 2] == ("0.0 points", "[0.0, 0.0]", "")
+    assert finding == (
+        "Win rate against π₀, by gold in iteration 2, compared with rm_data=both: not told apart: rm_data=pm."
+    )
     text = page_of(sweep_folder, to=tmp_path).text
+    assert "sweep of 4 runs" in text and finding in text
     assert text.index("Win rate against π₀, by gold") < text.index("Did the policy improve?")
 
 

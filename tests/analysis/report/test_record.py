@@ -85,6 +85,15 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert names == [str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same")]
 
 
+def test_a_run_that_lies_alone_and_in_a_sweep_counts_once(tmp_path: Path) -> None:
+    stage = {"key": "a", "stage": "score", "path": "gone", "inputs": [], "state": "missing"}
+    for place, state in (("same", "failed"), ("sweep/same", "finished"), ("other", "failed")):
+        (tmp_path / place).mkdir(parents=True)
+        record = {"schema": 1, "name": Path(place).name, "state": state, "stages": [stage]}
+        (tmp_path / place / "record.json").write_text(json.dumps(record))
+    assert [(run.name, run.state) for run in load_runs([tmp_path])] == [("other", "failed"), ("same", "finished")]
+
+
 def test_union_counts_who_needs_a_stage(sweep_folder: Path) -> None:
     stages = union([load_run(folder) for folder in find_runs([sweep_folder])])
     by_name: dict[str, list[StageRow]] = {}
