@@ -21,7 +21,7 @@ def command_line() -> list[str]:
 
 
 def run_name(config: RunConfig) -> str:
-    """Return the run's given name, or method, objective, reward, reward data, seed and a hash of all settings."""
+    """Return the run's given name, or method, objective, reward, reward data, data, seed and a hash of all settings."""
     if config.name:
         return config.name
     parts = [getattr(config, group).name for group in distinguishing_groups(config)]
@@ -29,11 +29,12 @@ def run_name(config: RunConfig) -> str:
 
 
 def distinguishing_groups(config: RunConfig) -> list[str]:
-    """Return the groups whose choices distinguish runs: `reward` unless it is a plain reward model, and `rm_data` if
-    the reward model is retrained.
+    """Return the groups whose choices distinguish runs: `reward` unless it is a plain reward model, `rm_data` if the
+    reward model is retrained, and `data` unless it is the world.
     """
     reward = [] if config.reward.is_model else ["reward"]
-    return ["method", "objective", *reward, *(["rm_data"] if config.method.retrains_reward else [])]
+    rm_data = ["rm_data"] if config.method.retrains_reward else []
+    return ["method", "objective", *reward, *rm_data, *(["data"] if config.data.name != "world" else [])]
 
 
 def sweep_name(runs: Sequence[Composed]) -> str:
