@@ -64,6 +64,7 @@ def _execute_sweep(runs: Sequence[tuple[CompiledRun, Path]], sweep: str, console
     folder = runs[0][1].parent
     if finished:
         print_findings(console, finished)
+    print_tracking(console, runs[0][0], folder)
     write_report([folder], folder / "report.html", console)
     console.print(f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True)
     return exit_code(failed[0]) if failed else 0
@@ -95,7 +96,14 @@ def execute_run(
             raise
         if sweep is None:
             print_summary(console, record.facts, folder, record.facts["answers"], details=details)
+            print_tracking(console, one, folder)
         write_report([folder], folder / "report.html", console, say=sweep is None)
+
+
+def print_tracking(console: Console, one: CompiledRun, folder: Path) -> None:
+    """Print where the tracker's files lie, and what to do with them."""
+    if said := one.config.tracking.files(folder):
+        console.print(f"tracking {said}", markup=False, highlight=False, soft_wrap=True)
 
 
 def dim(console: Console, line: str) -> None:

@@ -70,6 +70,10 @@ class Tracking(Choice):
     def open(self, run: RunInfo, say: Callable[[str], None]) -> Guarded | None:
         """Return the opened tracker of a run, or None; `say` shows a line to the user, from any thread."""
 
+    def files(self, folder: Path) -> str:
+        """Return where a tracker's files of a run, or of a sweep's runs, lie and how they are used; empty for none."""
+        return ""
+
     def check(self) -> None:
         """Raise MissingPackageError where the tracker's package is not installed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ class TensorBoardTracking(Reporting):
         guarded = Guarded(self, say)
         guarded.start(TensorBoardTracker(), run)
         return guarded
+
+    def files(self, folder: Path) -> str:
+        """Return the command that shows them."""
+        return f"tensorboard/ of the run's folder; tensorboard --logdir {shlex.quote(str(folder))} shows it"
 
     def check(self) -> None:
         """Raise MissingPackageError where TensorBoard is not installed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -57,6 +58,16 @@ class WandbTracking(Reporting):
         guarded = Guarded(self, say, f"; to upload it later: python -m analysis.sync {run.folder}")
         guarded.start(WandbTracker(self, say, guarded.trouble), run)
         return guarded
+
+    def files(self, folder: Path) -> str:
+        """Return the command that uploads them where they lie here only."""
+        if self.mode == "disabled":
+            return ""
+        upload = f"python -m analysis.sync --runs {shlex.quote(str(folder))}"
+        how = (
+            f"; {upload} uploads it" if self.mode == "offline" else f", uploaded to {self.project}; the rest: {upload}"
+        )
+        return f"wandb/ of the run's folder{how}"
 
 
 class WandbTracker:

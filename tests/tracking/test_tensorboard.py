@@ -63,3 +63,13 @@ def test_where_it_is_not_installed_it_is_refused_at_the_start(monkeypatch: pytes
         MissingPackageError, match=r"tracking=tensorboard: .*pip install 'mutual-taught\[tensorboard\]'"
     ):
         config.check()
+
+
+def test_a_tracker_says_where_its_files_lie_and_what_to_do_with_them(tmp_path: Path) -> None:
+    def files(*words: str) -> str:
+        return compose_runs(list(words))[0].config.tracking.files(tmp_path)
+
+    assert f"tensorboard --logdir {tmp_path}" in SETTINGS.files(tmp_path)
+    assert f"python -m analysis.sync --runs {tmp_path} uploads" in files("tracking=wandb", "tracking.mode=offline")
+    assert "uploaded to " in files("tracking=wandb", "tracking.mode=online")
+    assert files("tracking=wandb", "tracking.mode=disabled") == files("tracking=disabled") == ""
