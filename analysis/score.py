@@ -118,14 +118,14 @@ def _compare(arguments: argparse.Namespace) -> NamedScores:
 
 
 def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     shared.add_argument("--seed", type=_at_least(0), default=0, help="seed of the bootstrap (0)")
     shared.add_argument("--rounds", type=_at_least(1), help=f"bootstrap rounds ({ROUNDS}; {LC_ROUNDS} for LC)")
     parser = Parser(
         prog="python -m analysis.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    games = argparse.ArgumentParser(add_help=False)
+    games = Parser(add_help=False)
     games.add_argument(
         "--rule",
         choices=("2024", "head"),
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
 
-    def command(name: str, summary: str, *options: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def command(name: str, summary: str, *options: Parser) -> Parser:
         return commands.add_parser(name, parents=[shared, *options], help=summary, description=summary)
 
     alpaca = command("alpaca_eval", "AlpacaEval 2: win rates of one model's annotations.json")
@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     arena.set_defaults(handler=score_arena_hard)
 
-    units = argparse.ArgumentParser(add_help=False)
+    units = Parser(add_help=False)
     units.add_argument(
         "--unit",
         choices=("share", "percent"),

@@ -154,7 +154,7 @@ def test_a_command_without_its_arguments_says_so_in_one_line(
         (["--mulitrun"], "Did you mean '--multirun'?"),
         (
             ["--iterations", "3"],
-            "--iterations: no such flag. python -m mt.run --help shows what can be given. Did you mean 'iterations=3'?",
+            "no such flag. python -m mt.plan --help shows what can be given. Did you mean 'iterations=3'?",
         ),
         (["--objective=ipo"], "Did you mean 'objective=ipo'?"),
         (["--lr", "1e-4", "seed=1"], "Did you mean 'policy.training.learning_rate=1e-4'?"),
@@ -223,7 +223,7 @@ def test_choices_of_ones_own_are_composed_explained_and_shown(own: Path, capfd: 
     assert run.main([*flag, "--help", "objective=mine"]) == 0
     assert "0.3" in capfd.readouterr().out
     assert str(own) in output_of([*flag, "--info", "searchpath"])
-    assert run.main([*flag, "--cfg", "job", "objective=mien"]) == 2
+    assert run.main([*flag, "--cfg", "job", "objective=minne"]) == 2
     assert "Did you mean 'mine'?" in capfd.readouterr().err
 
 
