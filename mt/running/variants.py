@@ -113,7 +113,7 @@ def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:
 
 
 def _short(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float | bool) else _text(value)
+    return value if isinstance(value, str) else _text(value)
 
 
 def _text(value: Any) -> str:

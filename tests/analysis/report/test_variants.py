@@ -30,6 +30,7 @@ def test_choices_are_named_by_their_name_alone() -> None:
 def test_settings_within_a_choice_are_named() -> None:
     runs = [run(objective={"name": "dpo", "beta": beta}) for beta in (0.1, 0.5)]
     assert variant_names(runs) == ["objective.beta=0.1", "objective.beta=0.5"]
+    assert variant_names([run(policy={"sft": sft}) for sft in (True, False)]) == ["policy.sft=true", "policy.sft=false"]
 
 
 def test_bookkeeping_makes_no_variant() -> None:
