@@ -64,7 +64,7 @@ def test_a_run_on_own_data_counts_what_it_leaves_out(
     printed = capsys.readouterr().out
     assert printed.count("prompts dropped: 1 empty, 2 duplicates") == 1
     assert f"1 {lost.replace('_', ' ')}" in printed
-    assert "no gold: this data has no gold judge" in printed
+    assert "This data has no gold judge" in " ".join(printed.split())
     assert f"folder   {place}/runs/" in printed
     loaded = counts(place, "load_prompts")
     assert {one["rows"] for one in loaded} == {28}

@@ -150,7 +150,7 @@ def test_a_read_only_store_is_verified_all_the_same(store: Store, capsys: pytest
     shutil.rmtree(store.root / ".verified")
     (store.root / ".verified").write_text("a file where nothing can be remembered")
     assert mt.store.main(["--store", str(store.root), "verify"]) == 0
-    assert "1 artifacts checked, 0 damaged" in capsys.readouterr().out
+    assert "1 artifact checked, 0 damaged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", GARBAGE)
