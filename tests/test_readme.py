@@ -122,7 +122,7 @@ MADE = {
 }  # fmt: skip
 """What a target of the Makefile does."""
 PRINTED = {
-    "mt.store": {"ls": "train_reward", "verify": ", 0 damaged", "gc": "0 artifacts"},
+    "mt.store": {"ls": "train_reward", "verify": ", 0 damaged", "gc": "nothing to remove"},
     "analysis.tables": {"table1 --format latex": "toprule", "table1": "+28.9", "table1 figure4": "Figure 4"},
     "mt.compare": {"runs": "95% intervals"},
     "analysis.score": {"alpaca_eval": "lc win rate", "arena_hard": "score", "compare": "difference"},
