@@ -117,7 +117,7 @@ def _compare(arguments: argparse.Namespace) -> NamedScores:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     shared.add_argument("--seed", type=_at_least(0), default=0, help="seed of the bootstrap (0)")
@@ -125,82 +125,107 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m analysis.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    games = Parser(add_help=False)
-    games.add_argument(
-        "--rule",
-        choices=("2024", "head"),
-        help="Arena-Hard of v0.1: a game without a label is dropped, 95%% interval (2024); or of v2: its question is "
-        "dropped, A<B is a label, mean of the draws, 90%% interval (head); told from the rows' category otherwise",
-    )
-    games.add_argument(
-        "--category",
-        help=f"Arena-Hard v2: the rows' category to score, or else the only one, or {DEFAULT_CATEGORY}",
-    )
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
+    for name, summary, add_options, handler in (
+        ("alpaca_eval", "AlpacaEval 2: win rates of one model's annotations.json", _alpaca_eval, score_alpaca_eval),
+        (
+            "arena_hard",
+            "Arena-Hard: score of one model's judgments, two games a question",
+            _arena_hard,
+            score_arena_hard,
+        ),
+        ("reward_bench", "RewardBench: sections and average of one reward model", _reward_bench, score_reward_bench),
+        (
+            "reward_bench_2",
+            "RewardBench 2: best of four and ties of one reward model",
+            _reward_bench_2,
+            score_reward_bench_2,
+        ),
+        ("compare", "Two models on the same prompts: paired bootstrap and exact sign test", _two_models, _compare),
+    ):
+        command = commands.add_parser(name, parents=[shared], help=summary, description=summary)
+        add_options(command)
+        command.set_defaults(handler=handler)
+    return parser
 
-    def command(name: str, summary: str, *options: Parser) -> Parser:
-        return commands.add_parser(name, parents=[shared, *options], help=summary, description=summary)
 
-    alpaca = command("alpaca_eval", "AlpacaEval 2: win rates of one model's annotations.json")
-    alpaca.add_argument(
+def _alpaca_eval(command: Parser) -> None:
+    command.add_argument(
         "file",
         type=Path,
         help="rows of instruction, output_1 (baseline), output_2 (model), generator_1, generator_2, preference",
     )
-    alpaca.add_argument("--gamed", type=Path, help="df_gamed.csv; without it there is no length-controlled rate")
-    alpaca.add_argument(
+    command.add_argument("--gamed", type=Path, help="df_gamed.csv; without it there is no length-controlled rate")
+    command.add_argument(
         "--outputs",
         type=Path,
         help="the baseline's outputs in the benchmark's order, by which each row's instruction is found; without it "
         "rows must be in that order themselves",
     )
-    alpaca.add_argument("--C", type=float, help="fix the penalty; otherwise chosen by cross-validation")
-    alpaca.set_defaults(handler=score_alpaca_eval)
+    command.add_argument("--C", type=float, help="fix the penalty; otherwise chosen by cross-validation")
 
-    arena = command("arena_hard", "Arena-Hard: score of one model's judgments, two games a question", games)
-    arena.add_argument(
+
+def _arena_hard(command: Parser) -> None:
+    command.add_argument(
         "file", type=Path, help="judgment JSONL (question_id, games), or CSV of question_id, game1, game2"
     )
-    arena.add_argument(
+    command.add_argument(
         "--resample",
         choices=("questions", "rows"),
         default="questions",
         help="what the bootstrap draws: questions whole (questions), or single rows as published intervals do",
     )
-    arena.set_defaults(handler=score_arena_hard)
+    _games(command)
 
-    units = Parser(add_help=False)
-    units.add_argument(
-        "--unit",
-        choices=("share", "percent"),
-        help="of accuracies: 0 to 1, or 0 to 100; read from all of them otherwise",
-    )
-    bench = command("reward_bench", "RewardBench: sections and average of one reward model", units)
-    bench.add_argument(
+
+def _reward_bench(command: Parser) -> None:
+    command.add_argument(
         "file", type=Path, help="a result file of the original tools, accuracies by subset, or pairs with their scores"
     )
-    bench.add_argument(
+    command.add_argument(
         "--convention",
         choices=("current", "rlhflow"),
         default="current",
         help="ties are lost (current); or as the paper has it: half of a tie counts, the two xstest weights swapped, "
         "two decimals",
     )
-    bench.set_defaults(handler=score_reward_bench)
+    _unit(command)
 
-    second = command("reward_bench_2", "RewardBench 2: best of four and ties of one reward model", units)
-    second.add_argument(
+
+def _reward_bench_2(command: Parser) -> None:
+    command.add_argument(
         "file",
         type=Path,
         help="a result file of the original tools, accuracies by subset, or prompts with scores",
     )
-    second.set_defaults(handler=score_reward_bench_2)
+    _unit(command)
 
-    pair = command("compare", "Two models on the same prompts: paired bootstrap and exact sign test", games)
-    pair.add_argument("file", type=Path, metavar="A", help="a file for alpaca_eval or arena_hard")
-    pair.add_argument("other", type=Path, metavar="B", help="the other model's, judged in the same way")
-    pair.set_defaults(handler=_compare)
-    return parser
+
+def _unit(command: Parser) -> None:
+    command.add_argument(
+        "--unit",
+        choices=("share", "percent"),
+        help="of accuracies: 0 to 1, or 0 to 100; read from all of them otherwise",
+    )
+
+
+def _two_models(command: Parser) -> None:
+    command.add_argument("file", type=Path, metavar="A", help="a file for alpaca_eval or arena_hard")
+    command.add_argument("other", type=Path, metavar="B", help="the other model's, judged in the same way")
+    _games(command)
+
+
+def _games(command: Parser) -> None:
+    command.add_argument(
+        "--rule",
+        choices=("2024", "head"),
+        help="Arena-Hard of v0.1: a game without a label is dropped, 95%% interval (2024); or of v2: its question is "
+        "dropped, A<B is a label, mean of the draws, 90%% interval (head); by default as the rows' category says",
+    )
+    command.add_argument(
+        "--category",
+        help=f"Arena-Hard v2: the rows' category to score, or else the only one, or {DEFAULT_CATEGORY}",
+    )
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -29,7 +29,7 @@ from mt.methods.compile import compile_run
 from mt.methods.held_out import answers
 from mt.methods.steps import Steps
 from mt.runtime.lock import Lock
-from mt.stages.metrics import ordered_alike
+from mt.stages.metrics import order_agreement
 from mt.types import Rewards, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
@@ -132,8 +132,8 @@ def device() -> str:
 
 def accuracy(gold: dict[str, list[float]], rewards: dict[str, list[float]]) -> float:
     """Return the share of response pairs that rewards order like gold, averaged over prompts that gold divides."""
-    alike = [ordered_alike(gold[name], rewards[name], 0.05) for name in gold]
-    return mean(value for value in alike if value is not None)
+    agreements = [order_agreement(gold[name], rewards[name], 0.05) for name in gold]
+    return mean(value for value in agreements if value is not None)
 
 
 def rewards_of(store: Store, stage: Stage) -> dict[str, list[float]]:

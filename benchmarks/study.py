@@ -30,7 +30,7 @@ from mt.methods.steps import Steps
 from mt.running.execution import quiet_libraries
 from mt.runtime.lock import Lock
 from mt.selection.similarities.words import Words
-from mt.stages.metrics import ordered_alike
+from mt.stages.metrics import order_agreement
 from mt.types import Rewards, Samples
 from mt.workflow.execute import execute
 from mt.workflow.plan import plan
@@ -143,8 +143,8 @@ def _by_group(
     }
     found = {"gold": {name: mean(values) for name, values in gold.items()}}
     for which, rewards in orders.items():
-        alike = {name: ordered_alike(gold[name], rewards[name], margin) for name in gold}
-        found[which] = {name: value for name, value in alike.items() if value is not None}
+        agreements = {name: order_agreement(gold[name], rewards[name], margin) for name in gold}
+        found[which] = {name: value for name, value in agreements.items() if value is not None}
     means = {"overlap": mean(map(mean, consensus.values()))}
     for what, values in found.items():
         for group, names in {"": set(values), **groups}.items():

@@ -20,6 +20,7 @@ from analysis.aggregate import aggregate
 from analysis.cells import Report
 from analysis.figures import draw
 from analysis.frame import COLUMNS
+from analysis.grid import SIGNIFICANT, difference
 from analysis.spec import Column
 from analysis.study_specs import ITERATIONS, STUDY, TRANSFER
 from benchmarks.study import BELIEFS, RECORDED, SECTIONS, Row, load, runs
@@ -130,13 +131,8 @@ def table(report: Report) -> Iterator[str]:
 
 def gain(column: Column, one: Difference | None) -> str:
     """Return a difference with half its 95% interval, bold where that excludes zero."""
-    if one is None:
-        return "–"
-    text = column.text(one.value, "+")
-    if one.low is None or one.high is None:
-        return text
-    text += f" ± {column.text((one.high - one.low) / 2)}"
-    return f"**{text}**" if one.sign else text
+    text = difference(column, one) or "–"
+    return f"**{text.removesuffix(SIGNIFICANT)}**" if text.endswith(SIGNIFICANT) else text
 
 
 def as_frame(rows: list[Row]) -> pd.DataFrame:

@@ -40,7 +40,7 @@ class NewRun:
     """Memory that stages need on their node, by key, where it is estimated."""
 
 
-class _Shelf:
+class _CachedArtifacts:
     """A store that is asked once about each stage, however many runs have it."""
 
     def __init__(self, store: Store) -> None:
@@ -64,8 +64,8 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
     merged = merge(run.plan for run in runs)
     note_needed(store, str(folder.resolve()), merged.order)
     git = _git_state(folder, launch.require_clean)
-    shelf = _Shelf(store)
-    missing = {run.name: run.plan.missing(shelf) for run in runs}
+    artifacts = _CachedArtifacts(store)
+    missing = {run.name: run.plan.missing(artifacts) for run in runs}
     jobs = partition_into_jobs(missing, share=launch.share)
     needed = {stage.key for stages in missing.values() for stage in stages}
     memory = {key: gb for run in runs for key, gb in run.memory_gb.items()}

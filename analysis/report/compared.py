@@ -51,7 +51,7 @@ def _finding(found: VariantComparison) -> str:
     for one in found.variants[1:]:
         change = one.minus(found.reference, t, key)
         signs[verdict(change, quantity(*key[1:]).better) if change else ""].append(one.name)
-    words = {"better": "better", "worse": "worse", "": "not told apart"}
+    words = {"better": "better", "worse": "worse", "": "not distinguishable"}
     said = "; ".join(f"{words[sign]}: {', '.join(names)}" for sign, names in signs.items() if names)
     return f"{title(*key[1:])} in iteration {t}, compared with {found.reference.name}: {said}."
 

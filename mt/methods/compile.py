@@ -14,7 +14,7 @@ from mt.methods.combinations import refuse_greedy_pairs, refuse_impossible
 from mt.methods.evaluations import Evaluation, evaluations
 from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
-from mt.workflow.plan import Plan, Shelf, plan
+from mt.workflow.plan import Plan, PublishedArtifacts, plan
 from mt.workflow.stage import Stage
 
 
@@ -27,14 +27,14 @@ class CompiledRun:
     evaluations: list[Evaluation]
     plan: Plan
 
-    def stopped(self, shelf: Shelf) -> Iteration | None:
+    def stopped(self, artifacts: PublishedArtifacts) -> Iteration | None:
         """Return the iteration in which a decision has stopped the run; None where none has."""
         decided = (one for one in self.graph.iterations if one.policy.DECIDES)
-        return next((one for one in decided if shelf.stopped(one.policy)), None)
+        return next((one for one in decided if artifacts.stopped(one.policy)), None)
 
-    def final(self, shelf: Shelf) -> Iteration:
+    def final(self, artifacts: PublishedArtifacts) -> Iteration:
         """Return the iteration whose models the run ends with: the last one, or the one before it stopped."""
-        stopped = self.stopped(shelf)
+        stopped = self.stopped(artifacts)
         return self.graph.final if stopped is None else self.graph.iterations[stopped.index - 1]
 
 

@@ -117,5 +117,9 @@ def preference_metrics(chosen_reward_B: Tensor, rejected_reward_B: Tensor) -> Me
 def _given(field: str, value: Tensor | None) -> Tensor:
     if value is None:
         problem = "the objective needs it, and the batch has none"
-        raise ConfigError(describe(field, value, problem, fix="See Objective.needs_reference and its kin"))
+        raise ConfigError(
+            describe(
+                field, value, problem, fix="Set needs_reference or needs_win_probabilities in the objective's class"
+            )
+        )
     return value

@@ -166,14 +166,18 @@ def _reward_without_gold(run: _Run) -> str:
     if key is not None:
         change = difference(run.results, run.last, run.results, 0, *key)
         return f"The reward model {_verdict(_CHANGED, change, 0)}: {_change(run, key)}."
-    alike = [
+    agreements = [
         f"{_value(found)} of the pairs like {other}"
         for which, other in _earlier(run)
         if (found := _same(run, f"agreement_{which}"))
     ]
-    agreed = f"; on the responses of {run.policy()}, {run.reward(run.last)} orders {', '.join(alike)}" if alike else ""
+    agreed = (
+        f"; on the responses of {run.policy()}, {run.reward(run.last)} orders {', '.join(agreements)}"
+        if agreements
+        else ""
+    )
     ways = "your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench])"
-    return f"Whether the reward model improved cannot be told without gold, {ways}{agreed}."
+    return f"Whether the reward model improved cannot be known without gold, {ways}{agreed}."
 
 
 def _update(run: _Run) -> str:
@@ -196,7 +200,7 @@ def _update(run: _Run) -> str:
     ]
     text = f"compared with a frozen one, {run.policy()} differs {', and '.join(changes)}"
     if run.judge == _PROXY:
-        return f"Whether updating the reward model helped cannot be told by r₀ alone, a proxy: {text}."
+        return f"Whether updating the reward model helped cannot be known from r₀ alone, a proxy: {text}."
     return f"Updating the reward model {_verdict(_HELPED, change, 0)}: {text}."
 
 

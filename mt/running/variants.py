@@ -100,8 +100,8 @@ def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:
         return [{} for _ in values]
     given = [value for value in values if value is not None]
     if len(given) < len(values) and all(isinstance(value, Mapping) for value in given):
-        told = iter(_differences(group, given))
-        return [{group: "null"} if one is None else next(told) or {group: one.get("name", "set")} for one in values]
+        found = iter(_differences(group, given))
+        return [{group: "null"} if one is None else next(found) or {group: one.get("name", "set")} for one in values]
     if len(given) < len(values) or not all(isinstance(value, Mapping) for value in values):
         return [{group: _short(value)} for value in values]
     names = [value.get("name") for value in values]

@@ -61,7 +61,7 @@ def after(record: Mapping[str, Any], results: Results) -> Iterator[str]:
 
 def alarms(results: Results) -> Iterator[str]:
     """Yield what gold says against the models: only what the intervals tell."""
-    if harm := [told for i in sorted(results.found) if (told := _choice_does_harm(results, i))]:
+    if harm := [found for i in sorted(results.found) if (found := _choice_does_harm(results, i))]:
         text = "of several responses to a prompt, the one that the reward model rewards most is worse than a random one"
         fix = "Do not choose answers by it; see whether the policy is better with rm_data=frozen"
         yield f"{text}, in gold reward: {'; '.join(harm)}. {fix}"
@@ -90,8 +90,8 @@ def spoiled(record: Mapping[str, Any], results: Results) -> Iterator[str]:
         share = counts.get("unfinished", 0) / counts.get("responses", 1) if counts.get("responses") else 0.0
         if stage["stage"] == "sample" and where.step != EVALUATION and share > MOST:
             cut.setdefault(f"{share:.0%}", {})[str(where)] = None
-    for told, places in cut.items():
-        yield f"{', '.join(places)}: {told} of the responses are cut off; raise sampling.max_new_tokens"
+    for share_cut, places in cut.items():
+        yield f"{', '.join(places)}: {share_cut} of the responses are cut off; raise sampling.max_new_tokens"
 
 
 def kept_updates(record: Mapping[str, Any]) -> list[tuple[str, float]]:

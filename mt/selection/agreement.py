@@ -9,7 +9,7 @@ from itertools import pairwise
 
 
 def agrees(scores: Sequence[int]) -> bool:
-    """Return whether scores, given from people's favourite to the last, order the replies alike.
+    """Return whether the scores of replies, in the order of people's ranks, agree with those ranks.
 
     No reply scores higher than one that people prefer, and the last scores lower than the first: scores from 0 to 5
     leave no room for a strict order of many replies (our reading).

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.gold import GoldLanguage
-from mt.stages.metrics import best, known, mean, ordered_alike, prompt_means, win_rate, write_means
+from mt.stages.metrics import best, known, mean, order_agreement, prompt_means, win_rate, write_means
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -55,7 +55,7 @@ class GoldRewardMetrics(Stage):
         samples = work.rows(Samples, self.samples)
         gold = _by_prompt(work, self.gold)
         rewards = _by_prompt(work, self.rewards)
-        accuracy = known({one: ordered_alike(gold[one], given, self.margin) for one, given in rewards.items()})
+        accuracy = known({one: order_agreement(gold[one], given, self.margin) for one, given in rewards.items()})
         chosen = {one: gold[one][best(given)] for one, given in rewards.items()}
         average = {one: mean(values) for one, values in gold.items()}
         values = {
@@ -87,13 +87,13 @@ class RewardComparison(Stage):
     def run(self, work: Work) -> None:
         """Compare prompt by prompt, so that differences are paired."""
         rewards, earlier = _by_prompt(work, self.rewards), _by_prompt(work, self.earlier)
-        alike = known({one: ordered_alike(earlier[one], given) for one, given in rewards.items()})
+        agreement = known({one: order_agreement(earlier[one], given) for one, given in rewards.items()})
         same_best = {one: float(best(given) == best(earlier[one])) for one, given in rewards.items()}
-        values: dict[str, Mapping[str, float]] = {"agreement": alike, "same_best": same_best}
+        values: dict[str, Mapping[str, float]] = {"agreement": agreement, "same_best": same_best}
         if self.gold is not None and self.margin is not None:
             gold = _by_prompt(work, self.gold)
-            before = known({one: ordered_alike(gold[one], given, self.margin) for one, given in earlier.items()})
-            after = known({one: ordered_alike(gold[one], given, self.margin) for one, given in rewards.items()})
+            before = known({one: order_agreement(gold[one], given, self.margin) for one, given in earlier.items()})
+            after = known({one: order_agreement(gold[one], given, self.margin) for one, given in rewards.items()})
             values |= {
                 "accuracy": before,
                 "gain_over": {one: after[one] - before[one] for one in before},

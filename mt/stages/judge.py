@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from mt.engines.judging import Style
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
-from mt.errors import DataError, JudgeError, describe
-from mt.stages.judging import AsksJudge, Oracle, OverNetwork
+from mt.errors import DataError, describe
+from mt.stages.judging import AsksJudge, Oracle, OverNetwork, refuse_unanswered
 from mt.types import Comparison, Judgment, Response, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
@@ -58,7 +58,8 @@ class Judge(AsksJudge):
                 done[judgment.prompt_id, judgment.order] = judgment
                 work.progress(len(done), len(comparisons), "judgments")
             work.count(**judge.counts)
-        _require_some(done.values())
+        problems = Counter(str(one.problem) for one in done.values() if one.preference is None)
+        refuse_unanswered(problems, len(done), "comparisons got a usable answer")
         work.write([done[one.prompt_id, one.order] for one in comparisons], Judgment)
 
     def _comparisons(self, work: Work) -> list[Comparison]:
@@ -117,10 +118,7 @@ class JudgeScores(AsksJudge):
                 problems.update([problem] if problem is not None and score is None else [])
                 work.progress(len(found), len(items), "scores")
             work.count(**judge.counts)
-        if items and problems.total() == len(items):
-            most, times = problems.most_common(1)[0]
-            said = f"none of {len(items)} responses got a score ({times} times: {most})"
-            raise JudgeError(f"judge: {said}. Check judge.* and run again.")
+        refuse_unanswered(problems, len(items), "responses got a score")
         scores = iter(found[index] for index in range(len(items)))
         work.write([Rewards(row.prompt_id, _filled([next(scores) for _ in row.responses])) for row in rows], Rewards)
 
@@ -162,15 +160,6 @@ class SelectBestResponse(Stage):
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return one response to each prompt."""
         return replace(inputs[self.samples.key], responses=1)
-
-
-def _require_some(judgments: Collection[Judgment]) -> None:
-    """Refuse to publish an artifact without a judgment: every later run would reuse it."""
-    problems = Counter(str(one.problem) for one in judgments if one.preference is None)
-    if problems and problems.total() == len(judgments):
-        most, times = problems.most_common(1)[0]
-        said = f"none of {len(judgments)} comparisons got a usable answer ({times} times: {most})"
-        raise JudgeError(f"judge: {said}. Check judge.* and run again.")
 
 
 def aligned(base: Sequence[Samples], model: Sequence[Samples]) -> list[tuple[Samples, Samples]]:

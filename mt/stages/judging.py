@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import ClassVar
 from mt.engines.judging import JudgeContext, OpenJudge, Style, open_judge
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
+from mt.errors import JudgeError
 from mt.gold import GoldJudgeConfig, GoldLanguage, gold_judge
 from mt.types import Messages, Response
 from mt.workflow.keys import digest
@@ -40,6 +42,17 @@ class Oracle:
         """Return the function from a response to its gold reward, at most 1."""
         gold = self.language.gold(self.seed)
         return lambda messages, text: gold(messages, Response(text, 0))
+
+
+def refuse_unanswered(problems: Counter[str], asked: int, what: str) -> None:
+    """Raise JudgeError where nothing of what was asked is usable: every later run would reuse such an artifact.
+
+    `problems` counts what was wrong with each missing answer.
+    """
+    if problems and problems.total() == asked:
+        problem, times = problems.most_common(1)[0]
+        said = f"none of {asked} {what} ({times} times: {problem})"
+        raise JudgeError(f"judge: {said}. Check judge.* and run again.")
 
 
 class AsksJudge(Stage):

@@ -65,7 +65,7 @@ def win_rate(values: Sequence[float], base: Sequence[float]) -> float:
     return mean([(a > b) + 0.5 * (a == b) for a in values for b in base])
 
 
-def ordered_alike(reference: Sequence[float], values: Sequence[float], margin: float = 0.0) -> float | None:
+def order_agreement(reference: Sequence[float], values: Sequence[float], margin: float = 0.0) -> float | None:
     """Return the share of pairs that `values` order like `reference`, a tie counting half.
 
     Pairs count where the reference differs by more than `margin`; None where it tells none apart.

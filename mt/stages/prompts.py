@@ -130,8 +130,7 @@ class FirstPrompts(Stage):
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return so many of the prompts."""
-        prompts = inputs[self.prompts.key]
-        return replace(prompts, rows=min(prompts.rows, self.size))
+        return inputs[self.prompts.key].at_most(self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +154,7 @@ class RandomPrompts(Stage):
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return the drawn ones."""
-        prompts = inputs[self.prompts.key]
-        return replace(prompts, rows=min(self.size, prompts.rows))
+        return inputs[self.prompts.key].at_most(self.size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from typing import ClassVar
 from mt.engines.judging import Style
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
-from mt.errors import DataError, JudgeError, describe
+from mt.errors import DataError, describe
 from mt.stages.judge_self import MARK
-from mt.stages.judging import AsksJudge, OverNetwork
+from mt.stages.judging import AsksJudge, OverNetwork, refuse_unanswered
 from mt.types import Demonstration, Prompt, Response, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.volume import AssumptionsConfig, Volume, Volumes
@@ -91,10 +91,7 @@ class WriteJudgments(AsksJudge):
                 problems.update([problem] if problem is not None else [])
                 work.progress(done, len(prompts), "judgments")
             work.count(**judge.counts)
-        if problems.total() == len(prompts):
-            most, times = problems.most_common(1)[0]
-            said = f"none of {len(prompts)} judgments was written ({times} times: {most})"
-            raise JudgeError(f"judge: {said}. Check judge.* and run again.")
+        refuse_unanswered(problems, len(prompts), "judgments was written")
         rows = [
             Samples(one.prompt_id, one.messages, one.section, [Response(found[index], 0)])
             for index, one in enumerate(prompts)

@@ -11,7 +11,7 @@ from mt.workflow.position import EVALUATION, Position
 from mt.workflow.stage import External, Stage
 
 
-class Shelf(Protocol):
+class PublishedArtifacts(Protocol):
     """What a plan asks of a store."""
 
     def has(self, stage: Stage) -> bool:
@@ -35,22 +35,22 @@ class Plan:
         """Return where in the method the stage belongs."""
         return self.positions.get(stage.key, Position())
 
-    def missing(self, shelf: Shelf) -> list[Stage]:
+    def missing(self, artifacts: PublishedArtifacts) -> list[Stage]:
         """Return the stages that have to run, in order: absent targets and what they need that is absent.
 
         What a stopped decision makes unnecessary is no target any more.
         """
-        wanted = {target.key for target in self.targets} - self.unneeded(shelf)
+        wanted = {target.key for target in self.targets} - self.unneeded(artifacts)
         absent: set[str] = set()
         for stage in reversed(self.order):
-            if stage.key in wanted and not isinstance(stage, External) and not shelf.has(stage):
+            if stage.key in wanted and not isinstance(stage, External) and not artifacts.has(stage):
                 absent.add(stage.key)
                 wanted.update(upstream.key for upstream in stage.inputs())
         return [stage for stage in self.order if stage.key in absent]
 
-    def unneeded(self, shelf: Shelf) -> set[str]:
+    def unneeded(self, artifacts: PublishedArtifacts) -> set[str]:
         """Return the keys of what need not exist: whatever waits for a decision that has stopped the run."""
-        stopped = {stage.key for stage in self.order if stage.DECIDES and shelf.stopped(stage)}
+        stopped = {stage.key for stage in self.order if stage.DECIDES and artifacts.stopped(stage)}
         return (
             {key for key, decisions in self.decisions.items() if not stopped.isdisjoint(decisions)}
             if stopped
@@ -72,9 +72,9 @@ class Plan:
             found[stage.key] = own.union(*(found[key] for key in inputs))
         return found
 
-    def reaching_out(self, shelf: Shelf) -> list[Stage]:
+    def reaching_out(self, artifacts: PublishedArtifacts) -> list[Stage]:
         """Return the missing stages, and what they read outside the store, that name something in `outside`."""
-        missing = self.missing(shelf)
+        missing = self.missing(artifacts)
         asked = {stage.key for stage in missing}
         asked |= {one.key for stage in missing for one in stage.inputs() if isinstance(one, External)}
         return [stage for stage in self.order if stage.key in asked and stage.outside() is not None]

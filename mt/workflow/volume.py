@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mt.choice import Config, Count, Positive
@@ -99,6 +99,10 @@ class Volume:
     def stored_tokens(self) -> float:
         """Tokens of all prompts and of all responses, each once: what is stored, and what sampling reads."""
         return self.rows * (self.prompt_tokens + self.responses * self.response_tokens)
+
+    def at_most(self, rows: float) -> Volume:
+        """Return the volume of no more than so many of the rows."""
+        return replace(self, rows=min(self.rows, rows))
 
 
 Volumes = Mapping[str, Volume]

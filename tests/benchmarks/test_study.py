@@ -44,7 +44,7 @@ def test_differences_are_paired_over_worlds_and_seeds() -> None:
     lines = list(page(as_frame(rows), rows))
     # Differences 0.02 and 0.04: their mean, and t(0.975, 1 degree of freedom) = 12.706 standard errors of 0.01.
     # Win rates and accuracies are in points: r_1 − r_0 is 10 and 12, r_2 − r_0 is −10 twice.
-    assert "| both (the paper's) | +0.030 ± 0.127 | **+1.0 ± 0.0** | +11.0 ± 12.7 | **−10.0 ± 0.0** | – | 2 |" in lines
+    assert "| both (the paper's) | +0.030 ±0.127 | **+1.0 ±0.0** | +11.0 ±12.7 | **−10.0 ±0.0** | – | 2 |" in lines
     assert "| consensus in E-step 2 | −0.050 | 0.0 | – | – | – | 1 |" in lines
     assert "| consensus | 0.000 | – | – | – | +1.0 | 1 |" in lines
     assert "| the published version | −0.040 | – | – | – | – | 1 |" in lines

@@ -10,7 +10,7 @@ import torch
 
 from mt.engines import devices
 from mt.errors import ConfigError
-from mt.runtime import machine
+from tests.runtime.cgroups import pretend
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +72,5 @@ def test_threads_follow_what_this_process_may_use(
 def test_the_lowest_quota_of_the_process_s_cgroups_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str], expected: float
 ) -> None:
-    for name, text in files.items():
-        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "fs" / name).write_text(text + "\n")
-    (tmp_path / "cgroup").write_text(own + "\n")
-    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "fs")
-    monkeypatch.setattr(machine, "OWN_CGROUPS", tmp_path / "cgroup")
+    pretend(monkeypatch, tmp_path, own, files)
     assert devices._quota() == expected

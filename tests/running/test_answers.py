@@ -141,7 +141,7 @@ def test_a_frozen_run_says_so(tmp_path: Path) -> None:
             {(0, "alpaca_eval/win_rate"): (40.0, 42.0), (2, "alpaca_eval/win_rate"): (50.0, 52.0)},
             "The policy improved: π₂ against π₀, AlpacaEval win rate 41.0% → 51.0%, +10.0 points [10.0, 10.0] "
             "(judge: gold).",
-            "told without gold, your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench]).",
+            "known without gold, your own pairs (data.preferences=FILE) or a benchmark (eval=[…,reward_bench]).",
         ),
         (
             {(2, "proxy/win_rate_base"): (0.7, 0.7), (2, "same_responses/agreement_base"): (0.9, 0.7)},
@@ -161,7 +161,7 @@ def test_without_gold_the_next_best_judge_is_asked(tmp_path: Path, numbers: Numb
         other, store, {key: [one - 0.1 for one in values] for key, values in numbers.items() if "same" not in key[1]}
     )
     by_proxy = answers(run, store, COMMAND)[2].startswith(
-        "Whether updating the reward model helped cannot be told by r₀"
+        "Whether updating the reward model helped cannot be known from r₀"
     )
     assert by_proxy == ("r₀ prefers" in policy)
 

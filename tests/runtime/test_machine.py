@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from mt.runtime import machine
+from tests.runtime.cgroups import pretend
 
 WHOLE = round(psutil.virtual_memory().total / 2**30, 1)
 NO_LIMIT = "9223372036854771712"
@@ -28,10 +29,5 @@ NO_LIMIT = "9223372036854771712"
 def test_the_lowest_limit_of_the_process_s_cgroups_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str], expected: float
 ) -> None:
-    for name, text in files.items():
-        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "fs" / name).write_text(text + "\n")
-    (tmp_path / "cgroup").write_text(own + "\n" if own else "")
-    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "fs")
-    monkeypatch.setattr(machine, "OWN_CGROUPS", tmp_path / "cgroup")
+    pretend(monkeypatch, tmp_path, own, files)
     assert machine.memory_here() == expected

@@ -23,7 +23,7 @@ def finish(place: Path, found: Found, *overrides: str) -> dict[str, Any]:
     """Let a brief run end, and return its results."""
     run = Started(brief(place, *overrides))
     if status := run.end():
-        found.faults.append(f"{place.name}: {status} {run.told[-300:]!r}")
+        found.faults.append(f"{place.name}: {status} {run.stderr[-300:]!r}")
     return results(place)
 
 

@@ -62,14 +62,14 @@ def damage(folder: Path, seed: int, count: int, first: int = 0) -> Found:
 def _check(place: Path, whole: dict[str, Any], found: Found, where: str) -> None:
     """Run again, follow the advice where there is one, and compare."""
     run = Started(brief(place))
-    if run.end() == 2 and (advice := re.search(r"python -m (mt\.store) (.*? rm \S+), then", run.told)):
+    if run.end() == 2 and (advice := re.search(r"python -m (mt\.store) (.*? rm \S+), then", run.stderr)):
         found.counts["said"] += 1
-        if run.told.count("\n") != 1:
-            found.faults.append(f"{where}: more than one line: {run.told[-300:]!r}")
+        if run.stderr.count("\n") != 1:
+            found.faults.append(f"{where}: more than one line: {run.stderr[-300:]!r}")
         Started(shlex.split(advice[2]), module=advice[1]).end()
         run = Started(brief(place))
-    if run.end() or "Traceback" in run.told:
-        found.faults.append(f"{where}: {run.status} {run.told[-300:]!r}")
+    if run.end() or "Traceback" in run.stderr:
+        found.faults.append(f"{where}: {run.status} {run.stderr[-300:]!r}")
         return
     now = results(place)
     # A removed artifact that nothing needs any more is not computed again.

@@ -64,13 +64,13 @@ def give(place: Path, seed: int, count: int) -> Found:
         own = ["sampling.max_new_tokens=6", "eval=[held_out]"] if "data=jsonl" in arguments else SMALL
         own = [word for word in own if not any(one.startswith(word.partition("=")[0]) for one in arguments)]
         where = [f"store={place}/store", f"runs={place}/runs"]
-        status, told, failure = _outcome([*own, *where, *arguments])
+        status, stderr, failure = _outcome([*own, *where, *arguments])
         shutil.rmtree(changed)
         found.counts.update({"inputs": 1, "refused": int(status == 2)})
-        lines = [line for line in told.splitlines() if line.strip()]
+        lines = [line for line in stderr.splitlines() if line.strip()]
         if failure or status not in (0, 2, 130) or (status == 2 and len(lines) != 1):
             shown = " ".join(word[:80] for word in arguments)
-            found.faults.append(f"{make.__name__[1:]} {shown!a}: {status} {failure} {told[:300]!a}")
+            found.faults.append(f"{make.__name__[1:]} {shown!a}: {status} {failure} {stderr[:300]!a}")
     return found
 
 
@@ -80,7 +80,7 @@ def _outcome(arguments: list[str]) -> tuple[int | None, str, str]:
     def late(*_: object) -> None:
         raise TimeoutError("it hangs")
 
-    told = io.StringIO()
+    stderr = io.StringIO()
     timers = {signal.ITIMER_PROF: (signal.SIGPROF, PATIENCE_S), signal.ITIMER_REAL: (signal.SIGALRM, SILENCE_S)}
     for timer, (number, seconds) in timers.items():
         signal.signal(number, late)
@@ -88,14 +88,14 @@ def _outcome(arguments: list[str]) -> tuple[int | None, str, str]:
     try:
         with (
             patch("mt.workflow.execute.compute", side_effect=KeyboardInterrupt),
-            contextlib.redirect_stderr(told),
+            contextlib.redirect_stderr(stderr),
             contextlib.redirect_stdout(io.StringIO()),
         ):
-            return main(arguments), told.getvalue(), ""
+            return main(arguments), stderr.getvalue(), ""
     except SystemExit as end:
-        return int(end.code or 0), told.getvalue(), ""
+        return int(end.code or 0), stderr.getvalue(), ""
     except BaseException as error:  # whatever it is, it is a fault
-        return None, told.getvalue(), f"{type(error).__name__}: {str(error)[:200]}"
+        return None, stderr.getvalue(), f"{type(error).__name__}: {str(error)[:200]}"
     finally:
         for timer, (number, _) in timers.items():
             signal.setitimer(timer, 0)

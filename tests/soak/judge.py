@@ -29,9 +29,9 @@ def judge(folder: Path, seed: int, requests: int) -> Found:
     endpoint = Endpoint(lambda messages: answer, often(0.3, seed), hang_s=6.0, delay_s=0.01, usage=(500, 64))
     with serving(endpoint):
         os.environ |= {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "sk-of-the-soak"}
-        _ask(folder, each, limit_usd, rng, found, lambda told: told.startswith("judge.limit_usd="))
+        _ask(folder, each, limit_usd, rng, found, lambda stderr: stderr.startswith("judge.limit_usd="))
         paid_usd = _paid(endpoint) * EACH_USD
-        _ask(folder, each, 1e6, rng, found, lambda told: False)
+        _ask(folder, each, 1e6, rng, found, lambda stderr: False)
     found.counts.update({"requests": len(endpoint.requests), "limit_usd": limit_usd, "paid_usd": paid_usd})
     if not 0.9 * limit_usd - IN_FLIGHT * EACH_USD <= paid_usd <= limit_usd + IN_FLIGHT * EACH_USD:
         found.faults.append(f"${paid_usd:.2f} paid under a limit of ${limit_usd:.2f}")
@@ -66,7 +66,7 @@ def _ask(
             rounds[victim].send(rng.choice(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"]))
             found.counts["kills"] += 1
         for name, process in rounds.items():
-            if process.end() == 0 or stopped(process.told):
+            if process.end() == 0 or stopped(process.stderr):
                 asking.discard(name)
             elif name != victim:
-                found.faults.append(f"{name}: {process.status} {process.told[-300:]!r}")
+                found.faults.append(f"{name}: {process.status} {process.stderr[-300:]!r}")

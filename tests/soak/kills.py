@@ -51,17 +51,17 @@ def _kill_once(place: Path, seed: int, rng: random.Random, found: Found) -> bool
         for name in how.split():
             run.send(name)
             time.sleep(rng.choice((0, 0.05)))
-    status, told = run.end(), run.told
+    status, stderr = run.end(), run.stderr
     if status == 0:
         return False
     found.counts.update(["kills", how])
     where = f"{place.name}, {how} after {after_s:.2f} s of {'a new interpreter' if fresh else 'a fork'}"
-    before_python = status < 0 and not told and after_s < 0.2
+    before_python = status < 0 and not stderr and after_s < 0.2
     if how == "SIGKILL" or before_python:
         return True
-    if status != 130 or told.count("\n") != 1 or not told.startswith("interrupted; nothing is lost"):
-        found.faults.append(f"{where}: {status} {told[-300:]!r}")
-    elif place.name in told and (state := _state(place)) != "interrupted":  # it names the record where it has one
+    if status != 130 or stderr.count("\n") != 1 or not stderr.startswith("interrupted; nothing is lost"):
+        found.faults.append(f"{where}: {status} {stderr[-300:]!r}")
+    elif place.name in stderr and (state := _state(place)) != "interrupted":  # it names the record where it has one
         found.faults.append(f"{where}: the record says {state}")
     return True
 

@@ -24,12 +24,12 @@ def race(folder: Path, seed: int) -> Found:
 def _ended(place: Path, names: list[str], seed: int) -> list[tuple[int, str]]:
     """Start runs at once, every fourth one in a new interpreter, and return what became of them."""
     runs = [Started(brief(place, f"seed={seed}", f"name={name}"), fresh=at % 4 == 0) for at, name in enumerate(names)]
-    return [(run.end(), run.told) for run in runs]
+    return [(run.end(), run.stderr) for run in runs]
 
 
 def _own_names(place: Path, seed: int, found: Found) -> None:
     ended = _ended(place, [f"racer-{number}" for number in range(WIDTH)], seed)
-    found.faults += [f"a racer failed: {told[-300:]!r}" for status, told in ended if status]
+    found.faults += [f"a racer failed: {stderr[-300:]!r}" for status, stderr in ended if status]
     records = [json.loads(path.read_text()) for path in place.glob("runs/racer-*/record.json")]
     computed = Counter(one["key"] for record in records for one in record["stages"] if one["state"] == "computed")
     if len(records) != WIDTH or max(computed.values()) > 1 or len(computed) != len(records[0]["stages"]):
@@ -41,8 +41,8 @@ def _own_names(place: Path, seed: int, found: Found) -> None:
 def _one_name(place: Path, seed: int, found: Found) -> None:
     ended = _ended(place, ["same"] * WIDTH, seed + 1000)
     statuses = Counter(status for status, _ in ended)
-    said = [told for _, told in ended if "name=same: another command is at work on it" in told]
-    refused = [told for told in said if told.count("\n") == 1]
+    said = [stderr for _, stderr in ended if "name=same: another command is at work on it" in stderr]
+    refused = [stderr for stderr in said if stderr.count("\n") == 1]
     # One that starts after the first has ended finds everything there, and ends well, too.
     if not statuses[0] or statuses[0] + len(refused) != WIDTH:
         found.faults.append(f"of one name {dict(statuses)}, {len(refused)} refused in one line: {ended}")

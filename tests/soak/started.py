@@ -31,15 +31,15 @@ class Started:
 
     def __init__(self, arguments: list[str], *, module: str = "mt.run", fresh: bool = False) -> None:
         """Start it as a fork, or in a `fresh` interpreter."""
-        self._folder = tempfile.TemporaryDirectory(prefix="mt-soak-told-")
-        told = self._told = Path(self._folder.name) / "stderr"
-        told.touch()
+        self._folder = tempfile.TemporaryDirectory(prefix="mt-soak-stderr-")
+        stderr = self._stderr = Path(self._folder.name) / "stderr"
+        stderr.touch()
         if fresh:
-            with told.open("wb") as stream:
+            with stderr.open("wb") as stream:
                 words = [sys.executable, "-m", module, *arguments]
                 self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=stream)
         else:
-            self._process = _FORKS.Process(target=_run, args=(module, arguments, str(told), dict(os.environ)))
+            self._process = _FORKS.Process(target=_run, args=(module, arguments, str(stderr), dict(os.environ)))
             self._process.start()
 
     @property
@@ -48,9 +48,9 @@ class Started:
         return self._process.poll() if isinstance(self._process, subprocess.Popen) else self._process.exitcode
 
     @property
-    def told(self) -> str:
+    def stderr(self) -> str:
         """What it has printed on its standard error stream."""
-        return self._told.read_text(errors="replace")
+        return self._stderr.read_text(errors="replace")
 
     def compute(self, seconds: float) -> bool:
         """Let it compute so long, in seconds of a CPU; False where it ended before."""
@@ -74,16 +74,16 @@ class Started:
         while (status := self.status) is None:
             if time.monotonic() > until:
                 self.send("SIGKILL")
-                raise TimeoutError(f"no end after {PATIENCE_S:.0f} s, having said {self.told[-300:]!r}")
+                raise TimeoutError(f"no end after {PATIENCE_S:.0f} s, having said {self.stderr[-300:]!r}")
             time.sleep(0.002)
         return status
 
 
-def _run(module: str, arguments: list[str], told: str, environment: dict[str, str]) -> None:
+def _run(module: str, arguments: list[str], stderr: str, environment: dict[str, str]) -> None:
     from mt.runtime.interruption import end_at_once
 
     os.environ.update(environment)  # which may have changed since the forks' parent was started
-    os.dup2(os.open(told, os.O_WRONLY | os.O_APPEND), 2)
+    os.dup2(os.open(stderr, os.O_WRONLY | os.O_APPEND), 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     end_at_once()  # as in a new interpreter that still imports
     sys.argv = [module, *arguments]

@@ -65,7 +65,7 @@ class FakeWandb:
         self.failure: str | None = None
         self.released = threading.Event()
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -253,76 +253,74 @@ OPERATIONS: dict[str, Callable[[FakeWandb, dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-def _handler(server: FakeWandb) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    fake: FakeWandb
 
-        def log_message(self, *args: object) -> None:
-            """Stay quiet."""
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
 
-        def _fails(self) -> bool:
-            if server.failure is None:
-                return False
-            if server.failure == "hang":
-                server.released.wait(60)
-            if server.failure in STATUS:
-                self._send(STATUS[server.failure], b"broken")
-            else:
-                self.close_connection = True
-                self.connection.close()
-            return True
+    def _fails(self) -> bool:
+        if self.fake.failure is None:
+            return False
+        if self.fake.failure == "hang":
+            self.fake.released.wait(60)
+        if self.fake.failure in STATUS:
+            self._send(STATUS[self.fake.failure], b"broken")
+        else:
+            self.close_connection = True
+            self.connection.close()
+        return True
 
-        def _send(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        def _body(self) -> bytes:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            return gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
+    def _body(self) -> bytes:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
 
-        def _note(self) -> bytes:
-            body = self._body()
-            with server.lock:
-                server.requests.append(f"{self.command} {self.path}")
-                server.authorizations.add(self.headers.get("Authorization") or "")
-            return body
+    def _note(self) -> bytes:
+        body = self._body()
+        with self.fake.lock:
+            self.fake.requests.append(f"{self.command} {self.path}")
+            self.fake.authorizations.add(self.headers.get("Authorization") or "")
+        return body
 
-        def do_POST(self) -> None:
-            body = self._note()
-            if self._fails() or not body:  # nothing arrives from a client that was cut off
+    def do_POST(self) -> None:
+        body = self._note()
+        if self._fails() or not body:  # nothing arrives from a client that was cut off
+            return
+        sent = json.loads(body)
+        with self.fake.lock:
+            if self.path.endswith("/graphql"):
+                self._send(200, json.dumps(self.fake.graphql(sent["query"], sent.get("variables") or {})).encode())
                 return
-            sent = json.loads(body)
-            with server.lock:
-                if self.path.endswith("/graphql"):
-                    self._send(200, json.dumps(server.graphql(sent["query"], sent.get("variables") or {})).encode())
-                    return
-                _, _, _, project, name, _ = self.path.split("/")
-                server.stream(_run(server, name, project), sent)
-            self._send(200, b'{"limits": {}}')
+            _, _, _, project, name, _ = self.path.split("/")
+            self.fake.stream(_run(self.fake, name, project), sent)
+        self._send(200, b'{"limits": {}}')
 
-        def do_PUT(self) -> None:
-            body = self._note()
-            if self._fails():
-                return
-            _, _, name, path = unquote(self.path).split("/", 3)
-            target = server.blobs if name == "artifact" else server.runs[name].files
-            target[path] = body
-            self._send(200, b"")
+    def do_PUT(self) -> None:
+        body = self._note()
+        if self._fails():
+            return
+        _, _, name, path = unquote(self.path).split("/", 3)
+        target = self.fake.blobs if name == "artifact" else self.fake.runs[name].files
+        target[path] = body
+        self._send(200, b"")
 
-        def do_GET(self) -> None:
-            self._note()
-            if self._fails():
-                return
-            if not self.path.startswith("/get/"):
-                self._send(404, b"{}")
-                return
-            _, _, name, path = unquote(self.path).split("/", 3)
-            self._send(200, server.runs[name].files[path])
-
-    return Handler
+    def do_GET(self) -> None:
+        self._note()
+        if self._fails():
+            return
+        if not self.path.startswith("/get/"):
+            self._send(404, b"{}")
+            return
+        _, _, name, path = unquote(self.path).split("/", 3)
+        self._send(200, self.fake.runs[name].files[path])
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:

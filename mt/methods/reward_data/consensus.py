@@ -17,7 +17,7 @@ class Consensus(PairData):
     """Self-training pairs whose responses are ordered by their mean similarity to the prompt's other responses."""
 
     similarity: Similarity
-    """How alike two responses are, from 0 to 1."""
+    """The similarity of two responses, from 0 to 1."""
     reward_weight: Annotated[float, Field(ge=0, lt=1)]
     """Weight, in [0, 1), of the labeler's reward beside the consensus; each is scaled by how much it varies within
     prompts. 0 is consensus alone."""

@@ -16,7 +16,7 @@ class Consensus(RewardWithoutModel):
     compares_responses: ClassVar[bool] = True
 
     similarity: Similarity
-    """How alike two responses are, from 0 to 1."""
+    """The similarity of two responses, from 0 to 1."""
 
     def rule(self, steps: Steps) -> ComputedReward:
         """Return the consensus."""

@@ -1,4 +1,4 @@
-"""How alike two responses are, one class and one file each: what a consensus is counted by."""
+"""Similarities of two responses, from which a consensus is computed: one class and one file each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Similarity(Choice):
 
     @abstractmethod
     def between(self, first: str, second: str) -> float:
-        """Return how alike two texts are, in [0, 1] and the same in either order."""
+        """Return the similarity of two texts, in [0, 1] and symmetric."""
 
     def to_the_others(self, texts: Sequence[str]) -> list[float]:
         """Return each text's mean similarity to all the others; raises DataError for fewer than two texts."""

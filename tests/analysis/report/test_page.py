@@ -132,7 +132,7 @@ def test_a_sweep_opens_with_paired_differences(sweep_folder: Path, tmp_path: Pat
     assert rows["rm_data=both", 2][0] == "70.0%"
     assert rows["rm_data=pm", 2] == ("0.0 points", "[0.0, 0.0]", "")
     assert finding == (
-        "Win rate against π₀, by gold in iteration 2, compared with rm_data=both: not told apart: rm_data=pm."
+        "Win rate against π₀, by gold in iteration 2, compared with rm_data=both: not distinguishable: rm_data=pm."
     )
     text = page_of(sweep_folder, to=tmp_path).text
     assert "sweep of 4 runs" in text and finding in text

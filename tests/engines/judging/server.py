@@ -64,7 +64,7 @@ def prompt_of(messages: list[dict[str, str]]) -> str:
 @contextmanager
 def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
     """Serve on a free port of the loopback until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(endpoint))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"endpoint": endpoint}))
     server.daemon_threads = True
     endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -77,67 +77,65 @@ def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
         thread.join()
 
 
-def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    endpoint: Endpoint
 
-        def log_message(self, *args: Any) -> None:
-            """Say nothing."""
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
 
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            with endpoint.lock:
-                number = len(endpoint.requests)
-                endpoint.requests.append(request)
-                endpoint.paths.append(self.path)
-                endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
-                endpoint.at_once += 1
-                endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
-            try:
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    time.sleep(endpoint.delay_s)
-                    self.answer(request, endpoint.faults(number))
-            finally:
-                with endpoint.lock:
-                    endpoint.at_once -= 1
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.endpoint.lock:
+            number = len(self.endpoint.requests)
+            self.endpoint.requests.append(request)
+            self.endpoint.paths.append(self.path)
+            self.endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
+            self.endpoint.at_once += 1
+            self.endpoint.most_at_once = max(self.endpoint.most_at_once, self.endpoint.at_once)
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                time.sleep(self.endpoint.delay_s)
+                self.answer(request, self.endpoint.faults(number))
+        finally:
+            with self.endpoint.lock:
+                self.endpoint.at_once -= 1
 
-        def answer(self, request: dict[str, Any], fault: str | None) -> None:
-            endpoint.seen[fault or "ok"] += 1
-            body = completion(endpoint, request)
-            if (error := endpoint.refuses(request)) is not None:
-                self.send(400, json.dumps({"error": error}).encode(), {})
-            elif fault is not None and fault.isdecimal():
-                extra = {"429": {"retry-after": endpoint.retry_after}, "307": {"location": endpoint.moved}}.get(
-                    fault, {}
-                )
-                self.send(int(fault), json.dumps({"error": {"message": endpoint.said}}).encode(), extra)
-            elif fault == "timeout":
-                time.sleep(endpoint.hang_s)
-                self.close_connection = True
-            elif fault == "cut":
-                self.send(200, body[: len(body) // 2], {"content-length": str(len(body))})
-                self.close_connection = True
-            else:
-                body = {"not_json": b"<html>", "no_choices": b'{"choices": []}'}.get(fault or "", body)
-                if fault == "no_answer":
-                    body = json.dumps(_body("I cannot say.", {"I": -0.1}, request, endpoint.usage)).encode()
-                with endpoint.lock:
-                    endpoint.delivered[prompt_of(request["messages"])] += 1
-                self.send(200, body, {})
+    def answer(self, request: dict[str, Any], fault: str | None) -> None:
+        self.endpoint.seen[fault or "ok"] += 1
+        body = completion(self.endpoint, request)
+        if (error := self.endpoint.refuses(request)) is not None:
+            self.send(400, json.dumps({"error": error}).encode(), {})
+        elif fault is not None and fault.isdecimal():
+            extra = {"429": {"retry-after": self.endpoint.retry_after}, "307": {"location": self.endpoint.moved}}.get(
+                fault, {}
+            )
+            self.send(int(fault), json.dumps({"error": {"message": self.endpoint.said}}).encode(), extra)
+        elif fault == "timeout":
+            time.sleep(self.endpoint.hang_s)
+            self.close_connection = True
+        elif fault == "cut":
+            self.send(200, body[: len(body) // 2], {"content-length": str(len(body))})
+            self.close_connection = True
+        else:
+            body = {"not_json": b"<html>", "no_choices": b'{"choices": []}'}.get(fault or "", body)
+            if fault == "no_answer":
+                body = json.dumps(_body("I cannot say.", {"I": -0.1}, request, self.endpoint.usage)).encode()
+            with self.endpoint.lock:
+                self.endpoint.delivered[prompt_of(request["messages"])] += 1
+            self.send(200, body, {})
 
-        def send(self, status: int, body: bytes, extra: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {
-                "content-type": "application/json",
-                "content-length": str(len(body)),
-                **extra,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
-
-    return Handler
+    def send(self, status: int, body: bytes, extra: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            **extra,
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
 
 
 def completion(endpoint: Endpoint, request: dict[str, Any]) -> bytes:
