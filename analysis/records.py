@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError, StoreError, describe, no_folder
+from mt.errors import DataError, StoreError, describe, first_line, no_folder
 from mt.workflow.run_record import RECORD, SCHEMA, find_records, parse_record
 
 WANDB = "wandb:"
@@ -79,7 +79,7 @@ def _of_wandb(place: str, sweep: str | None) -> Records:
                 records.add(run.name, _text(files[0], folder) if files else json.dumps(_logged(run)))
     except Exception as error:  # the boundary to somebody else's client, whose errors have no common root
         fix = "Look at the name and the network, and at the key: WANDB_API_KEY or wandb login"
-        raise DataError(describe("wandb", place, _first_line(error), fix=fix)) from error
+        raise DataError(describe("wandb", place, first_line(error).rstrip("."), fix=fix)) from error
     return records
 
 
@@ -107,7 +107,3 @@ def _logged(run: Any) -> dict[str, Any]:
         "state": run.summary.get("state") or run.state, "finished": run.heartbeat_at,
         "config": {name: value for name, value in run.config.items() if name != "stages"},
     }  # fmt: skip
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

@@ -23,7 +23,7 @@ from mt.workflow.plan import Plan, merge
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 
-STORE_ID = ".mark"
+STORE_ID = ".mark"  # as the file is called in stores that exist
 
 
 @dataclass(frozen=True)

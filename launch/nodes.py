@@ -61,7 +61,7 @@ def check_nodes(config: SlurmConfig, *, gpu: bool) -> int | None:
 
 
 def _those(nodes: Sequence[Node], having: Sequence[int], wanted: int, field: str, what: str, place: str) -> list[Node]:
-    """Return the nodes that have enough; raises Refused where none has."""
+    """Return the nodes that have enough; raises SubmissionRefused where none has."""
     enough = [node for node, count in zip(nodes, having, strict=True) if count >= wanted]
     if not enough:
         _refuse(field, wanted, f"no node {place} has so many {what}", f"at most {max(having)}")

@@ -119,7 +119,7 @@ class Submission:
 
 
 def submit(folder: Path, logs: Path, config: SlurmConfig, request: Submission) -> list[str]:
-    """Submit jobs on hold and return their ids; raises Refused with SLURM's own words when it does."""
+    """Submit jobs on hold and return their ids; raises SubmissionRefused with SLURM's own words when it does."""
     executor = SlurmExecutor(folder=logs, max_num_timeout=_UNLIMITED, python=_python(config))
     executor._throttling = 0.0
     executor.update_parameters(**_parameters(config, request))

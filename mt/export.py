@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mt.config.run import RunConfig
-from mt.errors import StoreError, describe
+from mt.errors import StoreError, describe, first_line
 from mt.methods.compile import CompiledRun, compile_run
 from mt.methods.run_graph import Iteration
 from mt.running.exit_codes import Parser, exit_status_of
@@ -32,11 +32,9 @@ from mt.workflow.run_record import folder_of, read_record
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
 from mt.workflow.tables import read
-from mt.workflow.work import TABLE
+from mt.workflow.work import BESIDE_MODEL, TABLE
 
 Rows = list[dict[str, Any]]
-_NOT_OF_THE_MODEL = ("artifact.json", "curves.jsonl", "README.md")
-"""Files of an artifact that are not exported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +77,7 @@ def _write(folder: Path, record: dict[str, Any], compiled: CompiledRun, iteratio
     store = Store(Path(compiled.config.store))
     for name, kind, stage in models_of(iteration):
         source = getattr(stage, "location", None) or store.path(stage)
-        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*_NOT_OF_THE_MODEL))
+        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*BESIDE_MODEL, "README.md"))
         (folder / name / "README.md").write_text(model_card(record, compiled, iteration.index, kind), "utf-8")
     tables = {name: rows for name, rows in _tables(store, iteration) if rows}
     for name, rows in tables.items():
@@ -191,8 +189,7 @@ def _in_one_line(name: str, fix: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise StoreError(describe("--push", name, reason, fix=fix)) from error
+        raise StoreError(describe("--push", name, first_line(error), fix=fix)) from error
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from analysis.report.tables import StoredTable
 from mt.config.fields import setting
 from mt.running import variants
 from mt.running.answers import answers_of_record
-from mt.running.disagreements import MARGINS, disagreements
+from mt.running.disagreements import MARGINS, recorded_disagreements
 
 SCRIPTS = ("core.js", "charts.js", "plan.js", "filters.js", "detail.js", "browser.js")
 STYLES = ("base.css", "sections.css", "samples.css")
@@ -95,7 +95,7 @@ def render(runs: Sequence[Run]) -> str:
         notes=notes(runs, stages, browser) + unreadable,
         answers=[answers_of_record(run.record) if run.state == "finished" else [] for run in runs],
         remarks=[questions.remarks(run) for run in runs],
-        disagreements=[disagreements(run.record, run.folder) for run in runs],
+        disagreements=[recorded_disagreements(run.record, run.folder) for run in runs],
         margins=MARGINS,
         results=[metrics.results(run) for run in runs],
         labels=variants.run_labels(runs, names),

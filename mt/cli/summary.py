@@ -14,7 +14,7 @@ from rich.table import Table
 from mt.engines.judging.base import judged_by
 from mt.evaluation.catalogue import MODELS, quantity, rank, title
 from mt.running.comparison_table import print_answers
-from mt.running.disagreements import MARGINS, disagreements
+from mt.running.disagreements import MARGINS, recorded_disagreements
 from mt.running.results import REPEATS, MetricKey, Results
 from mt.running.warnings import alarms, kept_updates, spoiled
 from mt.types import Metric
@@ -114,7 +114,7 @@ def _cell(metric: Metric | None, between: str | None) -> str:
 
 def _print_disagreements(console: Console, record: Mapping[str, Any], folder: Path) -> None:
     """Print the pairs of responses that r_t and r_0 order the other way round, each text on one line."""
-    if not (found := disagreements(record, folder)):
+    if not (found := recorded_disagreements(record, folder)):
         return
     console.print(f"\n[bold]Where rₜ and r₀ disagree most[/bold], one pair of responses for each prompt. {MARGINS}")
     for pair in found:

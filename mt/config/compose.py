@@ -16,7 +16,6 @@ from mt.config.choices import CONF as CONF  # for those who read its files
 from mt.config.choices import SearchPath
 from mt.config.overrides import check_count, check_overrides, expand, override_key, swept
 from mt.config.refusals import (
-    first_line,
     refuse_booleans_as_numbers,
     refused_by_hydra,
     refused_by_pydantic,
@@ -25,7 +24,7 @@ from mt.config.refusals import (
 from mt.config.run import RunConfig
 from mt.engines.contexts import within_context
 from mt.engines.shapes import count_weights, family_of
-from mt.errors import ConfigError, describe
+from mt.errors import ConfigError, describe, first_line
 from mt.runtime.machine import has_gpu, memory_here
 
 PACKAGE = SearchPath()

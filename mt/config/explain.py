@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, reduce
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from mt.choice import Choice, Config
 from mt.config.choices import SearchPath, optional_values
 from mt.config.compose import PACKAGE, compose_unchecked
-from mt.config.fields import allowed, find, group_class, listed
+from mt.config.fields import allowed, find, group_class, listed, setting
 from mt.config.overrides import override_key
 from mt.config.refusals import refused_by_hydra, refused_choice
 from mt.config.run import RunConfig
@@ -59,9 +59,7 @@ def _meaning(group: str) -> str:
 def chosen_options(path: SearchPath = PACKAGE) -> dict[str, list[str]]:
     """Return the options of each group that a run has where its command names none."""
     values = _values((), path)
-    made: dict[str, Any] = {
-        group: reduce(lambda node, name: node[name], group.split("."), values) for group in path.groups()
-    }
+    made = {group: setting(values, group) for group in path.groups()}
     chosen = {group: value for group, value in made.items() if isinstance(value, dict)}
     return {group: [str(value["name"])] if "name" in value else list(value) for group, value in chosen.items()}
 

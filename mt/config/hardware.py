@@ -28,7 +28,7 @@ class HardwareConfig(Config):
     name: str
     """The choice's own name."""
     gpu: bool = True
-    """Whether the devices are GPUs, whose hours are counted; files of before this was asked are of GPUs."""
+    """Whether the devices are GPUs, whose hours are counted; true in files that do not say."""
     devices: Count
     """GPUs (or CPU sockets) of the node."""
     memory_gib: Positive

@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Quoted
 from hydra.errors import HydraException
 
 from mt.config.choices import SearchPath
-from mt.errors import ConfigError, describe, nearest
+from mt.errors import ConfigError, describe, first_line, nearest
 
 RUNS = 1000
 """Most runs of a sweep: a plan of so many takes a minute, and a typing error such as range(0,100000) hours."""
@@ -210,11 +210,6 @@ def _unclosed(value: str) -> str:
         elif character in ")]}" and opened and opened[-1] == {")": "(", "]": "[", "}": "{"}[character]:
             opened.pop()
     return opened[0] if opened else quote
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or the error's kind where it has none."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @lru_cache(maxsize=1)

@@ -17,9 +17,9 @@ from pydantic.fields import FieldInfo
 from mt.choice import Choice, Config
 from mt.config.choices import SearchPath, optional_values
 from mt.config.fields import allowed, choice_names, field_of, find, group_class, is_nullable, optional_settings
-from mt.config.overrides import first_line, override_key, unknown_choice
+from mt.config.overrides import override_key, unknown_choice
 from mt.config.run import RunConfig
-from mt.errors import ConfigError, MutualTaughtError, describe, nearest, nearest_setting
+from mt.errors import ConfigError, MutualTaughtError, describe, first_line, nearest, nearest_setting
 
 _PROBLEMS = {
     "greater_than_equal": "too small",

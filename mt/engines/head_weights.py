@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from mt.engines.contexts import read_json
 from mt.engines.heads import REWARD_HEAD
 from mt.workflow.store import write_json
 
@@ -38,5 +38,5 @@ def combine_head(source: Path, target: Path, weights: Sequence[float]) -> None:
         for name in held:
             tensors[name] = (weight_N @ tensors[name].float())[None].contiguous()
         save_file(tensors, target / path.name, metadata={"format": "pt"})
-    config = json.loads((source / "config.json").read_text("utf-8"))
+    config = read_json(source / "config.json")
     write_json(target / "config.json", {**config, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}})

@@ -77,7 +77,6 @@ def load_weights(folder: Path, kind: ModelKind, dtype: torch.dtype, *, new_head:
     from transformers.utils import logging
 
     from mt.engines.heads import REWARD_HEAD
-    from mt.engines.models import normalise_generation
     from mt.engines.rotary import separate_rows
     from mt.engines.weights import FoundWeights
 

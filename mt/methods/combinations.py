@@ -48,9 +48,8 @@ def _refuse_checkpoint(config: RunConfig) -> None:
         return
     if not method.chooses_checkpoint:
         others = " or ".join(f"method={one}" for one in names(Method) if option(Method, one).chooses_checkpoint)
-        _refuse(
-            "policy.checkpoint", name, f"method={method.name} keeps the last one", f"last, or {others}", "Choose it"
-        )
+        problem = f"method={method.name} keeps the last one"
+        _refuse("policy.checkpoint", name, problem, f"last, or {others}", "Set policy.checkpoint=last")
     if config.rounds > 1:
         problem = f"policy.checkpoint={name} may stop a round, and the next one learns from it"
         _refuse("rounds", config.rounds, problem, "1, or policy.checkpoint=last", "Drop rounds=")

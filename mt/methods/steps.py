@@ -62,8 +62,9 @@ class Steps:
             return self.add(given, "policy")
         seed = derive_seed(self.config.world_seed, "supervised fine-tuning")
         how = (config.sft_training or config.training, self.config.trainer, seed, self.policy_template)
+        field = "policy.sft_training" if config.sft_training else "policy.training"
         answers = self.add(self.source.demonstrations())
-        return self.add(SupervisedFinetune(given, answers, *how, "policy.sft_training"), "policy")
+        return self.add(SupervisedFinetune(given, answers, *how, field), "policy")
 
     def base_reward(self) -> Stage:
         """r_0, which need not be a model."""

@@ -93,7 +93,7 @@ def answers(compiled: CompiledRun, store: Store, command: str) -> list[str]:
 
 
 def answers_of_record(record: Mapping[str, Any]) -> list[str]:
-    """Return the sentences as the store has it now, or as they were recorded where the run cannot be drawn again."""
+    """Return the sentences as the store has it now, or as they were recorded where the run cannot be compiled again."""
     try:
         config = RunConfig.model_validate(record["config"])
         found = answers(compile_run(config), Store(Path(config.store)), record["command"])

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mt.runtime.jsonl import parse_json
+from mt.evaluation.formats import Format
+from mt.runtime.text import parse_json
 from mt.stages.evaluate_without_gold import DISAGREEMENTS
 from mt.workflow.position import Position
 
+_MARGIN = Format(2)
 _MODELS = {"current": "rₜ", "previous": "rₜ₋₁", "base": "r₀"}
 MARGINS = "Margins are in units of each model's own spread, above 0 where it prefers the same response as rₜ."
 
 
 @dataclass(frozen=True)
-class Disagreement:
+class ShownDisagreement:
     """Two responses to a prompt, the one that r_t prefers first, and what each model makes of them."""
 
     prompt: str
@@ -26,7 +28,7 @@ class Disagreement:
     """By model, such as "r₀ −1.20"."""
 
 
-def disagreements(record: Mapping[str, Any], folder: Path) -> list[Disagreement]:
+def recorded_disagreements(record: Mapping[str, Any], folder: Path) -> list[ShownDisagreement]:
     """Return the pairs of the last iteration that has some; none where the artifact is gone or damaged."""
     stages = [stage for stage in record.get("stages") or [] if stage.get("stage") == "disagreements"]
     try:
@@ -36,10 +38,9 @@ def disagreements(record: Mapping[str, Any], folder: Path) -> list[Disagreement]
         return []
 
 
-def _shown(row: Mapping[str, Any]) -> Disagreement:
-    margins = [
-        f"{name} {row['margins'][key]:+.2f}".replace("-", "−") for key, name in _MODELS.items() if key in row["margins"]
-    ]
+def _shown(row: Mapping[str, Any]) -> ShownDisagreement:
+    given = row["margins"]
+    margins = [f"{name} {_MARGIN.difference(given[key])}" for key, name in _MODELS.items() if key in given]
     prompt = "\n".join(message["content"] for message in row["messages"])
     preferred, other = (row[name] if row[name].strip() else "(empty)" for name in ("preferred", "other"))
-    return Disagreement(prompt, preferred, other, margins)
+    return ShownDisagreement(prompt, preferred, other, margins)

@@ -19,11 +19,9 @@ from mt.stages.train import TrainPolicyCheckpoints
 from mt.types import Metric, Prompt, Response, Rewards, Samples
 from mt.workflow.keys import derive_seed
 from mt.workflow.stage import Stage
-from mt.workflow.store import ARTIFACT, DECISION, write_json
+from mt.workflow.store import DECISION, write_json
 from mt.workflow.volume import AssumptionsConfig, Use, Volume, Volumes
-from mt.workflow.work import CURVES, ITEMS, METRICS, Work
-
-_NO_MODEL = frozenset({ARTIFACT, DECISION, METRICS, ITEMS, CURVES})
+from mt.workflow.work import BESIDE_MODEL, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,5 +146,5 @@ class SelectPolicy(Stage):
 def _copy_model(source: Path, target: Path) -> None:
     """Copy the files of a model folder, without what an artifact keeps beside them."""
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.name not in _NO_MODEL and not path.name.startswith("."):
+        if path.is_file() and path.name not in BESIDE_MODEL and not path.name.startswith("."):
             shutil.copyfile(path, target / path.name)

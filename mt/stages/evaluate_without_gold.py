@@ -1,4 +1,4 @@
-"""What tells of a reward model where no gold judge does: preferences of the user's own, and where models disagree."""
+"""Evaluation of reward models without a gold judge: by the user's own pairs, and by where models disagree."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PreferenceAccuracy(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Disagreements(Stage):
-    """The ten prompts for whose responses a reward model and r_0 disagree most on two; in `disagreements.json`."""
+    """The ten pairs of responses, one per prompt, that r_t and r_0 order oppositely by the largest margins."""
 
     VERSION: ClassVar[int] = 1
     samples: Stage

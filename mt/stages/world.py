@@ -20,8 +20,8 @@ from mt.world.settings import (
 )
 
 
-class AsksInWords:
-    """What a table of the world has in addition."""
+class WorldTable:
+    """Mixin of the world's tables: a sample prompt, by which chat templates are checked."""
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
         """Yield one prompt: all are a single turn of the user's, in words without markup."""
@@ -29,7 +29,7 @@ class AsksInWords:
 
 
 @dataclass(frozen=True, eq=False)
-class WorldPrompts(AsksInWords, Stage):
+class WorldPrompts(WorldTable, Stage):
     """Different prompts of one split of a world; no text is in two splits."""
 
     VERSION: ClassVar[int] = 2
@@ -67,7 +67,7 @@ class WorldPrompts(AsksInWords, Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WorldDemonstrations(AsksInWords, Stage):
+class WorldDemonstrations(WorldTable, Stage):
     """Answers of novices, average people and experts, from which the base policy learns to speak."""
 
     VERSION: ClassVar[int] = 3
@@ -90,7 +90,7 @@ class WorldDemonstrations(AsksInWords, Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WorldPreferences(AsksInWords, Stage):
+class WorldPreferences(WorldTable, Stage):
     """Human-like preference pairs of an older distribution, from which the base reward model learns."""
 
     VERSION: ClassVar[int] = 3
@@ -114,7 +114,7 @@ class WorldPreferences(AsksInWords, Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class WorldJudgments(AsksInWords, Stage):
+class WorldJudgments(WorldTable, Stage):
     """Demonstrations of judging by the noisy gold judge, with ordinary answers as replay (EFT)."""
 
     VERSION: ClassVar[int] = 3

@@ -137,9 +137,8 @@ class SelectAgreeingJudgments(Stage):
                 prompts += 1
                 kept += read
         if not kept:
-            problem = f"none of {len(judged)} judgments agrees with people's ranks"
-            fix = "Take a stronger judge, or name a file of judgments (method.eft)"
-            raise DataError(describe("method.eft_data.judge", "", problem, fix=fix))
+            fix = "Choose a stronger judge, or set method.eft=FILE (judgments of yours)"
+            raise DataError(f"judge: none of {len(judged)} judgments agrees with people's ranks. {fix}.")
         of_all = [score for _, score in kept]
         left = range(len(kept)) if self.per_score is None else thinned(of_all, self.per_score, self.seed)
         unreadable = sum(score is None for score in scores.values())

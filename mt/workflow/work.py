@@ -18,7 +18,7 @@ from mt.types import Metric
 from mt.workflow.engine import OpenEngine
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
-from mt.workflow.store import Store, write_json
+from mt.workflow.store import ARTIFACT, DECISION, Store, write_json
 
 Row = TypeVar("Row")
 T = TypeVar("T")
@@ -26,6 +26,8 @@ T_co = TypeVar("T_co", covariant=True)
 TABLE = "table.parquet"
 METRICS, ITEMS, DRAWS = "metrics.json", "items.json", "draws.json"
 CURVES = "curves.jsonl"
+BESIDE_MODEL = frozenset({ARTIFACT, DECISION, METRICS, ITEMS, DRAWS, CURVES})
+"""Files that an artifact may hold beside a model's own."""
 _METRICS = TypeAdapter(list[Metric])
 
 

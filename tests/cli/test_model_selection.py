@@ -100,6 +100,8 @@ def test_a_run_that_stops_ends_well_and_says_where_and_with_which_policy(
     assert store.main([*here, "gc", "--runs", str(folder / "runs")]) == 0
     assert "nothing to remove" in capsys.readouterr().out
     assert export.main([str(folder / "runs" / "stopped"), "--to", str(folder / "exported")]) == 0
+    beside = {"artifact.json", "decision.json", "metrics.json", "items.json"}
+    assert not beside & {path.name for path in (folder / "exported" / "policy").iterdir()}
     base, _ = stage(folder, "stopped", "supervised_finetune")
     exported = folder / "exported" / "policy" / "model.safetensors"
     assert (

@@ -69,7 +69,7 @@ def test_judgments_that_contradict_people_or_cannot_be_read_are_left_out(
     counts = bench.counts(stage)
     assert counts == {"judgments": 5, "unreadable": 1, "agreeing_prompts": 1, "agreeing": 2, "kept": 2}
     served.reply = scored({"Earth has one": 0, "No idea": 1, "2 + 2 = 4": 1, "5": 4})
-    with pytest.raises(DataError, match=r"none of 5 judgments agrees with people's ranks\. Take a stronger judge"):
+    with pytest.raises(DataError, match=r"none of 5 judgments agrees with people's ranks\. Choose a stronger judge"):
         bench.run(chain(tmp_path, model="another"))
 
 

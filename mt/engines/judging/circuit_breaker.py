@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 
 from mt.engines.judging.cache import Answer
 from mt.errors import JudgeError
@@ -16,9 +16,9 @@ _GO_ON = "What was answered is kept; fix it and run again to go on"
 class CallStatus(Enum):
     """What came back: a completion that was paid for, another reply (a refusal, an error page), or nothing."""
 
-    COMPLETED = "replied"
-    REFUSED = "refused"
-    UNANSWERED = "silent"
+    COMPLETED = auto()
+    REFUSED = auto()
+    UNANSWERED = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ Row = TypeVar("Row")
 def fit_shared(
     rows: Sequence[Row], fit: Callable[[Row], Fitted | None], folder: Path, rank: int, world_size: int
 ) -> list[Fitted | None]:
-    """Return what `fit` makes of every row; this process, one of several, calls it for every `devices`-th row only."""
+    """Return what `fit` makes of every row; each of `world_size` processes calls it for its own rows."""
     write_share(folder, rank, [fit(row) for row in rows[rank::world_size]])
     torch.distributed.barrier()
     return read_shares(folder, world_size, len(rows))
