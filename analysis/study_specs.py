@@ -47,11 +47,11 @@ STUDY = TableSpec(
     (
         RowSpec("π_0", _FROZEN, 0, "Before"),
         RowSpec("π_1", _FROZEN, 1, "Before"),
-        RowSpec("frozen", _FROZEN, 2, "No M-step, r_0 in force"),
-        RowSpec("frozen, a third iteration", _FROZEN, 3, "No M-step, r_0 in force"),
-        RowSpec("offline, all prompts", {"method.name": "offline", **_DPO}, 1, "No M-step, r_0 in force"),
-        RowSpec("ensemble of three, frozen", {**_ENSEMBLE, "rm_data.name": "frozen"}, 2, "No M-step, r_0 in force"),
-        RowSpec("frozen, K = 10", {**_ONE_MODEL, "rm_data.name": "frozen", **_k(10)}, 2, "No M-step, r_0 in force"),
+        RowSpec("frozen", _FROZEN, 2, "No M-step, rewards by r_0"),
+        RowSpec("frozen, a third iteration", _FROZEN, 3, "No M-step, rewards by r_0"),
+        RowSpec("offline, all prompts", {"method.name": "offline", **_DPO}, 1, "No M-step, rewards by r_0"),
+        RowSpec("ensemble of three, frozen", {**_ENSEMBLE, "rm_data.name": "frozen"}, 2, "No M-step, rewards by r_0"),
+        RowSpec("frozen, K = 10", {**_ONE_MODEL, "rm_data.name": "frozen", **_k(10)}, 2, "No M-step, rewards by r_0"),
         *_taught(
             {
                 "both": "both (the paper's)",

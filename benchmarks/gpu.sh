@@ -24,7 +24,7 @@ if [ "$gpu" = 0 ]; then
 fi
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 card=$(nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader | head -1)
-printf '\n## %s\n\nCommit %s, driver, memory: %s; transformers %s, CUDA %s.\n' \
+printf '\n## %s\n\nCommit %s, memory, driver: %s; transformers %s, CUDA %s.\n' \
     "${card%%,*}, $(date +%F)" "$commit" "${card#*, }" "$transformers" "$cuda" >>"$output"
 for shape in llama_1b smollm2; do
     printf '\n### %s\n\n' $shape >>"$output"

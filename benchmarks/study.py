@@ -71,7 +71,6 @@ ORDERED_BY = ("r0", "rt", "consensus")
 GROUPED = [f"{what}{group}" for what in ("gold", *ORDERED_BY) for group in ("", *(f"_{g}" for g in SECTIONS + BELIEFS))]
 COLUMNS = ["arm", "world", "seed", "iteration", *RECORDED, *GROUPED[1:], "overlap", "cpu_seconds"]
 Row = dict[str, str]
-Values = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -102,26 +101,27 @@ def runs(world: int, seed: int, overrides: tuple[str, ...] = ()) -> list[Run]:
 
 def measure(run: Run, reference: Run) -> list[Row]:
     """Execute a run and return its rows; `reference` is the frozen arm, whose π_1 says what most answers believe."""
-    store, drawn, clock = Store(Path(run.config.store)), compile_run(run.config), time.process_time()
-    execute(drawn.plan, store, NullObserver())
+    store, compiled, clock = Store(Path(run.config.store)), compile_run(run.config), time.process_time()
+    execute(compiled.plan, store, NullObserver())
     seconds = time.process_time() - clock
     steps, other = Steps(run.config), Steps(reference.config)
     first = answers(other, compile_run(reference.config).graph.iterations[1])
     execute(plan([first]), store, NullObserver())
     groups = by_belief_and_section(build_world(*steps.source.gold()), rows_of(store, first, Samples))
     rows = []
-    for one in drawn.graph.iterations[: drawn.final(store).index + 1]:
-        values = {**_recorded(store, drawn, one), **_by_group(steps, store, drawn, one, groups), "cpu_seconds": seconds}
+    for one in compiled.graph.iterations[: compiled.final(store).index + 1]:
+        values = {**_recorded(store, compiled, one), **_by_group(steps, store, compiled, one, groups)}
+        values["cpu_seconds"] = seconds
         cells = {name: f"{value:.4f}".rstrip("0").rstrip(".") for name, value in values.items()}
         rows.append({**dict(zip(COLUMNS, (*run.key, str(one.index)), strict=False)), **cells})
     return rows
 
 
-def _recorded(store: Store, drawn: CompiledRun, iteration: Iteration) -> dict[str, float]:
+def _recorded(store: Store, compiled: CompiledRun, iteration: Iteration) -> dict[str, float]:
     """Return what the run's own evaluations say of an iteration."""
     found = {
         (evaluation.model, one.benchmark, one.metric): one.value
-        for evaluation in drawn.evaluations
+        for evaluation in compiled.evaluations
         if evaluation.iteration == iteration.index
         for one in read_metrics(store.path(evaluation.stage))
     }
@@ -129,7 +129,7 @@ def _recorded(store: Store, drawn: CompiledRun, iteration: Iteration) -> dict[st
 
 
 def _by_group(
-    steps: Steps, store: Store, drawn: CompiledRun, iteration: Iteration, groups: Mapping[str, set[str]]
+    steps: Steps, store: Store, compiled: CompiledRun, iteration: Iteration, groups: Mapping[str, set[str]]
 ) -> dict[str, float]:
     """Return gold rewards and accuracies on all held-out prompts and by group, and how much responses overlap."""
     samples = answers(steps, iteration)
@@ -137,7 +137,7 @@ def _by_group(
     texts = {row.prompt_id: [one.text for one in row.responses] for row in rows_of(store, samples, Samples)}
     consensus = {name: Words().to_the_others(given) for name, given in texts.items()}
     orders = {
-        "r0": rewards_of(store, steps.score(drawn.graph.base.reward, samples)),
+        "r0": rewards_of(store, steps.score(compiled.graph.base.reward, samples)),
         "rt": rewards_of(store, steps.score(iteration.reward, samples)),
         "consensus": consensus,
     }

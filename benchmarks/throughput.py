@@ -5,11 +5,12 @@
     bash benchmarks/gpu.sh                                            # what is measured on a GPU
 
 The usual chain: `generate` in batches of 16, one pass for each of K seeds; responses scored one at a time; TRL's
-trainers at their defaults. Every step loads its model, on both sides. Seconds are CPU seconds of this process with one
-thread, so that neighbours matter less, and on a GPU wall seconds after a first pass that warms it up. "computing" and
-"of ceiling" leave loading out: FLOPs of generated, scored and trained tokens (2 per weight forward, 6 with the backward
-pass, of the output head where a token is predicted) over those of a large matrix product in the same precision and the
-same time; what prompts of responses, recomputation, attention and padding cost counts as lost.
+trainers at their defaults (on a GPU in batches of 64, and 16 at a time). Every step loads its model, on both sides.
+Seconds are CPU seconds of this process with one thread, so that neighbours matter less, and on a GPU wall seconds,
+ours after a first pass that warms it up. "computing" and "of ceiling" leave loading out: FLOPs of generated, scored
+and trained tokens (2 per weight forward, 6 with the backward pass, of the output head where a token is predicted)
+over those of a large matrix product in the same precision and the same time; what prompts of responses,
+recomputation, attention and padding cost counts as lost.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m benchmarks.training_throughput                           # a tiny model and short texts, on the CPU
     python -m benchmarks.training_throughput --trl                     # TRL's trainers beside ours, loss by loss too
     python -m benchmarks.training_throughput --data PROMPTS ONE OTHER  # real texts: JSONL(.gz)
-    python -m benchmarks.training_throughput --data … --gpu --trl      # a Llama of 1.2B weights in bfloat16, on a GPU
+    python -m benchmarks.training_throughput --data … --gpu --trl      # a Llama of 1.05B weights in bfloat16, on a GPU
 
 Prompt files hold `prompt_id` and `prompt`, the two output files `prompt_id` and `response`. Four ways to spend the
 same optimizer steps on the same model, in tokens (without padding) per second: ideal, one full batch of equal
@@ -17,13 +17,10 @@ token, recomputation not counted) over that of a large matrix product in the sam
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 from transformers import PrinterCallback
@@ -40,7 +37,7 @@ from mt.engines.training.process import spared_collector
 from mt.engines.training.trainer import BatchTrainer
 
 GPU = {"hidden": 2048, "layers": 18, "vocabulary": 32768, "rows": 800, "dtype": "bfloat16", "trl_batch": 8}
-"""A Llama of 1.1B weights, TRL's default batch per device."""
+"""A Llama of 1.05B weights, TRL's default batch per device."""
 
 
 def ideal(bench: Bench, kind: str) -> float:

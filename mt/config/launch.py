@@ -81,8 +81,8 @@ class DetachedConfig(Config):
     queued: ClassVar[bool] = False
 
     share: bool
-    """Cut the merged plan into jobs so that what several runs share is computed by one of them; otherwise each run
-    is one job and the store's locks guard what is shared. The results are identical."""
+    """Partition the merged plan into jobs so that what several runs share is computed by one of them; otherwise each
+    run is one job and the store's locks guard what is shared. The results are identical."""
     max_running: Count
     """Jobs of the sweep that run at the same time."""
     max_attempts: Count

@@ -47,7 +47,7 @@ class RewardData(Choice):
     PACKAGE: ClassVar[str] = "mt.methods.reward_data"
 
     e_step: Literal["reward", "gold"]
-    """Who scores the E-steps after the first: the reward model in force, or the gold judge of the data (the oracle, a
+    """Who scores the E-steps after the first: the current reward model, or the gold judge of the data (the oracle, a
     control: what a perfect M-step could give)."""
 
     @property
