@@ -19,6 +19,7 @@ from analysis.spec import Column, RowSpec, TableSpec
 from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
 from mt.evaluation.pairing import Difference, over_seeds
+from mt.runtime.text import counted
 
 Repetition = tuple[int, int]
 """(world seed, seed)."""
@@ -154,7 +155,7 @@ class _Table:
         rows = sum(row.select is not None for row in self.spec.rows)
         found = self.groups.ranked[1:]
         named = [
-            f"{self.groups.flag(one)} ({_counted(one.runs, 'run')}, {one.rows} of {rows} rows)"
+            f"{self.groups.flag(one)} ({counted(len(one.runs), 'run')}, {one.rows} of {rows} rows)"
             for one in found[:_SHOWN]
         ]
         return _some(named, len(found))
@@ -164,7 +165,7 @@ class _Table:
         foreign = [run for run in self.configs if run not in self.groups.configs]
         older = [f"{run} than {newer}" for run, newer in self._differing.items()]
         return [
-            *([f"{_counted(foreign, 'run')} that no row declares ({_names(foreign)})"] if foreign else []),
+            *([f"{counted(len(foreign), 'run')} that no row declares ({_names(foreign)})"] if foreign else []),
             *([f"other numbers than a newer run of the same settings and seed: {_names(older)}"] if older else []),
         ]
 
@@ -250,10 +251,6 @@ def _conventions(configs: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _distinct(values: pd.Series) -> list[str]:
     return sorted({str(value) for value in values if value})
-
-
-def _counted(things: Sequence[str], name: str) -> str:
-    return f"{len(things)} {name}{'s' if len(things) != 1 else ''}"
 
 
 def _some(shown: Sequence[str], count: int) -> list[str]:

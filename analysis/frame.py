@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.records import Record, Records, read_records, run_name
-from analysis.settings import matches
+from analysis.settings import matches, typed
 from mt.config.fields import setting
 from mt.engines.judging.base import judge_name
 from mt.errors import DataError, describe, nearest
@@ -159,13 +159,8 @@ def _nothing_left(source: str, filters: Mapping[str, Any], records: Records, not
 
 def _present(records: Records, filters: Mapping[str, Any]) -> str:
     """Return the values that the filtered settings do have."""
-    found = {name: sorted({_text(_value(one, name)) for one in records.found.values()}) for name in filters}
+    found = {name: sorted({typed(_value(one, name)) for one in records.found.values()}) for name in filters}
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in found.items())
-
-
-def _text(value: Any) -> str:
-    """Return a value as it is typed on a command line."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _only_text(value: Any) -> str | None:

@@ -11,6 +11,7 @@ from analysis.cells import Cell, MeanEstimate, Report, RowDifference
 from analysis.paper import SOURCES
 from analysis.spec import Column, RowSpec
 from mt.evaluation.pairing import Difference
+from mt.runtime.text import counted
 
 NONE = "–"
 SIGNIFICANT = "*"
@@ -79,7 +80,7 @@ def comparison(found: RowDifference) -> str:
     text = difference(found.column, found.difference)
     what = typeset(f"{found.row} − {found.against} ({found.equal})")
     paper = [f"{name} {found.column.text(value, '+')}" for name, value in found.paper_gain.items()]
-    seeds = f"{found.difference.n} seed{'' if found.difference.n == 1 else 's'}"
+    seeds = counted(found.difference.n or 0, "seed")
     return f"{what}, {found.column.full_title}: {text} ({'; '.join([seeds, *paper])})"
 
 

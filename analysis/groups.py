@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analysis.settings import identity, is_within, matches
+from analysis.settings import identity, is_within, matches, typed
 from analysis.spec import TableSpec
 from mt.config.fields import setting
 
@@ -63,7 +62,7 @@ class Groups:
         own = [run for run in group.runs if run not in self.ranked[0].runs]
         sweeps = {run.rpartition("/")[0] for run in group.runs}
         found = sorted(self._differences(own), key=lambda one: (not one[0].endswith(".name"), one[0].count(".")))
-        wheres = [(path, _text(value)) for path, value in found]
+        wheres = [(path, typed(value)) for path, value in found]
         wheres += [("sweep", sweep) for sweep in sweeps if sweep and len(sweeps) == 1]
         for path, value in wheres:
             kept = [run for run, one in self.configs.items() if _passes(run, one, path, value)]
@@ -161,7 +160,3 @@ def _agree(one: Terms, other: Terms) -> bool:
 
 def _passes(run: str, config: Mapping[str, Any], path: str, value: str) -> bool:
     return run.rpartition("/")[0] == value if path == "sweep" else matches(setting(config, path), value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

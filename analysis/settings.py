@@ -79,3 +79,8 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return {"true": True, "false": False, "null": None}.get(text.lower(), text)
+
+
+def typed(value: Any) -> str:
+    """Return a value as it is typed on a command line."""
+    return value if isinstance(value, str) else json.dumps(value)

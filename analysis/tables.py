@@ -20,6 +20,7 @@ from analysis.cells import Report
 from analysis.frame import LeftOut, load
 from analysis.records import WANDB
 from analysis.render import FORMATS, as_json, page, text
+from analysis.spec import TableSpec
 from analysis.specs import SPECS
 from mt.errors import DataError, describe, nearest
 from mt.running.exit_codes import Parser, exit_status_of
@@ -28,9 +29,14 @@ from mt.runtime.terminal import asked_width
 
 def table(name: str, frame: pd.DataFrame) -> Report:
     """Return a table or figure of the paper as it comes out of a frame (`analysis.load`)."""
+    return aggregate(_spec(name), frame)
+
+
+def _spec(name: str) -> TableSpec:
     if name not in SPECS:
-        raise DataError(describe("table", name, "no such table", allowed=", ".join(SPECS)) + nearest(name, SPECS))
-    return aggregate(SPECS[name], frame)
+        allowed = ", ".join([*SPECS, "all"])
+        raise DataError(describe("table", name, "no such table", allowed=allowed) + nearest(name, SPECS))
+    return SPECS[name]
 
 
 def show(name: str, frame: pd.DataFrame, form: str = "text") -> None:
@@ -65,10 +71,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _reports(args: argparse.Namespace) -> list[Report]:
     names = list(SPECS) if args.names == ["all"] else args.names
-    unknown = [name for name in names if name not in SPECS]
-    if unknown:
-        allowed = ", ".join([*SPECS, "all"])
-        raise DataError(describe("table", unknown[0], "no such table", allowed=allowed) + nearest(unknown[0], SPECS))
+    for name in names:  # before anything is read
+        _spec(name)
     source = f"{WANDB}{args.wandb}" if args.wandb else args.runs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeftOut)  # the tables say it themselves

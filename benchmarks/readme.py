@@ -9,25 +9,23 @@ The figure goes to docs/run.svg, the answers and the numbers between the marks i
 
 from __future__ import annotations
 
-import io
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from analysis.figures import Drawing
 from analysis.report.charts import Chart
 from analysis.report.questions import charts
 from analysis.report.record import Run, load_run
+from benchmarks.measured import write_between_marks
 from mt.evaluation.catalogue import quantity
 from mt.running.answers import answers_of_record
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- written by python -m benchmarks.readme -->\n", "<!-- end -->\n"
 METRICS = (
     ("policy", "gold", "win_rate"),
     ("policy", "gold", "mean_reward"),
@@ -44,9 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (folder,) = sys.argv[1:] if arguments is None else arguments
     run = load_run(Path(folder))
     (ROOT / "docs" / "run.svg").write_text(figure(run), encoding="utf-8")
-    readme = ROOT / "README.md"
-    text = readme.read_text("utf-8")
-    readme.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}{numbers(run)}{END}", text, flags=re.DOTALL))
+    write_between_marks(ROOT / "README.md", "benchmarks.readme", numbers(run))
     return 0
 
 
@@ -55,10 +51,7 @@ def figure(run: Run) -> str:
     drawn = Figure((9, 3.2), layout="constrained")
     for axes, chart in zip(drawn.subplots(1, 2), charts([run], [""])[:2], strict=True):
         _draw(axes, chart)
-    out = io.StringIO()
-    with rc_context({"svg.hashsalt": "mt", "svg.fonttype": "none"}):
-        drawn.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+    return Drawing(drawn).svg()
 
 
 def _draw(axes: Axes, chart: Chart) -> None:

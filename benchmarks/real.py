@@ -11,10 +11,9 @@ Several of these processes may run side by side.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import mean
 from typing import TypeVar
@@ -22,19 +21,17 @@ from typing import TypeVar
 import torch
 
 from benchmarks.main_job import measure
+from benchmarks.measured import append_csv, read_csv, rewards_of, rows_of
 from mt.config.compose import compose_runs
 from mt.engines.devices import own_cores
 from mt.evaluation.statistics import t_interval
 from mt.methods.compile import compile_run
 from mt.methods.held_out import answers
 from mt.methods.steps import Steps
-from mt.runtime.lock import Lock
 from mt.stages.metrics import order_agreement
-from mt.types import Rewards, Samples
-from mt.workflow.stage import External, Stage
+from mt.types import Samples
+from mt.workflow.stage import External
 from mt.workflow.store import Store
-from mt.workflow.tables import read
-from mt.workflow.work import TABLE
 
 T = TypeVar("T")
 CSV = Path(__file__).with_name("real.csv")
@@ -89,7 +86,7 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
     cost = measure([sys.executable, "-m", "mt.run", *settings])
     config = compose_runs(settings)[0].config
     store, steps, compiled = Store(Path(config.store)), Steps(config), compile_run(config)
-    iterations = compiled.graph.iterations
+    iterations, margin = compiled.graph.iterations, steps.source.gold()[1].gold_margin
     stages = [stage for stage in compiled.plan.order if not isinstance(stage, External)]
     facts = [store.artifact(stage).facts for stage in stages]
     before: dict[str, float] = {}
@@ -97,7 +94,7 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
     for one in iterations:
         samples = answers(steps, one)
         gold = rewards_of(store, steps.gold(samples))
-        responses = [response for row in _table(store, samples, Samples) for response in row.responses]
+        responses = [response for row in rows_of(store, samples, Samples) for response in row.responses]
         quality = {name: mean(values) for name, values in gold.items()}
         before = before or quality
         gains = [quality[name] - before[name] for name in quality]
@@ -115,8 +112,8 @@ def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
             all_met=mean(float(value == 1) for values in gold.values() for value in values),
             finished=mean(float(response.finished) for response in responses),
             words=mean(len(response.text.split()) for response in responses),
-            accuracy_r0=accuracy(gold, rewards_of(store, steps.score(iterations[0].reward, samples))),
-            accuracy_rt=accuracy(gold, rewards_of(store, steps.score(one.reward, samples))),
+            accuracy_r0=accuracy(gold, rewards_of(store, steps.score(iterations[0].reward, samples)), margin),
+            accuracy_rt=accuracy(gold, rewards_of(store, steps.score(one.reward, samples)), margin),
             seconds=sum(float(one["seconds"]) for one in facts),
             cpu_seconds=sum(float(one["cpu_seconds"]) for one in facts),
             peak_gib=cost.peak_mib / 1024,
@@ -130,40 +127,22 @@ def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{own_cores()} CPU cores"
 
 
-def accuracy(gold: dict[str, list[float]], rewards: dict[str, list[float]]) -> float:
+def accuracy(gold: dict[str, list[float]], rewards: dict[str, list[float]], margin: float) -> float:
     """Return the share of response pairs that rewards order like gold, averaged over prompts that gold divides."""
-    agreements = [order_agreement(gold[name], rewards[name], 0.05) for name in gold]
+    agreements = [order_agreement(gold[name], rewards[name], margin) for name in gold]
     return mean(value for value in agreements if value is not None)
-
-
-def rewards_of(store: Store, stage: Stage) -> dict[str, list[float]]:
-    """Return a table of rewards by prompt."""
-    return {row.prompt_id: row.rewards for row in _table(store, stage, Rewards)}
-
-
-def _table(store: Store, stage: Stage, row_type: type[T]) -> list[T]:
-    return read(store.path(stage) / TABLE, row_type)
 
 
 def load() -> list[Row]:
     """Return what has been measured."""
-    if not CSV.is_file():
-        return []
     kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
-    with CSV.open(newline="") as file:
-        return [Row(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+    return [Row(**{name: kinds[name](value) for name, value in row.items()}) for row in read_csv(CSV)]
 
 
 def append(rows: Sequence[Row]) -> None:
     """Write a finished run's rows behind the others."""
-    with Lock(CSV.with_suffix(".lock")).hold():
-        new = not CSV.is_file()
-        with CSV.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(field.name for field in fields(Row))
-            for row in rows:
-                writer.writerow(round(value, 4) if isinstance(value, float) else value for value in astuple(row))
+    rounded = ({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()} for row in rows)
+    append_csv(CSV, [field.name for field in fields(Row)], rounded)
 
 
 def report(rows: Sequence[Row]) -> str:

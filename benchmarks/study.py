@@ -11,8 +11,6 @@ measured, but for the base models.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TypeVar
 
+from benchmarks.measured import append_csv, read_csv, rewards_of, rows_of
 from mt.config.compose import compose_runs
 from mt.config.run import RunConfig
 from mt.methods.compile import CompiledRun, compile_run
@@ -28,16 +27,14 @@ from mt.methods.held_out import answers
 from mt.methods.run_graph import Iteration
 from mt.methods.steps import Steps
 from mt.running.execution import quiet_libraries
-from mt.runtime.lock import Lock
 from mt.selection.similarities.words import Words
 from mt.stages.metrics import order_agreement
-from mt.types import Rewards, Samples
+from mt.types import Samples
 from mt.workflow.execute import execute
 from mt.workflow.plan import plan
-from mt.workflow.stage import SHORT, Stage
+from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
-from mt.workflow.tables import read
-from mt.workflow.work import TABLE, NullObserver, read_metrics
+from mt.workflow.work import NullObserver, read_metrics
 from mt.world.language import FILLERS, STOP
 from mt.world.world import World, build_world
 
@@ -172,34 +169,14 @@ def by_belief_and_section(world: World, samples: Sequence[Samples]) -> dict[str,
     return groups
 
 
-def rewards_of(store: Store, stage: Stage) -> dict[str, list[float]]:
-    """Return a table of rewards by prompt."""
-    return {row.prompt_id: row.rewards for row in rows_of(store, stage, Rewards)}
-
-
-def rows_of(store: Store, stage: Stage, row_type: type[T]) -> list[T]:
-    """Return a stage's table."""
-    return read(store.path(stage) / TABLE, row_type)
-
-
 def load() -> list[Row]:
     """Return what has been measured."""
-    if not CSV.is_file():
-        return []
-    with CSV.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(CSV)
 
 
 def append(rows: Sequence[Row]) -> None:
     """Write a finished run's rows behind the others."""
-    with Lock(CSV.with_suffix(".lock")).hold():
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS)
-        if not CSV.is_file():
-            writer.writeheader()
-        writer.writerows(rows)
-        with CSV.open("a", newline="") as file:
-            file.write(text.getvalue())
+    append_csv(CSV, COLUMNS, rows)
 
 
 def clear(done: Sequence[Run]) -> None:

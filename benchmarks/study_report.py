@@ -8,7 +8,6 @@ The tables go between the marks in benchmarks/study.md, the figure to benchmarks
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +19,14 @@ from analysis.aggregate import aggregate
 from analysis.cells import Report
 from analysis.figures import draw
 from analysis.frame import COLUMNS
-from analysis.grid import SIGNIFICANT, difference
+from analysis.grid import SIGNIFICANT, difference, typeset
 from analysis.spec import Column
 from analysis.study_specs import ITERATIONS, STUDY, TRANSFER
+from benchmarks.measured import write_between_marks
 from benchmarks.study import BELIEFS, RECORDED, SECTIONS, Row, load, runs
 from mt.evaluation.pairing import Difference
 
 PAGE, FIGURE = (Path(__file__).with_name(f"study.{kind}") for kind in ("md", "png"))
-BEGIN, END = "<!-- written by python -m benchmarks.study_report -->\n", "<!-- end -->\n"
 TITLES = {
     "chat": "Chat",
     "chat_hard": "Chat Hard",
@@ -68,9 +67,7 @@ def main() -> None:
     rows = load()
     frame = as_frame(rows)
     draw(aggregate(STUDY, frame)).figure.savefig(FIGURE, dpi=110)
-    text = "\n".join(page(frame, rows))
-    old = PAGE.read_text("utf-8")
-    PAGE.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}{text}\n{END}", old, flags=re.DOTALL), "utf-8")
+    write_between_marks(PAGE, "benchmarks.study_report", typeset("\n".join(page(frame, rows))) + "\n")
 
 
 def page(frame: pd.DataFrame, rows: list[Row]) -> Iterator[str]:

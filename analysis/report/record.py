@@ -12,6 +12,7 @@ from mt.errors import DataError, describe, no_folder
 from mt.runtime.text import parse_json
 from mt.workflow.position import Position
 from mt.workflow.run_record import RECORD, find_records, read_record
+from mt.workflow.store import ARTIFACT
 
 STATES = ("computed", "reused", "running", "failed", "missing", "unneeded")
 
@@ -155,7 +156,7 @@ def _artifact_folder(path: str | None, run_folder: Path) -> Path | None:
 
 def _declared(folder: Path | None) -> Mapping[str, Any]:
     """Return an artifact's inputs by field; nothing where there is no artifact, or a damaged one."""
-    path = folder / "artifact.json" if folder else None
+    path = folder / ARTIFACT if folder else None
     if path is None or not path.is_file():
         return {}
     try:

@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from analysis.report.record import StageRow
 from mt.errors import first_line
-
-TABLE = "table.parquet"
+from mt.workflow.work import TABLE
 
 
 class TableKind(StrEnum):
