@@ -25,7 +25,7 @@ from mt.config.run import RunConfig
 from mt.engines.contexts import within_context
 from mt.engines.shapes import count_weights, family_of
 from mt.errors import ConfigError, describe, first_line
-from mt.runtime.machine import has_gpu, memory_here
+from mt.runtime.machine import memory_here
 
 PACKAGE = SearchPath()
 
@@ -106,20 +106,18 @@ def compose_unchecked(overrides: Sequence[str], path: SearchPath = PACKAGE, *, h
 
 
 def register_resolvers() -> None:
-    """Make six kinds of values known to the files in conf/.
+    """Make five kinds of values known to the files in conf/.
 
     `${at_scale:{paper: …, world: …}}` is a value per scale name or family; `${within_context:policy,2048}` is a
     length in tokens, or the policy's context where that is shorter; `${weights_of:policy}` is how many weights the
     policy's folder has, or null, and `${family_of:N,world}` the family of so many, or the world's for null.
-    `${memory_here:}` is this machine's memory in GiB, and `${here:{gpu: …, cpu: …}}` a value for one with a GPU and
-    one without.
+    `${memory_here:}` is this machine's memory in GiB.
     """
     OmegaConf.register_new_resolver("at_scale", _at_scale, replace=True)
     OmegaConf.register_new_resolver("within_context", _within_context, replace=True)
     OmegaConf.register_new_resolver("weights_of", _weights_of, replace=True)
     OmegaConf.register_new_resolver("family_of", family_of, replace=True)
     OmegaConf.register_new_resolver("memory_here", memory_here, replace=True)
-    OmegaConf.register_new_resolver("here", lambda table: table["gpu" if has_gpu() else "cpu"], replace=True)
 
 
 def options(group: str) -> list[str]:

@@ -57,7 +57,8 @@ def training(shape: Shape, training: TrainingConfig, trainer: Trainer, field: st
         "lora": _ADAPTERS, "dtype": "bfloat16", "gradient_checkpointing": True, "micro_batch_tokens": longest,
         **({"zero_stage": 2} if trainer.spreads else {}),
     }  # fmt: skip
-    now = {**trainer.model_dump(), "lora": training.lora}
+    tokens = trainer.tokens_per_micro_batch(_device_type(trainer, hardware))
+    now = {**trainer.model_dump(), "micro_batch_tokens": tokens, "lora": training.lora}
 
     def needs(settings: Change) -> tuple[float, float]:
         return _training_gib(shape, training, settings, hardware), _training_host_gib(shape, settings, hardware)
@@ -172,8 +173,10 @@ def inference(
     memory runs out: counted is the full batch. Of the host each process takes what it reads the weights through.
     """
     spread = getattr(engine, "tensor_parallel", None)
+    now = engine.model_dump()
     if spread is None:
-        limit, changes = _USABLE * hardware.memory_gib, _smaller_batches(engine.batch_tokens, sequence)
+        now["batch_tokens"] = engine.tokens_per_batch(_device_type(engine, hardware))
+        limit, changes = _USABLE * hardware.memory_gib, _smaller_batches(now["batch_tokens"], sequence)
     else:
         limit = engine.gpu_memory * hardware.memory_gib
         changes = [{"tensor_parallel": 2**power} for power in range(1, 8) if spread < 2**power <= hardware.devices]
@@ -192,7 +195,11 @@ def inference(
         host = processes * (_PROCESS_GIB + weights(settings))
         return (weights(settings) + held / GIB) / size + hardware.overhead_gib, host
 
-    return _verdict(needs, engine.model_dump(), changes, [], limit, hardware, field, "")
+    return _verdict(needs, now, changes, [], limit, hardware, field, "")
+
+
+def _device_type(engine: Any, hardware: HardwareConfig) -> str:
+    return "cuda" if hardware.gpu and engine.device != "cpu" else "cpu"
 
 
 def _smaller_batches(tokens: int, least: int) -> list[Change]:

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from mt.engines.template import TemplateConfig
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+Work = Literal["generate", "score", "logprobs", "train"]
+"""What a batch is computed for."""
+_ON_GPU: dict[Work, int] = {"generate": 131_072, "score": 65_536, "logprobs": 16_384, "train": 16_384}
+_ON_CPU: dict[Work, int] = {"generate": 16_384, "score": 512, "logprobs": 512, "train": 512}
+
+
+def default_batch_tokens(work: Work, device_type: str) -> int:
+    """Return the tokens of a batch where the settings leave them to the device, of torch's type `cpu` or `cuda`.
+
+    A GPU is busy only with large matrices; log-probabilities and training also hold logits and activations. A CPU's
+    caches hold the activations of 512 tokens of SmolLM2 (benchmarks/real.md). Decoding computes one token of each
+    sequence at a time, so that its batches are larger on a CPU, too.
+    """
+    return (_ON_CPU if device_type == "cpu" else _ON_GPU)[work]
 
 
 def _greedy_or_warm(temperature: float) -> float:
@@ -51,13 +65,20 @@ class LocalEngine(Config):
 
     spreads: ClassVar[bool] = False
     """Whether several devices share the work."""
+    work: ClassVar[Work]
+    """What its batches are computed for."""
 
     device: Unkeyed[str]
     """auto (the first GPU, or the CPU), cpu, cuda or cuda:<index>."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
     """CPU threads; null takes the cores that the process may use."""
-    batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
-    """Tokens of one batch, padding and room for responses included; halved when memory runs out."""
+    batch_tokens: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    """Tokens of one batch, padding and room for responses included; halved when memory runs out. Null chooses by the
+    device that it runs on."""
+
+    def tokens_per_batch(self, device_type: str) -> int:
+        """Return the tokens of one batch on a device of torch's type `cpu` or `cuda`."""
+        return self.batch_tokens or default_batch_tokens(self.work, device_type)
 
 
 class VllmEngine(Config):
@@ -88,6 +109,7 @@ class LogProbsConfig(LocalEngine):
     """How a policy's log-probabilities of given responses are computed, in this process."""
 
     spreads: ClassVar[bool] = True
+    work: ClassVar[Work] = "logprobs"
 
     dtype: Dtype
     """Precision of weights and activations; the sums are float32 always."""

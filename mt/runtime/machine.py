@@ -8,7 +8,6 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
-_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def memory_here() -> float:
@@ -32,8 +31,3 @@ def cgroups(controller: str) -> Iterator[Path]:
             top = CGROUPS / controllers
             folder = top / path.lstrip("/")
             yield from (one for one in (folder, *folder.parents) if one.is_relative_to(top))
-
-
-def has_gpu() -> bool:
-    """Say whether the driver of an NVIDIA GPU is loaded."""
-    return _GPUS.is_dir()

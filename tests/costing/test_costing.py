@@ -124,6 +124,22 @@ def test_memory_of_zero_3_by_hand(tmp_path: Path) -> None:
     assert train_memory(tmp_path).gib == pytest.approx(by_hand / 2**30 + 2)
 
 
+@pytest.mark.parametrize(
+    ("machine", "trained", "scored"),
+    [([], 16_384, 65_536), (["trainer.device=cpu", "scorer.device=cpu"], 512, 512), (["hardware.gpu=false"], 512, 512)],
+)
+def test_batches_that_the_device_decides_are_estimated_for_the_hardware(
+    tmp_path: Path, machine: list[str], trained: int, scored: int
+) -> None:
+    def memory(training: object, scoring: object) -> list[Memory | None]:
+        tokens = [f"trainer.micro_batch_tokens={training}", f"scorer.batch_tokens={scoring}"]
+        (run,) = at_scale(f"store={tmp_path}", "scorer=transformers", "trainer=inline", *tokens, *machine)
+        found = {cost.stage.name: cost.memory for cost in costs(run.plan, run.config, Store(tmp_path))}
+        return [found["train_policy"], found["score"]]
+
+    assert memory("null", "null") == memory(trained, scored) != memory(trained + 1, scored + 1)
+
+
 def test_memory_of_adapters_by_hand(tmp_path: Path) -> None:
     """A frozen base in bfloat16; weights of rank 16, their gradients and moments, 16 bytes each; one layer in full."""
     narrow, wide = 4096 + 4096, 4096 + 14336  # q and o; gate, up and down; k and v are 1024 wide

@@ -29,7 +29,9 @@ class LocalPolicy:
         """Load the policy and its tokenizer."""
         self.config, self.folder = config, folder
         self.chat = open_chat(folder, template)
-        self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
+        device = choose_device(config.device)
+        self.batch_tokens = config.tokens_per_batch(device.type)
+        self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), device)
         share_heads(self.model)  # before the trial, which then decodes so too
         self.shares = shares_prompts(self.model)
         self.loop = "cached" if self.shares else plain_loop(self.model)
@@ -45,7 +47,7 @@ class LocalPolicy:
         ready = [row for row, _ in fitted if row is not None]
         sizes = [(len(row.ids) + row.room) * decoding.samples for row in ready]
         regimes = [self._regime(row) for row in ready]
-        batches = token_batches(sizes, self.config.batch_tokens, regimes=regimes)
+        batches = token_batches(sizes, self.batch_tokens, regimes=regimes)
         missing = [batch for batch in batches if any(ready[i].prompt.prompt_id not in skip for i in batch)]
 
         def compute(batch: list[int]) -> list[Samples]:

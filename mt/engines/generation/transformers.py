@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from mt.engines.generation.base import Generator, OpenPolicy
-from mt.engines.settings import LocalEngine
+from mt.engines.settings import LocalEngine, Work
 from mt.engines.template import TemplateConfig
 
 
 class TransformersGenerator(Generator, LocalEngine):
     """Generation by transformers in this process."""
+
+    work: ClassVar[Work] = "generate"
 
     @contextmanager
     def open(self, folder: Path, template: TemplateConfig | None = None) -> Iterator[OpenPolicy]:

@@ -31,7 +31,9 @@ class LocalRewardModel:
         check_context(folder, config.max_length, "scorer.max_length")
         self.config = config
         self.chat = open_chat(folder, template)
-        self.model: Any = load_model(folder, "reward", choose_dtype(config.dtype), choose_device(config.device))
+        device = choose_device(config.device)
+        self.batch_tokens = config.tokens_per_batch(device.type)
+        self.model: Any = load_model(folder, "reward", choose_dtype(config.dtype), device)
         self.counts = {"conversations": 0, "tokens": 0, "truncated": 0}
 
     def score(self, items: Sequence[Item], skip: Collection[int] = ()) -> Iterator[tuple[int, float]]:
@@ -40,7 +42,7 @@ class LocalRewardModel:
         for window, rows in ahead(self._rows(items)):
             lengths = [len(row) for row in rows]
             regimes = [batch_regime(self.model.config, length) for length in lengths]
-            batches = token_batches(lengths, self.config.batch_tokens, regimes=regimes)
+            batches = token_batches(lengths, self.batch_tokens, regimes=regimes)
             missing = [batch for batch in batches if any(window[i] not in skip for i in batch)]
 
             def compute(batch: list[int], rows: list[list[int]] = rows) -> list[float]:

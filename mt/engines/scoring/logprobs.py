@@ -93,9 +93,10 @@ class OpenLogProbs:
 
 class _Policy:
     def __init__(self, config: LogProbsConfig, folder: Path, template: TemplateConfig | None):
-        self.config = config
         self.chat = open_chat(folder, template)
-        self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), choose_device(config.device))
+        device = choose_device(config.device)
+        self.batch_tokens = config.tokens_per_batch(device.type)
+        self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), device)
         self.head = OutputHead(self.model)
 
     def fit(self, row: tuple[Messages, Response], max_length: int, truncation: Truncation) -> Fitted | None:
@@ -113,7 +114,7 @@ class _Policy:
             return self.sums([kept[index] for index in batch])
 
         regimes = [batch_regime(self.model.config, length) for length in lengths]
-        batches = token_batches(lengths, self.config.batch_tokens, kept, regimes)
+        batches = token_batches(lengths, self.batch_tokens, kept, regimes)
         for batch, sums in run_halving(batches, lengths, compute, "batch_tokens", regimes):
             yield from ((i, value, len(kept[i].response)) for i, value in zip(batch, sums, strict=True))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mt.choice import Choice, Unkeyed
+from mt.engines.settings import default_batch_tokens
 from mt.engines.training.settings import TrainingConfig
 from mt.errors import ConfigError, MissingPackageError, describe
 
@@ -40,8 +41,9 @@ class Trainer(Choice):
     small learning rate most of them. The count `update_kept` says how many are left."""
     allow_unchanged: Unkeyed[bool]
     """Publish a model that equals its start, with a warning; false makes that an error."""
-    micro_batch_tokens: Unkeyed[Annotated[int, Field(ge=1)]]
-    """Tokens, padding included, of one forward pass on one device; gradients accumulate to the whole batch."""
+    micro_batch_tokens: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    """Tokens, padding included, of one forward pass on one device; gradients accumulate to the whole batch. Null
+    chooses by the device that it runs on."""
     gradient_checkpointing: Unkeyed[bool]
     """Recompute activations in the backward pass: about a third slower, much less memory."""
     checkpoint_minutes: Unkeyed[Annotated[float, Field(ge=0)]]
@@ -67,6 +69,10 @@ class Trainer(Choice):
     def collective_timeout_minutes(self) -> float:
         """Minutes that one collective operation may take."""
         return 30.0
+
+    def tokens_per_micro_batch(self, device_type: str) -> int:
+        """Return the tokens of one forward pass on a device of torch's type `cpu` or `cuda`."""
+        return self.micro_batch_tokens or default_batch_tokens("train", device_type)
 
     @abstractmethod
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:

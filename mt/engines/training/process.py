@@ -80,7 +80,7 @@ def train_in_this_process(task: TrainingTask, observe: Observe, process: Trainin
         except torch.OutOfMemoryError as error:
             fix = "Lower it, set trainer.gradient_checkpointing=true, or use trainer=torchrun with more GPUs"
             problem = "a micro-batch of so many tokens does not fit into memory"
-            value = task.trainer.micro_batch_tokens
+            value = task.trainer.tokens_per_micro_batch(args.device.type)
             raise EngineError(describe("trainer.micro_batch_tokens", value, problem, fix=fix)) from error
         peak = peak_memory_mib(args.device)  # of the training: publishing loads the start once more
         folder = step_folder(Path(task.output), len(batches)) if task.every_steps else Path(task.output)
@@ -164,7 +164,7 @@ def build(
     steps = OptimizerSteps(
         data.examples,
         batches,
-        budget=task.trainer.micro_batch_tokens,
+        budget=task.trainer.tokens_per_micro_batch(args.device.type),
         pad_id=chat.pad_id,
         pooled=pooled,
         rank=process.rank,

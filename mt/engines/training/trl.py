@@ -245,7 +245,9 @@ def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
         problem = "this machine shows no GPU"
         raise EngineError(describe("trainer.device", "cuda", problem, fix="Set trainer.device=auto"))
     config, own = task.training, task.trainer
-    rows = rows_of_micro_batch(config.batch_size, max(one.padded for one in data.examples), own.micro_batch_tokens)
+    on_cpu = own.device == "cpu" or not torch.cuda.is_available()
+    budget = own.tokens_per_micro_batch("cpu" if on_cpu else "cuda")
+    rows = rows_of_micro_batch(config.batch_size, max(one.padded for one in data.examples), budget)
     return {
         "output_dir": str(checkpoint_folder(Path(task.scratch), {"trl": version("trl"), "rows": rows})),
         "save_total_limit": KEPT,
@@ -262,7 +264,7 @@ def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
         "seed": task.seed,
         "bf16": own.dtype == "bfloat16",
         "gradient_checkpointing": own.gradient_checkpointing,
-        "use_cpu": own.device == "cpu" or not torch.cuda.is_available(),
+        "use_cpu": on_cpu,
         "logging_steps": own.report_steps,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mt.engines.training import process
 from mt.engines.training.batches import global_batches, micro_batches
+from mt.engines.training.data import Examples
+from tests.engines.training.conftest import TRAINER, Lab, changed
 
 LENGTHS = [random.Random(i).randint(1, 50) for i in range(50)]
 
@@ -58,3 +65,25 @@ def test_micro_batches_share_a_step_out(lengths: list[int], budget: int, devices
         assert len(group) <= 1 or len(group) * max(lengths[row] for row in group) <= budget
     if len(lengths) >= len(groups):
         assert all(groups)
+
+
+@pytest.mark.parametrize(
+    ("device", "setting", "budget"), [("cpu", None, 512), ("cuda:0", None, 16_384), ("cpu", 77, 77), ("cuda:0", 77, 77)]
+)
+def test_the_device_of_a_training_decides_its_micro_batches(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, device: str, setting: int | None, budget: int
+) -> None:
+    """Whatever machine composed, and whatever device the test has: a step is cut before anything is put there."""
+
+    class Cut(Exception):
+        pass
+
+    def cut(*_: Any, budget: int, **__: Any) -> None:
+        raise Cut(budget)
+
+    monkeypatch.setattr(process, "OptimizerSteps", cut)
+    task = replace(lab.task(), trainer=changed(TRAINER, micro_batch_tokens=setting))
+    chat: Any = SimpleNamespace(pad_id=0)
+    args: Any = SimpleNamespace(device=torch.device(device))
+    with pytest.raises(Cut, match=rf"^{budget}$"):
+        process.build(task, args, None, chat, Examples(), [], print, process.TrainingProcess(rank=0, world_size=1))
