@@ -83,7 +83,7 @@ class TrainPolicyCheckpoints(TrainPolicy):
     def check(self) -> None:
         """Refuse a trainer that publishes the last model only."""
         super().check()
-        self.trainer.check_checkpoints()
+        self.trainer.check_intermediate_models()
 
     def run(self, work: Work) -> None:
         """Train into folders of the output that bear their steps."""

@@ -31,7 +31,7 @@ class Trainer(Choice):
 
     spreads: ClassVar[bool] = False
     """Whether several devices share a training."""
-    keeps_checkpoints: ClassVar[bool] = False
+    publishes_intermediate_models: ClassVar[bool] = False
     """Whether it can publish models on the way (`TrainingTask.every_steps`), and not only the last one."""
 
     dtype: Literal["float32", "bfloat16"]
@@ -91,8 +91,8 @@ class Trainer(Choice):
             fix = "Install it (pip install peft), or set training.lora=null"
             raise MissingPackageError(describe("training.lora", training.lora.rank, "peft is not installed", fix=fix))
 
-    def check_checkpoints(self) -> None:
+    def check_intermediate_models(self) -> None:
         """Raise ConfigError where it publishes the last model only."""
-        if not self.keeps_checkpoints:
+        if not self.publishes_intermediate_models:
             problem, fix = "it publishes the last model only", "Or set policy.checkpoint=last"
             raise ConfigError(describe("trainer", self.name, problem, allowed="inline, torchrun", fix=fix))

@@ -27,7 +27,7 @@ Sequences = list[tuple[list[int] | np.ndarray, int]]
 Fitted = tuple[Sequences, bool]
 """A row's sequences, and whether any of them was cut."""
 FitAll = Callable[[Sequence[TrainingRow], Callable[[TrainingRow], Fitted | None]], Iterable[Fitted | None]]
-"""Returns what a function makes of every row; see `here` and `shares.fit_shared`."""
+"""Returns what a function makes of every row; see `fit_locally` and `shares.fit_shared`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ class Examples:
         self.examples.append(Example(row.prompt_id, sequences, row.weight, **facts))
 
 
-def here(rows: Sequence[TrainingRow], fit: Callable[[TrainingRow], Fitted | None]) -> Iterable[Fitted | None]:
+def fit_locally(rows: Sequence[TrainingRow], fit: Callable[[TrainingRow], Fitted | None]) -> Iterable[Fitted | None]:
     """Fit all rows in this process."""
     return map(fit, rows)
 
 
-def read(task: TrainingTask, chat: Chat, fit_all: FitAll = here) -> Examples:
+def read(task: TrainingTask, chat: Chat, fit_all: FitAll = fit_locally) -> Examples:
     """Read the task's tables as sequences; `fit_all` says which process tokenises which row.
 
     Raises `DataError` where no row is left, where references are not aligned with the pairs or not finite, and

@@ -11,7 +11,7 @@ from mt.engines.training.task import TrainingOutcome, TrainingTask
 class InlineTrainer(Trainer):
     """Training in this process, on one device."""
 
-    keeps_checkpoints: ClassVar[bool] = True
+    publishes_intermediate_models: ClassVar[bool] = True
 
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
         """Train in this process."""

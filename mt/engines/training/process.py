@@ -24,11 +24,11 @@ from mt.engines.text import Chat, open_chat
 from mt.engines.training import losses
 from mt.engines.training.batches import OptimizerSteps, plan
 from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, MODELS, checkpoint_folder, newest
-from mt.engines.training.data import Examples, FitAll, here, read
+from mt.engines.training.data import Examples, FitAll, fit_locally, read
 from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
 from mt.engines.training.shares import fit_shared
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, step_folder, step_folders
-from mt.engines.training.trainer import BatchTrainer, Models, Reports, peak_memory_mib, rate_factor
+from mt.engines.training.trainer import BatchTrainer, PublishIntermediateModels, Reports, peak_memory_mib, rate_factor
 from mt.engines.training.zero import read_checkpoints_as_data, zero_config
 from mt.errors import EngineError, MutualTaughtError, describe
 from mt.reward_losses import RewardLoss
@@ -51,9 +51,9 @@ class TrainingProcess:
         return TrainingProcess(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
     def share(self, scratch: Path) -> FitAll:
-        """Return how rows are tokenised: here, or each process its part."""
+        """Return how rows are tokenised: in this process, or each process its part."""
         if self.world_size == 1:
-            return here
+            return fit_locally
         return partial(fit_shared, folder=scratch / TOKENS, rank=self.rank, world_size=self.world_size)
 
 
@@ -184,7 +184,7 @@ def build(
     )
     trainer.remove_callback(PrinterCallback)
     if task.every_steps:
-        trainer.add_callback(Models(model, chat, task))
+        trainer.add_callback(PublishIntermediateModels(model, chat, task))
     trainer.add_callback(Reports(trainer, task, observe))
     return trainer
 

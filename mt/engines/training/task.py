@@ -71,7 +71,7 @@ class TrainingTask:
             raise ConfigError(describe("objective", self.objective.name, problem, fix="Compute them first"))
         self.trainer.check(self.training, self.objective)
         if self.every_steps:
-            self.trainer.check_checkpoints()
+            self.trainer.check_intermediate_models()
 
     def write(self, path: Path) -> None:
         """Write the task as JSON."""

@@ -30,7 +30,7 @@ class TorchrunTrainer(Trainer):
     """Training in processes of their own, one per GPU, with DDP or DeepSpeed."""
 
     spreads: ClassVar[bool] = True
-    keeps_checkpoints: ClassVar[bool] = True
+    publishes_intermediate_models: ClassVar[bool] = True
 
     processes: Unkeyed[Annotated[int, Field(ge=1)] | None]
     """Processes that share a training; null starts one per GPU (one on a machine without)."""

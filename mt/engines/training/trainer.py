@@ -237,7 +237,7 @@ def peak_memory_mib(device: torch.device) -> float:
     return used / _KIB_PER_MIB if sys.platform != "darwin" else used / 2**20
 
 
-class Models(TrainerCallback):
+class PublishIntermediateModels(TrainerCallback):
     """Publishes the model every so many steps; the last step's is left to the end of the training.
 
     A training that goes on from a checkpoint finds what was published before it, and writes again what came after.
