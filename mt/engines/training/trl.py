@@ -242,8 +242,9 @@ def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
     from mt.engines.training.process import OPTIMIZERS
 
     if task.trainer.device == "cuda" and not torch.cuda.is_available():
-        problem = "this machine shows no GPU"
-        raise EngineError(describe("trainer.device", "cuda", problem, fix="Set trainer.device=auto"))
+        raise EngineError(
+            describe("trainer.device", "cuda", "this machine shows no GPU", fix="Set trainer.device=auto")
+        )
     config, own = task.training, task.trainer
     on_cpu = own.device == "cpu" or not torch.cuda.is_available()
     budget = own.tokens_per_micro_batch("cpu" if on_cpu else "cuda")

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from mt.config.compose import compose_runs
+from mt.engines.training.data import Example, Examples
 from mt.engines.training.settings import LoraConfig
-from mt.engines.training.trl import TrlTrainer, rows_of_micro_batch
+from mt.engines.training.trl import TrlTrainer, _arguments, rows_of_micro_batch
 from mt.errors import ConfigError, DataError
 from mt.methods.compile import compile_run
 from mt.objectives.apo_zero import ApoZero
@@ -75,6 +76,17 @@ def test_a_reward_model_takes_the_same_steps(lab: Lab, objective: Any) -> None:
 def test_micro_batches_change_nothing(lab: Lab, kind: str) -> None:
     compared(lab, kind, changed(TRL, micro_batch_tokens=100))
     assert rows_of_micro_batch(8, 50, 100) == 2
+
+
+@pytest.mark.parametrize(("device", "gpu", "rows"), [("auto", True, 8), ("cpu", True, 2), ("auto", False, 2)])
+def test_micro_batches_left_to_the_device_are_those_of_where_it_trains(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, device: str, gpu: bool, rows: int
+) -> None:
+    """Of a batch of 8 pairs of 150 tokens 512 tokens hold 3, and 2 divide it; 16,384 hold all."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    task = replace(lab.task(), trainer=changed(TRL, micro_batch_tokens=None, device=device))
+    data = Examples([Example("p", [(list(range(75)), 1), (list(range(60)), 1)], 1.0)])
+    assert _arguments(task, data)["per_device_train_batch_size"] == rows
 
 
 def test_a_likelihood_term_is_that_of_ours_where_a_micro_batch_is_one_row(lab: Lab) -> None:
