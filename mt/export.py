@@ -56,7 +56,7 @@ def _export(args: argparse.Namespace) -> int:
         raise StoreError(describe("run", args.run, f"is {record['state']}", fix="Let it finish: run its command again"))
     compiled = compile_run(RunConfig.model_validate(record["config"]))
     iterations = compiled.graph.iterations
-    last = compiled.final(Store(Path(compiled.config.store))).index
+    last = compiled.final(compiled.store).index
     index = last if args.iteration is None else args.iteration
     if not 0 <= index <= last:
         raise StoreError(describe("--iteration", index, "no such iteration", allowed=f"0 to {last}"))
@@ -74,7 +74,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _write(folder: Path, record: dict[str, Any], compiled: CompiledRun, iteration: Iteration) -> None:
-    store = Store(Path(compiled.config.store))
+    store = compiled.store
     for name, kind, stage in models_of(iteration):
         source = getattr(stage, "location", None) or store.path(stage)
         shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*BESIDE_MODEL, "README.md"))

@@ -12,7 +12,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -32,7 +31,6 @@ from mt.runtime.text import counted
 from mt.workflow.plan import merge
 from mt.workflow.position import Position
 from mt.workflow.stage import External
-from mt.workflow.store import Store
 
 _FLAGS = {
     "--stages": "shows the stages of a sweep, too",
@@ -79,7 +77,7 @@ def _estimate(runs: list[CompiledRun]) -> dict[str, Any]:
 
 def describe_plan(runs: list[CompiledRun]) -> dict[str, Any]:
     """Return the merged plan as plain data: its runs, its stages, their state, and how often they are needed."""
-    store = Store(Path(runs[0].config.store))
+    store = runs[0].store
     merged = merge(one.plan for one in runs)
     needed = Counter(stage.key for one in runs for stage in one.plan.order)
     missing = {stage.key for stage in merged.missing(store)}

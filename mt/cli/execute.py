@@ -22,7 +22,6 @@ from mt.running.exit_codes import exit_code
 from mt.running.naming import run_folder, sweep_name
 from mt.running.variants import duplicate_runs
 from mt.workflow.leftovers import remove_drafts
-from mt.workflow.store import Store
 
 
 def launch(runs: list[Composed], multirun: bool, console: Console, *, details: bool) -> int:
@@ -89,7 +88,7 @@ def execute_run(
         check_folders([(one.config, folder)])
         remove_drafts(folder)
         try:
-            with Display(console, Estimates.of_store(Store(Path(one.config.store)))) as display:
+            with Display(console, Estimates.of_store(one.store)) as display:
                 record = run(one, folder, [display], sweep)
         except MutualTaughtError:
             write_report([folder], folder / "report.html", console)

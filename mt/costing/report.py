@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -14,13 +13,12 @@ from rich.table import Table
 from mt.costing.estimate import Cost, assumed, costs
 from mt.methods.compile import CompiledRun
 from mt.workflow.plan import merge
-from mt.workflow.store import Store
 
 
 def estimate(runs: Sequence[CompiledRun]) -> dict[str, Any]:
     """Return the cost of the runs' merged plan by stage name, its totals, and the totals without sharing."""
     config = runs[0].config
-    store, hardware = Store(Path(config.store)), config.hardware
+    store, hardware = runs[0].store, config.hardware
     merged = merge(one.plan for one in runs)
     shared, absent = costs(merged, config, store), {stage.key for stage in merged.missing(store)}
     alone = [cost for one in runs for cost in costs(one.plan, one.config, store)]

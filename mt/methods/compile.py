@@ -6,6 +6,7 @@ import inspect
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mt.choice import own_choices
 from mt.config.run import RunConfig
@@ -16,6 +17,7 @@ from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.workflow.plan import Plan, PublishedArtifacts, plan
 from mt.workflow.stage import Stage
+from mt.workflow.store import Store
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class CompiledRun:
     graph: RunGraph
     evaluations: list[Evaluation]
     plan: Plan
+
+    @property
+    def store(self) -> Store:
+        """The store that its stages are computed into."""
+        return Store(Path(self.config.store))
 
     def stopped(self, artifacts: PublishedArtifacts) -> Iteration | None:
         """Return the iteration in which a decision has stopped the run; None where none has."""

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -95,8 +94,8 @@ def answers(compiled: CompiledRun, store: Store, command: str) -> list[str]:
 def answers_of_record(record: Mapping[str, Any]) -> list[str]:
     """Return the sentences as the store has it now, or as they were recorded where the run cannot be compiled again."""
     try:
-        config = RunConfig.model_validate(record["config"])
-        found = answers(compile_run(config), Store(Path(config.store)), record["command"])
+        compiled = compile_run(RunConfig.model_validate(record["config"]))
+        found = answers(compiled, compiled.store, record["command"])
     except (MutualTaughtError, ValidationError):
         found = []
     return found or list(record.get("answers") or [])

@@ -40,11 +40,13 @@ def check(
         say(_family(compiled.config))
     _check_writable("store", Path(compiled.config.store))
     _check_writable("runs", Path(compiled.config.runs))
-    _check_devices(compiled, absent)
-    _check_stages(compiled, absent)
+    missing = compiled.plan.missing(compiled.store)
+    if missing:
+        _check_devices(compiled.config, absent)
+    _check_stages(compiled, missing, absent)
     check_contexts(compiled.plan.order, compiled.config)
-    _check_rows(compiled, say)
-    if compiled.plan.missing(Store(Path(compiled.config.store))):  # else nothing outside the store is read
+    _check_rows(compiled, missing, say)
+    if missing:  # else nothing outside the store is read
         for line in before(compiled):
             say(f"warning  {line}")
 
@@ -116,11 +118,9 @@ def _check_writable(field: str, folder: Path) -> None:
         raise StoreError(describe(field, folder, "not writable", fix=fix))
 
 
-def _check_devices(compiled: CompiledRun, absent: Callable[[NotHereError], None] | None) -> None:
+def _check_devices(config: RunConfig, absent: Callable[[NotHereError], None] | None) -> None:
     """Refuse devices that do not exist; torch is asked only about those that a setting names."""
-    if not compiled.plan.missing(Store(Path(compiled.config.store))):
-        return
-    for field, device in devices(compiled.config):
+    for field, device in devices(config):
         if device not in ("auto", "cpu"):
             try:
                 choose_device(device, field)
@@ -130,14 +130,15 @@ def _check_devices(compiled: CompiledRun, absent: Callable[[NotHereError], None]
                 absent(error)
 
 
-def _check_stages(compiled: CompiledRun, absent: Callable[[NotHereError], None] | None) -> None:
+def _check_stages(
+    compiled: CompiledRun, missing: Sequence[Stage], absent: Callable[[NotHereError], None] | None
+) -> None:
     """Ask the tracker, what is to be computed, and what exists outside and is read for it, whether it can be.
 
     Inputs come first: a file that is not given is reported before anything is downloaded, and models, the largest
     downloads, come last.
     """
-    plan, store = compiled.plan, Store(Path(compiled.config.store))
-    missing = plan.missing(store)
+    plan, store = compiled.plan, compiled.store
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
     order = sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel))
     needed = [one for one in order if one.key in asked and (isinstance(one, External) or not store.has(one))]
@@ -151,9 +152,8 @@ def _check_stages(compiled: CompiledRun, absent: Callable[[NotHereError], None] 
             absent(error)
 
 
-def _check_rows(compiled: CompiledRun, say: Callable[[str], None]) -> None:
+def _check_rows(compiled: CompiledRun, missing: Sequence[Stage], say: Callable[[str], None]) -> None:
     """Render prompts that are to be read; a run that has everything needs no tokenizer, and imports none."""
-    missing = compiled.plan.missing(Store(Path(compiled.config.store)))
     check_batches(missing, compiled.config)
     if missing and any(isinstance(stage, ModelFolder) for stage in compiled.plan.order):
         from mt.running.execution import quiet_libraries

@@ -18,7 +18,6 @@ from mt.runtime.redact import redact
 from mt.workflow.execute import execute
 from mt.workflow.position import Position
 from mt.workflow.stage import Stage
-from mt.workflow.store import Store
 from mt.workflow.work import NullObserver, Observer
 
 log = logging.getLogger("mt")
@@ -83,7 +82,7 @@ def run(compiled: CompiledRun, folder: Path, observers: Sequence[Observer], swee
 
     Raises what stopped the run: a `MutualTaughtError` (`UnexpectedError` for a defect), or `Interrupted`.
     """
-    store = Store(Path(compiled.config.store))
+    store = compiled.store
     record = Record(folder, compiled, store, sweep)
     watching = Observers([Recorder(record), Logger(compiled.plan.positions), *observers])
     say = lambda text: watching.note(None, text)  # noqa: E731

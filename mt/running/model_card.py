@@ -11,7 +11,6 @@ import yaml
 from mt.evaluation.catalogue import quantity, title
 from mt.methods.compile import CompiledRun
 from mt.types import Metric
-from mt.workflow.store import Store
 
 _TASKS = {"policy": "text-generation", "reward": "text-classification"}
 _KEPT = ("method", "objective", "rm_data", "selection", "sampling", "seed", "iterations", "rounds")
@@ -47,7 +46,7 @@ def _verdict(
     """Return what the run says of its final policy or reward model: three sentences, the last on what updating did."""
     answers = ["", "", "", *(record.get("answers") or [])][-3:]
     sentence = answers[0 if kind == "policy" else 1]
-    final = compiled.final(Store(Path(compiled.config.store)))
+    final = compiled.final(compiled.store)
     return [f"{sentence}\n"] if sentence and iteration == final.index else []
 
 

@@ -143,7 +143,7 @@ def test_answers_to_held_out_prompts_train_nothing(own: list[str], tmp_path: Pat
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
     one = compiled([*own, "method=sail", f"data.preferences={tmp_path}/pairs.jsonl"])
     check(one)
-    store = Store(Path(one.config.store))
+    store = one.store
     stages = [stage for stage in one.plan.order if isinstance(stage, LoadAnswers)]
     assert len(stages) == 1
     execute(plan([*stages, stages[0].held_out]), store, NullObserver())
@@ -206,7 +206,7 @@ def test_held_out_prompts_train_nothing_through_the_whole_run(own: list[str]) ->
     one = compiled([*own, *small, *fast])
     check(one)
     record = run(one, Path(one.config.runs) / "own", [])
-    store, loads = Store(Path(one.config.store)), [s for s in one.plan.order if isinstance(s, LoadPrompts)]
+    store, loads = one.store, [s for s in one.plan.order if isinstance(s, LoadPrompts)]
     parts = {s.part: tables.read(store.path(s) / TABLE, Prompt) for s in loads}
     assert {name: len(rows) for name, rows in parts.items()} == {"train": 36, "held_out": 4}
     assert not {p.prompt_id for p in parts["train"]} & {p.prompt_id for p in parts["held_out"]}
