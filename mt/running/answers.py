@@ -21,6 +21,7 @@ from mt.evaluation.formats import NUMBER, SHARE
 from mt.evaluation.pairing import Difference
 from mt.methods.compile import CompiledRun, compile_run
 from mt.methods.mutual_taught import MutualTaught
+from mt.methods.run_graph import Iteration
 from mt.running.results import MetricKey, Results, difference
 from mt.types import Metric
 from mt.workflow.store import DECISION, Store, recall
@@ -54,19 +55,21 @@ class _Run:
     store: Store
     command: str
     results: Results
+    final: Iteration
+    """The iteration whose models it ends with."""
     judge: MetricKey
     """What its policies are judged by."""
 
     @property
     def last(self) -> int:
-        return self.compiled.final(self.store).index
+        return self.final.index
 
     @property
     def retrained(self) -> bool:
-        return self.compiled.final(self.store).reward.key != self.compiled.graph.base.reward.key
+        return self.final.reward.key != self.compiled.graph.base.reward.key
 
     def policy(self) -> str:
-        return self.compiled.plan.position(self.compiled.final(self.store).policy).model_name
+        return self.compiled.plan.position(self.final.policy).model_name
 
     def reward(self, iteration: int) -> str:
         return self.compiled.plan.position(self.compiled.graph.iterations[iteration].reward).model_name
@@ -79,15 +82,12 @@ def answers(compiled: CompiledRun, store: Store, command: str) -> list[str]:
     The run of the same settings and seed with a frozen reward model is looked for in the store; where it is missing,
     the last sentence names the command that makes it.
     """
-    results, final, stopped = (
-        Results.of_evaluations(compiled.evaluations, store),
-        compiled.final(store),
-        _stopped(compiled, store),
-    )
+    results, final = Results.of_evaluations(compiled.evaluations, store), compiled.final(store)
+    stopped = _stopped(compiled, store, final)
     judge = next((key for key in _JUDGED if results.metric(final.index, *key)), None)
     if judge is None or (stopped and final.index == 0):
         return stopped
-    run = _Run(compiled, store, command, results, judge)
+    run = _Run(compiled, store, command, results, final, judge)
     return [*stopped, _policy(run), _reward(run), _update(run)]
 
 
@@ -107,15 +107,15 @@ def frozen(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"rm_data": RewardData.model_validate(values)})
 
 
-def _stopped(compiled: CompiledRun, store: Store) -> list[str]:
+def _stopped(compiled: CompiledRun, store: Store, final: Iteration) -> list[str]:
     """Say in which iteration the run stopped, why, and which policy it ends with."""
     iteration = compiled.stopped(store)
     if iteration is None:
         return []
-    decision, before = recall(store.path(iteration.policy) / DECISION), compiled.final(store)
-    name = compiled.plan.position(before.policy).model_name
+    decision = recall(store.path(iteration.policy) / DECISION)
+    name = compiled.plan.position(final.policy).model_name
     wins = f"its best checkpoint (step {decision['step']}) wins {SHARE.text(decision['win_rate'])} of its comparisons"
-    by = compiled.plan.position(before.reward).model_name
+    by = compiled.plan.position(final.reward).model_name
     text = (
         f"{wins} with {name} by {by}, less than the {SHARE.text(decision['threshold'])} of policy.checkpoint.threshold"
     )
