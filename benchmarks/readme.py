@@ -79,7 +79,7 @@ def numbers(run: Run) -> str:
             f"{form.text(row['value'])} {form.interval(row['low'], row['high'])}" if row else "–" for row in measured
         )
         rows.append([quantity(*key[1:]).title, *shown])
-    sentences = "".join(f"- {sentence}\n" for sentence in answers_of_record(run.record))
+    sentences = "".join(f"- {sentence}\n" for sentence in answers_of_record(run.record).values())
     commit = (run.record.get("git") or {}).get("commit", "")[:10]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return f"{sentences}\n{table}\nMeasured at commit {commit}, one seed.\n"

@@ -93,7 +93,7 @@ def render(runs: Sequence[Run]) -> str:
         sweep=len(runs) > 1,
         one_sweep=_sweep(runs) is not None,
         notes=notes(runs, stages, browser) + unreadable,
-        answers=[answers_of_record(run.record) if run.state == "finished" else [] for run in runs],
+        answers=[answers_of_record(run.record) if run.state == "finished" else {} for run in runs],
         remarks=[questions.remarks(run) for run in runs],
         disagreements=[recorded_disagreements(run.record, run.folder) for run in runs],
         margins=MARGINS,

@@ -94,7 +94,7 @@ def execute_run(
             write_report([folder], folder / "report.html", console)
             raise
         if sweep is None:
-            print_summary(console, record.facts, folder, record.facts["answers"], details=details)
+            print_summary(console, record.facts, folder, record.facts["answers"].values(), details=details)
             print_tracking(console, one, folder)
         write_report([folder], folder / "report.html", console, say=sweep is None)
 

@@ -44,7 +44,7 @@ WITHOUT_GOLD: tuple[MetricKey, ...] = (
 
 
 def print_summary(
-    console: Console, record: Mapping[str, Any], folder: Path, sentences: Sequence[str], *, details: bool = False
+    console: Console, record: Mapping[str, Any], folder: Path, sentences: Iterable[str], *, details: bool = False
 ) -> None:
     """Print the run's answers, its numbers, its warnings and its folder."""
     results = Results.of_record(record, folder)

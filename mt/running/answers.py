@@ -24,6 +24,7 @@ from mt.methods.mutual_taught import MutualTaught
 from mt.methods.run_graph import Iteration
 from mt.running.results import MetricKey, Results, difference
 from mt.types import Metric
+from mt.workflow.run_record import Question
 from mt.workflow.store import DECISION, Store, recall
 
 _WIN_RATE, _QUALITY = ("policy", "gold", "win_rate"), ("policy", "gold", "mean_reward")
@@ -75,7 +76,7 @@ class _Run:
         return self.compiled.plan.position(self.compiled.graph.iterations[iteration].reward).model_name
 
 
-def answers(compiled: CompiledRun, store: Store, command: str) -> list[str]:
+def answers(compiled: CompiledRun, store: Store, command: str) -> dict[Question, str]:
     """Return the three sentences of a finished run; none where nothing was measured of its last iteration.
 
     Before them stands in which iteration the run stopped, where it did; a run that stopped in the first has no more.
@@ -88,17 +89,17 @@ def answers(compiled: CompiledRun, store: Store, command: str) -> list[str]:
     if judge is None or (stopped and final.index == 0):
         return stopped
     run = _Run(compiled, store, command, results, final, judge)
-    return [*stopped, _policy(run), _reward(run), _update(run)]
+    return {**stopped, "policy": _policy(run), "reward": _reward(run), "update": _update(run)}
 
 
-def answers_of_record(record: Mapping[str, Any]) -> list[str]:
+def answers_of_record(record: Mapping[str, Any]) -> dict[Question, str]:
     """Return the sentences as the store has it now, or as they were recorded where the run cannot be compiled again."""
     try:
         compiled = compile_run(RunConfig.model_validate(record["config"]))
         found = answers(compiled, compiled.store, record["command"])
     except (MutualTaughtError, ValidationError):
-        found = []
-    return found or list(record.get("answers") or [])
+        found = {}
+    return found or dict(record["answers"])
 
 
 def frozen(config: RunConfig) -> RunConfig:
@@ -107,11 +108,11 @@ def frozen(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"rm_data": RewardData.model_validate(values)})
 
 
-def _stopped(compiled: CompiledRun, store: Store, final: Iteration) -> list[str]:
+def _stopped(compiled: CompiledRun, store: Store, final: Iteration) -> dict[Question, str]:
     """Say in which iteration the run stopped, why, and which policy it ends with."""
     iteration = compiled.stopped(store)
     if iteration is None:
-        return []
+        return {}
     decision = recall(store.path(iteration.policy) / DECISION)
     name = compiled.plan.position(final.policy).model_name
     wins = f"its best checkpoint (step {decision['step']}) wins {SHARE.text(decision['win_rate'])} of its comparisons"
@@ -119,7 +120,7 @@ def _stopped(compiled: CompiledRun, store: Store, final: Iteration) -> list[str]
     text = (
         f"{wins} with {name} by {by}, less than the {SHARE.text(decision['threshold'])} of policy.checkpoint.threshold"
     )
-    return [f"The run stopped in iteration {iteration.index}: {text}. Its final policy is {name}."]
+    return {"stopped": f"The run stopped in iteration {iteration.index}: {text}. Its final policy is {name}."}
 
 
 def _policy(run: _Run) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -34,10 +34,10 @@ def print_findings(console: Console, folders: Sequence[Path]) -> None:
     if len(folders) > 1:
         print_comparison(console, compare(folders, named=False))
         return
-    print_answers(console, answers_of_record(read_record(folders[0])))
+    print_answers(console, answers_of_record(read_record(folders[0])).values())
 
 
-def print_answers(console: Console, sentences: Sequence[str]) -> None:
+def print_answers(console: Console, sentences: Iterable[str]) -> None:
     """Print the answers; a command on a line of its own, which the terminal wraps, so that it can be copied."""
     for sentence in sentences:
         text, colon, command = sentence.partition(": python -m ")

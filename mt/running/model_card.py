@@ -43,11 +43,9 @@ def model_card(
 def _verdict(
     record: Mapping[str, Any], compiled: CompiledRun, iteration: int, kind: Literal["policy", "reward"]
 ) -> list[str]:
-    """Return what the run says of its final policy or reward model: three sentences, the last on what updating did."""
-    answers = ["", "", "", *(record.get("answers") or [])][-3:]
-    sentence = answers[0 if kind == "policy" else 1]
-    final = compiled.final(compiled.store)
-    return [f"{sentence}\n"] if sentence and iteration == final.index else []
+    """Return what the run says of its final policy or reward model."""
+    sentence = record["answers"].get(kind)
+    return [f"{sentence}\n"] if sentence and iteration == compiled.final(compiled.store).index else []
 
 
 def data_card(record: Mapping[str, Any], compiled: CompiledRun, iteration: int, tables: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from mt.running.answers import answers
 from mt.running.naming import command_line
 from mt.runtime.redact import redact
 from mt.workflow import provenance
-from mt.workflow.run_record import RECORD, SCHEMA, read_record, seconds_between, time_taken
+from mt.workflow.run_record import RECORD, SCHEMA, Question, read_record, seconds_between, time_taken
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store, write_text
 from mt.workflow.work import read_metrics
@@ -61,7 +61,7 @@ class Record:
             "error": None,
             "stages": [],
             "metrics": [],
-            "answers": [],
+            "answers": {},
             "final": None,  # the iteration that a run which stopped ended with
         }
         self._earlier = _earlier(folder)
@@ -172,13 +172,13 @@ class Record:
                 return []
         return self._measured[stage.key]
 
-    def _answers(self) -> list[str]:
+    def _answers(self) -> dict[Question, str]:
         """Return the run's answers; a failure there is reported in their place and does not fail the run."""
         try:
             return answers(self.compiled, self.store, self.facts["command"])
         except Exception as error:
             log.warning("the answers failed", exc_info=error)
-            return [f"The answers failed ({type(error).__name__}); run.log has the traceback"]
+            return {"failed": f"The answers failed ({type(error).__name__}); run.log has the traceback"}
 
     def _link(self) -> None:
         """Link the models and tables of every iteration under readable names."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,8 @@ from mt.runtime.text import parse_json
 SCHEMA = 1
 """The version of record.json that is written and read."""
 RECORD = "record.json"
+Question = Literal["stopped", "policy", "reward", "update", "failed"]
+"""What an answer is about: where the run stopped, its policy, its reward model, its update, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class _Record:
     config: dict[str, Any] = field(default_factory=dict)
     stages: list[_Stage] = field(default_factory=list)
     metrics: list[_Measured] = field(default_factory=list)
+    answers: dict[Question, str] | list[str] | None = None
 
 
 _RECORD = TypeAdapter(_Record)
@@ -60,7 +63,18 @@ def parse_record(text: str, place: str | Path) -> dict[str, Any]:
     if (version := record.get("schema")) != SCHEMA:
         other, again = "record of another version", record.get("command", "its command")
         raise StoreError(describe(f"{place}: schema", version, other, allowed=str(SCHEMA), fix=f"Run again: {again}"))
-    return {"config": {}, "stages": [], "metrics": [], **record}
+    return {"config": {}, "stages": [], "metrics": [], **record, "answers": _by_question(record.get("answers"))}
+
+
+def _by_question(answers: dict[Question, str] | list[str] | None) -> dict[Question, str]:
+    """Return a record's answers; earlier versions wrote a list: where the run stopped, if it did, and the other three.
+
+    The only sentence of a list said where it stopped; one that failed is read as such, too.
+    """
+    if not isinstance(answers, list):
+        return answers or {}
+    questions: tuple[Question, ...] = ("stopped", "policy", "reward", "update")
+    return dict(zip(questions if len(answers) != 3 else questions[1:], answers, strict=False))
 
 
 def read_record(folder: Path) -> dict[str, Any]:

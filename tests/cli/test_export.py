@@ -73,7 +73,7 @@ def test_a_reward_is_exported_as_the_models_that_it_is(tmp_path: Path, reward: l
 def test_a_card_counts_what_is_missing_where_something_is(tmp_path: Path) -> None:
     config = compose_runs([f"store={tmp_path}"])[0].config
     row = {"iteration": 1, "model": "policy", "benchmark": "pairwise", "metric": "missing", "low": None, "high": None}
-    record = {"name": "one", "config": config.model_dump(mode="json"), "command": "python -m mt.run", "answers": []}
+    record = {"name": "one", "config": config.model_dump(mode="json"), "command": "python -m mt.run", "answers": {}}
 
     def card(missing: float) -> str:
         metrics = [{**row, "value": missing, "n": 10}, {**row, "metric": "win_rate_vs_0", "value": 60.0, "n": 10}]

@@ -80,7 +80,8 @@ def test_a_run_that_stops_ends_well_and_says_where_and_with_which_policy(
     path, _ = stage(folder, "stopped", "select_policy")
     best = max(json.loads((path / "decision.json").read_text())["win_rates"].values())
     assert (facts["state"], facts["final"], best < 1) == ("finished", 0, True)
-    (said,) = facts["answers"]
+    said = facts["answers"]["stopped"]
+    assert list(facts["answers"]) == ["stopped"]
     assert said.startswith("The run stopped in iteration 1: its best checkpoint (step ")
     assert f"wins {best:.1%} of its comparisons with π₀ by r₀" in said and said.endswith("Its final policy is π₀.")
     states = {(row["stage"], row["position"]["step"]): row["state"] for row in facts["stages"]}
@@ -94,7 +95,7 @@ def test_a_run_that_stops_ends_well_and_says_where_and_with_which_policy(
 
     before = set((folder / "store").glob("*/*/artifact.json"))
     assert main(words(folder, "name=stopped", "policy.checkpoint.threshold=1", "iterations=1")) == 0
-    assert "stages reused" in capsys.readouterr().out and record(folder, "stopped")["answers"] == [said]
+    assert "stages reused" in capsys.readouterr().out and record(folder, "stopped")["answers"] == {"stopped": said}
     assert set((folder / "store").glob("*/*/artifact.json")) == before
     here = ["--store", str(folder / "store")]
     assert store.main([*here, "gc", "--runs", str(folder / "runs")]) == 0

@@ -84,7 +84,7 @@ def test_a_run_with_gold_says_three_things(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run = compiled(tmp_path, "seed=3")
     measured(run, store, BETTER)
-    policy, reward, update = answers(run, store, COMMAND)
+    policy, reward, update = answers(run, store, COMMAND).values()
     # Every prompt gained 0.2, so that the paired interval has no width.
     assert policy == (
         "The policy improved: π₂ wins 70.0% [68.0, 72.0] of its comparisons with π₀ by gold, where 50% is no change; "
@@ -101,11 +101,11 @@ def test_an_earlier_policy_that_was_better_is_named(tmp_path: Path) -> None:
     run, store = compiled(tmp_path), Store(tmp_path)
     measured(run, store, BETTER | {(1, "gold/mean_reward"): (0.5, 0.6, 0.8), (1, "gold/win_rate"): (0.7, 0.8, 0.9)})
     # Differences .1, .1 and .2: their mean is .133 ± 4.303·.0577/√3.
-    assert "was better" not in answers(run, store, COMMAND)[0]
+    assert "was better" not in answers(run, store, COMMAND)["policy"]
     closer = {(1, "gold/mean_reward"): (0.5, 0.6, 0.71), (1, "gold/win_rate"): (0.7, 0.8, 0.9)}
     run, store = compiled(tmp_path / "other"), Store(tmp_path / "other")
     measured(run, store, BETTER | closer)
-    assert answers(run, store, COMMAND)[0].endswith("; π₁ was better than π₂ by 0.103 [0.089, 0.118].")
+    assert answers(run, store, COMMAND)["policy"].endswith("; π₁ was better than π₂ by 0.103 [0.089, 0.118].")
 
 
 def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Pat
     measured(run, store, BETTER)
     other = {(2, "gold/win_rate"): (0.5, 0.7, 0.6), (2, "gold/mean_reward"): (0.3, 0.4, 0.5)}
     measured(compiled(tmp_path, "seed=4", "rm_data=frozen"), store, other)
-    assert "rm_data=frozen" in answers(run, store, COMMAND)[2], "another seed is no counterpart"
+    assert "rm_data=frozen" in answers(run, store, COMMAND)["update"], "another seed is no counterpart"
     measured(compiled(tmp_path, "seed=3", "rm_data=frozen"), store, other)
     # Win rates differ by .1, 0 and .2: their mean is .1 ± 4.303·.1/√3; gold rewards all differ by .1.
-    assert answers(run, store, COMMAND)[2] == (
+    assert answers(run, store, COMMAND)["update"] == (
         "Updating the reward model made no measurable difference: compared with a frozen one, π₂ differs by +10.0 "
         "points [−14.8, 34.8] in win rate against π₀ by gold, and by +0.100 [0.100, 0.100] in average gold reward."
     )
@@ -126,7 +126,7 @@ def test_the_frozen_run_of_the_same_seed_answers_the_last_question(tmp_path: Pat
 def test_a_frozen_run_says_so(tmp_path: Path) -> None:
     run, store = compiled(tmp_path, "rm_data=frozen"), Store(tmp_path)
     measured(run, store, {key: values for key, values in BETTER.items() if "same" not in key[1]})
-    _, reward, update = answers(run, store, "python -m mt.run rm_data=frozen")
+    _, reward, update = answers(run, store, "python -m mt.run rm_data=frozen").values()
     assert reward == (
         "The reward model is r₀ throughout: like gold it orders 50.0% [48.0, 52.0] of the pairs of responses of π₂, "
         "80.0% [78.0, 82.0] of those of π₀."
@@ -155,12 +155,12 @@ def test_without_gold_the_next_best_judge_is_asked(tmp_path: Path, numbers: Numb
     run, store = compiled(tmp_path), Store(tmp_path)
     measured(run, store, numbers)
     found = answers(run, store, COMMAND)
-    assert found[0] == policy and found[1].endswith(reward)
+    assert found["policy"] == policy and found["reward"].endswith(reward)
     other = compiled(tmp_path, "rm_data=frozen")
     measured(
         other, store, {key: [one - 0.1 for one in values] for key, values in numbers.items() if "same" not in key[1]}
     )
-    by_proxy = answers(run, store, COMMAND)[2].startswith(
+    by_proxy = answers(run, store, COMMAND)["update"].startswith(
         "Whether updating the reward model helped cannot be known from r₀"
     )
     assert by_proxy == ("r₀ prefers" in policy)
@@ -188,7 +188,7 @@ def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_
         },
     )
     # Differences .3, .3 and 0: their mean is .2 ± 4.303·.1732/√3.
-    assert answers(run, store, COMMAND)[1] == (
+    assert answers(run, store, COMMAND)["reward"] == (
         "The reward model did not change measurably: accuracy on your own held-out pairs 50.0% (r₀) → 70.0% (r₂), "
         "+20.0 points [−23.0, 63.0]."
     )
@@ -196,17 +196,17 @@ def test_the_users_own_pairs_judge_the_reward_model_before_a_benchmark_does(tmp_
 
 def test_nothing_measured_is_no_answer_and_a_record_keeps_what_it_said(tmp_path: Path) -> None:
     run, store = compiled(tmp_path), Store(tmp_path)
-    assert answers(run, store, COMMAND) == []
-    record = {"config": run.config.model_dump(mode="json"), "command": COMMAND, "answers": ["As it was."]}
-    assert answers_of_record(record) == ["As it was."]
+    assert answers(run, store, COMMAND) == {}
+    record = {"config": run.config.model_dump(mode="json"), "command": COMMAND, "answers": {"policy": "As it was."}}
+    assert answers_of_record(record) == {"policy": "As it was."}
     measured(run, store, BETTER)
     assert len(answers_of_record(record)) == 3
     shutil.rmtree(tmp_path)
-    assert answers_of_record({**record, "config": {"written": "by another version"}}) == ["As it was."]
+    assert answers_of_record({**record, "config": {"written": "by another version"}}) == {"policy": "As it was."}
 
 
 def test_a_defect_in_the_answers_does_not_fail_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> list[str]:
+    def broken(*arguments: object) -> dict[str, str]:
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("mt.running.record.answers", broken)
@@ -214,4 +214,4 @@ def test_a_defect_in_the_answers_does_not_fail_the_run(tmp_path: Path, monkeypat
     record.begin()
     record.end("finished")
     written = json.loads((tmp_path / "runs" / "one" / "record.json").read_text())
-    assert written["state"] == "finished" and "ZeroDivisionError" in written["answers"][0]
+    assert written["state"] == "finished" and "ZeroDivisionError" in written["answers"]["failed"]

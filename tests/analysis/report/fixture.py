@@ -354,6 +354,6 @@ def _record(name: str) -> dict[str, Any]:
         "finished": "2026-01-02T03:05:00+00:00",
         "error": None,
         "metrics": metrics(),
-        "answers": ["The policy improved: as recorded.", "The reward model improved.", "Updating it helped."],
+        "answers": {"policy": "The policy improved: as recorded.", "reward": "The reward model improved."},
         "command": "python -m mt.run",
     }  # fmt: skip
