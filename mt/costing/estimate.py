@@ -70,7 +70,7 @@ def volumes(order: Sequence[Stage], assumed: AssumptionsConfig) -> dict[str, Vol
     return found
 
 
-def assumed(plan: Plan, assumptions: AssumptionsConfig) -> dict[str, float]:
+def assumptions_used(plan: Plan, assumptions: AssumptionsConfig) -> dict[str, float]:
     """Return the assumptions that a plan's volumes rest on: not those in whose place something could be counted."""
     known = volumes(plan.order, assumptions)
     calls = any(stage.NEEDS == "network" for stage in plan.order)

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mt.costing.estimate import Cost, assumed, costs
+from mt.costing.estimate import Cost, assumptions_used, costs
 from mt.methods.compile import CompiledRun
 from mt.workflow.plan import merge
 
@@ -25,7 +25,7 @@ def estimate(runs: Sequence[CompiledRun]) -> dict[str, Any]:
     missing = [cost for cost in shared if cost.stage.key in absent]
     return {
         "hardware": hardware.model_dump(),
-        "assumptions": assumed(merged, config.assumptions),
+        "assumptions": assumptions_used(merged, config.assumptions),
         "runs": len(runs),
         "stages": _by_name(shared, hardware.devices),
         "total": _total(shared, hardware.devices),

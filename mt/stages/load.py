@@ -129,15 +129,20 @@ class LoadPrompts(Stage):
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return its part of the prompts: of those that local files have, or of as many as are assumed or allowed."""
         if all(source.location.is_file() for source in self.sources):
-            prompts, _ = self.prompts()
-            text = sum(len(message["content"].encode()) for prompt in prompts for message in prompt.messages)
-            tokens = text / len(prompts) / assumed.text_bytes_per_token if prompts else 0.0
-            return replace(assumed.rows(len(prompts)), prompt_tokens=tokens)
+            if self.key not in _SIZES:
+                prompts, _ = self.prompts()
+                text = sum(len(message["content"].encode()) for prompt in prompts for message in prompt.messages)
+                _SIZES[self.key] = len(prompts), text
+            count, text = _SIZES[self.key]
+            return replace(assumed.rows(count), prompt_tokens=text / max(count, 1) / assumed.text_bytes_per_token)
         total = min(assumed.prompts, self.limit or assumed.prompts)
         held_out = self.held_out if self.held_out >= 1 else self.held_out * total
         rows = total - held_out if self.part == "train" else held_out
         return assumed.rows(min(rows, self.size or rows))
 
+
+_SIZES: dict[str, tuple[int, int]] = {}
+"""Prompts and bytes of their text by the key of the stage, which holds the content of the files."""
 
 File = tuple[Path, str, str]
 """Where a file lies, its format, and the fingerprint of what holds it."""
