@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mt.choice import own_choices
 from mt.config.run import RunConfig
-from mt.errors import ConfigError, MutualTaughtError, NotHereError, describe
+from mt.errors import ConfigError, MutualTaughtError, describe
 from mt.methods.combinations import refuse_greedy_pairs, refuse_impossible
 from mt.methods.evaluations import Evaluation, evaluations
 from mt.methods.run_graph import Iteration, RunGraph
@@ -78,8 +77,4 @@ def _compiled(config: RunConfig) -> CompiledRun:
         targets += [evaluation.stage for evaluation in measured if evaluation.iteration == one.index]
     planned = plan(targets, steps.positions)
     refuse_greedy_pairs(config, planned.order)
-    for stage in planned.order:
-        if hasattr(stage, "trainer"):  # a trainer knows from the settings alone what it cannot train
-            with suppress(NotHereError):
-                stage.check()
     return CompiledRun(config, graph, measured, planned)

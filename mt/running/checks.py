@@ -9,7 +9,7 @@ from pathlib import Path
 from mt.config.fields import devices, keyed_paths, setting
 from mt.config.run import RunConfig
 from mt.engines.devices import choose_device
-from mt.errors import ConfigError, MutualTaughtError, NotHereError, StoreError, describe
+from mt.errors import ConfigError, MissingPackageError, MutualTaughtError, NotHereError, StoreError, describe
 from mt.methods.compile import CompiledRun
 from mt.running.lengths import check_batches, check_contexts, check_lengths
 from mt.running.rendered_prompts import check_prompts
@@ -20,6 +20,7 @@ from mt.stages.judging import OverNetwork
 from mt.stages.load import PromptFile
 from mt.stages.models import HubModel, ModelFolder
 from mt.stages.prompts import PartitionPrompts, PromptBlock
+from mt.stages.train import Training
 from mt.workflow.plan import Plan
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External, Stage
@@ -54,8 +55,9 @@ def check(
 def lacking(plan: Plan, store: Store) -> list[str]:
     """Return a line for each reason why a run cannot start that is quickly found.
 
-    These are files that no setting names yet, endpoints of a judge that cannot be asked, too few prompts, and local
-    files that cannot be read. Such a plan can be drawn, and priced where its files can be read. Nothing is downloaded.
+    These are files that no setting names yet, endpoints of a judge that cannot be asked, what a trainer cannot train,
+    too few prompts, and local files that cannot be read. Such a plan can be drawn, and priced where its files can be
+    read. Nothing is downloaded.
     """
     missing = plan.missing(store)
     asked = [one for stage in missing for one in stage.inputs() if isinstance(one, NotGiven)]
@@ -63,6 +65,8 @@ def lacking(plan: Plan, store: Store) -> list[str]:
     for stage in [*asked, *filter(_is_quickly_checked, missing)]:
         try:
             stage.check()
+        except MissingPackageError:  # the machine that computes may have it
+            continue
         except MutualTaughtError as error:
             lines.append(str(error))
     return list(dict.fromkeys(lines))
@@ -71,7 +75,7 @@ def lacking(plan: Plan, store: Store) -> list[str]:
 def _is_quickly_checked(stage: Stage) -> bool:
     if isinstance(stage, PartitionPrompts | PromptBlock):
         return all(map(_is_local, stage.prompts.inputs()))
-    return isinstance(stage, OverNetwork) or (not isinstance(stage, External) and _is_local(stage))
+    return isinstance(stage, OverNetwork | Training) or (not isinstance(stage, External) and _is_local(stage))
 
 
 def _is_local(stage: Stage) -> bool:
@@ -135,12 +139,12 @@ def _check_stages(
 ) -> None:
     """Ask the tracker, what is to be computed, and what exists outside and is read for it, whether it can be.
 
-    Inputs come first: a file that is not given is reported before anything is downloaded, and models, the largest
-    downloads, come last.
+    Files that are not given and trainers come first, which are reported before anything is downloaded, and models,
+    the largest downloads, last.
     """
     plan, store = compiled.plan, compiled.store
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
-    order = sorted(plan.order, key=lambda one: 0 if isinstance(one, NotGiven) else 1 + isinstance(one, HubModel))
+    order = sorted(plan.order, key=lambda one: 2 * isinstance(one, HubModel) - isinstance(one, NotGiven | Training))
     needed = [one for one in order if one.key in asked and (isinstance(one, External) or not store.has(one))]
     asked_for: list[Callable[[], None]] = [compiled.config.tracking.check]
     for ask in [*asked_for, *(stage.check for stage in needed)]:

@@ -18,12 +18,10 @@ from mt.stages.models import ModelFolder
 from mt.stages.sample import Sample
 from mt.stages.score import Score
 from mt.stages.select import MixPairs, SelectDemonstrations, SelectPairs
-from mt.stages.train import SupervisedFinetune, TrainPolicy, TrainReward
+from mt.stages.train import Training, TrainPolicy, TrainReward
 from mt.stages.world import WorldPolicy
 from mt.workflow.stage import Stage
 from mt.world.models import prompt_length
-
-_TRAININGS = (SupervisedFinetune, TrainPolicy, TrainReward)
 
 
 def check_contexts(stages: Sequence[Stage], config: RunConfig) -> None:
@@ -87,7 +85,7 @@ def check_batches(stages: Sequence[Stage], config: RunConfig) -> None:
 
 def _lengths(stage: Stage, config: RunConfig) -> Iterator[tuple[str, int, Stage]]:
     """Yield the settings of a stage that say how long a model's sequences may be: name, tokens, model."""
-    if isinstance(stage, _TRAININGS):
+    if isinstance(stage, Training):
         model = stage.initial if isinstance(stage, TrainReward) else stage.policy
         yield f"{stage.setting}.max_length", stage.training.max_length, model
     elif isinstance(stage, Sample):
@@ -105,7 +103,7 @@ def _lengths(stage: Stage, config: RunConfig) -> Iterator[tuple[str, int, Stage]
 
 def _limits(stage: Stage, config: RunConfig) -> Iterator[tuple[str, int, int]]:
     """Yield the settings of a stage by which a whole row is dropped: name, tokens, and the longest prompt's tokens."""
-    if isinstance(stage, _TRAININGS) and stage.training.truncation == "drop":
+    if isinstance(stage, Training) and stage.training.truncation == "drop":
         yield f"{stage.setting}.max_length", stage.training.max_length, stage.training.max_length - 1
     elif isinstance(stage, Sample) and stage.generator.long_prompts == "drop":
         longest = longest_prompt(stage.generator.min_response_tokens, stage.decoding)

@@ -185,6 +185,9 @@ class SupervisedFinetune(Stage):
         return Use("train", self.policy, self.trainer, self.setting, self.demonstrations)
 
 
+Training = TrainPolicy | TrainReward | SupervisedFinetune
+
+
 def _inspect(model: Stage, training: TrainingConfig, trainer: Trainer, setting: str) -> None:
     """Look at the folder from which the training of a model began, however many trainings ago.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from mt.reward_losses.centered import Centered
 from mt.reward_losses.label_smoothing import LabelSmoothing
 from mt.reward_losses.margin import Margin
 from mt.run import main
+from mt.running.checks import check, lacking
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_train import assert_close
@@ -160,10 +162,13 @@ def test_what_it_does_otherwise_is_said() -> None:
     assert "group_by_length" not in said and "likelihood" not in said
 
 
-def test_a_plan_with_it_is_refused_for_an_objective_that_it_lacks() -> None:
-    config = compose_runs(["trainer=trl", "objective=sppo"])[0].config
-    with pytest.raises(ConfigError, match=r"^objective=sppo: TRL's DPOTrainer has no such loss"):
-        compile_run(config)
+def test_a_plan_and_a_run_with_it_are_refused_for_an_objective_that_it_lacks(tmp_path: Path) -> None:
+    folders = [f"store={tmp_path}/store", f"runs={tmp_path}/runs"]
+    compiled = compile_run(compose_runs(["trainer=trl", "objective=sppo", *folders])[0].config)
+    (said,) = lacking(compiled.plan, compiled.store)
+    assert said.startswith("objective=sppo: TRL's DPOTrainer has no such loss")
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}$"):
+        check(compiled)
 
 
 def test_one_iteration_gives_the_same_policy_on_both_engines(tmp_path: Path) -> None:
