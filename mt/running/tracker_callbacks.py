@@ -13,7 +13,7 @@ from mt.running.record import COLUMNS, Record
 from mt.runtime.jsonl import JsonLines
 from mt.stages.select import SelectDemonstrations
 from mt.tracking.base import RunInfo
-from mt.tracking.guard import Guarded
+from mt.tracking.guard import Guarded, failed, goes_on
 from mt.tracking.naming import curve_axis, curve_values, metric_values, slugs
 from mt.tracking.samples import COLUMNS as SAMPLE_COLUMNS
 from mt.tracking.samples import sample_rows
@@ -41,8 +41,7 @@ def tracked(record: Record, say: Callable[[str], None]) -> Iterator[list[Observe
     try:
         tracker = config.tracking.open(run, say)
     except Exception as error:  # of any kind: the class may be the user's own
-        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        say(f"tracking failed ({problem}). The run goes on, and its record is complete")
+        say(goes_on(failed(error)))
     if tracker is None:
         yield []
         return
@@ -68,7 +67,7 @@ class _FailSafe:
             try:
                 getattr(self.observer, name)(*arguments)
             except Exception as error:  # of any kind: the run goes on
-                self.tracker.trouble(f"tracking failed ({type(error).__name__}: {error})")
+                self.tracker.trouble(failed(error))
 
         return notify
 

@@ -8,11 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mt.errors import first_line
 from mt.runtime.redact import redact
 from mt.tracking.base import Reporting, RunInfo, TableValue, Tracker
 
 _MARGIN_S = 10.0
 """Seconds beyond its limit that the end has, which itself waits so long for an upload."""
+
+
+def failed(error: BaseException, call: str = "") -> str:
+    """Return in one line how a tracker failed, and in which call."""
+    return f"tracking failed ({call}{type(error).__name__}: {first_line(error)})"
+
+
+def goes_on(trouble: str, fix: str = "") -> str:
+    """Return what a tracker's trouble means for the run."""
+    return f"{trouble}. The run goes on, and its record is complete{fix}"
 
 
 class Guarded:
@@ -50,7 +61,7 @@ class Guarded:
         """Say what went wrong, once (from any thread)."""
         if not self._said:
             self._said = True
-            self._say(f"{text}. The run goes on, and its record is complete{self._fix}")
+            self._say(goes_on(text, self._fix))
 
     def _call(self, limit_s: float, call: Callable[..., None], *arguments: Any) -> None:
         if self._given_up:
@@ -60,8 +71,7 @@ class Guarded:
             self._given_up = True
             _within(_MARGIN_S, self.tracker.give_up)
         if error is not None:
-            first = next(iter(str(error).splitlines()), "")
-            self.trouble(f"tracking failed ({call.__name__}: {type(error).__name__}: {first})")
+            self.trouble(failed(error, f"{call.__name__}: "))
 
 
 def _within(limit_s: float, call: Callable[..., None], *arguments: Any) -> BaseException | None:
