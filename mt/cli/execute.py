@@ -11,6 +11,7 @@ from rich.console import Console
 from mt.cli.display import Display
 from mt.cli.summary import print_summary
 from mt.config.compose import Composed
+from mt.config.run import RunConfig
 from mt.errors import MutualTaughtError
 from mt.methods.compile import CompiledRun, compile_run
 from mt.running.alone import alone
@@ -32,7 +33,7 @@ def launch(runs: list[Composed], multirun: bool, console: Console, *, details: b
 
         code = submit(runs, sweep, console)
         if not runs[0].config.launch.queued:
-            _report_local([run_folder(one.config, sweep) for one in runs], sweep, console)
+            _report_local(runs, sweep, console)
         return code
     compiled_runs = [compile_run(one.config) for one in runs]
     for one in compiled_runs:
@@ -60,23 +61,27 @@ def _execute_sweep(runs: Sequence[tuple[CompiledRun, Path]], sweep: str, console
         except MutualTaughtError as error:
             failed.append(error)
             console.print(f"{folder.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    folder = runs[0][1].parent
     if finished:
         print_findings(console, finished)
-    print_tracking(console, runs[0][0], folder)
-    write_report([folder], folder / "report.html", console)
-    console.print(f"sweep    {folder}: {len(finished)} finished, {len(failed)} failed", markup=False, soft_wrap=True)
+    _end(runs[0][0].config, runs[0][1].parent, "sweep ", console, f": {len(finished)} finished, {len(failed)} failed")
     return exit_code(failed[0]) if failed else 0
 
 
-def _report_local(folders: Sequence[Path], sweep: str | None, console: Console) -> None:
+def _report_local(runs: Sequence[Composed], sweep: str | None, console: Console) -> None:
     """Write the reports of runs that ended in local jobs, and print where they lie."""
+    folders = [run_folder(one.config, sweep) for one in runs]
+    if sweep is None:
+        return _end(runs[0].config, folders[0], "folder", console)
     for folder in folders:
-        write_report([folder], folder / "report.html", console, say=sweep is None)
-    place = folders[0] if sweep is None else folders[0].parent
-    if sweep is not None:
-        write_report([place], place / "report.html", console)
-    console.print(f"{'folder' if sweep is None else 'sweep '}   {place}", markup=False, highlight=False, soft_wrap=True)
+        write_report([folder], folder / "report.html", console, say=False)
+    return _end(runs[0].config, folders[0].parent, "sweep ", console)
+
+
+def _end(config: RunConfig, folder: Path, kind: str, console: Console, how: str = "") -> None:
+    """Print what the tracker has of a run or a sweep, its report, its folder, and how it ended."""
+    print_tracking(console, config, folder)
+    write_report([folder], folder / "report.html", console)
+    console.print(f"{kind}   {folder}{how}", markup=False, highlight=False, soft_wrap=True)
 
 
 def execute_run(
@@ -95,13 +100,13 @@ def execute_run(
             raise
         if sweep is None:
             print_summary(console, record.facts, folder, record.facts["answers"].values(), details=details)
-            print_tracking(console, one, folder)
+            print_tracking(console, one.config, folder)
         write_report([folder], folder / "report.html", console, say=sweep is None)
 
 
-def print_tracking(console: Console, one: CompiledRun, folder: Path) -> None:
+def print_tracking(console: Console, config: RunConfig, folder: Path) -> None:
     """Print where the tracker's files lie, and what to do with them."""
-    if said := one.config.tracking.files(folder):
+    if said := config.tracking.files(folder):
         console.print(f"tracking {said}", markup=False, highlight=False, soft_wrap=True)
 
 
