@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from analysis.report.metrics import verdict
 from analysis.report.record import Run
 from mt.errors import DataError
-from mt.evaluation.catalogue import MODELS, Direction, quantity, title
+from mt.evaluation.catalogue import MODELS, Direction, quantity
 from mt.evaluation.pairing import Difference
 from mt.running.comparison import VariantComparison, compare
 from mt.running.results import MetricKey
@@ -53,11 +53,11 @@ def _finding(found: VariantComparison) -> str:
         signs[verdict(change, quantity(*key[1:]).better) if change else ""].append(one.name)
     words = {"better": "better", "worse": "worse", "": "not distinguishable"}
     said = "; ".join(f"{words[sign]}: {', '.join(names)}" for sign, names in signs.items() if names)
-    return f"{title(*key[1:])} in iteration {t}, compared with {found.reference.name}: {said}."
+    return f"{quantity(*key[1:]).title} in iteration {t}, compared with {found.reference.name}: {said}."
 
 
 def _columns(keys: Sequence[MetricKey]) -> list[tuple[str, Direction]]:
-    return [(title(*key[1:]), quantity(*key[1:]).better) for key in keys]
+    return [(known.title, known.better) for known in (quantity(*key[1:]) for key in keys)]
 
 
 def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[ComparedCell | None]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.report.record import Run
-from mt.evaluation.catalogue import Quantity, heading, quantity, rank, title
+from mt.evaluation.catalogue import Quantity, heading, quantity, rank
 from mt.evaluation.pairing import Difference
 from mt.evaluation.statistics import t_interval
 from mt.running.results import REPEATS, MetricKey, Results, difference
@@ -97,12 +97,12 @@ def average(rows: Sequence[Measured]) -> tuple[float, float | None, float | None
 
 
 def _row(key: MetricKey, found: Mapping[int, Measured], iterations: Sequence[int], known: Results) -> MetricRow:
-    one, called = quantity(*key[1:]), title(*key[1:])
+    one = quantity(*key[1:])
     measured = [iteration for iteration in iterations if iteration in found]
     change = None if moves(key) or len(measured) < 2 else difference(known, measured[-1], known, measured[0], *key)
     return MetricRow(
-        title=called,
-        unit="" if one.unit in called.lower() else one.unit,
+        title=one.title,
+        unit="" if one.unit in one.title.lower() else one.unit,
         better=one.better,
         meaning=one.meaning,
         minor=one.minor,

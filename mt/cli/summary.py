@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mt.engines.judging.base import judged_by
-from mt.evaluation.catalogue import MODELS, quantity, rank, title
+from mt.evaluation.catalogue import MODELS, quantity, rank
 from mt.running.comparison_table import print_answers
 from mt.running.disagreements import MARGINS, recorded_disagreements
 from mt.running.results import REPEATS, MetricKey, Results
@@ -100,7 +100,8 @@ def _table(keys: Iterable[MetricKey], results: Results, between: str | None) -> 
         if key[0] != model:
             model = key[0]
             table.add_row(f"[bold]{MODELS[model]}[/bold]")
-        table.add_row(title(*key[1:]), *(_cell(results.metric(i, *key), between) for i in sorted(results.found)))
+        cells = (_cell(results.metric(i, *key), between) for i in sorted(results.found))
+        table.add_row(quantity(*key[1:]).title, *cells)
     return table
 
 

@@ -233,11 +233,6 @@ def quantity(benchmark: str, metric: str) -> Quantity:
     return Quantity("policy", benchmark, metric, named, "", number, better, "", minor=counted or not better)
 
 
-def title(benchmark: str, metric: str) -> str:
-    """Return a metric's title, with what tells it from others of its kind."""
-    return quantity(benchmark, metric).title
-
-
 def rank(benchmark: str, metric: str) -> int:
     """Return the place of a metric in the catalogue; undeclared ones follow, the better-sided first."""
     matches = (

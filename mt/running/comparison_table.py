@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from mt.evaluation.catalogue import MODELS, quantity, title
+from mt.evaluation.catalogue import MODELS, quantity
 from mt.evaluation.pairing import Difference
 from mt.running.answers import answers_of_record
 from mt.running.comparison import VariantComparison, compare
@@ -86,7 +86,7 @@ def _table(found: VariantComparison, keys: Sequence[MetricKey], heading: str, na
     rows = list(_rows(found, keys))
     for at, key in enumerate(keys):
         width = max([_LEAST, *(len(cells[at]) for _, _, cells in rows)])
-        table.add_column(_wrapped(title(*key[1:]), width), justify="right", vertical="bottom", no_wrap=True)
+        table.add_column(_wrapped(quantity(*key[1:]).title, width), justify="right", vertical="bottom", no_wrap=True)
     shown = ""
     for name, t, cells in rows:
         if name != shown and shown:

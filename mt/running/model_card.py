@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
-from mt.evaluation.catalogue import quantity, title
+from mt.evaluation.catalogue import quantity
 from mt.methods.compile import CompiledRun
 from mt.types import Metric
 
@@ -85,8 +85,7 @@ def _metrics(rows: Sequence[Mapping[str, Any]], iteration: int, kind: str) -> st
     lines = ["| metric | value | 95% interval | n |", "|---|---|---|---|"]
     for row in found:
         metric = Metric(*(row[name] for name in ("benchmark", "metric", "value", "low", "high", "n")))
-        form = quantity(metric.benchmark, metric.metric).format
-        interval = form.interval(metric.low, metric.high)
-        name = title(metric.benchmark, metric.metric)
-        lines.append(f"| {name} | {form.text(metric.value)} | {interval} | {metric.n or ''} |")
+        known = quantity(metric.benchmark, metric.metric)
+        value, interval = known.format.text(metric.value), known.format.interval(metric.low, metric.high)
+        lines.append(f"| {known.title} | {value} | {interval} | {metric.n or ''} |")
     return "\n".join(lines) + "\n" if found else "Nothing was measured of it.\n"

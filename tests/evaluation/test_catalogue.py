@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mt.evaluation.catalogue import CATALOGUE, heading, quantity, rank, title
+from mt.evaluation.catalogue import CATALOGUE, heading, quantity, rank
 from mt.evaluation.formats import COUNT, GAIN, NUMBER, PERCENT, SHARE, Format
 
 
@@ -32,7 +32,8 @@ from mt.evaluation.formats import COUNT, GAIN, NUMBER, PERCENT, SHARE, Format
     ],
 )
 def test_a_metric_is_known_by_its_name(benchmark: str, metric: str, called: str, better: str) -> None:
-    assert (title(benchmark, metric), quantity(benchmark, metric).better) == (called, better)
+    found = quantity(benchmark, metric)
+    assert (found.title, found.better) == (called, better)
 
 
 def test_every_entry_is_complete_and_the_first_of_its_name() -> None:
