@@ -24,7 +24,7 @@ from rich.text import Text
 from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import Parser, exit_status_of
 from mt.runtime.terminal import local_time, terminal
-from mt.runtime.text import counted
+from mt.runtime.text import counted, scaled
 from mt.workflow.execute import lock_of
 from mt.workflow.leftovers import changing, clean_store, needed_keys
 from mt.workflow.run_record import RECORD, read_record
@@ -87,9 +87,9 @@ def _ls(store: Store, args: argparse.Namespace, console: Console) -> int:
         counts = ", ".join(f"{name} {value:,.0f}" for name, value in list(facts["counts"].items())[:3])
         shown = Text(counts, no_wrap=True, overflow="ellipsis")  # the one column that a narrow terminal cuts
         day, seconds = local_time(facts["started"]), f"{facts['seconds']:.1f}"
-        table.add_row(facts["stage"], one.key[:12], _size(one.size), seconds, day, shown)
+        table.add_row(facts["stage"], one.key[:12], scaled(one.size, "B"), seconds, day, shown)
     console.print(table)
-    console.print(f"{counted(len(found), 'artifact')}, {_size(sum(one.size for one in found))} in {store.root}")
+    console.print(f"{counted(len(found), 'artifact')}, {scaled(sum(one.size for one in found), 'B')} in {store.root}")
     return 0
 
 
@@ -115,12 +115,12 @@ def _gc(store: Store, args: argparse.Namespace, console: Console) -> int:
     idle = [path for path in (store.root / ".work").glob("*") if not _in_the_making(store, path.name, needed)]
     sizes = {path: _folder_size(path) for path in [*unused, *idle]}
     for path in unused:
-        console.print(f"{path.parent.name}/{path.name[:12]}  {_size(sizes[path])}", markup=False)
+        console.print(f"{path.parent.name}/{path.name[:12]}  {scaled(sizes[path], 'B')}", markup=False)
     if not sizes:
         console.print(f"nothing to remove: all in {store.root} is needed by a run", markup=False)
         return 0
     parts = counted(len(unused), "artifact"), counted(len(idle), "abandoned workspace")
-    what = f"{' and '.join(parts)}, {_size(sum(sizes.values()))}"
+    what = f"{' and '.join(parts)}, {scaled(sum(sizes.values()), 'B')}"
     if not args.delete:
         console.print(f"needed by no run in {args.runs} nor elsewhere: {what}. To remove: add --delete", markup=False)
         return 0
@@ -171,14 +171,6 @@ def _in_the_making(store: Store, name: str, needed: set[str]) -> bool:
 
 def _folder_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from rich.text import Text
 from mt.evaluation.formats import COUNT, ONE_DIGIT, SHARE, Format
 from mt.running.estimates import Estimates
 from mt.runtime.terminal import duration
+from mt.runtime.text import counted
 from mt.workflow.position import Position
 from mt.workflow.stage import External, Stage
 from mt.workflow.work import NullObserver
@@ -60,7 +61,8 @@ class Display(NullObserver):
             self.live.stop()
         if self._computed and error is None:
             spent = duration(time.monotonic() - self._began)
-            self.say(f"{self._computed} stages computed in {spent}, {self._total - self._computed} reused\n")
+            reused = self._total - self._computed
+            self.say(f"{counted(self._computed, 'stage')} computed in {spent}, {reused:,} reused\n")
 
     def say(self, text: str) -> None:
         """Print a line above the live display."""
@@ -72,16 +74,16 @@ class Display(NullObserver):
         self._total, self._reused = len(order), len(order) - len(missing)
         self._began = time.monotonic()
         if missing:
-            self.say(f"{len(missing)} of {self._total} stages to compute{self._remaining_text()}")
+            self.say(f"{len(missing):,} of {counted(self._total, 'stage')} to compute{self._remaining_text()}")
         else:
-            self.say(f"everything is there already: {self._reused} stages reused\n")
+            self.say(f"everything is there already: {counted(self._reused, 'stage')} reused\n")
 
     def unneeded(self, stages: list[Stage]) -> None:
         """Count what is not computed any more neither as to do nor as reused."""
         keys = {stage.key for stage in stages}
         self._missing = [one for one in self._missing if one.key not in keys]
         self._total -= len(keys)
-        self.say(f"{len(keys)} stages are not needed any more")
+        self.say(f"not needed any more: {counted(len(keys), 'stage')}")
 
     def inspecting(self, stage: Stage) -> None:
         """Say once that models are being checked."""

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mt.costing.estimate import Cost, assumptions_used, costs
 from mt.methods.compile import CompiledRun
+from mt.runtime.text import counted, scaled
 from mt.workflow.plan import merge
 
 
@@ -50,7 +51,7 @@ def print_estimate(found: dict[str, Any], console: Console) -> None:
     if found["missing"]["stages"] < found["total"]["stages"]:
         said.append(_sentence("still missing", found["missing"], gpu=gpu))
     if scratch := found["total"]["scratch_bytes"]:
-        said.append(f"while a model trains, up to {_bytes(scratch)} more for its checkpoints")
+        said.append(f"while a model trains, up to {scaled(scratch, 'B')} more for its checkpoints")
     for line in said:
         console.print(line, markup=False, highlight=False)
     notes = [f"{name}={value:g}" for name, value in _assumed(found)]
@@ -140,8 +141,8 @@ def _cells(row: Mapping[str, Any], *, gpu: bool) -> list[str]:
     gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
     host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
     return [
-        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), _count(row["tokens"]),
-        _time(row["hours"]), *([_count(row["gpu_hours"])] if gpu else []), gib, host, _bytes(row["disk_bytes"]),
+        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), scaled(row["tokens"]),
+        _time(row["hours"]), *([f"{row['gpu_hours']:,.1f}"] if gpu else []), gib, host, scaled(row["disk_bytes"], "B"),
     ]  # fmt: skip
 
 
@@ -150,9 +151,10 @@ def _sentence(title: str, total: dict[str, Any], *, gpu: bool) -> str:
     calls = f", {total['calls']:,.0f} judge calls" if total["calls"] else ""
     price = f" for ${total['usd']:,.2f}" if total["usd"] else ""
     return (
-        f"{title}: {total['stages']} stages, {total['loads']} loads of a model, {_count(total['tokens'])} tokens, "
-        f"{_scaled(total['flops'], 'GTP', 'FLOP')}, {_time(total['hours'])} of wall time one after another, "
-        f"{gpu_hours}{_bytes(total['disk_bytes'])} on disk{calls}{price}"
+        f"{title}: {counted(total['stages'], 'stage')}, {counted(total['loads'], 'load')} of a model, "
+        f"{scaled(total['tokens'])} tokens, {scaled(total['flops'], 'FLOP')}, "
+        f"{_time(total['hours'])} of wall time one after another, "
+        f"{gpu_hours}{scaled(total['disk_bytes'], 'B')} on disk{calls}{price}"
     )
 
 
@@ -160,24 +162,3 @@ def _time(hours: float) -> str:
     """Return a time in seconds, minutes or hours."""
     seconds = hours * 3600
     return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min" if hours < 1 else f"{hours:,.1f} h"
-
-
-def _bytes(value: float) -> str:
-    """Return a size in MB or GB; 0 without a unit."""
-    return _scaled(value, "MG", "B") if value else "0"
-
-
-def _scaled(value: float, prefixes: str, unit: str) -> str:
-    """Return a value in the largest of some units (M, G, T or P) that it reaches, or else in the smallest."""
-    sizes = {prefix: 10.0 ** (6 + 3 * "MGTP".index(prefix)) for prefix in prefixes}
-    prefix = max((one for one in sizes if value >= sizes[one]), key=sizes.__getitem__, default=prefixes[0])
-    return f"{value / sizes[prefix]:,.1f} {prefix}{unit}"
-
-
-def _count(value: float | None) -> str:
-    if value is None:
-        return ""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.1f}{unit}"
-    return f"{value:.1f}"

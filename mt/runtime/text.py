@@ -1,4 +1,4 @@
-"""Texts: counted things, JSON of any depth, and halves of surrogate pairs, which JSON can spell and no file holds."""
+"""Texts: counted things, large numbers, JSON of any depth, and halves of surrogate pairs, which no file holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from typing import Any
 def counted(number: int, noun: str) -> str:
     """Return a number of things, as in "1 run" and "2,000 runs"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def scaled(value: float, unit: str = "") -> str:
+    """Return a large number by its prefix, as in "820 B", "1.2 MB", "171,639.4 PFLOP" and, without a unit, "61.0k"."""
+    prefixes = iter("kMGTP")
+    prefix = ""
+    while value >= 1000 and prefix != "P":
+        value, prefix = value / 1000, next(prefixes)
+    return f"{value:,.{1 if prefix else 0}f}{' ' if unit else ''}{prefix}{unit}"
 
 
 def half_character(text: str) -> int | None:
