@@ -17,11 +17,15 @@ def write(topic_words: str, demands: dict[str, dict[str, str]]) -> str:
     while len(required) < wants.least():
         required.append(fillers[len(required) % len(fillers)])
     first, last = wants.value("start"), wants.value("end")
-    spare = [word for word in required if word not in (first, last)]
+    spare = list(required)
+    for placed in filter(None, (first, last)):
+        spare.remove(placed)  # once: another demand may want the same word
     units = wants.units()
     parts = [spare[i::units] for i in range(units)]
     if first:
         parts[0].insert(0, first)
+    if "digits" in demands:
+        parts[0].append("7")  # behind a word: a number alone in its line reads as that of a list item
     if last:
         parts[-1].append(last)
     return wants.shape([wants.spell(part) for part in parts])
@@ -42,12 +46,11 @@ class Wants:
     def required(self) -> list[str]:
         found = [self.value("start"), self.value("end"), self.value("include")]
         found += [self.value("twice")] * 2 + [self.value("both"), self.value("both", "other")]
-        found += ["7" if "digits" in self else None]
         return list(filter(None, found))
 
     def least(self) -> int:
-        """Words of the body, those of a title, a note or a JSON key left out."""
-        extra = sum(name in self for name in ("title", "note", "as_json"))
+        """Words of the body, those of a title, a note or a JSON key and the number left out."""
+        extra = sum(name in self for name in ("title", "note", "as_json", "digits"))
         for name, blank in (("exactly", "n"), ("at_least", "n"), ("between", "low")):
             if count := self.value(name, blank):
                 return int(count) - extra
