@@ -83,11 +83,12 @@ CATALOGUE: tuple[Quantity, ...] = (
             "from 0, the reward model judges length."),
     *(
         _policy("diagnostics", f"distinct_{n}", f"Distinct-{n}", f"share of {n}-grams", SHARE, "",
-                f"Different {n}-grams of words among all {n}-grams of the responses to held-out prompts.")
+                f"Different {n}-grams of words among all {n}-grams of a held-out prompt's responses, averaged over "
+                "prompts.")
         for n in (1, 2)
     ),
     _policy("diagnostics", "duplicate_rate", "Responses that repeat another", "share of responses", SHARE, "lower",
-            "Share of responses that equal an earlier one to the same prompt."),
+            "Share of a held-out prompt's responses that equal an earlier one, averaged over prompts."),
     _policy("labels", "selected_accuracy", "Selected pairs that gold orders the same way", _PAIRS, SHARE, "higher",
             "Share of the policy's training pairs whose chosen response is the better one by gold, among pairs that "
             "gold tells apart, averaged over prompts; chance is 50%."),

@@ -45,14 +45,16 @@ def kl_from_samples(policy_K: Sequence[float] | Array, base_K: Sequence[float] |
 
 
 def distinct_n(texts: Sequence[str], n: int) -> float | None:
-    """Return the share of different n-grams of white-space separated words (Li et al. 2016); None without any."""
+    """Return the share of different n-grams of white-space separated words (Li et al. 2016); None without any.
+
+    The share falls as texts are added, so that only equally many texts compare: here, the K responses to a prompt.
+    """
     grams = [
         tuple(words[at : at + n]) for words in (text.split() for text in texts) for at in range(len(words) - n + 1)
     ]
     return len(set(grams)) / len(grams) if grams else None
 
 
-def duplicate_rate(texts_NK: Sequence[Sequence[str]]) -> float | None:
-    """Return the share of responses that repeat an earlier response to the same prompt; None without any."""
-    total = sum(len(texts) for texts in texts_NK)
-    return sum(len(texts) - len(set(texts)) for texts in texts_NK) / total if total else None
+def duplicate_rate(texts_K: Sequence[str]) -> float | None:
+    """Return the share of the responses to a prompt that repeat an earlier one; None without any."""
+    return 1 - len(set(texts_K)) / len(texts_K) if texts_K else None

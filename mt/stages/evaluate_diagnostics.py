@@ -25,7 +25,7 @@ RELIABILITY = "reliability.json"
 class PolicyDiagnostics(Stage):
     """KL from the base policy on the policy's own samples, diversity, duplicates, length bias of its rewards."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     NEEDS: ClassVar[str] = "gpu"
     policy: Stage
     base: Stage
@@ -46,26 +46,25 @@ class PolicyDiagnostics(Stage):
         inspect_engine(self.policy, self.engine, "logprobs")
 
     def run(self, work: Work) -> None:
-        """Estimate the KL in nats per response, averaged over a prompt's responses, then over prompts; and count."""
+        """Measure each prompt's responses, and average over prompts; correlate over the responses of all."""
         from mt.evaluation.diagnostics import distinct_n, duplicate_rate, within_prompt_correlation
 
         samples = work.rows(Samples, self.samples)
-        texts = [[response.text for response in row.responses] for row in samples]
-        flat = [text for row in texts for text in row]
-        lengths = [[float(response.n_tokens) for response in row.responses] for row in samples]
-        rewards = [row.rewards for row in work.rows(Rewards, self.rewards)]
-        found = {
-            "distinct_1": distinct_n(flat, 1),
-            "distinct_2": distinct_n(flat, 2),
-            "duplicate_rate": duplicate_rate(texts),
-            "length_correlation": within_prompt_correlation(rewards, lengths),
+        texts = {row.prompt_id: [response.text for response in row.responses] for row in samples}
+        values = {
+            "kl": self._kl(work, samples),
+            "distinct_1": known({name: distinct_n(of_prompt, 1) for name, of_prompt in texts.items()}),
+            "distinct_2": known({name: distinct_n(of_prompt, 2) for name, of_prompt in texts.items()}),
+            "duplicate_rate": known({name: duplicate_rate(of_prompt) for name, of_prompt in texts.items()}),
         }
-        metrics = [
-            Metric("diagnostics", name, value, n=len(flat)) for name, value in found.items() if value is not None
-        ]
-        write_means(work, "diagnostics", {"kl": self._kl(work, samples)}, *metrics, differences=["kl"])
+        lengths = [[float(response.n_tokens) for response in row.responses] for row in samples]
+        correlation = within_prompt_correlation([row.rewards for row in work.rows(Rewards, self.rewards)], lengths)
+        n = sum(map(len, lengths))
+        others = [] if correlation is None else [Metric("diagnostics", "length_correlation", correlation, n=n)]
+        write_means(work, "diagnostics", values, *others, differences=["kl"])
 
     def _kl(self, work: Work, samples: list[Samples]) -> dict[str, float]:
+        """Estimate the KL in nats per response, averaged over a prompt's responses."""
         from mt.evaluation.diagnostics import kl_from_samples
 
         items = [(row.messages, response) for row in samples for response in row.responses]

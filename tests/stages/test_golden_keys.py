@@ -45,7 +45,7 @@ FIRST_USES = {
         "gold_policy_metrics v2 4266c93531a2",
         "gold_reward_metrics v2 500f6812c0e6",
         "label_accuracy v2 1924eaeef334",
-        "policy_diagnostics v3 1237477642d8",
+        "policy_diagnostics v4 6a5e355c19b0",
         "reward_calibration v1 284db8b6354a",
         # Benchmarks: a judge that was paid for its judgments would be paid again.
         "world_baseline v2 4f0929514f9d",

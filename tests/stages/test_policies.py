@@ -38,7 +38,9 @@ def test_the_base_policy_has_not_moved_from_itself(bench: Bench, policies: tuple
     base, other = policies
     metrics = bench.metrics(PolicyDiagnostics(base, base, table(), scored(), ENGINE, 64, TEMPLATE))
     assert metrics["diagnostics/kl"] == 0.0
-    assert metrics["diagnostics/duplicate_rate"] == pytest.approx(1 / 6)
+    assert metrics["diagnostics/duplicate_rate"] == pytest.approx((1 / 3 + 0) / 2), "a mean over prompts"
+    assert metrics["diagnostics/distinct_1"] == pytest.approx((3 / 5 + 3 / 5) / 2)
+    assert metrics["diagnostics/distinct_2"] == pytest.approx((1 / 2 + 2 / 2) / 2)
     assert metrics["diagnostics/length_correlation"] > 0
     moved = bench.metrics(PolicyDiagnostics(other, base, table(), scored(), ENGINE, 64, TEMPLATE))
     assert moved["diagnostics/kl"] != 0.0
