@@ -25,8 +25,8 @@ $(STAMP): requirements.lock pyproject.toml
 run: setup ## run Mutual-Taught in the synthetic world (ARGS="seed=1 iterations=3")
 	$(BIN)/python -m mt.run $(ARGS)
 
-test: setup ## run the default test suite (ARGS="-k store")
-	$(BIN)/python -m pytest -m "not slurm and not engines and not browser and not models" $(ARGS)
+test: setup ## run the default test suite, on up to four cores (ARGS="-k store")
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slurm and not engines and not browser and not models" $(ARGS)
 
 soak: setup ## kill, race and damage runs, and give them bad inputs, for 20 minutes, and write benchmarks/faults.md (ARGS="kills --seed 1")
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -73,3 +77,11 @@ def tell(tracker: Guarded, folder: Path, steps: range = range(5), state: str = "
     tracker.table("tables/metrics", METRIC_COLUMNS, rows, None)
     tracker.table("tables/stages", ["stage", "key", "state", "seconds"], [[STAGE, KEY, "computed", 1.5]], None)
     tracker.finish(state, record(folder, state))
+
+
+def run_script(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process that has no tracker's service yet, neither its own nor that of these tests."""
+    inherited = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    environment = {**inherited, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, env=environment, timeout=120, capture_output=True, text=True)

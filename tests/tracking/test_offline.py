@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 
 from mt.tracking.upload import attempts as attempts_of
 from mt.tracking.upload import is_open
-from tests.tracking.example import AXIS, CONFIG, KEY, STAGE, info, opened, settings, tell
+from tests.tracking.example import AXIS, CONFIG, KEY, STAGE, info, opened, run_script, settings, tell
 from tests.tracking.fake_wandb import FakeWandb, wait_for
 from tests.tracking.wandb_files import OfflineRun, raw_bytes, read_offline
 
@@ -130,9 +127,7 @@ def test_a_killed_run_keeps_what_it_told(tmp_path: Path) -> None:
         time.sleep(3)  # W&B writes every two seconds
         os.kill(os.getpid(), 9)
     """
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, check=False)
+    run_script(code)
     (run,) = read_offline(tmp_path)
     assert run.column(AXIS) == [0, 1, 2, 3]
     assert attempts_of(tmp_path) and wait_for(lambda: not is_open(tmp_path)), "it can be uploaded"

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +11,7 @@ import pytest
 
 from mt.tracking import guard
 from mt.tracking.upload import is_open
-from tests.tracking.example import STAGE, opened, tell
+from tests.tracking.example import STAGE, opened, run_script, tell
 from tests.tracking.fake_wandb import ENTITY, KEY, FakeWandb, wait_for
 from tests.tracking.wandb_files import read_offline
 
@@ -109,7 +105,8 @@ def test_a_client_that_hangs_costs_its_limit_once_and_what_it_wrote_stays(
     """W&B's process stands still: the next call that waits for it is given up, and all that follow at once."""
     monkeypatch.setattr(guard, "_MARGIN_S", 1.0)
     said: list[str] = []
-    tracker = opened(tmp_path, said.append, timeout_s=3)
+    tracker = opened(tmp_path, said.append)
+    tracker.limit_s = 3
     tracker.log({"train/loss": 1.0}, "train/step", 0)
     assert wait_for(lambda: bool(read_offline(tmp_path)[0].history))
     (core,) = [child for child in psutil.Process().children() if "wandb-core" in child.name()]
@@ -133,13 +130,11 @@ def test_the_process_of_a_client_that_hangs_ends(tmp_path: Path) -> None:
         from mt.tracking import guard
         from tests.tracking.example import opened, tell
         guard._MARGIN_S = 1.0
-        tracker = opened(Path({str(tmp_path)!r}), timeout_s=3)
+        tracker = opened(Path({str(tmp_path)!r}))
+        tracker.limit_s = 3
         [core] = [child for child in psutil.Process().children() if "wandb-core" in child.name()]
         core.suspend()
         tell(tracker, Path({str(tmp_path)!r}))
     """
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, env=environment, timeout=120, capture_output=True, text=True)
+    done = run_script(code)
     assert (done.returncode, done.stderr) == (0, "")
