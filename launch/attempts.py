@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from launch.rows import rows
 from launch.states import State
+from launch.sweep import rows
 
 LOST = "lost together with its node or its supervisor"
 JobProgress = tuple[int, float]

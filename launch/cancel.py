@@ -15,11 +15,10 @@ from pathlib import Path
 from rich.console import Console
 
 from launch import cli, local, slurm
-from launch.driver import driver, driving
 from launch.job_partition import ancestors
 from launch.states import ACTIVE
 from launch.survey import survey
-from launch.sweep import Sweep, load, write_cancelled
+from launch.sweep import Sweep, driver, driving, load, write_cancelled
 from launch.view import as_data, summary
 from mt.errors import LaunchError, describe
 from mt.runtime.text import counted

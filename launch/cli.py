@@ -45,27 +45,24 @@ def locate(runs: Path, wanted: str) -> tuple[Path, str | None]:
     known = names_or_refuse(runs)
     if sweep_name and slash:
         folder = find(runs, sweep_name)
-        return folder, _known(name, _members(load(folder)), sweep_name)
+        members = _members(load(folder))
+        if found := name if name in members else _meant(name, members, sweep_name):
+            return folder, found
+        problem = f"not in sweep {sweep_name}"
+        raise LaunchError(describe("name", name, problem, allowed=", ".join(members[:10])) + nearest(name, members))
     if wanted in known:
         return runs / wanted, None
-    members = {one: _members(sweep) for one in known if (sweep := _readable(runs / one))}
-    for one in members:
-        if wanted in members[one]:
+    by_sweep = {one: _members(sweep) for one in known if (sweep := _readable(runs / one))}
+    for one, members in by_sweep.items():
+        if wanted in members:
             return runs / one, wanted
-    for one in members:
-        if found := _meant(wanted, members[one], one):
+    for one, members in by_sweep.items():
+        if found := _meant(wanted, members, one):
             return runs / one, found
     problem = f"neither a sweep in {runs} nor one of its runs or jobs"
     allowed = ", ".join(known[:10])
-    valid = [*known, *(name for own in members.values() for name in own)]
+    valid = [*known, *(name for members in by_sweep.values() for name in members)]
     raise LaunchError(describe("name", wanted, problem, allowed=allowed) + nearest(wanted, valid))
-
-
-def _known(name: str, members: list[str], sweep: str) -> str:
-    if found := name if name in members else _meant(name, members, sweep):
-        return found
-    allowed = ", ".join(members[:10])
-    raise LaunchError(describe("name", name, f"not in sweep {sweep}", allowed=allowed) + nearest(name, members))
 
 
 def _meant(words: str, members: list[str], sweep: str) -> str | None:

@@ -18,10 +18,10 @@ from typing import Any
 from submitit.helpers import DelayedSubmission
 
 from launch import attempts, progress
-from launch.attempts import Attempt, JobProgress
+from launch.attempts import Attempt
 from launch.machine import MachineShare
 from launch.states import State
-from launch.sweep import JobEntry, Sweep, last_words, load, log_file
+from launch.sweep import last_words, load, log_file
 from mt.errors import LaunchError
 from mt.runtime.child import Child
 
@@ -71,7 +71,7 @@ class RunJob:
             _linger()
             raise LaunchError(f"job {self.name}: terminated")
         if code < 0 or code == STOPPED:
-            self._end(State.LOST, _cause(code))
+            self._end(State.LOST, f"killed by {signal.Signals(-code).name}" if code < 0 else "terminated")
             return False
         self._check_success(code)
         self._end(State.DONE)
@@ -80,8 +80,10 @@ class RunJob:
     def _begin(self) -> None:
         """Start an attempt; the work itself refuses when the last ones made no progress."""
         sweep = load(Path(self.folder))
-        progress_before = _progress(sweep, sweep.job[self.name], self._progress_file)
-        self._attempt = attempts.begin(self._attempts_file, _job_id(), progress_before)
+        absent, last = sweep.absent(self.name), progress.read(self._progress_file)
+        published = len(sweep.job[self.name].stages) - len(absent)
+        mark = published, last.best if last.stage in absent else 0.0
+        self._attempt = attempts.begin(self._attempts_file, _job_id(), mark)
         work = ["-u", "-m", "launch.work", self.folder, self.name]
         self._child = Child(work, folder=Path(sweep.cwd), ignore_usr2=True, grace_s=GRACE_S)
 
@@ -141,16 +143,6 @@ class RunJob:
     @property
     def _progress_file(self) -> Path:
         return progress.file_of(Path(self.folder), self.name)
-
-
-def _progress(sweep: Sweep, job: JobEntry, progress_file: Path) -> JobProgress:
-    absent = sweep.absent(job.name)
-    last = progress.read(progress_file)
-    return len(job.stages) - len(absent), last.best if last.stage in absent else 0.0
-
-
-def _cause(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else "terminated"
 
 
 def _job_id() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Literal, Protocol
 
 Resource = Literal["gpu", "cpu", "network"]
@@ -53,7 +54,10 @@ def partition_into_jobs(runs: Mapping[str, Sequence[PlannedStage]], *, share: bo
     belongs to exactly one job; otherwise each run is one job, and the store's locks guard what several compute.
     """
     if not share:
-        return [_whole(name, stages) for name, stages in runs.items()]
+        return [
+            Job(name, _resource(stages), tuple(one.key for one in stages), (name,), records=(name,), cost=_cost(stages))
+            for name, stages in runs.items()
+        ]
     return _named(_with_records(_shared(runs), runs))
 
 
@@ -63,11 +67,6 @@ def ancestors(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
     for job in jobs:
         found[job.name] = frozenset(job.after).union(*(found[name] for name in job.after))
     return found
-
-
-def _whole(name: str, stages: Sequence[PlannedStage]) -> Job:
-    keys = tuple(stage.key for stage in stages)
-    return Job(name, _resource(stages), keys, (name,), records=(name,), cost=_cost(stages))
 
 
 def _resource(stages: Iterable[PlannedStage]) -> Resource:
@@ -92,9 +91,14 @@ def _shared(runs: Mapping[str, Sequence[PlannedStage]]) -> list[Job]:
     more runs to fewer. Among stages of the same runs the phase grows where local and network stages alternate.
     Groups therefore never wait for each other in a circle.
     """
-    nodes = {node.key: node for stages in runs.values() for node in stages}
+    nodes: dict[str, PlannedStage] = {}
+    users: dict[str, tuple[str, ...]] = {}
+    for name, stages in runs.items():
+        for node in stages:
+            nodes[node.key] = node
+            users[node.key] = (*users.get(node.key, ()), name)
     members: dict[_Group, list[PlannedStage]] = {}
-    for key, group in _groups(nodes, _users(runs)).items():
+    for key, group in _groups(nodes, users).items():
         members.setdefault(group, []).append(nodes[key])
     group_of = {node.key: group for group, stages in members.items() for node in stages}
     after = {
@@ -113,15 +117,9 @@ def _shared(runs: Mapping[str, Sequence[PlannedStage]]) -> list[Job]:
         )
         for group, stages in members.items()
     ]
-    return _reduced(_sorted(jobs))
-
-
-def _users(runs: Mapping[str, Sequence[PlannedStage]]) -> dict[str, tuple[str, ...]]:
-    users: dict[str, list[str]] = {}
-    for name, stages in runs.items():
-        for node in stages:
-            users.setdefault(node.key, []).append(name)
-    return {key: tuple(names) for key, names in users.items()}
+    jobs = _sorted(jobs)
+    before = ancestors(jobs)
+    return [replace(job, after=_nearest(job.after, before)) for job in jobs]
 
 
 def _groups(nodes: Mapping[str, PlannedStage], users: Mapping[str, tuple[str, ...]]) -> dict[str, _Group]:
@@ -145,13 +143,8 @@ def _sorted(jobs: Sequence[Job]) -> list[Job]:
     return order
 
 
-def _reduced(jobs: Sequence[Job]) -> list[Job]:
-    """Drop dependencies that follow from others, so that a scheduler sees each job's direct ones only."""
-    before = ancestors(jobs)
-    return [replace(job, after=_nearest(job.after, before)) for job in jobs]
-
-
 def _nearest(names: Iterable[str], before: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Return the jobs that no other of them waits for: dependencies that follow from others are left out."""
     names = list(names)
     implied = frozenset[str]().union(*(before[name] for name in names))
     return tuple(sorted(name for name in names if name not in implied))
@@ -179,19 +172,10 @@ def _with_records(jobs: list[Job], runs: Iterable[str]) -> list[Job]:
 def _named(jobs: Sequence[Job]) -> list[Job]:
     """Name jobs after their run or "shared-<n>"; network jobs end in "-judge", closing ones in "-record"."""
     names: dict[str, str] = {}
-    taken: set[str] = set()
     shared = {runs: index + 1 for index, runs in enumerate(dict.fromkeys(j.runs for j in jobs if len(j.runs) > 1))}
     for job in jobs:
         stem = job.runs[0] if len(job.runs) == 1 else f"shared-{shared[job.runs]}"
         stem += "-record" if not job.stages else "-judge" if job.resource == "network" else ""
-        names[job.name] = _free(stem, taken)
+        numbered = (f"{stem}-{number}" for number in count(2))
+        names[job.name] = next(name for name in chain([stem], numbered) if name not in names.values())
     return [replace(job, name=names[job.name], after=tuple(names[name] for name in job.after)) for job in jobs]
-
-
-def _free(stem: str, taken: set[str]) -> str:
-    name, count = stem, 1
-    while name in taken:
-        count += 1
-        name = f"{stem}-{count}"
-    taken.add(name)
-    return name

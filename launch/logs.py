@@ -34,48 +34,39 @@ def _logs(arguments: argparse.Namespace, console: Console) -> int:
     folder, name = cli.locate(arguments.runs, arguments.name)
     jobs = [job.name for job in load(folder).jobs if name is None or name in (job.name, *job.runs)]
     if arguments.json:
-        files = _files(folder, jobs).items()
+        files = _files(folder, load(folder), jobs).items()
         cli.print_json([{"job": job, "file": str(file), "exists": file.exists()} for file, job in files])
         return 0
     shown: dict[Path, int] = {}
-    _print_new(_files(folder, jobs), shown)
-    while arguments.follow and _under_way(folder, jobs):
+    while True:
+        sweep = load(folder)
+        status = [job for job in survey(folder, sweep).jobs if job.name in jobs]
+        _print_new(_files(folder, sweep, jobs), shown)  # after the question, so that an ended job has printed all
+        if not arguments.follow or not any(job.state in MAY_RUN for job in status):
+            break
         time.sleep(_POLL_S)
-        _print_new(_files(folder, jobs), shown)
-    _print_new(_files(folder, jobs), shown)
-    sweep = load(folder)
-    failed = [job for job in survey(folder, sweep).jobs if job.name in jobs]
-    if last := tails(folder, sweep, failed, _LINES):
+    if last := tails(folder, sweep, status, _LINES):
         print(show_tails(last))
     return 0
 
 
-def _files(folder: Path, jobs: list[str]) -> dict[Path, str]:
+def _files(folder: Path, sweep: Sweep, jobs: list[str]) -> dict[Path, str]:
     """Return the outputs of all submissions of the jobs, each with its job's name."""
-    sweep = load(folder)
     return {log_file(folder, one.id): name for name in jobs for one in sweep.job[name].submissions}
-
-
-def _under_way(folder: Path, jobs: list[str]) -> bool:
-    return any(job.state in MAY_RUN for job in survey(folder, load(folder)).jobs if job.name in jobs)
 
 
 def _print_new(files: dict[Path, str], shown: dict[Path, int]) -> None:
     """Print what was appended since the last time, each piece under its job's name."""
     for file, job in files.items():
-        new = _read_from(file, shown.get(file, 0))
+        if not file.exists():
+            continue
+        with file.open("rb") as content:
+            content.seek(shown.get(file, 0))
+            new = content.read()
         if new:
             shown[file] = shown.get(file, 0) + len(new)
             text = new.decode(errors="replace")
             print(f"--- {job} ({file.name})\n{text}", end="" if text.endswith("\n") else "\n", flush=True)
-
-
-def _read_from(file: Path, offset: int) -> bytes:
-    if not file.exists():
-        return b""
-    with file.open("rb") as content:
-        content.seek(offset)
-        return content.read()
 
 
 def tails(folder: Path, sweep: Sweep, jobs: Iterable[JobStatus], lines: int) -> dict[Path, tuple[str, list[str]]]:

@@ -34,8 +34,8 @@ class Node:
 def check_nodes(config: SlurmConfig, *, gpu: bool) -> int | None:
     """Return the most memory (GB) of a node that has what a job with (or without) GPUs asks for.
 
-    Raises Refused where no node of the partition has. Where sinfo does not say what there is, nothing is refused, and
-    None is returned.
+    Raises SubmissionRefused where no node of the partition has it. Where sinfo does not say what there is, nothing is
+    refused, and None is returned.
     """
     own = config if gpu else config.cpu
     partition = own.partition or config.partition

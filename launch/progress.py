@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from launch.rows import rows
+from launch.sweep import rows
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
 from mt.workflow.work import NullObserver

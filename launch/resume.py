@@ -17,10 +17,9 @@ from rich.console import Console
 from yaml import YAMLError
 
 from launch import cli, slurm
-from launch.driver import driving
 from launch.submit import dispatch, due
 from launch.survey import SweepStatus, survey
-from launch.sweep import Sweep, load, read_configs, save, write_configs
+from launch.sweep import Sweep, driving, load, read_configs, save, write_configs
 from launch.view import as_data
 from launch.work import Planned, plan_run, planner, select
 from mt.config.launch import LaunchConfig

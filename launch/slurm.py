@@ -99,8 +99,8 @@ def release(ids: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Submission:
-    """One submission: jobs with the same resources and dependencies."""
+class Request:
+    """What sbatch is asked for: jobs with the same resources and dependencies."""
 
     names: Sequence[str]
     """The jobs of the sweep."""
@@ -118,9 +118,12 @@ class Submission:
     """What sbatch is asked for where no setting says it."""
 
 
-def submit(folder: Path, logs: Path, config: SlurmConfig, request: Submission) -> list[str]:
+def submit(folder: Path, logs: Path, config: SlurmConfig, request: Request) -> list[str]:
     """Submit jobs on hold and return their ids; raises SubmissionRefused with SLURM's own words when it does."""
-    executor = SlurmExecutor(folder=logs, max_num_timeout=_UNLIMITED, python=_python(config))
+    # The stop signal may come before Python has its handler, and would then end the job: it is ignored until submitit
+    # installs the handler.
+    python = shlex.join([*IGNORE_USR2, *config.container, sys.executable])
+    executor = SlurmExecutor(folder=logs, max_num_timeout=_UNLIMITED, python=python)
     executor._throttling = 0.0
     executor.update_parameters(**_parameters(config, request))
     try:
@@ -140,9 +143,9 @@ def check_commands() -> None:
             raise LaunchError(describe("launch", "slurm", problem, allowed="inline, local", fix=fix))
 
 
-def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
+def refusal(answer: str, config: SlurmConfig, gpu: bool) -> str:
     """Put SLURM's refusal in one line, with the setting that it is about where it says so."""
-    words = "; ".join(line.removeprefix("sbatch: error: ").strip() for line in said.splitlines() if line.strip())
+    words = "; ".join(line.removeprefix("sbatch: error: ").strip() for line in answer.splitlines() if line.strip())
     own = not gpu and config.cpu.partition is not None
     about = {
         "account": ("launch.account", config.account),
@@ -155,8 +158,11 @@ def refusal(said: str, config: SlurmConfig, gpu: bool) -> str:
     }
     field, value = next((pair for word, pair in about.items() if word in words.lower()), ("launch", "slurm"))
     allowed = ""
-    with contextlib.suppress(LaunchError):  # the refusal counts, also where sinfo cannot say what there is
-        allowed = f"the partitions {', '.join(_partitions())}" if field.endswith("partition") else ""
+    if field.endswith("partition"):
+        with contextlib.suppress(LaunchError):  # the refusal counts, also where sinfo cannot say what there is
+            said = run_command(["sinfo", "--noheader", "--format", "partition=%R"]).splitlines()
+            names = [line.removeprefix("partition=") for line in said if line.startswith("partition=")]
+            allowed = f"the partitions {', '.join(names)}"
     return describe(field, value, f"SLURM refused the submission: {words.rstrip('.')}", allowed=allowed)
 
 
@@ -169,10 +175,11 @@ def _outside_any_job() -> Iterator[None]:
         yield
 
 
-def _parameters(config: SlurmConfig, request: Submission) -> dict[str, object]:
+def _parameters(config: SlurmConfig, request: Request) -> dict[str, object]:
     """Return submitit's parameters of a request."""
     after = [f"afterok:{':'.join(request.after)}"] if request.after else []
     dependency = ",".join([*after, *(["singleton"] if request.alone else [])])
+    extra = config.extra if request.gpu else config.cpu.extra
     values: dict[str, object | None] = {
         "job_name": request.title,
         "comment": request.tag,
@@ -192,7 +199,8 @@ def _parameters(config: SlurmConfig, request: Submission) -> dict[str, object]:
         "nodes": 1,
         "ntasks_per_node": 1,
         "additional_parameters": {
-            **_extra(config, request.gpu),
+            # submitit writes --flag for true, and --flag=False for false
+            **{option.replace("_", "-"): value for option, value in extra.items() if value is not False},
             "hold": True,
             "requeue": True,
             "kill-on-invalid-dep": "yes",
@@ -202,13 +210,7 @@ def _parameters(config: SlurmConfig, request: Submission) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _extra(config: SlurmConfig, gpu: bool) -> dict[str, object]:
-    """Return the user's own options; submitit writes --flag for true, and --flag=False for false."""
-    extra = config.extra if gpu else config.cpu.extra
-    return {option.replace("_", "-"): value for option, value in extra.items() if value is not False}
-
-
-def _resources(config: SlurmConfig, request: Submission) -> dict[str, object | None]:
+def _resources(config: SlurmConfig, request: Request) -> dict[str, object | None]:
     if not request.gpu:
         cpu = config.cpu
         memory = f"{cpu.mem_gb}GB" if cpu.mem_gb else request.memory
@@ -222,20 +224,6 @@ def _resources(config: SlurmConfig, request: Submission) -> dict[str, object | N
         "mem": f"{config.mem_gb}GB" if config.mem_gb else request.memory,
         "time": config.time_min,
     }
-
-
-def _python(config: SlurmConfig) -> str:
-    """Return the command that starts Python on a node.
-
-    The stop signal may come before Python has its handler, and would then end the job: it is ignored until submitit
-    installs the handler.
-    """
-    return shlex.join([*IGNORE_USR2, *config.container, sys.executable])
-
-
-def _partitions() -> list[str]:
-    said = run_command(["sinfo", "--noheader", "--format", "partition=%R"])
-    return [line.removeprefix("partition=") for line in said.splitlines() if line.startswith("partition=")]
 
 
 def run_command(command: list[str], allow: Sequence[str] = ()) -> str:

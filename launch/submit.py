@@ -12,13 +12,12 @@ from rich.console import Console
 from launch import local, slurm
 from launch.batches import JobBatch, batches
 from launch.create import NewRun, create, refuse_reuse
-from launch.driver import driving
 from launch.job_partition import Job
 from launch.nodes import check_nodes
 from launch.runs import PLANNER
 from launch.states import ACTIVE, State
 from launch.survey import SweepStatus, survey
-from launch.sweep import FILE, Submission, Sweep, load, logs, write_submitted
+from launch.sweep import FILE, Submission, Sweep, driving, load, logs, write_submitted
 from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
@@ -75,10 +74,19 @@ def dispatch(folder: Path, console: Console) -> int:
 def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
     status = survey(folder, sweep, strict=True)
     jobs, width = due(sweep, status)
-    _forget_failures(folder, sweep, jobs)
+    for run in dict.fromkeys(run for job in jobs for run in job.runs):
+        if sweep.recorded_state(run) == "failed":  # it is tried again, and its record says so
+            plan_run(sweep, folder, run).record(folder, sweep, run, "planned")
     if sweep.launch.queued:
         _submit_to_slurm(folder, sweep, status, jobs, width)
-        _announce(folder, len(jobs), console)
+        console.print(
+            f"sweep    {sweep.name}: {counted(len(sweep.runs), 'run')}, "
+            f"{counted(len(sweep.stages), 'stage')} to compute, {counted(len(jobs), 'job')} submitted to SLURM\n"
+            f"folder   {folder}\n"
+            f"look     python -m launch.status {sweep.name}",
+            soft_wrap=True,
+            highlight=False,
+        )
         return 0
     with live(console) as show:
         local.run(folder, [job.name for job in jobs], width, lambda: show(survey(folder, load(folder))))
@@ -119,20 +127,13 @@ def _refuse_tags(folder: Path, named_by: str, *, queued: bool) -> None:
 
 
 def _refuse_differences(runs: Sequence[Composed]) -> None:
-    """A sweep is launched in one way, into one store."""
+    """Refuse runs of one sweep that are launched in different ways, or into different stores."""
     first = runs[0].config
     for field in ("launch", "store", "runs"):
         for run in runs:
             if getattr(run.config, field) != getattr(first, field):
                 fix = f"Launch the runs with another {field} by a command of their own"
                 raise ConfigError(describe(field, "…", "it differs between the runs of a sweep", fix=fix))
-
-
-def _forget_failures(folder: Path, sweep: Sweep, jobs: Sequence[Job]) -> None:
-    """Let the records of failed runs that are tried again say so."""
-    for run in dict.fromkeys(run for job in jobs for run in job.runs):
-        if sweep.recorded_state(run) == "failed":
-            plan_run(sweep, folder, run).record(folder, sweep, run, "planned")
 
 
 def _submit_to_slurm(folder: Path, sweep: Sweep, status: SweepStatus, jobs: Sequence[Job], width: int) -> None:
@@ -167,7 +168,7 @@ def _submit_batch(
 ) -> dict[str, str]:
     assert isinstance(sweep.launch, SlurmConfig)
     generation = 1 + max(len(job.submissions) for job in sweep.jobs)
-    request = slurm.Submission(
+    request = slurm.Request(
         names=[job.name for job in batch.jobs],
         gpu=batch.jobs[0].resource == "gpu",
         after=[ids[name] for name in batch.jobs[0].after],
@@ -215,15 +216,3 @@ def _state_needs(store: str, new: Sequence[NewRun], console: Console) -> None:
     if needed := [what for what in dict.fromkeys(found) if what]:
         line = f"the nodes must reach {', '.join(needed)} (the first jobs look)"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _announce(folder: Path, count: int, console: Console) -> None:
-    sweep = load(folder)
-    console.print(
-        f"sweep    {sweep.name}: {counted(len(sweep.runs), 'run')}, {counted(len(sweep.stages), 'stage')} to compute, "
-        f"{counted(count, 'job')} submitted to SLURM\n"
-        f"folder   {folder}\n"
-        f"look     python -m launch.status {sweep.name}",
-        soft_wrap=True,
-        highlight=False,
-    )

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from launch import attempts, local, progress, slurm
 from launch.attempts import LOST, Attempt
-from launch.driver import driver
 from launch.progress import Computed, Progress
 from launch.slurm import Seen
 from launch.states import ACTIVE, BROKEN, MAY_RUN, State, worst
-from launch.sweep import JobEntry, RunEntry, Sweep, last_words, log_file
+from launch.sweep import JobEntry, RunEntry, Sweep, driver, last_words, log_file
 from mt.errors import LaunchError
 from mt.running.estimates import Estimates
 
@@ -175,7 +174,7 @@ class _Survey:
             why=why,
             done=len(job.stages) - len(absent),
             total=len(job.stages),
-            stage=self._title(now.stage) if now.stage in absent else "",
+            stage=self.sweep.stage[now.stage].title if now.stage in absent else "",
             fraction=now.done / now.total if now.stage in absent and now.total else None,
             attempt=len(past),
             id=job.id or "",
@@ -232,12 +231,9 @@ class _Survey:
             first = self.jobs[broken[0]]
             return State.BLOCKED, first.why if first.state == State.BLOCKED else f"{first.name} {first.state}"
         if job.id is None:
-            driven = driver(self.folder) is not None
-            return (
-                (State.WAITING, "to be started")
-                if driven
-                else (State.NEW, "not submitted yet: python -m launch.resume")
-            )
+            if driver(self.folder):
+                return State.WAITING, "to be started"
+            return State.NEW, "not submitted yet: python -m launch.resume"
         if self.seen is None:
             return State.UNKNOWN, "the scheduler could not be asked"
         if seen is None and last is not None and last.state == State.CANCELLED:
@@ -254,10 +250,6 @@ class _Survey:
 
     def _before(self, job: JobEntry, wanted: Callable[[State], bool]) -> list[str]:
         return [name for name in job.after if wanted(self.jobs[name].state)]
-
-    def _title(self, key: str) -> str:
-        entry = self.sweep.stage[key]
-        return f"{entry.label} · {entry.kind}" if entry.label else entry.kind
 
     def _left(self, now: Progress, absent: list[str]) -> float | None:
         """The running stage by its own speed, the following ones by what their kind took elsewhere in the sweep."""

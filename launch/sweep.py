@@ -9,26 +9,30 @@ jobs' output, named by job id), `attempts/`, `progress/` and `computed/` (writte
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from launch.job_partition import Job, Resource
-from launch.rows import rows
 from mt.choice import Config
 from mt.config.launch import LaunchConfig
 from mt.errors import LaunchError, describe, nearest
-from mt.runtime.jsonl import problem
+from mt.running.alone import alone, lock_of_folder
+from mt.runtime.jsonl import JsonLines, Refuse, problem
+from mt.runtime.lock import Owner
 from mt.workflow.store import is_stopped, recall, write_text
 
 FILE = "sweep.json"
 EVENTS = "events.jsonl"
 _CONFIGS = "configs.json"
+T = TypeVar("T")
 
 
 class StageEntry(Config):
@@ -48,6 +52,11 @@ class StageEntry(Config):
     def kind(self) -> str:
         """The stage's name."""
         return self.address.split("/")[0]
+
+    @property
+    def title(self) -> str:
+        """Where in the algorithm it belongs, and its name."""
+        return f"{self.label} · {self.kind}" if self.label else self.kind
 
 
 class RunEntry(Config):
@@ -194,7 +203,9 @@ def load(folder: Path) -> Sweep:
         raise LaunchError(f"{folder / FILE}: {what}. {fix}") from None
     changes: dict[str, dict[str, Any]] = {}
     for event in rows(folder / EVENTS, Event, "foreign").read():
-        _apply(event, changes.setdefault(event.job, {"submissions": [], "cancelled": False}))
+        change = changes.setdefault(event.job, {"submissions": []})
+        change["cancelled"] = event.submitted is None
+        change["submissions"] += [event.submitted] if event.submitted else []
     jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
     return sweep.model_copy(update={"jobs": jobs, "place": folder.absolute()})
 
@@ -219,10 +230,20 @@ def _append(folder: Path, events: Iterable[Event]) -> None:
         written.append(*(event.model_dump() for event in events))
 
 
-def _apply(event: Event, change: dict[str, Any]) -> None:
-    change["cancelled"] = event.submitted is None
-    if event.submitted is not None:
-        change["submissions"].append(event.submitted)
+def rows(file: Path, kind: type[T], refuse: Refuse = "nothing") -> JsonLines[T]:
+    """Return a file of rows, each on the disk when its append returns; raises LaunchError for those it refuses."""
+    return JsonLines(file, kind, refuse=refuse, error=LaunchError, sync=True)
+
+
+def driving(folder: Path) -> AbstractContextManager[None]:
+    """Be the one command that submits, resumes or cancels a sweep; raises LaunchError while another one does."""
+    return alone(folder, "sweep", error=LaunchError)
+
+
+def driver(folder: Path) -> Owner | None:
+    """Return the other process that submits, resumes or cancels the sweep just now, or None."""
+    owner = lock_of_folder(folder).owner()
+    return None if owner is None or (owner.is_here and owner.pid == os.getpid()) else owner
 
 
 def find(runs: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.states import State
-from launch.survey import JobStatus, RunStatus, SweepStatus
+from launch.survey import JobStatus, SweepStatus
 
 _NUMBERS = {"stages", "try", "time", "left"}
 _WORDS = {"job", "run", "what"}
@@ -25,7 +25,18 @@ _WORDS = {"job", "run", "what"}
 def render(status: SweepStatus) -> Group:
     """Return a sweep's jobs and runs as tables, with one line that sums them up."""
     short = _shortener([run.name for run in status.runs])
-    return Group(_jobs_table(status.jobs, short), _runs_table(status.runs, short), Text(summary(status)))
+    jobs = _table("jobs", ("job", "state", "stages", "try", "where", "time", "left", "what"))
+    for job in status.jobs:
+        where = "@".join(word for word in (job.id, job.node) if word)
+        left = f"~{_clock(job.left_s)}" if job.left_s is not None else ""
+        counts = f"{job.done}/{job.total}", str(job.attempt or ""), where, _clock(job.elapsed_s), left
+        share = f" {job.fraction:.0%}" if job.fraction is not None else ""
+        what = "; ".join(filter(None, (f"{job.stage}{share}", short(job.why))))
+        jobs.add_row(short(job.name), _state(job.state), *counts, Text(what))
+    runs = _table("runs", ("run", "state", "stages", "what"))
+    for run in status.runs:
+        runs.add_row(run.name, _state(run.state), f"{run.done}/{run.total}", Text(short(run.why)))
+    return Group(jobs, runs, Text(summary(status)))
 
 
 def summary(status: SweepStatus) -> str:
@@ -75,35 +86,12 @@ def _clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _jobs_table(jobs: list[JobStatus], short: Callable[[str], str]) -> Table:
-    table = _table("jobs", ("job", "state", "stages", "try", "where", "time", "left", "what"))
-    for job in jobs:
-        where = "@".join(word for word in (job.id, job.node) if word)
-        left = f"~{_clock(job.left_s)}" if job.left_s is not None else ""
-        counts = f"{job.done}/{job.total}", str(job.attempt or ""), where, _clock(job.elapsed_s), left
-        table.add_row(short(job.name), _state(job.state), *counts, Text(_what(job, short)))
-    return table
-
-
-def _runs_table(runs: list[RunStatus], short: Callable[[str], str]) -> Table:
-    table = _table("runs", ("run", "state", "stages", "what"))
-    for run in runs:
-        table.add_row(run.name, _state(run.state), f"{run.done}/{run.total}", Text(short(run.why)))
-    return table
-
-
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in _NUMBERS else "left"
         table.add_column(column, justify=justify, no_wrap=column not in _WORDS, overflow="fold")
     return table
-
-
-def _what(job: JobStatus, short: Callable[[str], str]) -> str:
-    """Say what runs and how far it is, and why a job waits, ended or started again."""
-    share = f" {job.fraction:.0%}" if job.fraction is not None else ""
-    return "; ".join(filter(None, (f"{job.stage}{share}", short(job.why))))
 
 
 def _shortener(names: list[str]) -> Callable[[str], str]:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from launch import cli
-from launch.survey import JobStatus, survey
+from launch.survey import survey
 from launch.sweep import load
 from launch.view import changes, live, render, summary
 
@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
 def _watch(arguments: argparse.Namespace, console: Console) -> int:
     """Return 0 if everything is done at the end, 1 if not; with --json, print a line per job and change."""
     folder = cli.sweep_folder(arguments.runs, arguments.sweep)
-    with nullcontext(changes(asdict, _print_json)) if arguments.json else live(console) as show:
+    as_lines = changes(asdict, lambda job: print(json.dumps(asdict(job)), flush=True))
+    with nullcontext(as_lines) if arguments.json else live(console) as show:
         show(status := survey(folder, load(folder)))
         while status.may_go_on:
             time.sleep(_POLL_S)
@@ -37,10 +38,6 @@ def _watch(arguments: argparse.Namespace, console: Console) -> int:
     if not arguments.json:
         console.print(summary(status) if console.is_terminal else render(status), soft_wrap=console.is_terminal)
     return 0 if status.finished else 1
-
-
-def _print_json(job: JobStatus) -> None:
-    print(json.dumps(asdict(job)), flush=True)
 
 
 if __name__ == "__main__":

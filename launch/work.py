@@ -72,8 +72,10 @@ def main(arguments: list[str]) -> int:
         return STOPPED
     except Exception as error:
         traceback.print_exc()
-        file = attempts.file_of(folder, name)
-        attempts.end(file, attempts.read(file)[-1], State.FAILED, _one_line(error))
+        file, reason = attempts.file_of(folder, name), redact(first_line(error))
+        if not isinstance(error, MutualTaughtError):
+            reason = f"{type(error).__name__}: {reason}"
+        attempts.end(file, attempts.read(file)[-1], State.FAILED, reason)
         return 1
     finally:
         reporter.close()
@@ -113,8 +115,8 @@ def compute(sweep: Sweep, job: JobEntry, whole: Plan, watching: Sequence[Observe
     store = Store(Path(sweep.store))
     check_store(store.root, sweep.store_id)
     own = plan(select(sweep, job, whole), whole.positions)
-    missing = {stage.key for stage in own.missing(store)}
-    require(_upstream([stage for stage in own.targets if stage.key in missing]), store)
+    due = {stage.key: stage for stage in own.missing(store) if stage.key in job.stages}
+    require([upstream for stage in due.values() for upstream in stage.inputs() if upstream.key not in due], store)
     reach(sweep, job, whole, store)
     for stage in own.missing(store):  # before hours are spent on those that come first
         stage.check()
@@ -189,16 +191,6 @@ def _submit_again(sweep: Sweep) -> str:
     commit = sweep.git.get("commit")
     back = f"Check out commit {commit[:12]} of the submission, or submit" if commit else "Submit"
     return f"{back} again under another name: sweep=NAME"
-
-
-def _upstream(stages: list[Stage]) -> list[Stage]:
-    own = {stage.key for stage in stages}
-    return [upstream for stage in stages for upstream in stage.inputs() if upstream.key not in own]
-
-
-def _one_line(error: Exception) -> str:
-    first = redact(first_line(error))
-    return first if isinstance(error, MutualTaughtError) else f"{type(error).__name__}: {first}"
 
 
 def _stop(*signal_and_frame: Any) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from launch import attempts, progress, slurm
 from launch.cancel import affected, cancel
-from launch.driver import driver, driving
-from launch.sweep import EVENTS, Submission, load, write_submitted
+from launch.sweep import EVENTS, Submission, driver, driving, load, write_submitted
 from mt.errors import LaunchError
 from tests.slurm import fakes
 from tests.slurm.launched import Launched

@@ -127,7 +127,7 @@ def test_slurm_without_its_commands_is_refused(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_a_refusal_says_which_setting_it_is_about(said: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm, "_partitions", lambda: ["low", "high"])
+    monkeypatch.setattr(slurm, "run_command", lambda command: "Welcome\npartition=low\npartition=high\n")
     config = launch_config(partition="gpus", account="me", gpus=8)
     assert expected in slurm.refusal(said, config, gpu=True)  # type: ignore[arg-type]
 
@@ -138,9 +138,9 @@ def test_a_time_limit_shorter_than_its_signal_is_refused() -> None:
 
 
 def test_a_refusal_counts_where_sinfo_cannot_say_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent() -> list[str]:
+    def silent(command: list[str]) -> str:
         raise LaunchError("sinfo: SLURM did not answer")
 
-    monkeypatch.setattr(slurm, "_partitions", silent)
+    monkeypatch.setattr(slurm, "run_command", silent)
     config = launch_config(name="slurm")
     assert "invalid partition" in slurm.refusal("sbatch: error: invalid partition specified: x", config, gpu=True)

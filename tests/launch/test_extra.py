@@ -22,7 +22,7 @@ def composed(*overrides: str) -> SlurmConfig:
 
 def flags(config: SlurmConfig, folder: Path, *, gpu: bool, memory: str | None = None) -> set[str]:
     """Return the #SBATCH lines of a submission."""
-    request = slurm.Submission(["job"], gpu, [], "title", False, 1, "TAG", memory)
+    request = slurm.Request(["job"], gpu, [], "title", False, 1, "TAG", memory)
     executor = SlurmExecutor(folder=folder, python="python")
     executor.update_parameters(**slurm._parameters(config, request))
     lines = executor._make_submission_file_text("command", "uid").splitlines()

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from launch.driver import driver
-from launch.sweep import FILE
+from launch.sweep import FILE, driver
 from tests.slurm import fakes
 from tests.slurm.launched import PROJECT, Launched
 

@@ -15,10 +15,9 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from launch.create import create
-from launch.driver import driving
 from launch.submit import dispatch
 from launch.survey import JobStatus, SweepStatus, survey
-from launch.sweep import load
+from launch.sweep import driving, load
 from mt.config.launch import DetachedConfig, LaunchConfig
 from mt.workflow.store import Store
 from tests.slurm import fakes
