@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mt.choice import Choice
 from mt.config.choices import SearchPath, optional_values
-from mt.config.fields import find, free_settings, group_class, is_nullable
+from mt.config.fields import find, free_settings, group_class, is_nullable, is_within, setting
 from mt.config.overrides import override_key, parse_override
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, describe
@@ -100,7 +100,7 @@ class _Base:
 
     def __init__(self, config: DictConfig) -> None:
         self._config = config
-        self._raw = OmegaConf.to_container(config, resolve=False)
+        self._raw: Any = OmegaConf.to_container(config, resolve=False)
         self._free = set(free_settings(RunConfig, self._raw))
         self._words = _interpolated_words(self._raw)
         self._resolved: dict[str, dict[str, Any]] = {}
@@ -112,8 +112,8 @@ class _Base:
             independent = {}
         plain = deepcopy(self._resolve({key: value for key, value in settings.items() if key not in independent}))
         for key, value in independent.items():
-            *parents, last = key.split(".")
-            _descend(plain, parents)[last] = value
+            parent, _, last = key.rpartition(".")
+            setting(plain, parent)[last] = value
         return plain
 
     def _resolve(self, settings: dict[str, Any]) -> dict[str, Any]:
@@ -126,8 +126,8 @@ class _Base:
 
     def _is_independent(self, key: str, value: Any) -> bool:
         """Say whether a setting is a plain one that exists, has a value and that no interpolation can refer to."""
-        *parents, last = key.split(".")
-        node = _descend(self._raw, parents)
+        parent, _, last = key.rpartition(".")
+        node = setting(self._raw, parent)
         scalar = isinstance(value, int | float) or (isinstance(value, str) and "${" not in value)
         known = isinstance(node, dict) and last in node and not isinstance(node[last], dict | list)
         known = known and node[last] != "???"  # nothing can be resolved before it has one
@@ -139,11 +139,6 @@ def _split(overrides: Sequence[str], choices: Collection[str]) -> tuple[list[str
     values = [line for line in overrides if re.match(r"[\w.]+=", line) and override_key(line) not in choices]
     rest = [line for line in overrides if line not in values]
     return rest, {one.key_or_group: one.value() for one in map(parse_override, values)}
-
-
-def is_within(key: str, paths: Collection[str]) -> bool:
-    """Say whether a setting is one of these or lies below one."""
-    return any(key == path or key.startswith(f"{path}.") for path in paths)
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
@@ -159,12 +154,6 @@ def _interpolated_words(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*(_interpolated_words(item) for item in value))
     return set(re.findall(r"\w+", value)) | {"scale"} if isinstance(value, str) and "${" in value else set()
-
-
-def _descend(node: Any, names: list[str]) -> Any:
-    for name in names:
-        node = node.get(name) if isinstance(node, dict) else None
-    return node
 
 
 def _set(config: DictConfig, key: str, value: Any, *, free: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ def search_path(own: list[str]) -> SearchPath:
         if not folder.is_dir():
             problem = "not a folder" if folder.exists() else "no such folder"
             raise ConfigError(describe("--config-dir", name, problem, fix="Give a folder with files GROUP/NAME.yaml"))
-        files = list(_choices(folder, found))
+        files = [(group, path) for group in found.groups() for path in sorted((folder / group).glob("*.yaml"))]
         if not files:
             problem, allowed = "it holds no choice: no file GROUP/NAME.yaml", f"GROUP of {', '.join(found.groups())}"
             raise ConfigError(describe("--config-dir", name, problem, allowed=allowed))
@@ -60,9 +59,3 @@ def search_path(own: list[str]) -> SearchPath:
                 raise ConfigError(describe("--config-dir", name, problem, fix="Give the file another name"))
         found = SearchPath((*found.folders, folder))
     return found
-
-
-def _choices(folder: Path, known: SearchPath) -> Iterator[tuple[str, Path]]:
-    for group in known.groups():
-        for path in sorted((folder / group).glob("*.yaml")):
-            yield group, path

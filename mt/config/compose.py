@@ -73,8 +73,10 @@ def compose_runs(overrides: Sequence[str], *, multirun: bool = False, path: Sear
             if key not in taken:
                 raise ConfigError(refusal.line(path)) from refusal
     runs = list(found.values())
-    if not multirun:
-        _refuse_experiment(runs[0].config)
+    if not multirun and (asked := runs[0].config.experiment) is not None:
+        problem = f"it is {len(asked.runs)} runs, and this command makes one"
+        fix = f"Add -m: python -m mt.run -m experiment={asked.name}"
+        raise ConfigError(describe("experiment", asked.name, problem, fix=fix))
     return runs
 
 
@@ -207,10 +209,3 @@ def _experiment_runs(name: str, path: SearchPath) -> list[str]:
     if not isinstance(runs, ListConfig) or not all(isinstance(line, str) for line in runs):
         raise ConfigError(describe("experiment.runs", runs, f"not a list of texts in {file}", fix="Correct the file"))
     return list(runs)
-
-
-def _refuse_experiment(config: RunConfig) -> None:
-    if config.experiment is not None:
-        name, count = config.experiment.name, len(config.experiment.runs)
-        problem = f"it is {count} runs, and this command makes one"
-        raise ConfigError(describe("experiment", name, problem, fix=f"Add -m: python -m mt.run -m experiment={name}"))

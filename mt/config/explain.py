@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from mt.choice import Choice, Config
 from mt.config.choices import SearchPath, optional_values
 from mt.config.compose import PACKAGE, compose_unchecked
-from mt.config.fields import allowed, find, group_class, listed, setting
+from mt.config.fields import allowed, find, group_class, is_within, listed, setting
 from mt.config.overrides import override_key
 from mt.config.refusals import refused_by_hydra, refused_choice
 from mt.config.run import RunConfig
@@ -86,12 +86,13 @@ def settings(paths: list[str], overrides: list[str], path: SearchPath = PACKAGE)
     wanted = [*paths, *(override_key(line) for line in overrides)]
     groups = path.groups()
     for asked in paths:
-        if asked not in groups and not any(_within(one.path, asked) for one in known):
+        if asked not in groups and not any(is_within(one.path, [asked]) for one in known):
             group = asked.partition(".")[0]
             fix = f"Settings of one choice: --help {group}=NAME" if group in groups else ""
-            hint = nearest_setting(asked, _prefixes(known))
+            prefixes = {".".join(one.path.split(".")[:depth]) for one in known for depth in range(1, 5)}
+            hint = nearest_setting(asked, sorted(prefixes))
             raise ConfigError(describe("--help", asked, "no such setting", fix=fix) + hint)
-    return [one for one in known if not wanted or any(_within(one.path, asked) for asked in wanted)]
+    return [one for one in known if not wanted or is_within(one.path, wanted)]
 
 
 def _walk(kind: type[Config], values: Any, prefix: str) -> Iterator[Explained]:
@@ -154,11 +155,3 @@ def _shown(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _prefixes(known: list[Explained]) -> list[str]:
-    return sorted({".".join(one.path.split(".")[:depth]) for one in known for depth in range(1, 5)})
-
-
-def _within(path: str, wanted: str) -> bool:
-    return path == wanted or path.startswith(f"{wanted}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -182,8 +182,13 @@ def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:
 
 
 def setting(config: Mapping[str, Any], path: str) -> Any:
-    """Return the setting at a dotted path ("objective.beta"), None where there is none."""
+    """Return the setting at a dotted path ("objective.beta"), None where there is none; all settings for ""."""
     node: Any = config
-    for part in path.split("."):
+    for part in path.split(".") if path else ():
         node = node.get(part) if isinstance(node, Mapping) else None
     return node
+
+
+def is_within(path: str, parents: Iterable[str]) -> bool:
+    """Say whether a dotted path is one of these or lies below one."""
+    return any(path == parent or path.startswith(f"{parent}.") for parent in parents)

@@ -45,7 +45,8 @@ def refuse_owned(field: str, options: SbatchOptions, settings: Collection[str]) 
         if name.startswith("-") or len(name) == 1:
             allowed = "long names without dashes, such as reservation"
             raise ConfigError(describe(f"{field}.{option}", value, "not the name of an sbatch option", allowed=allowed))
-        setting = "gpus" if name == "gres" and _names_gpus(value) else _SETTINGS.get(name)
+        asks_for_gpus = name == "gres" and any(word.split(":")[0] == "gpu" for word in str(value).split(","))
+        setting = "gpus" if asks_for_gpus else _SETTINGS.get(name)
         if setting in settings:
             fix = f"Set {group}.{setting}"
             raise ConfigError(describe(f"{field}.{option}", value, "it has a setting of its own", fix=fix))
@@ -55,11 +56,6 @@ def refuse_owned(field: str, options: SbatchOptions, settings: Collection[str]) 
         if name in _OWNED:
             problem = f"the launcher sets it: {_OWNED[name]}"
             raise ConfigError(describe(f"{field}.{option}", value, problem, fix="Leave it out"))
-
-
-def _names_gpus(value: str | int | bool) -> bool:
-    """Say whether a value of --gres asks for GPUs (and not for a disk, say)."""
-    return any(word.split(":")[0] == "gpu" for word in str(value).split(","))
 
 
 class InlineConfig(Config):

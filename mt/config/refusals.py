@@ -16,7 +16,16 @@ from pydantic.fields import FieldInfo
 
 from mt.choice import Choice, Config
 from mt.config.choices import SearchPath, optional_values
-from mt.config.fields import allowed, choice_names, field_of, find, group_class, is_nullable, optional_settings
+from mt.config.fields import (
+    allowed,
+    choice_names,
+    field_of,
+    find,
+    group_class,
+    is_nullable,
+    is_within,
+    optional_settings,
+)
 from mt.config.overrides import override_key, unknown_choice
 from mt.config.run import RunConfig
 from mt.errors import ConfigError, MutualTaughtError, describe, first_line, nearest, nearest_setting
@@ -92,7 +101,7 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any], override
     first = error.errors()[0]
     path, info, value = _locate(first["loc"], values)
     if first["type"] == "extra_forbidden":
-        known = [key for key in _keys(values) if key != path and not key.startswith(f"{path}.")]
+        known = [key for key in _keys(values) if not is_within(key, [path])]
         siblings = [key for key in known if key.rpartition(".")[0] == path.rpartition(".")[0]]
         return describe(path, first["input"], "no such setting", allowed=_few(siblings)) + nearest_setting(path, known)
     if first["type"] == "value_error":
