@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any
 
 from mt.errors import StoreError
 from mt.runtime.child import logging_into
@@ -77,7 +76,16 @@ def _run(stage: Stage, store: Store, observer: Observer, command: str, engines: 
         stage.run(work)
     seconds, cpu = time.perf_counter() - clock, _cpu_seconds() - cpu
     work.publish_curves()
-    return store.publish(stage, output, _facts(work, started, seconds, cpu))
+    facts = {
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu, 3),
+        "counts": work.counts,
+        "git": provenance.git_state(),
+        "packages": provenance.packages(),
+        "host": provenance.host(),
+    }
+    return store.publish(stage, output, facts)
 
 
 def _cpu_seconds() -> float:
@@ -85,30 +93,19 @@ def _cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def _facts(work: Work, started: datetime, seconds: float, cpu_seconds: float) -> dict[str, Any]:
-    return {
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
-        "counts": work.counts,
-        "git": provenance.git_state(),
-        "packages": provenance.packages(),
-        "host": provenance.host(),
-    }
-
-
 def _verify_reused(plan: Plan, missing: list[Stage], store: Store, observer: Observer) -> None:
     """Check what will be reused before anything runs, and say where it was made with other packages."""
     absent = {stage.key for stage in missing}
     read = {upstream.key for stage in missing for upstream in stage.inputs()}
     targets = {stage.key for stage in plan.targets}
-    other: dict[str, str] = {}
+    here, other = provenance.packages(), dict[str, str]()
     for stage in plan.order:
         if stage.key in absent or isinstance(stage, External) or not store.has(stage):
             continue
         if stage.key in read | targets:
             store.verified(stage)
-        other.update(_other_packages(store.artifact(stage)))
+        made: dict[str, str] = store.artifact(stage).facts.get("packages", {})
+        other |= {name: version for name, version in made.items() if here.get(name, version) != version}
         observer.finished(stage, None)
     if other:
         listed = ", ".join(f"{name} {version}" for name, version in sorted(other.items()))
@@ -123,12 +120,6 @@ def _inspect(plan: Plan, missing: list[Stage], observer: Observer) -> None:
         if stage.key in asked and type(stage).inspect is not Stage.inspect:
             observer.inspecting(stage)
             stage.inspect()
-
-
-def _other_packages(artifact: Artifact) -> dict[str, str]:
-    now = provenance.packages()
-    made: dict[str, str] = artifact.facts.get("packages", {})
-    return {name: version for name, version in made.items() if name in now and now[name] != version}
 
 
 def require(stages: Iterable[Stage], store: Store) -> None:

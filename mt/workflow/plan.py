@@ -51,11 +51,9 @@ class Plan:
     def unneeded(self, artifacts: PublishedArtifacts) -> set[str]:
         """Return the keys of what need not exist: whatever waits for a decision that has stopped the run."""
         stopped = {stage.key for stage in self.order if stage.DECIDES and artifacts.stopped(stage)}
-        return (
-            {key for key, decisions in self.decisions.items() if not stopped.isdisjoint(decisions)}
-            if stopped
-            else set()
-        )
+        if not stopped:
+            return set()
+        return {key for key, decisions in self.decisions.items() if not stopped.isdisjoint(decisions)}
 
     @cached_property
     def decisions(self) -> dict[str, frozenset[str]]:
@@ -84,8 +82,16 @@ def plan(targets: Iterable[Stage], positions: Mapping[str, Position] | None = No
     """Return the plan of everything that the targets reach, each key once, inputs before their users."""
     targets = list(targets)
     order: dict[str, Stage] = {}
-    for target in targets:
-        _visit(target, order)
+    stack = [(target, False) for target in reversed(targets)]
+    while stack:  # no recursion: long chains would exhaust Python's own stack
+        stage, expanded = stack.pop()
+        if stage.key in order:
+            continue
+        if expanded:
+            order[stage.key] = stage
+        else:
+            stack.append((stage, True))
+            stack.extend((upstream, False) for upstream in reversed(stage.inputs()))
     return Plan(list(order.values()), targets, dict(positions or {}))
 
 
@@ -97,17 +103,3 @@ def merge(plans: Iterable[Plan]) -> Plan:
         positions.update((key, place) for key, place in one.positions.items() if key not in positions)
     targets = {target.key: target for one in plans for target in one.targets}
     return plan(targets.values(), positions)
-
-
-def _visit(stage: Stage, order: dict[str, Stage]) -> None:
-    """Append the stage after its inputs; iterative, so that long chains do not exhaust the stack."""
-    stack = [(stage, False)]
-    while stack:
-        current, expanded = stack.pop()
-        if current.key in order:
-            continue
-        if expanded:
-            order[current.key] = current
-        else:
-            stack.append((current, True))
-            stack.extend((upstream, False) for upstream in reversed(current.inputs()))
