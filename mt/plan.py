@@ -55,24 +55,20 @@ def _plan(given: list[str]) -> int:
         print(line, file=sys.stderr)
     runs = [compile_run(one.config) for one in composed]
     found = describe_plan(runs)
-    cost = _estimate(runs) if "--cost" in parsed.flags else None
+    cost: dict[str, Any] | None = None
+    if "--cost" in parsed.flags:
+        from mt.costing.report import estimate, print_estimate  # late: no other plan needs it
+
+        cost = estimate(runs)
     if "--json" in parsed.flags:
         print(json.dumps({**found, **({"cost": cost} if cost else {})}, indent=1))
     elif cost:
-        from mt.costing.report import print_estimate
-
         print_estimate(cost, terminal(140))
     else:
         _print(found, terminal(140), stages="--stages" in parsed.flags)
     for line in found["lacking"]:
         print(f"before it can start: {line}", file=sys.stderr)
     return 0
-
-
-def _estimate(runs: list[CompiledRun]) -> dict[str, Any]:
-    from mt.costing.report import estimate
-
-    return estimate(runs)
 
 
 def describe_plan(runs: list[CompiledRun]) -> dict[str, Any]:
@@ -128,7 +124,10 @@ def _counts(run: CompiledRun, states: Mapping[str, str], needed: Counter[str]) -
 def _print(found: dict[str, Any], console: Console, *, stages: bool) -> None:
     several = len(found["runs"]) > 1
     if several:
-        console.print(_runs_table(found["runs"]))
+        table = _table("run", "stages", "done", "to compute", "shared")
+        for row in found["runs"]:
+            table.add_row(Text(row["what"]), *(f"{row[name]:,}" for name in ("stages", "done", "missing", "shared")))
+        console.print(table)
     if stages or not several:
         console.print(_stages_table(found["stages"], several=several))
     sharing = f" ({found['without_sharing']:,} without sharing)" if several else ""
@@ -140,13 +139,6 @@ def _print(found: dict[str, Any], console: Console, *, stages: bool) -> None:
     )
     for line in found["duplicate_runs"]:
         console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
-
-
-def _runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("run", "stages", "done", "to compute", "shared")
-    for row in rows:
-        table.add_row(Text(row["what"]), *(f"{row[name]:,}" for name in ("stages", "done", "missing", "shared")))
-    return table
 
 
 def _stages_table(rows: Sequence[Mapping[str, Any]], *, several: bool) -> Table:

@@ -12,7 +12,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         args = _parser().parse_args(arguments)
-        return int(args.command(_opened(args.store), args, console))
+        if not args.store.is_dir():
+            raise StoreError(describe("--store", args.store, no_folder(args.store), fix="Give --store DIR"))
+        return int(args.command(Store(args.store), args, console))
 
     return exit_status_of(command)
-
-
-def _opened(folder: Path) -> Store:
-    if not folder.is_dir():
-        raise StoreError(describe("--store", folder, no_folder(folder), fix="Give --store DIR"))
-    return Store(folder)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,7 +109,7 @@ def _gc(store: Store, args: argparse.Namespace, console: Console) -> int:
         raise StoreError(f"{args.runs}: no run records here, so that everything would go. Give --runs DIR")
     unused = [path for path in store.folders() if path.name not in needed]
     idle = [path for path in (store.root / ".work").glob("*") if not _in_the_making(store, path.name, needed)]
-    sizes = {path: _folder_size(path) for path in [*unused, *idle]}
+    sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in [*unused, *idle]}
     for path in unused:
         console.print(f"{path.parent.name}/{path.name[:12]}  {scaled(sizes[path], 'B')}", markup=False)
     if not sizes:
@@ -156,21 +152,13 @@ def _find(store: Store, key: str) -> Path:
 
 def _needed_keys(store: Store, runs: Path) -> set[str]:
     """Return the keys, short as folders bear them, that any recorded run needs, finished or not, wherever it lies."""
-    return needed_keys(store) | {stage["key"][:SHORT] for record in _records(runs) for stage in record["stages"]}
-
-
-def _records(runs: Path) -> Iterable[dict[str, Any]]:
-    for path in sorted(runs.rglob(RECORD)):
-        yield read_record(path.parent)
+    records = (read_record(path.parent) for path in sorted(runs.rglob(RECORD)))
+    return needed_keys(store) | {stage["key"][:SHORT] for record in records for stage in record["stages"]}
 
 
 def _in_the_making(store: Store, name: str, needed: set[str]) -> bool:
     """Say whether a workspace is being worked in, or holds the checkpoints of a run that may go on."""
     return name in needed or lock_of(store, name).owner() is not None
-
-
-def _folder_size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def print_summary(
     has_gold = any(benchmark == "gold" for _, benchmark, _ in measured)
     chosen = [*COMPACT, *(() if has_gold else WITHOUT_GOLD)]
     detailed = (key for key in measured if not quantity(*key[1:]).minor and REPEATS.get(key) not in measured)
-    shown = sorted(detailed if details else measured.intersection(chosen), key=_order)
+    unsorted = detailed if details else measured.intersection(chosen)
+    shown = sorted(unsorted, key=lambda key: (key[0], rank(*key[1:]), key[2]))
     if shown:
         console.print()
         table, intervals = _fitting(shown, results, console)
@@ -70,10 +71,6 @@ def print_summary(
         text = f"The published models keep {span} of what training changed in their weights"
         console.print(f"{text}; rounding to trainer.publish_dtype loses the rest.", highlight=False)
     console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _order(key: MetricKey) -> tuple[str, int, str]:
-    return key[0], rank(*key[1:]), key[2]
 
 
 def _fitting(keys: Sequence[MetricKey], results: Results, console: Console) -> tuple[Table, str]:

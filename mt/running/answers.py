@@ -156,7 +156,8 @@ def _reward(run: _Run) -> str:
     for which, other in _earlier(run):
         before, change = _same(run, f"accuracy_{which}"), _same(run, f"gain_over_{which}")
         if before and change:
-            text += f", {other} {SHARE.text(before.value)} ({SHARE.difference(change.value)} {_interval(change)})"
+            gained = f"{SHARE.difference(change.value)} {SHARE.interval(change.low, change.high)}"
+            text += f", {other} {SHARE.text(before.value)} ({gained})"
     return f"The reward model {_verdict(_CHANGED, gain, 0)}: {text}."
 
 
@@ -255,10 +256,6 @@ def _title(key: MetricKey) -> str:
 def _signed(key: MetricKey, found: Difference) -> str:
     form = quantity(*key[1:]).format
     return f"{form.difference(found.value)} {form.interval(found.low, found.high)}".strip()
-
-
-def _interval(metric: Metric) -> str:
-    return SHARE.interval(metric.low, metric.high)
 
 
 def _value(metric: Metric | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mt.config.fields import devices, keyed_paths, setting
@@ -38,15 +39,20 @@ def check(
     before what may take seconds.
     """
     if compiled.config.scale.weights is not None:
-        say(_family(compiled.config))
+        family, millions = compiled.config.scale.family, compiled.config.scale.weights / 1e6
+        say(f"hyper-parameters of the family {family}, as policy.path has {millions:,.1f} million weights")
     _check_writable("store", Path(compiled.config.store))
     _check_writable("runs", Path(compiled.config.runs))
     missing = compiled.plan.missing(compiled.store)
-    if missing:
-        _check_devices(compiled.config, absent)
-    _check_stages(compiled, missing, absent)
+    _check_here(compiled, missing, absent)
     check_contexts(compiled.plan.order, compiled.config)
-    _check_rows(compiled, missing, say)
+    check_batches(missing, compiled.config)
+    if missing and any(isinstance(stage, ModelFolder) for stage in compiled.plan.order):
+        from mt.running.execution import quiet_libraries  # late: a run that has everything needs no tokenizer
+
+        quiet_libraries()
+        check_prompts(missing, say)
+    check_lengths(missing, compiled.config)
     if missing:  # else nothing outside the store is read
         for line in before(compiled):
             say(f"warning  {line}")
@@ -84,11 +90,6 @@ def _is_local(stage: Stage) -> bool:
     return type(stage) in (External, PromptFile) or (bool(inputs) and all(map(_is_local, inputs)))
 
 
-def _family(config: RunConfig) -> str:
-    millions, family = config.scale.weights or 0, config.scale.family
-    return f"hyper-parameters of the family {family}, as policy.path has {millions / 1e6:,.1f} million weights"
-
-
 def check_folders(runs: Sequence[tuple[RunConfig, Path]]) -> None:
     """Refuse a folder that holds, or is to hold, the record of another run, which would be lost."""
     seen: set[Path] = set()
@@ -122,46 +123,26 @@ def _check_writable(field: str, folder: Path) -> None:
         raise StoreError(describe(field, folder, "not writable", fix=fix))
 
 
-def _check_devices(config: RunConfig, absent: Callable[[NotHereError], None] | None) -> None:
-    """Refuse devices that do not exist; torch is asked only about those that a setting names."""
-    for field, device in devices(config):
-        if device not in ("auto", "cpu"):
-            try:
-                choose_device(device, field)
-            except NotHereError as error:
-                if absent is None:
-                    raise
-                absent(error)
+def _check_here(compiled: CompiledRun, missing: Sequence[Stage], absent: Callable[[NotHereError], None] | None) -> None:
+    """Ask devices, the tracker, what is to be computed, and what exists outside and is read for it, whether it can be.
 
-
-def _check_stages(
-    compiled: CompiledRun, missing: Sequence[Stage], absent: Callable[[NotHereError], None] | None
-) -> None:
-    """Ask the tracker, what is to be computed, and what exists outside and is read for it, whether it can be.
-
-    Files that are not given and trainers come first, which are reported before anything is downloaded, and models,
-    the largest downloads, last.
+    Torch is asked only about devices that a setting names. Files that are not given and trainers come first, which are
+    reported before anything is downloaded, and models, the largest downloads, last.
     """
     plan, store = compiled.plan, compiled.store
+    named = [(field, device) for field, device in devices(compiled.config) if device not in ("auto", "cpu")]
     asked = {stage.key for stage in missing} | {one.key for stage in missing for one in stage.inputs()}
     order = sorted(plan.order, key=lambda one: 2 * isinstance(one, HubModel) - isinstance(one, NotGiven | Training))
     needed = [one for one in order if one.key in asked and (isinstance(one, External) or not store.has(one))]
-    asked_for: list[Callable[[], None]] = [compiled.config.tracking.check]
-    for ask in [*asked_for, *(stage.check for stage in needed)]:
+    checks: list[Callable[[], object]] = [
+        *(partial(choose_device, device, field) for field, device in named if missing),
+        compiled.config.tracking.check,
+        *(stage.check for stage in needed),
+    ]
+    for one in checks:
         try:
-            ask()
+            one()
         except NotHereError as error:
             if absent is None:
                 raise
             absent(error)
-
-
-def _check_rows(compiled: CompiledRun, missing: Sequence[Stage], say: Callable[[str], None]) -> None:
-    """Render prompts that are to be read; a run that has everything needs no tokenizer, and imports none."""
-    check_batches(missing, compiled.config)
-    if missing and any(isinstance(stage, ModelFolder) for stage in compiled.plan.order):
-        from mt.running.execution import quiet_libraries
-
-        quiet_libraries()
-        check_prompts(missing, say)
-    check_lengths(missing, compiled.config)

@@ -139,19 +139,21 @@ def _is_unpaired(found: Difference) -> bool:
 def _notes(found: VariantComparison) -> list[str]:
     """Return what the numbers are."""
     several = max(len(variant.runs) for variant in found.variants) > 1
-    over = "over seeds where there are several" if several else "over the prompts of one seed, in pairs"
-    notes = [
-        f"Rows of {found.reference.name} show values, the other rows differences from them (of percentages, in points)."
-    ]
-    notes.append(f"95% intervals {over}; t is the iteration.")
+    if len(found.variants) == 1:
+        seeds = "The runs differ by seed alone: there is nothing to compare them with. 95% intervals over seeds"
+        single = "This is one run: there is nothing to compare it with. 95% intervals over prompts"
+        notes = [f"{seeds if several else single}; t is the iteration."]
+    else:
+        name = found.reference.name
+        over = "over seeds where there are several" if several else "over the prompts of one seed, in pairs"
+        notes = [
+            f"Rows of {name} show values, the other rows differences from them (of percentages, in points).",
+            f"95% intervals {over}; t is the iteration.",
+        ]
     differences = (
         one.minus(found.reference, t, k) for one in found.variants[1:] for t in found.iterations for k in found.keys
     )
     if any(one is not None and _is_unpaired(one) for one in differences):
         notes.append(f"{_UNPAIRED} not in pairs, so that the interval is too wide: the metric is no mean over prompts.")
-    if len(found.variants) == 1:
-        seeds = "The runs differ by seed alone: there is nothing to compare them with. 95% intervals over seeds"
-        single = "This is one run: there is nothing to compare it with. 95% intervals over prompts"
-        notes = [f"{seeds if several else single}; t is the iteration."]
     notes += [f"judge: {', '.join(found.judges)}"] if found.judges else []
     return [*notes, *found.notes]

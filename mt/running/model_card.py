@@ -10,7 +10,6 @@ import yaml
 
 from mt.evaluation.catalogue import quantity
 from mt.methods.compile import CompiledRun
-from mt.types import Metric
 
 _TASKS = {"policy": "text-generation", "reward": "text-classification"}
 _KEPT = ("method", "objective", "rm_data", "selection", "sampling", "seed", "iterations", "rounds")
@@ -26,26 +25,19 @@ def model_card(
         head["base_model"] = str(settings.path)
     name = {"policy": "policy π", "reward": "reward model r"}[kind]
     kept = {**{key: record["config"][key] for key in _KEPT}, "training": record["config"][kind]["training"]}
+    answer = record["answers"].get(kind)  # of its final policy or reward model
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=True)}---\n",
         f"# {record['name']}: the {name} of iteration {iteration}\n",
         f"Base model: {_base(compiled, kind)}. Data: {record['config']['data']['name']}. Made by\n",
         f"```console\n{record['command']}\n```\n",
-        *_verdict(record, compiled, iteration, kind),
+        *([f"{answer}\n"] if answer and iteration == compiled.final(compiled.store).index else []),
         "## Metrics\n",
         _metrics(record["metrics"], iteration, kind),
         "## Settings\n",
         f"```yaml\n{yaml.safe_dump(kept, sort_keys=False)}```\n",
     ]
     return "\n".join(parts)
-
-
-def _verdict(
-    record: Mapping[str, Any], compiled: CompiledRun, iteration: int, kind: Literal["policy", "reward"]
-) -> list[str]:
-    """Return what the run says of its final policy or reward model."""
-    sentence = record["answers"].get(kind)
-    return [f"{sentence}\n"] if sentence and iteration == compiled.final(compiled.store).index else []
 
 
 def data_card(record: Mapping[str, Any], compiled: CompiledRun, iteration: int, tables: Sequence[str]) -> str:
@@ -57,13 +49,10 @@ def data_card(record: Mapping[str, Any], compiled: CompiledRun, iteration: int, 
         "reward_pairs": "pairs that the reward model was trained on (the same format)",
         "samples": "responses that were sampled, with their rewards (conversational prompt-completion format)",
     }
-    lines = [f"- `{name}`: {about[name]}" for name in tables]
+    lines = "".join(f"- `{name}`: {about[name]}\n" for name in tables)
     head = yaml.safe_dump({"configs": configs, "tags": ["mutual-taught"]}, sort_keys=True)
-    text = (
-        f"---\n{head}---\n\n# {record['name']}: data of iteration {iteration}\n\n"
-        f"Policy: {_base(compiled, 'policy')}.\n\n"
-    )
-    return text + "\n".join(lines) + "\n"
+    title = f"# {record['name']}: data of iteration {iteration}"
+    return f"---\n{head}---\n\n{title}\n\nPolicy: {_base(compiled, 'policy')}.\n\n{lines}"
 
 
 def _base(compiled: CompiledRun, kind: Literal["policy", "reward"]) -> str:
@@ -75,17 +64,13 @@ def _base(compiled: CompiledRun, kind: Literal["policy", "reward"]) -> str:
     return f"{settings.path} at {settings.revision}"
 
 
-def _is_complete(row: Mapping[str, Any]) -> bool:
-    """Say whether a row counts what is missing, and nothing is."""
-    return row["metric"].startswith("missing") and row["value"] == 0
-
-
 def _metrics(rows: Sequence[Mapping[str, Any]], iteration: int, kind: str) -> str:
-    found = [row for row in rows if row["iteration"] == iteration and row["model"] == kind and not _is_complete(row)]
+    own = [row for row in rows if row["iteration"] == iteration and row["model"] == kind]
+    # A count of what is missing is shown only where something is.
+    found = [row for row in own if row["value"] or not row["metric"].startswith("missing")]
     lines = ["| metric | value | 95% interval | n |", "|---|---|---|---|"]
     for row in found:
-        metric = Metric(*(row[name] for name in ("benchmark", "metric", "value", "low", "high", "n")))
-        known = quantity(metric.benchmark, metric.metric)
-        value, interval = known.format.text(metric.value), known.format.interval(metric.low, metric.high)
-        lines.append(f"| {known.title} | {value} | {interval} | {metric.n or ''} |")
+        known = quantity(row["benchmark"], row["metric"])
+        value, interval = known.format.text(row["value"]), known.format.interval(row["low"], row["high"])
+        lines.append(f"| {known.title} | {value} | {interval} | {row['n'] or ''} |")
     return "\n".join(lines) + "\n" if found else "Nothing was measured of it.\n"

@@ -64,7 +64,9 @@ class Record:
             "answers": {},
             "final": None,  # the iteration that a run which stopped ended with
         }
-        self._earlier = _earlier(folder)
+        self._earlier: dict[str, Any] = {}
+        with contextlib.suppress(StoreError):  # there is none, or it is written anew
+            self._earlier = read_record(folder)
         self._computed = {one["key"] for one in self._earlier.get("stages", ()) if one["state"] == "computed"}
         self._computed |= set(computed)
         self._began, self._added = "", False  # when this attempt began, and whether it computed something
@@ -80,8 +82,11 @@ class Record:
         An attempt that goes on with an earlier one adds its time; until it computes something, all that is said of who
         computed remains. `since` is when other processes began to compute for this run; then theirs is the only time.
         """
+        from omegaconf import OmegaConf
+
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_yaml(self.folder / "config.yaml", redact(self.facts["config"]))
+        config = OmegaConf.create(redact(self.facts["config"]))
+        write_text(self.folder / "config.yaml", OmegaConf.to_yaml(config))
         self._began = since or _now()
         if since is not None:
             self._earlier = {}
@@ -141,7 +146,7 @@ class Record:
 
     def _entry(self, stage: Stage, found: bool) -> dict[str, Any]:
         facts: dict[str, Any] = {}
-        with contextlib.suppress(StoreError):  # as above
+        with contextlib.suppress(StoreError):  # a damaged artifact is named where it is verified
             facts = self.store.artifact(stage).facts if found and not isinstance(stage, External) else {}
         state = "computed" if stage.key in self._computed else "reused"
         return {
@@ -168,7 +173,7 @@ class Record:
                 return []
             try:
                 self._measured[stage.key] = [asdict(metric) for metric in read_metrics(self.store.path(stage))]
-            except StoreError:  # a damaged artifact is named where it is verified
+            except StoreError:  # as in _entry
                 return []
         return self._measured[stage.key]
 
@@ -184,26 +189,25 @@ class Record:
         """Link the models and tables of every iteration under readable names."""
         links = self.folder / "store"
         links.mkdir(exist_ok=True)
-        for name, stage in _named(self.compiled).items():
-            link = links / name
-            if self.store.has(stage):
-                link.unlink(missing_ok=True)
-                link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
-
-
-def _named(compiled: CompiledRun) -> Mapping[str, Stage]:
-    kinds = ("policy", "reward", "samples", "rewards", "selected", "self_training", "contrast")
-    found = {}
-    for one in compiled.graph.iterations:
-        for kind in kinds:
-            if (stage := getattr(one, kind)) is not None:
-                found[f"iteration_{one.index}-{kind}"] = stage
-    return found
+        for one in self.compiled.graph.iterations:
+            for kind in ("policy", "reward", "samples", "rewards", "selected", "self_training", "contrast"):
+                stage = getattr(one, kind)
+                if stage is not None and self.store.has(stage):
+                    link = links / f"iteration_{one.index}-{kind}"
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(os.path.relpath(self.store.path(stage), links.resolve()))
 
 
 def _laid_out(facts: Mapping[str, Any]) -> str:
     """Return JSON with a line for every fact, stage and metric: written often, it has to be quick."""
-    return "{\n" + ",\n".join(f" {json.dumps(name)}: {_value(value)}" for name, value in facts.items()) + "\n}\n"
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, list) and value:
+            text = "[\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value) + "\n ]"
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+        lines.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _as_csv(metrics: list[dict[str, Any]]) -> str:
@@ -212,26 +216,6 @@ def _as_csv(metrics: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(metrics)
     return file.getvalue()
-
-
-def _value(value: Any) -> str:
-    if not isinstance(value, list) or not value:
-        return json.dumps(value, ensure_ascii=False)
-    return "[\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value) + "\n ]"
-
-
-def _earlier(folder: Path) -> dict[str, Any]:
-    """Return the record of earlier attempts of this very run."""
-    try:
-        return read_record(folder)
-    except StoreError:  # none, or one that is written anew
-        return {}
-
-
-def _write_yaml(path: Path, values: dict[str, Any]) -> None:
-    from omegaconf import OmegaConf
-
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(values)))
 
 
 def _now() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,16 +12,17 @@ from mt.running.naming import distinguishing_groups
 from mt.running.record import COLUMNS, Record
 from mt.runtime.jsonl import JsonLines
 from mt.stages.select import SelectDemonstrations
-from mt.tracking.base import RunInfo
+from mt.tracking.base import RunInfo, TableValue
 from mt.tracking.guard import Guarded, failed, goes_on
 from mt.tracking.naming import curve_axis, curve_values, metric_values, slugs
-from mt.tracking.samples import COLUMNS as SAMPLE_COLUMNS
-from mt.tracking.samples import sample_rows
 from mt.types import Pair, Rewards, Samples
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import Store
 from mt.workflow.work import CURVES, TABLE, NullObserver, Observer, Row, read_metrics
+
+SAMPLE_COLUMNS = ("prompt_id", "section", "prompt", "response", "reward", "role")
+"""A response beside its reward; its role is chosen, rejected, or empty."""
 
 
 @contextmanager
@@ -153,6 +154,27 @@ def _rows(store: Store, stage: Stage | None, row_type: type[Row]) -> list[Row]:
     from mt.workflow import tables  # late: planning needs no Parquet
 
     return tables.read(store.path(stage) / TABLE, row_type) if stage is not None else []
+
+
+def sample_rows(
+    samples: Sequence[Samples], rewards: Sequence[Rewards], pairs: Sequence[Pair], prompts: int
+) -> list[list[TableValue]]:
+    """Return one row per response of the first `prompts` prompts that gave a pair, then of the others."""
+    rewards_of = {row.prompt_id: row.rewards for row in rewards}
+    pair_of = {pair.prompt_id: pair for pair in pairs}
+    ordered = sorted(samples, key=lambda row: row.prompt_id not in pair_of)
+    rows: list[list[TableValue]] = []
+    for one in ordered[:prompts]:
+        prompt = one.messages[0]["content"]
+        if len(one.messages) > 1:
+            prompt = "\n".join(f"{message['role']}: {message['content']}" for message in one.messages)
+        pair = pair_of.get(one.prompt_id)
+        roles = {pair.rejected.text: "rejected", pair.chosen.text: "chosen"} if pair else {}
+        given: Sequence[float | None] = rewards_of.get(one.prompt_id) or [None] * len(one.responses)
+        for response, reward in zip(one.responses, given, strict=True):
+            role = roles.get(response.text, "")
+            rows.append([one.prompt_id, one.section or "", prompt, response.text, reward, role])
+    return rows
 
 
 def _on_disk(record: Record) -> dict[str, Any]:

@@ -103,17 +103,13 @@ def _differences(group: str, values: Sequence[Any]) -> list[dict[str, str]]:
         found = iter(_differences(group, given))
         return [{group: "null"} if one is None else next(found) or {group: one.get("name", "set")} for one in values]
     if len(given) < len(values) or not all(isinstance(value, Mapping) for value in values):
-        return [{group: _short(value)} for value in values]
+        return [{group: value if isinstance(value, str) else _text(value)} for value in values]
     names = [value.get("name") for value in values]
     if None not in names and len(set(zip(names, texts, strict=True))) == len(set(names)):
         return [{group: str(name)} for name in names]
     fields = sorted({name for value in values for name in value})
     nested = [_differences(f"{group}.{name}", [value.get(name) for value in values]) for name in fields]
     return [{key: said for one in column for key, said in one.items()} for column in zip(*nested, strict=True)]
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else _text(value)
 
 
 def _text(value: Any) -> str:
@@ -125,13 +121,14 @@ def duplicate_runs(runs: Iterable[tuple[RunConfig, Plan]]) -> list[str]:
     groups: dict[frozenset[str], list[RunConfig]] = {}
     for config, plan in runs:
         groups.setdefault(frozenset(stage.key for stage in plan.order), []).append(config)
-    return [_duplicates_line(group) for group in groups.values() if len(group) > 1]
-
-
-def _duplicates_line(group: Sequence[RunConfig]) -> str:
-    first, second, *others = (run_name(config) for config in group)
-    names = f"{first}, {second} and {len(others)} more" if others else f"{first} and {second}"
-    return f"{names}: the same stages, the same results; no effect on them: {', '.join(_differing_choices(group))}"
+    lines = []
+    for group in groups.values():
+        if len(group) > 1:
+            first, second, *others = map(run_name, group)
+            names = f"{first}, {second} and {len(others)} more" if others else f"{first} and {second}"
+            idle = ", ".join(_differing_choices(group))
+            lines.append(f"{names}: the same stages, the same results; no effect on them: {idle}")
+    return lines
 
 
 def _differing_choices(group: Sequence[RunConfig]) -> list[str]:

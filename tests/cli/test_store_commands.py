@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import mt.store
+from mt.runtime.lock import Lock
 from mt.store import main
 from mt.workflow.execute import execute, lock_of
+from mt.workflow.leftovers import changing
 from mt.workflow.plan import plan
 from mt.workflow.stage import SHORT
 from mt.workflow.store import Store
@@ -70,13 +71,11 @@ def test_the_store_is_named_before_or_after_the_command(
 def test_gc_keeps_what_a_run_needs_that_begins_meanwhile(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = mt.store._folder_size
-
-    def begin(folder: Path) -> int:
+    def begin(one: Store) -> Lock:
         write_record(tmp_path, "late", UNUSED)
-        return measure(folder)
+        return changing(one)
 
-    monkeypatch.setattr("mt.store._folder_size", begin)
+    monkeypatch.setattr("mt.store.changing", begin)
     assert command(tmp_path, "gc", "--delete") == 0
     assert store.has(UNUSED)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from mt.running.tracker_callbacks import SAMPLE_COLUMNS, sample_rows
 from mt.tracking.base import RunInfo
 from mt.tracking.guard import Guarded
-from mt.tracking.samples import COLUMNS, sample_rows
 from mt.tracking.tensorboard import TensorBoardTracking
 from mt.types import Pair, Response, Rewards, Samples
 
@@ -93,7 +93,7 @@ def test_samples_show_rewards_and_roles() -> None:
     samples = [Samples("p0", ask, None, [red, red]), Samples("p1", ask, "chat", [red, blue, green])]
     rewards = [Rewards("p0", [0.0, 0.0]), Rewards("p1", [2.0, 1.0, 0.0])]
     rows = sample_rows(samples, rewards, [Pair("p1", ask, "chat", red, green)], 1)
-    assert [dict(zip(COLUMNS, row, strict=True)) for row in rows] == [
+    assert [dict(zip(SAMPLE_COLUMNS, row, strict=True)) for row in rows] == [
         {"prompt_id": "p1", "section": "chat", "prompt": "q", "response": text, "reward": reward, "role": role}
         for text, reward, role in (("red", 2.0, "chosen"), ("blue", 1.0, ""), ("green", 0.0, "rejected"))
     ]
