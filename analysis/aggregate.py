@@ -41,14 +41,16 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
     cells = {(row.title, column.name): table.cell(row, column) for row in spec.rows for column in columns}
     used, notes = frame[frame["run"].isin(table.used)], frame.attrs.get(NOTES, [])
     configs = [table.configs[run] for run in table.used]
+    judges = {judged_by(config["judge"]) for config in configs if isinstance(config.get("judge"), Mapping)}
+    conventions = {str(setting(config, "eval.reward_bench.convention") or "current") for config in configs}
     return Report(
         spec,
         columns,
         cells,
         list(table.comparisons(columns)),
         label=label(configs),
-        judges=[spec.judge] if spec.judge is not None else _judges(configs),
-        conventions=_conventions(configs) if any(one.key[0] == "reward_bench" for one in columns) else [],
+        judges=[spec.judge] if spec.judge is not None else sorted(judges),
+        conventions=sorted(conventions) if any(one.key[0] == "reward_bench" for one in columns) else [],
         data=_distinct(used["data"] + " at scale " + used["scale"]),
         versions=_distinct(used["versions"]),
         missing=_missing(spec, columns, cells),
@@ -81,14 +83,14 @@ class _Table:
             run: int(final) for run, final in zip(runs["run"], runs["final"], strict=True) if final is not pd.NA
         }
         self.found = _measured(frame)
-        names = {run: [column.name for column in spec.columns if self._has(run, column)] for run in self.configs}
+        places = {run: {place for place, _ in found} for run, found in self.found.items()}
+        names = {
+            run: [column.name for column in spec.columns if column.place in places.get(run, ())] for run in self.configs
+        }
         self.groups = Groups(spec, self.configs, names)
         self.used = list(self.groups.ranked[0].runs) if self.groups.ranked else []
         self._values: dict[tuple[str, str], dict[Repetition, Measured]] = {}
         self._differing: dict[str, str] = {}
-
-    def _has(self, run: str, column: Column) -> bool:
-        return any(column.place == place for place, _ in self.found.get(run, ()))
 
     def values(self, row: RowSpec, column: Column) -> dict[Repetition, Measured]:
         """Return a row's values by repetition; of two runs of one seed the newer one counts."""
@@ -102,7 +104,9 @@ class _Table:
                 one = self.found[run].get((row.place(column), iteration))
                 if one is None or not fits(config, row.select):
                     continue
-                printed = _scaled(one, column.quantity.format.scale)
+                scale = column.quantity.format.scale
+                low, high = (None if side is None else side * scale for side in (one.low, one.high))
+                printed = Measured(one.value * scale, low, high, run)
                 known = found.setdefault((config["world_seed"], config["seed"]), printed)
                 if not math.isclose(known.value, printed.value, rel_tol=1e-9, abs_tol=1e-12):
                     self._differing[run] = known.run
@@ -231,22 +235,8 @@ def _shared_settings(commands: Iterable[str]) -> list[str]:
     return [word for word in settings if all(word in other for other in others)]
 
 
-def _scaled(one: Measured, factor: float) -> Measured:
-    low, high = (None if side is None else side * factor for side in (one.low, one.high))
-    return Measured(one.value * factor, low, high, one.run)
-
-
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _judges(configs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the judges, each with whose prompt it reads."""
-    return sorted({judged_by(config["judge"]) for config in configs if isinstance(config.get("judge"), Mapping)})
-
-
-def _conventions(configs: Iterable[Mapping[str, Any]]) -> list[str]:
-    return sorted({str(setting(config, "eval.reward_bench.convention") or "current") for config in configs})
 
 
 def _distinct(values: pd.Series) -> list[str]:

@@ -57,8 +57,13 @@ def load(
     Raises DataError where no run remains.
     """
     filters = dict(filters or {})
-    records = read_records(source, sweep=_only_text(filters.get("sweep")))
-    chosen = {name: one for name, one in records.found.items() if _passes(one, filters)}
+    sweep = filters.get("sweep")
+    records = read_records(source, sweep if isinstance(sweep, str) else None)
+    chosen = {
+        name: one
+        for name, one in records.found.items()
+        if all(matches(_value(one, field), wanted) for field, wanted in filters.items())
+    }
     notes = [*records.problems, *_unfinished(chosen)]
     kept = {name: one for name, one in chosen.items() if unfinished or one.get("state") == "finished"}
     if not kept:
@@ -109,10 +114,6 @@ def _versions(record: Record) -> str:
     return ", ".join([*([commit] if commit else []), *named])
 
 
-def _passes(record: Record, filters: Mapping[str, Any]) -> bool:
-    return all(matches(_value(record, name), wanted) for name, wanted in filters.items())
-
-
 def _value(record: Record, name: str) -> Any:
     """Return what a filter looks at: a column, or a setting."""
     if name == "run":
@@ -152,16 +153,7 @@ def _nothing_left(source: str, filters: Mapping[str, Any], records: Records, not
     unknown = [name for name in filters if not any(_value(one, name) is not None for one in records.found.values())]
     hint = nearest(unknown[0], [*COLUMNS, *_OF_RUN.values()]) if unknown else ""
     wanted = ", ".join(f"{name}={value}" for name, value in filters.items())
-    present = _present(records, filters)
-    line = describe("where", wanted, "no finished run has these settings", allowed=present)
+    present = {name: sorted({typed(_value(one, name)) for one in records.found.values()}) for name in filters}
+    allowed = "; ".join(f"{name}: {', '.join(values)}" for name, values in present.items())
+    line = describe("where", wanted, "no finished run has these settings", allowed=allowed)
     return DataError(line + hint + "".join(f" {note}." for note in notes[:3]))
-
-
-def _present(records: Records, filters: Mapping[str, Any]) -> str:
-    """Return the values that the filtered settings do have."""
-    found = {name: sorted({typed(_value(one, name)) for one in records.found.values()}) for name in filters}
-    return "; ".join(f"{name}: {', '.join(values)}" for name, values in found.items())
-
-
-def _only_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -17,8 +17,6 @@ NONE = "–"
 SIGNIFICANT = "*"
 _TIES = {"current": "a tie is lost", "rlhflow": "a tie counts half"}
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
-
-
 _SUBSCRIPTS = str.maketrans("0123456789t-", "₀₁₂₃₄₅₆₇₈₉ₜ₋")
 
 
@@ -97,7 +95,8 @@ def _notes(report: Report) -> list[str]:
         said.append(f"RewardBench: ours by convention {ours}; the paper's Mutual-Taught rows fit rlhflow alone")
     said += [f"data: {', '.join(report.data)}"] if report.data else []
     said += [f"made with: {'; or '.join(report.versions)}"] if report.versions else []
-    said += [f"{source.name}: {source.cite}" for source in SOURCES if _is_shown(report, source.name)]
+    shown = {name for cell in report.cells.values() for name in (cell.paper_gain if report.of_world else cell.paper)}
+    said += [f"{source.name}: {source.cite}" for source in SOURCES if source.name in shown]
     if report.short:
         said.append(f"fewer seeds than others: {'; '.join(report.short)}")
     if report.missing:
@@ -140,8 +139,3 @@ def _reported(cell: Cell, source: str, *, gains_only: bool) -> str:
         return ""
     text = cell.column.text(value)
     return text if gain is None else f"{text} ({cell.column.text(gain, '+')})"
-
-
-def _is_shown(report: Report, source: str) -> bool:
-    shown = [cell.paper_gain if report.of_world else cell.paper for cell in report.cells.values()]
-    return any(source in found for found in shown)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analysis.settings import identity, is_within, matches, typed
+from analysis.settings import identity, matches, typed
 from analysis.spec import TableSpec
-from mt.config.fields import setting
+from mt.config.fields import is_within, setting
 
 Scope = tuple[str, ...]
 """Runs that share a scope agree in the settings of that scope."""
@@ -84,7 +84,7 @@ class Groups:
     def _scopes(self, run: str, path: str) -> Iterator[Scope]:
         """Yield where a setting has to agree: in its rows, under a choice, in a benchmark, in the table, or nowhere."""
         part, *rest = path.split(".")
-        choice = next((name for name, parts in _CHOICES.items() if any(is_within(path, one) for one in parts)), None)
+        choice = next((name for name, parts in _CHOICES.items() if is_within(path, parts)), None)
         if part == "eval":
             if rest[0] in self._read or (rest[0] == "held_out" and self._read & _HELD_OUT):
                 yield ("eval", rest[0])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import Cell, Report
+from analysis.cells import Report
 from analysis.grid import comparison, grid, notes
 
 _LATEX = {
@@ -145,27 +145,25 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 def cell_records(report: Report) -> Iterator[dict[str, Any]]:
     """Yield every cell as a flat record with full precision."""
     for cell in report.cells.values():
-        yield {"table": report.spec.name, "row": cell.row, "column": cell.column.name, **_numbers(cell)} | {
+        ours, gain = cell.ours, cell.difference
+        yield {
+            "table": report.spec.name,
+            "row": cell.row,
+            "column": cell.column.name,
+            "preprint": cell.paper.get("preprint"),
+            "published": cell.paper.get("published"),
+            "ours": ours.mean if ours else None,
+            "low": ours.low if ours else None,
+            "high": ours.high if ours else None,
+            "interval_over": ours.over if ours else None,
+            "n": ours.n if ours else 0,
+            "against": cell.against or None,
+            "difference": gain.value if gain else None,
+            "difference_low": gain.low if gain else None,
+            "difference_high": gain.high if gain else None,
             "label": report.label,
             "judge": "; ".join(report.judges),
         }
-
-
-def _numbers(cell: Cell) -> dict[str, Any]:
-    ours, gain = cell.ours, cell.difference
-    return {
-        "preprint": cell.paper.get("preprint"),
-        "published": cell.paper.get("published"),
-        "ours": ours.mean if ours else None,
-        "low": ours.low if ours else None,
-        "high": ours.high if ours else None,
-        "interval_over": ours.over if ours else None,
-        "n": ours.n if ours else 0,
-        "against": cell.against or None,
-        "difference": gain.value if gain else None,
-        "difference_low": gain.low if gain else None,
-        "difference_high": gain.high if gain else None,
-    }
 
 
 def _plain(report: Report) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from mt.evaluation.arena_hard import arena_hard
 from mt.evaluation.files import read_records
 from mt.evaluation.gamed import read_gamed
 from mt.evaluation.judgment_files import DEFAULT_CATEGORY, load_games, load_pairs, position_notes
-from mt.evaluation.length_control import LC_ROUNDS, LengthControlledWinRate, length_controlled
+from mt.evaluation.length_control import LC_ROUNDS, length_controlled
 from mt.evaluation.statistics import ROUNDS
 from mt.running.exit_codes import Parser
 
@@ -63,7 +63,9 @@ def score_alpaca_eval(arguments: argparse.Namespace) -> NamedScores:
     if arguments.gamed is not None:
         gamed = read_gamed(read_records(arguments.gamed), str(arguments.gamed))
         rounds = arguments.rounds or LC_ROUNDS
-        values |= _controlled(length_controlled(rows, gamed, C=arguments.C, rounds=rounds, seed=arguments.seed))
+        controlled = length_controlled(rows, gamed, C=arguments.C, rounds=rounds, seed=arguments.seed)
+        values |= with_interval("lc_win_rate", controlled.win_rate, controlled.interval)
+        values |= {"lc_standard_error": controlled.standard_error, "C": controlled.C}
         notes = [*notes, *position_notes(rows, len({row.index for row in gamed}))]
     elif arguments.C is not None:
         raise DataError(f"C={arguments.C}: needs the gamed rows too. Add --gamed df_gamed.csv.")
@@ -99,11 +101,6 @@ def score_arena_hard(arguments: argparse.Namespace) -> NamedScores:
         "judge": loaded.judge,
     }
     return NamedScores("Arena-Hard", values, loaded.notes)
-
-
-def _controlled(score: LengthControlledWinRate) -> dict[str, Any]:
-    values = with_interval("lc_win_rate", score.win_rate, score.interval)
-    return values | {"lc_standard_error": score.standard_error, "C": score.C}
 
 
 def _compare(arguments: argparse.Namespace) -> NamedScores:

@@ -38,27 +38,18 @@ def print_table(scores: NamedScores) -> None:
     from mt.runtime.terminal import terminal
 
     table = Table(title=scores.title, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading, justify in (("", "left"), ("value", "right"), ("interval", "right")):
+    for heading in ("", "value", "interval"):
         # Only values give way, on several lines: they may be a model's long name, which must hide no number.
-        table.add_column(
-            heading, justify="right" if justify == "right" else "left", no_wrap=heading != "value", overflow="fold"
-        )
-    for name, value in _shown(scores.values).items():
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=heading != "value", overflow="fold")
+    for name, value in scores.values.items():
+        if name.endswith(("low", "high")) or isinstance(value, dict):
+            continue  # bounds stand beside their value, and whole mappings are printed with --json
         low, high = (scores.values.get(f"{name}_{side}") for side in ("low", "high"))
         if name in ("score", "difference"):
             low, high = scores.values["low"], scores.values["high"]
         bounds = "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
         table.add_row(name.replace("_", " "), _text(value), bounds)
     terminal(None, highlight=False).print(table)
-
-
-def _shown(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out bounds, which stand beside their value, and whole mappings."""
-    return {
-        name: value
-        for name, value in values.items()
-        if not name.endswith(("low", "high")) and not isinstance(value, dict)
-    }
 
 
 def _text(value: object) -> str:

@@ -69,11 +69,6 @@ def _models(annotation: Any) -> Iterator[type[Config]]:
         yield from _models(part)
 
 
-def is_within(path: str, parent: str) -> bool:
-    """Say whether a dotted path lies at or below another one."""
-    return path == parent or path.startswith(f"{parent}.")
-
-
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)

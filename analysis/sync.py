@@ -67,7 +67,9 @@ def _sync(name: str, folder: Path, options: list[str], dry_run: bool, force: boo
     command = [sys.executable, "-m", "wandb", "sync", *options, *paths]
     words = _listen(command, folder)
     if all(marker(file).exists() for file in files):
-        return Upload(name, UPLOADED, len(files), _url(words))
+        links = [word for line in words for word in line.split() if word.startswith(("http://", "https://"))]
+        pages = [link for link in links if "/runs/" in link]
+        return Upload(name, UPLOADED, len(files), next(reversed(pages), ""))
     return Upload(name, FAILED, len(files), reason=_reason(words))
 
 
@@ -134,21 +136,11 @@ def _server(folder: Path) -> str | None:
     return (config.get("tracking") or {}).get("base_url")
 
 
-def _url(words: list[str]) -> str:
-    found = [word for line in words for word in line.split() if word.startswith(("http://", "https://"))]
-    return next((word for word in reversed(found) if "/runs/" in word), "")
-
-
 def _reason(words: list[str]) -> str:
     """Return W&B's own words for a failure."""
     lines = [line.removeprefix("wandb: ").strip() for line in words if line.strip()]
     errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
     return "; ".join(errors) or next(reversed(lines), "W&B said nothing")
-
-
-def _line(upload: Upload) -> str:
-    attempts = f" ({upload.attempts} attempts)" if upload.attempts > 1 else ""
-    return f"{upload.run}  {upload.state}{attempts}  {upload.url or upload.reason}".rstrip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,7 +163,9 @@ def _serve(args: argparse.Namespace) -> int:
     ):
         uploads.append(upload)
         if not args.json:
-            print(_line(upload), flush=True)
+            tries = f" ({upload.attempts} attempts)" if upload.attempts > 1 else ""
+            line = f"{upload.run}  {upload.state}{tries}  {upload.url or upload.reason}"
+            print(line.rstrip(), flush=True)
     if args.json:
         print(json.dumps([asdict(upload) for upload in uploads], indent=1))
     return int(any(upload.state == FAILED for upload in uploads))

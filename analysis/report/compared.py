@@ -34,10 +34,11 @@ def tables(runs: Sequence[Run]) -> tuple[list[ComparisonTable], list[str], str]:
         found = compare([run.folder for run in runs], named=False)
     except DataError:
         return [], [], ""
-    keys = {model: [key for key in found.keys if key[0] == model] for model in MODELS}
-    made = [
-        ComparisonTable(MODELS[model], _columns(some), list(_rows(found, some))) for model, some in keys.items() if some
-    ]
+    made = []
+    for model, heading in MODELS.items():
+        if keys := [key for key in found.keys if key[0] == model]:
+            columns = [(known.title, known.better) for known in (quantity(*key[1:]) for key in keys)]
+            made.append(ComparisonTable(heading, columns, list(_rows(found, keys))))
     return made, list(found.notes), _finding(found)
 
 
@@ -54,10 +55,6 @@ def _finding(found: VariantComparison) -> str:
     words = {"better": "better", "worse": "worse", "": "not distinguishable"}
     said = "; ".join(f"{words[sign]}: {', '.join(names)}" for sign, names in signs.items() if names)
     return f"{quantity(*key[1:]).title} in iteration {t}, compared with {found.reference.name}: {said}."
-
-
-def _columns(keys: Sequence[MetricKey]) -> list[tuple[str, Direction]]:
-    return [(known.title, known.better) for known in (quantity(*key[1:]) for key in keys)]
 
 
 def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[ComparedCell | None]]]:

@@ -41,13 +41,23 @@ class Head:
 
 def head(run: Run) -> Head:
     """Return the facts of a run."""
-    facts = [(title, str(value)) for title, path in _HIGHLIGHTS if (value := setting(run.config, path)) is not None]
+    record, judge, took = run.record, run.config.get("judge"), time_taken(run.record)
+    git, host = record.get("git") or {}, record.get("host") or {}
+    code = f"{git['commit'][:10]}{' with local changes' if git.get('dirty') else ''}" if git.get("commit") else ""
+    facts = [
+        *((title, setting(run.config, path)) for title, path in _HIGHLIGHTS),
+        ("judge", judged_by(judge) if isinstance(judge, Mapping) and "name" in judge else None),
+        ("started", local_time(record.get("started")) or None),
+        ("took", duration(took) if took is not None and record.get("finished") else None),
+        ("code", code or None),
+        ("machine", (host.get("name") if isinstance(host, Mapping) else host) or None),
+    ]
     return Head(
         name=run.name,
         state=run.state,
-        facts=facts + _judge(run.config) + _times(run.record) + _origin(run.record),
-        command=run.record.get("command") or "",
-        packages=sorted((str(k), str(v)) for k, v in (run.record.get("packages") or {}).items()),
+        facts=[(title, str(value)) for title, value in facts if value is not None],
+        command=record.get("command") or "",
+        packages=sorted((str(name), str(version)) for name, version in (record.get("packages") or {}).items()),
     )
 
 
@@ -83,22 +93,3 @@ def _unfinished(run: Run, named: bool) -> str:
         "planned": f"{who} has not started: only its plan is shown.",
     }
     return said_of.get(run.state, f"{who} has the unknown state '{run.state}'.")
-
-
-def _judge(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    judge = config.get("judge")
-    return [("judge", judged_by(judge))] if isinstance(judge, Mapping) and "name" in judge else []
-
-
-def _times(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    started, took = record.get("started"), time_taken(record)
-    facts = [("started", local_time(started))] if started else []
-    return facts + ([("took", duration(took))] if took is not None and record.get("finished") else [])
-
-
-def _origin(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    git, host = record.get("git") or {}, record.get("host") or {}
-    commit = git.get("commit")
-    code = [("code", f"{commit[:10]}{' with local changes' if git.get('dirty') else ''}")] if commit else []
-    machine = host.get("name") if isinstance(host, Mapping) else host
-    return code + ([("machine", str(machine))] if machine else [])

@@ -86,12 +86,13 @@ def render(runs: Sequence[Run]) -> str:
     sections = _sections(gallery, runs, names, stages, found)
     browser = samples.browser(stages, found, [run.name for run in runs])
     heads = [head(run) for run in runs]
+    sweep = _sweep(runs)
     return _template().render(
-        title=_title(runs),
+        title=runs[0].name if len(runs) == 1 else sweep or f"{len(runs)} runs",
         heads=heads,
         facts=common_facts(heads),
         sweep=len(runs) > 1,
-        one_sweep=_sweep(runs) is not None,
+        one_sweep=sweep is not None,
         notes=notes(runs, stages, browser) + unreadable,
         answers=[answers_of_record(run.record) if run.state == "finished" else {} for run in runs],
         remarks=[questions.remarks(run) for run in runs],
@@ -107,7 +108,9 @@ def render(runs: Sequence[Run]) -> str:
         n_runs=len(runs),
         browser=_summary(browser),
         **sections,
-        configs=[_yaml(run.config) for run in runs],
+        configs=[
+            yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True) if run.config else "" for run in runs
+        ],
         styles=Markup("\n".join(asset(name) for name in STYLES)),
         scripts=[Script(asset(name)) for name in SCRIPTS],
         charts_data=packed(gallery.data()),
@@ -167,20 +170,11 @@ def _sections(
         own_tables = {key: table for key, table in found.items() if key in own}
         sets, held_out = sample_sets(own, own_tables), benchmark_sets(own, own_tables)
         per_run["distributions"].append(gallery.hang(distributions.charts(sets), number))
-        per_run["calibration"].append(gallery.hang(calibration.charts(sets, held_out, _gold_margin(run)), number))
+        margin = setting(run.config, "data.language.gold_margin")
+        margin = float(margin) if isinstance(margin, int | float) else calibration.GOLD_MARGIN
+        per_run["calibration"].append(gallery.hang(calibration.charts(sets, held_out, margin), number))
         per_run["training"].append(gallery.hang(training.charts(own), number))
     return {"asked": asked, **per_run}
-
-
-def _gold_margin(run: Run) -> float:
-    margin = setting(run.config, "data.language.gold_margin")
-    return float(margin) if isinstance(margin, int | float) else calibration.GOLD_MARGIN
-
-
-def _title(runs: Sequence[Run]) -> str:
-    if len(runs) == 1:
-        return runs[0].name
-    return _sweep(runs) or f"{len(runs)} runs"
 
 
 def _sweep(runs: Sequence[Run]) -> str | None:
@@ -214,10 +208,6 @@ def _stage_details(stages: Mapping[str, StageRow], heads: Sequence[Head]) -> dic
 def _plain(value: Any) -> Any:
     """Return a count as JSON can hold it: infinities and what is no number as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _yaml(config: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True) if config else ""
 
 
 @cache

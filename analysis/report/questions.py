@@ -136,12 +136,8 @@ def _chart(one: Question, values: Mapping[tuple[str, MetricKey], Repeated], vari
         series=series,
         neutral=0.0 if changes else one.neutral,
         joined=one.joined or not alone,
-        note=one.note if alone else f"{_title(one.compared[0])}: one line a variant. {one.note}",
+        note=one.note if alone else f"{quantity(*one.compared[0][1:]).title}: one line a variant. {one.note}",
     )
-
-
-def _title(key: MetricKey) -> str:
-    return quantity(*key[1:]).title
 
 
 def _named(variant: str, name: str, place: int) -> str:

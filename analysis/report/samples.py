@@ -34,7 +34,9 @@ def browser(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable], ru
     prompts: dict[str, dict[str, Any]] = {}
     for one in sets:
         for row in _responses(one, chosen):
-            entry = prompts.setdefault(json.dumps([row["prompt_id"], row["messages"]]), _prompt(row))
+            messages = [[message["role"], message["content"]] for message in row["messages"]]
+            new = {"id": row["prompt_id"], "section": row["section"], "messages": messages, "in": []}
+            entry = prompts.setdefault(json.dumps([row["prompt_id"], messages]), new)
             marked = marks.get((one.key, row["prompt_id"]), {})
             given = [[*mark, [runs.index(run) for run in sorted(by)]] for mark, by in marked.items()]
             entry["in"].append([number[one.key], row["packed"], given])
@@ -58,7 +60,7 @@ def _select(sets: Sequence[SampleSet], max_responses: int) -> tuple[set[str], in
             answered[prompt_id].append(index)
         weights.append((responses_per_prompt(one.table), characters_per_prompt(one.table)))
     groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for prompt_id in sorted(answered, key=_scatter):
+    for prompt_id in sorted(answered, key=lambda one: hashlib.sha256(one.encode()).digest()):
         groups[tuple(answered[prompt_id])].append(prompt_id)
     chosen: set[str] = set()
     responses = characters = 0.0
@@ -70,10 +72,6 @@ def _select(sets: Sequence[SampleSet], max_responses: int) -> tuple[set[str], in
                 return chosen, len(answered)
             chosen.add(prompt_id)
     return chosen, len(answered)
-
-
-def _scatter(prompt_id: str) -> bytes:
-    return hashlib.sha256(prompt_id.encode()).digest()
 
 
 def _responses(one: SampleSet, chosen: set[str]) -> list[dict[str, Any]]:
@@ -92,11 +90,6 @@ def _responses(one: SampleSet, chosen: set[str]) -> list[dict[str, Any]]:
 def _at(values: Sequence[float | None], index: int) -> float | None:
     value = values[index] if index < len(values) else None
     return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
-
-
-def _prompt(row: Mapping[str, Any]) -> dict[str, Any]:
-    messages = [[message["role"], message["content"]] for message in row["messages"]]
-    return {"id": row["prompt_id"], "section": row["section"], "messages": messages, "in": []}
 
 
 def _describe(one: SampleSet, runs: Sequence[str], age: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from analysis.report.record import StageRow
@@ -68,7 +68,9 @@ def _scored_sets(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable
         scored = [key for key in table.stage.upstream if key in by_key]
         judges = [key for key in table.stage.upstream if key not in found]
         if len(scored) == 1:
-            by_key[scored[0]].scores.append(_scores(table, judges, stages))
+            model = GOLD if GOLD in table.stage.name else next(iter(judges), "")
+            name = GOLD if model == GOLD else model_name(model, stages, "r")
+            by_key[scored[0]].scores.append(ModelRewards(model, name, table))
     for one in sets:
         one.scores.sort(key=lambda scores: (scores.name == GOLD, _place(scores.model, stages)))
     return sorted(sets, key=lambda one: one.place)
@@ -82,10 +84,3 @@ def _sample_set(table: StoredTable, stages: Mapping[str, StageRow]) -> SampleSet
 
 def _place(key: str, stages: Mapping[str, StageRow]) -> Position:
     return stages[key].position if key in stages else Position()
-
-
-def _scores(table: StoredTable, judges: Sequence[str], stages: Mapping[str, StageRow]) -> ModelRewards:
-    if GOLD in table.stage.name:
-        return ModelRewards(GOLD, GOLD, table)
-    model = judges[0] if judges else ""
-    return ModelRewards(model, model_name(model, stages, "r"), table)

@@ -13,8 +13,8 @@ from analysis.report.charts import Axis, Chart, ChartKind, Series, rounded
 from analysis.report.record import StageRow
 from mt.evaluation.catalogue import capitalised, said
 from mt.runtime.jsonl import JsonLines
+from mt.workflow.work import CURVES
 
-CURVES = "curves.jsonl"
 MAX_POINTS = 400
 
 
