@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from launch.job_partition import partition_into_jobs
-from launch.sweep import EVENTS, FILE, RunEntry, Sweep, load, save, write_configs
-from mt.config.launch import DetachedConfig
+from launch.sweep import EVENTS, FILE, JobEntry, RunEntry, StageEntry, Sweep, load, save, write_configs
+from mt.config.launch import DetachedLaunch
 from mt.errors import LaunchError, describe
 from mt.running.naming import command_line
 from mt.runtime.lock import create_once
@@ -58,7 +58,7 @@ class _CachedArtifacts:
         return self._store.stopped(stage)
 
 
-def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: Store, planner: str) -> Sweep:
+def create(folder: Path, runs: Sequence[NewRun], launch: DetachedLaunch, store: Store, planner: str) -> Sweep:
     """Write a new sweep into `folder` and return it; raises LaunchError where its name is taken."""
     refuse_reuse(folder)
     merged = merge(run.plan for run in runs)
@@ -69,37 +69,42 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedConfig, store: 
     jobs = partition_into_jobs(missing, share=launch.share)
     needed = {stage.key for stages in missing.values() for stage in stages}
     memory = {key: gb for run in runs for key, gb in run.memory_gb.items()}
-    stages = [
-        {
-            "key": stage.key,
-            "address": stage.address,
-            "label": str(merged.position(stage)),
-            "memory_gb": memory.get(stage.key),
-            "decisions": sorted(needed.intersection(merged.decisions.get(stage.key, ()))),
-        }
-        for stage in merged.order
-        if stage.key in needed
-    ]
     (folder / EVENTS).unlink(missing_ok=True)  # of a submission that was refused
     write_configs(folder, {run.name: run.values for run in runs})
-    sweep = Sweep.model_validate(
-        {
-            "version": 1,
-            "place": folder.absolute(),
-            "name": folder.name,
-            "tag": f"mt-{uuid.uuid4().hex[:12]}",
-            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "command": command_line(),
-            "cwd": str(Path.cwd()),
-            "planner": planner,
-            "store": str(store.root),
-            "store_id": store_id(store.root),
-            "launch": launch.model_dump(),
-            "git": git,
-            "runs": [_run_entry(run, folder) for run in runs],
-            "stages": stages,
-            "jobs": [asdict(job) for job in jobs],
-        }
+    sweep = Sweep(
+        version=1,
+        place=folder.absolute(),
+        name=folder.name,
+        tag=f"mt-{uuid.uuid4().hex[:12]}",
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=command_line(),
+        cwd=str(Path.cwd()),
+        planner=planner,
+        store=str(store.root),
+        store_id=store_id(store.root),
+        launch=launch,
+        git=git,
+        runs=[
+            RunEntry(
+                name=run.name,
+                overrides=run.overrides,
+                folder=os.path.relpath(run.folder, folder),
+                total=sum(not isinstance(stage, External) for stage in run.plan.order),
+            )
+            for run in runs
+        ],
+        stages=[
+            StageEntry(
+                key=stage.key,
+                address=stage.address,
+                label=str(merged.position(stage)),
+                memory_gb=memory.get(stage.key),
+                decisions=sorted(needed.intersection(merged.decisions.get(stage.key, ()))),
+            )
+            for stage in merged.order
+            if stage.key in needed
+        ],
+        jobs=[JobEntry.model_validate(asdict(job)) for job in jobs],
     )
     save(folder, sweep)
     return sweep
@@ -130,12 +135,6 @@ def _git_state(folder: Path, require_clean: bool) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "difference.patch").write_text(provenance.git_difference())
     return {**state, "difference": "difference.patch"}
-
-
-def _run_entry(run: NewRun, sweep: Path) -> dict[str, Any]:
-    total = sum(not isinstance(stage, External) for stage in run.plan.order)
-    folder = os.path.relpath(run.folder, sweep)
-    return RunEntry(name=run.name, overrides=run.overrides, folder=folder, total=total).model_dump()
 
 
 def store_id(root: Path) -> str:

@@ -85,7 +85,9 @@ def usable_gpus() -> list[Gpu]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:  # CUDA ignores what follows a word that is no device
         words = takewhile(lambda word: word not in ("", "-1", "NoDevFiles"), map(str.strip, named.split(",")))
-        return _named([Gpu(word, _id(word, gpus)) for word in words], gpus)
+        named_gpus = [Gpu(word, _id(word, gpus)) for word in words]
+        _refuse_unknown(named_gpus, gpus)
+        return named_gpus
     if not gpus:
         indices = (file.name[6:] for file in Path("/dev").glob("nvidia[0-9]*"))
         return [Gpu(index, index) for index in sorted(indices, key=int)]
@@ -97,8 +99,8 @@ def usable_gpus() -> list[Gpu]:
     return [Gpu(device, device) for device in devices if device not in busy]
 
 
-def _named(found: list[Gpu], gpus: list[list[str]]) -> list[Gpu]:
-    """Refuse names with which CUDA would show a job no GPU at all, and let it compute on the CPU."""
+def _refuse_unknown(found: list[Gpu], gpus: list[list[str]]) -> None:
+    """Refuse names for which CUDA would show a job no GPU at all, so that it would compute on the CPU."""
     known = {uuid for gpu in gpus for uuid in gpu}
     for number, gpu in enumerate(found):
         twice = gpu.id in {earlier.id for earlier in found[:number]}
@@ -106,7 +108,6 @@ def _named(found: list[Gpu], gpus: list[list[str]]) -> list[Gpu]:
             problem = "it is named twice" if twice else "there is no such GPU"
             allowed = f"0 to {len(gpus) - 1}, or a UUID of nvidia-smi -L" if gpus else "each GPU once"
             raise LaunchError(describe("CUDA_VISIBLE_DEVICES", gpu.name, problem, allowed=allowed))
-    return found
 
 
 def _id(name: str, gpus: list[list[str]]) -> str:

@@ -22,7 +22,7 @@ from launch.survey import SweepStatus, survey
 from launch.sweep import Sweep, driving, load, read_configs, save, write_configs
 from launch.view import as_data
 from launch.work import Planned, plan_run, planner, select
-from mt.config.launch import LaunchConfig
+from mt.config.launch import DetachedLaunch
 from mt.errors import LaunchError, describe, nearest
 from mt.runtime.terminal import terminal
 
@@ -93,7 +93,7 @@ def _check_plans(folder: Path, sweep: Sweep, status: SweepStatus) -> None:
         select(sweep, sweep.job[job.name], plans[run].plan)
 
 
-def changed(launch: LaunchConfig, changes: Sequence[str]) -> LaunchConfig:
+def changed(launch: DetachedLaunch, changes: Sequence[str]) -> DetachedLaunch:
     """Return launch settings with changes ("launch.KEY=VALUE"); raises LaunchError for what cannot be one."""
     try:
         return type(launch).model_validate(_merged({"launch": launch.model_dump()}, changes)["launch"])

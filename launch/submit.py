@@ -109,7 +109,6 @@ def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
         for entry in sweep.jobs
         if entry.name in opened - active
     ]
-    assert isinstance(sweep.launch, DetachedConfig)
     return jobs, max(1, sweep.launch.max_running - len(active))
 
 

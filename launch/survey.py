@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -124,8 +124,9 @@ def survey(folder: Path, sweep: Sweep, *, strict: bool = False) -> SweepStatus:
 
 
 def _ask(sweep: Sweep, jobs: list[JobEntry], strict: bool) -> tuple[Mapping[str, Seen] | None, str]:
+    last = [job.submissions[-1] for job in jobs if job.submissions]
     try:
-        return scheduler_states(sweep, jobs), ""
+        return slurm.states(one.id for one in last) if sweep.launch.queued else local.states(last), ""
     except LaunchError as error:
         if strict:
             raise
@@ -135,14 +136,6 @@ def _ask(sweep: Sweep, jobs: list[JobEntry], strict: bool) -> tuple[Mapping[str,
 def computed(folder: Path, sweep: Sweep) -> list[Computed]:
     """Return every stage that the sweep's jobs computed, as often as one did."""
     return [one for job in sweep.jobs for one in progress.computed(folder, job.name)]
-
-
-def scheduler_states(sweep: Sweep, jobs: Iterable[JobEntry]) -> Mapping[str, Seen]:
-    """Return what the sweep's scheduler knows of jobs, by id."""
-    last = [job.submissions[-1] for job in jobs if job.submissions]
-    if sweep.launch.queued:
-        return slurm.states(one.id for one in last)
-    return local.states(last)
 
 
 @dataclass

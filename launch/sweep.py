@@ -22,7 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from launch.job_partition import Job, Resource
 from mt.choice import Config
-from mt.config.launch import LaunchConfig
+from mt.config.launch import DetachedLaunch
 from mt.errors import LaunchError, describe, nearest
 from mt.running.alone import alone, lock_of_folder
 from mt.runtime.jsonl import JsonLines, Refuse, problem
@@ -141,7 +141,7 @@ class Sweep(Config):
     store: str
     store_id: str
     """The id in the store's root, by which a job knows that it sees the same store."""
-    launch: LaunchConfig
+    launch: DetachedLaunch
     git: dict[str, Any]
     runs: list[RunEntry]
     stages: list[StageEntry]

@@ -24,7 +24,7 @@ from launch.create import check_store
 from launch.job import GRACE_S, STOPPED
 from launch.states import State
 from launch.sweep import JobEntry, Sweep, load, read_configs
-from mt.config.launch import DetachedConfig, SlurmConfig
+from mt.config.launch import SlurmConfig
 from mt.errors import LaunchError, MutualTaughtError, first_line
 from mt.running.execution import Logger, Observers, logged_by, quiet_libraries
 from mt.runtime.child import end_with_parent, kill_descendants
@@ -142,7 +142,7 @@ def check_progress(folder: Path, sweep: Sweep, name: str) -> None:
     """Raise LaunchError when the last attempts of this job got nowhere."""
     *past, present = attempts.read(attempts.file_of(folder, name))
     count = attempts.without_progress(past, present.id, present.mark)
-    if not isinstance(sweep.launch, DetachedConfig) or count < sweep.launch.max_attempts:
+    if count < sweep.launch.max_attempts:
         return
     absent = sweep.absent(name)
     what = sweep.stage[absent[0]].address if absent else "its record"

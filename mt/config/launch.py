@@ -172,5 +172,7 @@ class SlurmConfig(DetachedConfig):
         return self
 
 
+DetachedLaunch = Annotated[LocalConfig | SlurmConfig, Field(discriminator="name")]
+"""What a sweep's jobs are started by."""
 LaunchConfig = Annotated[InlineConfig | LocalConfig | SlurmConfig, Field(discriminator="name")]
 """The choices of `launch=`; nothing in them enters a stage's key."""
