@@ -31,8 +31,7 @@ from mt.types import Demonstration, Pair, Response, Rewards, Samples
 from mt.workflow.run_record import folder_of, read_record
 from mt.workflow.stage import Stage
 from mt.workflow.store import Store
-from mt.workflow.tables import read
-from mt.workflow.work import BESIDE_MODEL, TABLE
+from mt.workflow.work import BESIDE_MODEL, stored_rows
 
 Rows = list[dict[str, Any]]
 
@@ -98,17 +97,16 @@ def models_of(iteration: Iteration) -> Iterator[tuple[str, Literal["policy", "re
 def _tables(store: Store, iteration: Iteration) -> Iterator[tuple[str, Rows]]:
     """Yield what the iteration's models were trained on, and what was sampled for it."""
     if isinstance(iteration.selected, SelectDemonstrations):
-        yield "demonstrations", [demonstration_row(row) for row in _read(store, iteration.selected, Demonstration)]
+        yield (
+            "demonstrations",
+            [demonstration_row(row) for row in stored_rows(store, iteration.selected, Demonstration)],
+        )
     else:
-        yield "pairs", [pair_row(row) for row in _read(store, iteration.selected, Pair)]
+        yield "pairs", [pair_row(row) for row in stored_rows(store, iteration.selected, Pair)]
     reward_tables = (iteration.self_training, iteration.contrast)
-    yield "reward_pairs", [pair_row(row) for table in reward_tables for row in _read(store, table, Pair)]
-    rewards = {row.prompt_id: row.rewards for row in _read(store, iteration.rewards, Rewards)}
-    yield "samples", list(sample_rows(_read(store, iteration.samples, Samples), rewards))
-
-
-def _read(store: Store, stage: Stage | None, row_type: type[Any]) -> list[Any]:
-    return [] if stage is None else read(store.path(stage) / TABLE, row_type)
+    yield "reward_pairs", [pair_row(row) for table in reward_tables for row in stored_rows(store, table, Pair)]
+    rewards = {row.prompt_id: row.rewards for row in stored_rows(store, iteration.rewards, Rewards)}
+    yield "samples", list(sample_rows(stored_rows(store, iteration.samples, Samples), rewards))
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:

@@ -212,16 +212,6 @@ def _plain(value: Any) -> Any:
 
 @cache
 def packed_plotly() -> bytes:
-    """Return the library, gzipped."""
-    return gzip.compress(_plotly().read_bytes(), 6, mtime=0)
-
-
-def plotly() -> str:
-    """Return the library as a script."""
-    return _plotly().read_text("utf-8")
-
-
-def _plotly() -> Path:
-    """Return where it lies; the Python package itself is not imported, it is slow."""
+    """Return the library's script, gzipped; its Python package is not imported, because that is slow."""
     (folder,) = find_spec("plotly").submodule_search_locations  # type: ignore[union-attr,misc]
-    return Path(folder) / "package_data" / "plotly.min.js"
+    return gzip.compress((Path(folder) / "package_data" / "plotly.min.js").read_bytes(), 6, mtime=0)

@@ -63,18 +63,14 @@ def find(stages: Mapping[str, StageRow]) -> tuple[dict[str, StoredTable], list[s
         if path is None or not path.is_file():
             continue
         try:
-            kind = kind_of(set(pq.read_schema(path).names))
+            columns = set(pq.read_schema(path).names)
         except (pa.ArrowInvalid, OSError) as error:
             notes.append(f"The table of {row.name} {key[:8]} cannot be read ({first_line(error)}).")
             continue
-        if kind is not None:
+        kind = next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
+        if kind is not None:  # else the report does not show it
             tables[key] = StoredTable(row, kind, path)
     return tables, notes
-
-
-def kind_of(columns: set[str]) -> TableKind | None:
-    """Return what a table with these columns holds; None for what the report does not show."""
-    return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
 
 
 def responses_per_prompt(samples: StoredTable) -> float:

@@ -18,8 +18,7 @@ from mt.tracking.naming import curve_axis, curve_values, metric_values, slugs
 from mt.types import Pair, Rewards, Samples
 from mt.workflow.run_record import RECORD, read_record
 from mt.workflow.stage import External, Stage
-from mt.workflow.store import Store
-from mt.workflow.work import CURVES, TABLE, NullObserver, Observer, Row, read_metrics
+from mt.workflow.work import CURVES, NullObserver, Observer, read_metrics, stored_rows
 
 SAMPLE_COLUMNS = ("prompt_id", "section", "prompt", "response", "reward", "role")
 """A response beside its reward; its role is chosen, rejected, or empty."""
@@ -140,20 +139,15 @@ class _TrackerCallback(NullObserver):
             file.write(f"{stage.key}\n")
 
     def _show_samples(self, one: Iteration) -> None:
-        samples, rewards = _rows(self.store, one.samples, Samples), _rows(self.store, one.rewards, Rewards)
-        rows = sample_rows(samples, rewards, _rows(self.store, one.selected, Pair), self.prompts)
+        samples = stored_rows(self.store, one.samples, Samples)
+        rewards, pairs = stored_rows(self.store, one.rewards, Rewards), stored_rows(self.store, one.selected, Pair)
+        rows = sample_rows(samples, rewards, pairs, self.prompts)
         self.tracker.table("samples/responses", SAMPLE_COLUMNS, rows, one.index)
 
 
 def _is_shown(one: Iteration) -> bool:
     """Say whether an iteration selected pairs from responses and rewards that it holds."""
     return None not in (one.samples, one.rewards) and not isinstance(one.selected, SelectDemonstrations)
-
-
-def _rows(store: Store, stage: Stage | None, row_type: type[Row]) -> list[Row]:
-    from mt.workflow import tables  # late: planning needs no Parquet
-
-    return tables.read(store.path(stage) / TABLE, row_type) if stage is not None else []
 
 
 def sample_rows(

@@ -81,35 +81,10 @@ class Observer(Protocol):
 class NullObserver:
     """An observer that does nothing; others override what they care about."""
 
-    def planned(self, order: list[Stage], missing: list[Stage], positions: Mapping[str, Position]) -> None:
-        """Ignore."""
+    def _ignore(self, *arguments: Any, **named: Any) -> None:
+        """Do nothing."""
 
-    def unneeded(self, stages: list[Stage]) -> None:
-        """Ignore."""
-
-    def inspecting(self, stage: Stage) -> None:
-        """Ignore."""
-
-    def started(self, stage: Stage) -> None:
-        """Ignore."""
-
-    def waiting(self, stage: Stage, owner: str) -> None:
-        """Ignore."""
-
-    def progress(self, stage: Stage, done: float, total: float, unit: str, numbers: dict[str, float]) -> None:
-        """Ignore."""
-
-    def curve(self, stage: Stage, step: int, metrics: dict[str, float]) -> None:
-        """Ignore."""
-
-    def note(self, stage: Stage | None, text: str) -> None:
-        """Ignore."""
-
-    def finished(self, stage: Stage, facts: dict[str, Any] | None) -> None:
-        """Ignore."""
-
-    def failed(self, stage: Stage, error: BaseException) -> None:
-        """Ignore."""
+    planned = unneeded = inspecting = started = waiting = progress = curve = note = finished = failed = _ignore
 
 
 @dataclass
@@ -184,6 +159,13 @@ class Work:
     def note(self, text: str) -> None:
         """Show the user a note."""
         self.observer.note(self.stage, text)
+
+
+def stored_rows(store: Store, stage: Stage | None, row_type: type[Row]) -> list[Row]:
+    """Return the rows of a stage's table; none where there is no such stage."""
+    from mt.workflow import tables
+
+    return [] if stage is None else tables.read(store.path(stage) / TABLE, row_type)
 
 
 def read_items(folder: Path) -> dict[str, dict[str, float]]:
