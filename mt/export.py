@@ -97,10 +97,8 @@ def models_of(iteration: Iteration) -> Iterator[tuple[str, Literal["policy", "re
 def _tables(store: Store, iteration: Iteration) -> Iterator[tuple[str, Rows]]:
     """Yield what the iteration's models were trained on, and what was sampled for it."""
     if isinstance(iteration.selected, SelectDemonstrations):
-        yield (
-            "demonstrations",
-            [demonstration_row(row) for row in stored_rows(store, iteration.selected, Demonstration)],
-        )
+        demonstrations = stored_rows(store, iteration.selected, Demonstration)
+        yield "demonstrations", [demonstration_row(row) for row in demonstrations]
     else:
         yield "pairs", [pair_row(row) for row in stored_rows(store, iteration.selected, Pair)]
     reward_tables = (iteration.self_training, iteration.contrast)

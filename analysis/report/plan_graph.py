@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.report.record import StageRow, counted_seconds
-from analysis.report.roles import caption
+from analysis.report.record import StageRow, caption, counted_seconds
 from mt.workflow.position import EVALUATION, Position
 
 WIDTH, HEIGHT = 182, 44

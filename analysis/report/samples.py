@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from analysis.report import tables
-from analysis.report.marks import find_marks
-from analysis.report.record import StageRow
+from analysis.report.charts import rounded
+from analysis.report.record import StageRow, ancestors
 from analysis.report.sets import SampleSet, sample_sets
-from analysis.report.tables import StoredTable, characters_per_prompt, responses_per_prompt
+from analysis.report.tables import StoredTable, TableKind, characters_per_prompt, responses_per_prompt
 
 MAX_RESPONSES = 10_000
 """Responses that a report holds of a run; the rest stay in the store."""
@@ -22,6 +21,10 @@ MAX_RUNS = 3
 """A report of several runs holds so many times as much at most."""
 MAX_CHARACTERS = 16_000_000
 """Characters of text that a report holds, so that long responses do not make a page that no browser opens."""
+Mark = tuple[int, str, str]
+"""(index of the response, "chosen" or "rejected", the pair's source)."""
+Marks = dict[tuple[str, str], dict[Mark, set[str]]]
+"""(key of the set, prompt) → mark → the runs that use the pair."""
 
 
 def browser(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable], runs: Sequence[str]) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def browser(stages: Mapping[str, StageRow], found: Mapping[str, StoredTable], ru
     chosen, total = _select(sets, MAX_RESPONSES * min(len(runs), MAX_RUNS))
     number = {one.key: index for index, one in enumerate(sets)}
     ages = sorted({one.policy_place for one in sets})
-    marks = find_marks(stages, found, sets, chosen)
+    marks = _find_marks(stages, found, sets, chosen)
     prompts: dict[str, dict[str, Any]] = {}
     for one in sets:
         for row in _responses(one, chosen):
@@ -74,22 +77,17 @@ def _select(sets: Sequence[SampleSet], max_responses: int) -> tuple[set[str], in
     return chosen, len(answered)
 
 
-def _responses(one: SampleSet, chosen: set[str]) -> list[dict[str, Any]]:
+def _responses(samples: SampleSet, chosen: set[str]) -> list[dict[str, Any]]:
     """Return the chosen prompts of a set; `packed` holds [text, tokens, finished, rewards by scorer] a response."""
-    given = [tables.rewards_by_prompt(scores.table, chosen) for scores in one.scores]
-    rows = tables.rows(one.table, ["prompt_id", "messages", "section", "responses"], chosen)
+    given = [tables.rewards_by_prompt(scores.table, chosen) for scores in samples.scores]
+    rows = tables.rows(samples.table, ["prompt_id", "messages", "section", "responses"], chosen)
     for row in rows:
-        rewards = [by_prompt.get(row["prompt_id"], []) for by_prompt in given]
-        row["packed"] = [
-            [one["text"], one["n_tokens"], int(one["finished"]), [_at(values, index) for values in rewards]]
-            for index, one in enumerate(row["responses"])
-        ]
+        rewards = [rounded(by_prompt.get(row["prompt_id"], []), 5) for by_prompt in given]
+        row["packed"] = []
+        for index, one in enumerate(row["responses"]):
+            own = [values[index] if index < len(values) else None for values in rewards]
+            row["packed"].append([one["text"], one["n_tokens"], int(one["finished"]), own])
     return rows
-
-
-def _at(values: Sequence[float | None], index: int) -> float | None:
-    value = values[index] if index < len(values) else None
-    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
 
 
 def _describe(one: SampleSet, runs: Sequence[str], age: int) -> dict[str, Any]:
@@ -103,4 +101,49 @@ def _describe(one: SampleSet, runs: Sequence[str], age: int) -> dict[str, Any]:
         "step": one.place.step or one.table.stage.name,
         "scorers": [scores.name for scores in one.scores],
         "runs": [runs.index(run) for run in one.table.stage.runs],
+    }
+
+
+def _find_marks(
+    stages: Mapping[str, StageRow], found: Mapping[str, StoredTable], sets: Sequence[SampleSet], chosen: set[str]
+) -> Marks:
+    """Return which responses to the chosen prompts entered pairs: pairs hold texts, which are looked for here."""
+    marks: Marks = defaultdict(lambda: defaultdict(set))
+    positions = {one.key: _positions(one, chosen) for one in sets}
+    derived = {key for key, table in found.items() if table.kind is not TableKind.SAMPLES}
+    for table, runs in _original_pairs(found):
+        reached = ancestors(table.stage.key, stages, through=derived)
+        sources = sorted((one for one in sets if one.key in reached), key=lambda one: one.policy_place)
+        for pair in tables.rows(table, ["prompt_id", "chosen", "rejected", "source"], chosen):
+            # In a contrast pair the newer policy's response is chosen, the older one's rejected.
+            for part, asked in (("chosen", sources[::-1]), ("rejected", sources)):
+                place = pair["prompt_id"], pair[part]["text"]
+                one = next((one for one in asked if place in positions[one.key]), None)
+                if one is not None:
+                    mark = positions[one.key][place], part, pair["source"]
+                    marks[one.key, pair["prompt_id"]][mark] |= runs
+    return marks
+
+
+def _original_pairs(found: Mapping[str, StoredTable]) -> Iterator[tuple[StoredTable, set[str]]]:
+    """Yield the tables of pairs and the runs in which their order counts.
+
+    Unions repeat their parts and are left out; where a run orders pairs anew (by gold), the new order counts.
+    """
+    pairs = {key: table for key, table in found.items() if table.kind is TableKind.PAIRS}
+    runs = {key: set(table.stage.runs) for key, table in pairs.items()}
+    parents = {key: [one for one in table.stage.upstream if one in pairs] for key, table in pairs.items()}
+    for key, above in parents.items():
+        if len(above) == 1:
+            runs[above[0]] = runs[above[0]] - set(pairs[key].stage.runs)
+    yield from ((table, runs[key]) for key, table in pairs.items() if len(parents[key]) < 2 and runs[key])
+
+
+def _positions(one: SampleSet, chosen: set[str]) -> dict[tuple[str, str], int]:
+    """Return (prompt, text) → index of the first such response."""
+    rows = tables.rows(one.table, ["prompt_id", "responses"], chosen)
+    return {
+        (row["prompt_id"], answer["text"]): position
+        for row in rows
+        for position, answer in reversed(list(enumerate(row["responses"])))
     }

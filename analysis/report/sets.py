@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analysis.report.record import StageRow
-from analysis.report.roles import model_name
+from analysis.report.record import StageRow, model_name
 from analysis.report.tables import StoredTable, TableKind, responses_per_prompt
 from mt.workflow.position import Position
 

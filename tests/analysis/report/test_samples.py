@@ -131,11 +131,15 @@ def test_long_texts_count(stages: Stages, found: Tables, monkeypatch: pytest.Mon
     assert 0 < len(samples.browser(stages, found, ["demo"])["prompts"]) < 10
 
 
-def test_a_reward_that_is_no_number_becomes_none() -> None:
-    assert [samples._at([1.5, float("nan"), float("inf"), None], i) for i in range(5)] == [
-        1.5,
-        None,
-        None,
-        None,
-        None,
-    ]
+def test_a_reward_that_is_no_number_or_is_missing_becomes_none(
+    stages: Stages, found: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [1.5, float("nan")]  # of more responses
+    monkeypatch.setattr(tables, "rewards_by_prompt", lambda table, chosen: dict.fromkeys(chosen, given))
+    prompts = samples.browser(stages, found, ["demo"])["prompts"]
+    rewards = [[one[3] for one in shown] for prompt in prompts for _, shown, _ in prompt["in"]]
+    scored = [one for one in rewards if one[0]]
+    assert max(map(len, scored)) > 2
+    for first, *others in scored:
+        assert set(first) == {1.5}
+        assert all(set(one) == {None} for one in others)
