@@ -52,8 +52,8 @@ def load(
     """Return what finished runs measured, from a folder of records or from "wandb:entity/project".
 
     `filters` keeps runs by column or dotted setting ({"seed": [0, 1], "objective.beta": 0.1}); `config` adds
-    settings as columns. Runs that are unfinished, damaged or of an older version are left out, and said by a
-    warning and in `frame.attrs["notes"]`; `unfinished=True` keeps the first of these, marked by `state`.
+    settings as columns. Runs that are unfinished, damaged or of an older version are left out, and named by a
+    warning and in `frame.attrs["notes"]`; `unfinished=True` keeps unfinished ones, which `state` marks.
     Raises DataError where no run remains.
     """
     filters = dict(filters or {})

@@ -1,7 +1,7 @@
 """The job that submitit calls on a node: it starts the work as a child process, and restarts or requeues it.
 
-It is tiny and imports nothing heavy; all that it carries is the sweep's folder and the job's name, and all that
-its work goes on from is the store.
+It imports nothing heavy, and carries only the sweep's folder and the job's name: an attempt continues from what the
+store holds.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class Seen:
 def states(ids: Iterable[str]) -> dict[str, Seen]:
     """Return what SLURM still knows of jobs, in one call for all of them.
 
-    squeue works without accounting, and knows all that is not over. sacct is asked only how those ended that it has
-    forgotten: where it cannot say, their own words count alone.
+    squeue works without accounting, and knows all jobs that are not over. sacct is asked only how those ended that
+    squeue has forgotten; where it cannot say, only what the jobs themselves wrote down counts.
     """
     wanted = set(ids)
     found = _ask(["squeue", "--array", "--states", "all", "--format", "%i|%T|%N|%r"], wanted, "Invalid job id")

@@ -177,7 +177,7 @@ class _Survey:
         )
 
     def run(self, entry: RunEntry) -> RunStatus:
-        """A run stands as the worst of the jobs that it needs."""
+        """Return how a run stands: as the worst of the jobs that it needs."""
         own = [job for job in self.jobs.values() if entry.name in job.runs]
         keys = {key for job in own for key in self.sweep.job[job.name].stages}
         state = worst(job.state for job in own)
@@ -245,7 +245,7 @@ class _Survey:
         return [name for name in job.after if wanted(self.jobs[name].state)]
 
     def _left(self, now: Progress, absent: list[str]) -> float | None:
-        """The running stage by its own speed, the following ones by what their kind took elsewhere in the sweep."""
+        """Estimate the running stage by its own speed, and the next ones by what their kind took in this sweep."""
         kinds = {key: self.sweep.stage[key].kind for key in absent}
         later = self._estimates.remaining([kind for key, kind in kinds.items() if key != now.stage])
         if now.stage not in kinds:

@@ -95,7 +95,7 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 
 
 def _shortener(names: list[str]) -> Callable[[str], str]:
-    """Return what leaves away the words that the names of all runs begin with; commands take what is left as well."""
+    """Return a function that drops the words that all runs' names begin with; commands accept such short names, too."""
     words = zip(*(name.split("-") for name in names), strict=False) if len(names) > 1 else ()
     start = "".join(f"{word}-" for word, *others in takewhile(lambda same: len(set(same)) == 1, words))
     return lambda text: text.replace(start, "") if start else text

@@ -33,8 +33,8 @@ COMPARED: tuple[MetricKey, ...] = (
     ("reward", "reward_bench", "average"),
     ("reward", "reward_bench_2", "average"),
 )
-"""What is compared where runs measured it; each run's reward model is judged on responses that are not its own doing,
-or by what it gained over r_0 on the same ones.
+"""The metrics that are compared, where runs measured them. Those of a reward model are measured on responses that the
+run's own policies did not write, or are gains over r_0 on the same responses.
 """
 
 

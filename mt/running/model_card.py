@@ -60,7 +60,7 @@ def _base(compiled: CompiledRun, kind: Literal["policy", "reward"]) -> str:
     if settings.path is None:
         return f"made by data={compiled.config.data.name}"
     if settings.revision is None:
-        return f"the local folder {Path(settings.path).name}"  # where it lies is nobody's business
+        return f"the local folder {Path(settings.path).name}"  # a card is public, and the path is not
     return f"{settings.path} at {settings.revision}"
 
 

@@ -18,7 +18,6 @@ from mt.stages.load import LoadPrompts
 from mt.stages.load_answers import LoadAnswers
 from mt.stages.models import ModelFolder
 from mt.stages.refused import Asks, DropRefused, refusal
-from mt.types import Messages
 from mt.workflow.stage import External, Stage
 
 _SHOWN = 3
@@ -101,17 +100,14 @@ def _check(model: ModelFolder, template: TemplateConfig, table: Asks, say: Calla
     if len(asked) > _MANY:
         say(f"rendering {len(asked):,} prompts with the chat template of {model.location}")
     refused = [(place, messages, why) for place, messages in asked if (why := refusal(chat, messages))]
-    if refused:
-        raise DataError(_described(model, table, refused, len(asked)))
-
-
-def _described(model: ModelFolder, table: Asks, refused: list[tuple[str, Messages, str]], total: int) -> str:
+    if not refused:
+        return
     shown = [f"{place} ({', '.join(one['role'] for one in messages)}): {why}" for place, messages, why in refused]
     more = f"; and {len(refused) - _SHOWN:,} more" if len(refused) > _SHOWN else ""
     droppable = isinstance(table, LoadPrompts | LoadAnswers)
     leave_out = "set data.refused_prompts=drop" if droppable else "take them out of the file"
-    return (
-        f"{model.kind}.chat_template: {len(refused):,} of {total:,} prompts are refused by the template of "
+    raise DataError(
+        f"{model.kind}.chat_template: {len(refused):,} of {len(asked):,} prompts are refused by the template of "
         f"{model.location}: {'; '.join(shown[:_SHOWN])}{more}. Name a template that takes them "
         f"({model.kind}.chat_template=FILE), change the prompts (a system turn is the usual reason), or {leave_out}."
     )

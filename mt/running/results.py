@@ -55,7 +55,7 @@ class Results:
         return cls(found)
 
     def joined(self, other: Results) -> Results:
-        """Return what both hold; of a metric that both have, one's own."""
+        """Return the metrics of both; where both have one, that of `self`."""
         return Results({i: {**other.found.get(i, {}), **self.found.get(i, {})} for i in {**other.found, **self.found}})
 
     @property

@@ -241,7 +241,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def recall(path: Path) -> dict[str, Any]:
-    """Return what `remember` wrote; nothing where anything else lies there: it can be found out again."""
+    """Return what `remember` wrote, and nothing where the file is missing or damaged: it can be found out again."""
     with contextlib.suppress(OSError, ValueError):
         found = parse_json(path.read_bytes())
         return found if isinstance(found, dict) else {}
