@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.report.metrics import verdict
@@ -38,7 +38,11 @@ def tables(runs: Sequence[Run]) -> tuple[list[ComparisonTable], list[str], str]:
     for model, heading in MODELS.items():
         if keys := [key for key in found.keys if key[0] == model]:
             columns = [(known.title, known.better) for known in (quantity(*key[1:]) for key in keys)]
-            made.append(ComparisonTable(heading, columns, list(_rows(found, keys))))
+            rows = [
+                (name, t, [_cell(one, key) for one, key in zip(cells, keys, strict=True)])
+                for name, t, cells in found.rows(keys)
+            ]
+            made.append(ComparisonTable(heading, columns, rows))
     return made, list(found.notes), _finding(found)
 
 
@@ -57,21 +61,11 @@ def _finding(found: VariantComparison) -> str:
     return f"{quantity(*key[1:]).title} in iteration {t}, compared with {found.reference.name}: {said}."
 
 
-def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[ComparedCell | None]]]:
-    for t in (0, *found.iterations):
-        yield found.reference.name, t, [_value(found.reference.value(t, key), key) for key in keys]
-    for one in found.variants[1:]:
-        for t in found.iterations:
-            yield one.name, t, [_difference(one.minus(found.reference, t, key), key) for key in keys]
-
-
-def _value(metric: Metric | None, key: MetricKey) -> ComparedCell | None:
-    form = quantity(*key[1:]).format
-    return (form.text(metric.value), form.interval(metric.low, metric.high), "") if metric else None
-
-
-def _difference(found: Difference | None, key: MetricKey) -> ComparedCell | None:
-    one = quantity(*key[1:])
+def _cell(found: Metric | Difference | None, key: MetricKey) -> ComparedCell | None:
     if found is None:
         return None
-    return one.format.difference(found.value), one.format.interval(found.low, found.high), verdict(found, one.better)
+    known = quantity(*key[1:])
+    interval = known.format.interval(found.low, found.high)
+    if isinstance(found, Metric):
+        return known.format.text(found.value), interval, ""
+    return known.format.difference(found.value), interval, verdict(found, known.better)

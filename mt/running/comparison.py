@@ -128,26 +128,31 @@ class VariantComparison:
         """The iterations after the base models that at least one variant has."""
         return range(1, max(one.last for one in self.variants) + 1)
 
+    def rows(self, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[Metric | Difference | None]]]:
+        """Yield (variant, iteration, cells): the reference's metrics, then the other variants' differences to them."""
+        for iteration in (0, *self.iterations):
+            yield self.reference.name, iteration, [self.reference.value(iteration, key) for key in keys]
+        for one in self.variants[1:]:
+            for iteration in self.iterations:
+                yield one.name, iteration, [one.minus(self.reference, iteration, key) for key in keys]
+
     def data(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return {
             "reference": self.reference.name,
             "notes": list(self.notes),
             "variants": [{"name": one.name, "runs": [run.name for run in one.runs.values()]} for one in self.variants],
-            "differences": list(self._rows()),
-        }
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for one in self.variants[1:]:
-            for iteration in self.iterations:
-                for model, benchmark, metric in self.keys:
-                    found = one.minus(self.reference, iteration, (model, benchmark, metric))
-                    if found is not None:
-                        yield {
-                            "variant": one.name, "iteration": iteration, "model": model, "benchmark": benchmark,
-                            "metric": metric, "difference": found.value, "low": found.low, "high": found.high,
-                            "n": found.n, "over": found.over,
-                        }  # fmt: skip
+            "differences": [
+                {
+                    "variant": name, "iteration": iteration, "model": model, "benchmark": benchmark,
+                    "metric": metric, "difference": found.value, "low": found.low, "high": found.high,
+                    "n": found.n, "over": found.over,
+                }
+                for name, iteration, cells in self.rows(self.keys)
+                for (model, benchmark, metric), found in zip(self.keys, cells, strict=True)
+                if isinstance(found, Difference)
+            ],
+        }  # fmt: skip
 
 
 def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison:

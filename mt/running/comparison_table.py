@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich import box
@@ -25,7 +25,6 @@ _NARROW = 24
 _LEAST = 12
 """Characters of a heading in a line, at least."""
 _UNPAIRED = "~"
-_NONE = Text("–")
 _COLOURS = {1: "green", 0: "", -1: "red"}
 
 
@@ -83,7 +82,11 @@ def _table(found: VariantComparison, keys: Sequence[MetricKey], heading: str, na
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column(heading, vertical="bottom", no_wrap=True)
     table.add_column("t", justify="right", vertical="bottom", no_wrap=True)
-    rows = list(_rows(found, keys))
+    rows = [
+        (name, t, [_cell(one, key) for one, key in zip(cells, keys, strict=True)])
+        for name, t, cells in found.rows(keys)
+        if any(one is not None for one in cells)
+    ]
     for at, key in enumerate(keys):
         width = max([_LEAST, *(len(cells[at]) for _, _, cells in rows)])
         table.add_column(_wrapped(quantity(*key[1:]).title, width), justify="right", vertical="bottom", no_wrap=True)
@@ -101,34 +104,17 @@ def _wrapped(text: str, width: int) -> Text:
     return Text("\n".join(textwrap.wrap(text, width, break_long_words=False)))
 
 
-def _rows(found: VariantComparison, keys: Sequence[MetricKey]) -> Iterator[tuple[str, int, list[Text]]]:
-    """Yield (variant, iteration, cells): the reference's values, then the differences of every other variant."""
-    for t in (0, *found.iterations):
-        values = [_value(found.reference.value(t, key), key) for key in keys]
-        if any(values):
-            yield found.reference.name, t, [one or _NONE for one in values]
-    for variant in found.variants[1:]:
-        for t in found.iterations:
-            cells = [_difference(variant.minus(found.reference, t, key), key) for key in keys]
-            if any(cells):
-                yield variant.name, t, [one or _NONE for one in cells]
-
-
-def _value(metric: Metric | None, key: MetricKey) -> Text | None:
-    if metric is None:
-        return None
-    form = quantity(*key[1:]).format
-    return Text(f"{form.text(metric.value).split(' ')[0]} {form.interval(metric.low, metric.high)}".strip())
-
-
-def _difference(found: Difference | None, key: MetricKey) -> Text | None:
+def _cell(found: Metric | Difference | None, key: MetricKey) -> Text:
+    """Return a value, or a difference in the colour that says whether it is an improvement; each with its interval."""
     if found is None:
-        return None
+        return Text("–")
     known = quantity(*key[1:])
+    interval = known.format.interval(found.low, found.high)
+    if isinstance(found, Metric):
+        return Text(f"{known.format.text(found.value).split(' ')[0]} {interval}".strip())
     text = known.format.difference(found.value).removesuffix(known.format.change).strip()
     better = {"higher": 1, "lower": -1, "": 0}[known.better]
     mark = _UNPAIRED if _is_unpaired(found) else ""
-    interval = known.format.interval(found.low, found.high)
     return Text(f"{text} {interval}{mark}".strip(), style=_COLOURS[found.sign * better])
 
 
@@ -150,10 +136,8 @@ def _notes(found: VariantComparison) -> list[str]:
             f"Rows of {name} show values, the other rows differences from them (of percentages, in points).",
             f"95% intervals {over}; t is the iteration.",
         ]
-    differences = (
-        one.minus(found.reference, t, k) for one in found.variants[1:] for t in found.iterations for k in found.keys
-    )
-    if any(one is not None and _is_unpaired(one) for one in differences):
+    cells = [one for _, _, row in found.rows(found.keys) for one in row]
+    if any(isinstance(one, Difference) and _is_unpaired(one) for one in cells):
         notes.append(f"{_UNPAIRED} not in pairs, so that the interval is too wide: the metric is no mean over prompts.")
     notes += [f"judge: {', '.join(found.judges)}"] if found.judges else []
     return [*notes, *found.notes]
