@@ -117,21 +117,17 @@ class Store:
         """Compare every file with its recorded size and checksum; raises StoreError naming the damaged file."""
         seen_path = self._memory(artifact.key)
         seen = {} if full else recall(seen_path)
-        fresh: dict[str, list[int]] = {}
+        fresh, fix = dict[str, list[int]](), self._fix(artifact.path)
         for name, recorded in artifact.facts["files"].items():
-            fresh[name] = self._verify_file(artifact.path, name, recorded, seen.get(name))
+            path = artifact.path / name
+            try:
+                state = fresh[name] = _state(path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise StoreError(f"{path}: a file of this artifact is missing. {fix}") from None
+            if state[0] != recorded["size"] or (state != seen.get(name) and sha256(path) != recorded["sha256"]):
+                raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {fix}")
         if fresh != seen:
             remember(seen_path, fresh)
-
-    def _verify_file(self, folder: Path, name: str, recorded: dict[str, Any], seen: object) -> list[int]:
-        path = folder / name
-        try:
-            state = _state(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise StoreError(f"{path}: a file of this artifact is missing. {self._fix(folder)}") from None
-        if state[0] != recorded["size"] or (state != seen and sha256(path) != recorded["sha256"]):
-            raise StoreError(f"{path}: damaged (its checksum differs from the recorded one). {self._fix(folder)}")
-        return state
 
     def _memory(self, key: str) -> Path:
         """Return the file that says which files of an artifact were compared with their checksums, and when."""
