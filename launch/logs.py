@@ -32,19 +32,20 @@ def main(arguments: list[str]) -> int:
 
 def _logs(arguments: argparse.Namespace, console: Console) -> int:
     folder, name = cli.locate(arguments.runs, arguments.name)
-    jobs = [job.name for job in load(folder).jobs if name is None or name in (job.name, *job.runs)]
+    sweep = load(folder)
+    jobs = [job.name for job in sweep.jobs if name is None or name in (job.name, *job.runs)]
     if arguments.json:
-        files = _files(folder, load(folder), jobs).items()
+        files = _files(folder, sweep, jobs).items()
         cli.print_json([{"job": job, "file": str(file), "exists": file.exists()} for file, job in files])
         return 0
     shown: dict[Path, int] = {}
     while True:
-        sweep = load(folder)
         status = [job for job in survey(folder, sweep).jobs if job.name in jobs]
-        _print_new(_files(folder, sweep, jobs), shown)  # after the question, so that an ended job has printed all
+        _print_new(_files(folder, sweep, jobs), shown)  # after the question: a job that has ended has printed all
         if not arguments.follow or not any(job.state in MAY_RUN for job in status):
             break
         time.sleep(_POLL_S)
+        sweep = load(folder)
     if last := tails(folder, sweep, status, _LINES):
         print(show_tails(last))
     return 0

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,7 @@ def run(compiled: CompiledRun, folder: Path, observers: Sequence[Observer], swee
     store = compiled.store
     record = Record(folder, compiled, store, sweep)
     watching = Observers([Recorder(record), Logger(compiled.plan.positions), *observers])
-    say = lambda text: watching.note(None, text)  # noqa: E731
-    with logged(folder), tracked(record, say) as callbacks, interruptible() as request:
+    with logged(folder), tracked(record, partial(watching.note, None)) as callbacks, interruptible() as request:
         try:
             record.begin()
             command = folder.parent if sweep or compiled.config.sweep else folder
