@@ -96,8 +96,8 @@ def affected(sweep: Sweep, name: str | None) -> set[str]:
     if name is None:
         return set(sweep.job)
     if name in sweep.folder:
-        return {job.name for job in sweep.jobs if job.runs == [name]}
-    before = ancestors(entry.job() for entry in sweep.jobs)
+        return {job.name for job in sweep.jobs if job.runs == (name,)}
+    before = ancestors(sweep.jobs)
     return {job for job, earlier in before.items() if job == name or name in earlier}
 
 

@@ -104,7 +104,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedLaunch, store: 
             for stage in merged.order
             if stage.key in needed
         ],
-        jobs=[JobEntry.model_validate(asdict(job)) for job in jobs],
+        jobs=[JobEntry(**asdict(job)) for job in jobs],
     )
     save(folder, sweep)
     return sweep

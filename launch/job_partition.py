@@ -39,11 +39,11 @@ class Job:
     """Keys, inputs before their users."""
     runs: tuple[str, ...]
     """The runs that need these stages."""
-    after: tuple[str, ...] = ()
+    after: tuple[str, ...]
     """The jobs that must succeed before this one starts (without those that follow from others)."""
-    records: tuple[str, ...] = ()
+    records: tuple[str, ...]
     """The runs that are complete when this job ends: it writes their records."""
-    cost: float = 1.0
+    cost: float
     """How long it takes, roughly: 1 for each stage that needs a GPU or the network, little for the others."""
 
 
@@ -55,7 +55,7 @@ def partition_into_jobs(runs: Mapping[str, Sequence[PlannedStage]], *, share: bo
     """
     if not share:
         return [
-            Job(name, _resource(stages), tuple(one.key for one in stages), (name,), records=(name,), cost=_cost(stages))
+            Job(name, _resource(stages), tuple(one.key for one in stages), (name,), (), (name,), _cost(stages))
             for name, stages in runs.items()
         ]
     return _named(_with_records(_shared(runs), runs))
@@ -113,6 +113,7 @@ def _shared(runs: Mapping[str, Sequence[PlannedStage]]) -> list[Job]:
             stages=tuple(node.key for node in stages),
             runs=group[0],
             after=tuple(names[other] for other in after[group]),
+            records=(),
             cost=_cost(stages),
         )
         for group, stages in members.items()
@@ -163,7 +164,7 @@ def _with_records(jobs: list[Job], runs: Iterable[str]) -> list[Job]:
             closing.setdefault(last, []).append(run)
     jobs = [replace(job, records=tuple(records.get(job.name, ()))) for job in jobs]
     ends = [
-        Job(f"#end{index}", "cpu", (), tuple(names), after, tuple(names), cost=_cost(()))
+        Job(f"#end{index}", "cpu", (), tuple(names), after, tuple(names), _cost(()))
         for index, (after, names) in enumerate(closing.items())
     ]
     return jobs + ends

@@ -90,7 +90,7 @@ def _check_plans(folder: Path, sweep: Sweep, status: SweepStatus) -> None:
     for job in due(sweep, status)[0]:
         run = job.runs[0]
         plans[run] = plans.get(run) or plan_run(sweep, folder, run)
-        select(sweep, sweep.job[job.name], plans[run].plan)
+        select(sweep, job, plans[run].plan)
 
 
 def changed(launch: DetachedLaunch, changes: Sequence[str]) -> DetachedLaunch:

@@ -17,7 +17,7 @@ from launch.nodes import check_nodes
 from launch.runs import PLANNER
 from launch.states import ACTIVE, State
 from launch.survey import SweepStatus, survey
-from launch.sweep import FILE, Submission, Sweep, driving, load, logs, write_submitted
+from launch.sweep import FILE, JobEntry, Submission, Sweep, driving, load, logs, write_submitted
 from launch.view import live, render
 from launch.work import plan_run
 from mt.config.compose import Composed
@@ -100,14 +100,14 @@ def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
     return 0 if ended.finished else 1
 
 
-def due(sweep: Sweep, status: SweepStatus) -> tuple[list[Job], int]:
+def due(sweep: Sweep, status: SweepStatus) -> tuple[list[JobEntry], int]:
     """Return the jobs that are neither done nor under way, waiting for open ones only, and how many may run."""
     active = {job.name for job in status.jobs if job.state in ACTIVE}
     opened = {job.name for job in status.jobs if job.state != State.DONE}
     jobs = [
-        replace(entry.job(), after=tuple(name for name in entry.after if name in opened))
-        for entry in sweep.jobs
-        if entry.name in opened - active
+        replace(job, after=tuple(name for name in job.after if name in opened))
+        for job in sweep.jobs
+        if job.name in opened - active
     ]
     return jobs, max(1, sweep.launch.max_running - len(active))
 

@@ -162,7 +162,7 @@ class _Survey:
         seen = self._seen(job)
         return JobStatus(
             name=job.name,
-            runs=job.runs,
+            runs=list(job.runs),
             state=state,
             why=why,
             done=len(job.stages) - len(absent),

@@ -13,14 +13,15 @@ import os
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from launch.job_partition import Job, Resource
+from launch.job_partition import Job
 from mt.choice import Config
 from mt.config.launch import DetachedLaunch
 from mt.errors import LaunchError, describe, nearest
@@ -93,17 +94,12 @@ class Event(Config):
     """None where the job was cancelled."""
 
 
-class JobEntry(Config):
+@dataclass(frozen=True)
+class JobEntry(Job):
     """A job of the partition and its submissions."""
 
-    name: str
-    resource: Resource
-    stages: list[str]
-    runs: list[str]
-    after: list[str]
-    records: list[str]
-    cost: float
-    submissions: list[Submission] = Field(default_factory=list)
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    submissions: list[Submission] = field(default_factory=list)
     """From `events.jsonl`."""
     cancelled: bool = False
     """Stopped by `cancel`, and not started again since."""
@@ -112,18 +108,6 @@ class JobEntry(Config):
     def id(self) -> str | None:
         """The id of the last submission."""
         return self.submissions[-1].id if self.submissions else None
-
-    def job(self) -> Job:
-        """Return the job as the partition made it."""
-        return Job(
-            name=self.name,
-            resource=self.resource,
-            stages=tuple(self.stages),
-            runs=tuple(self.runs),
-            after=tuple(self.after),
-            records=tuple(self.records),
-            cost=self.cost,
-        )
 
 
 class Sweep(Config):
@@ -206,7 +190,7 @@ def load(folder: Path) -> Sweep:
         change = changes.setdefault(event.job, {"submissions": []})
         change["cancelled"] = event.submitted is None
         change["submissions"] += [event.submitted] if event.submitted else []
-    jobs = [job.model_copy(update=changes.get(job.name, {})) for job in sweep.jobs]
+    jobs = [replace(job, **changes.get(job.name, {})) for job in sweep.jobs]
     return sweep.model_copy(update={"jobs": jobs, "place": folder.absolute()})
 
 

@@ -12,7 +12,7 @@ from launch.job_partition import Job
 
 
 def job(name: str, *after: str, resource: str = "gpu") -> Job:
-    return Job(name, resource, (name,), ("run",), tuple(sorted(after)))  # type: ignore[arg-type]
+    return Job(name, resource, (name,), ("run",), tuple(sorted(after)), (), 1.0)  # type: ignore[arg-type]
 
 
 @st.composite

@@ -32,8 +32,8 @@ def test_a_sweep_shares_what_its_runs_have_in_common(launched: Any) -> None:
     sweep = load(launched(["objective=dpo,ipo", "rm_data=both,contrast"]))
     runs = {run.name: run for run in sweep.runs}
     shared = sweep.jobs[0]
-    assert shared.runs == list(runs)
-    assert shared.after == []
+    assert shared.runs == tuple(runs)
+    assert shared.after == ()
     own = [job for job in sweep.jobs if len(job.runs) == 1]
     assert sorted(job.runs[0] for job in own) == sorted(runs)
     assert all(job.after and job.records == job.runs for job in own)
