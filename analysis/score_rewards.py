@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.score_output import NamedScores, with_interval
 from mt.evaluation.files import read_records
 from mt.evaluation.metrics import slug
-from mt.evaluation.reward_bench import PAIRS, SECTIONS, RewardBenchScore, score_accuracies, score_pairs
-from mt.evaluation.reward_bench_2 import SUBSETS, score_prompts, score_subsets
+from mt.evaluation.reward_bench import PAIRS, SECTIONS, RewardBenchScore, ScoredPair, score_accuracies, score_pairs
+from mt.evaluation.reward_bench_2 import SUBSETS, RankedPrompt, score_prompts, score_subsets
 from mt.evaluation.reward_bench_files import (
     Accuracies,
     holds_scores,
@@ -33,9 +33,7 @@ def score_reward_bench(arguments: argparse.Namespace) -> NamedScores:
         pairs = read_pairs(rows, source)
         rounds = arguments.rounds or ROUNDS
         score = score_pairs(pairs, arguments.convention, rounds=rounds, seed=arguments.seed)
-        notes += _count_notes(rows, (pair.subset for pair in pairs), PAIRS, "pairs")
-        if given := sum(pair.result is not None for pair in pairs):
-            notes.append(f"{given} pairs have no scores; their results are taken from the file.")
+        notes += _count_notes(rows, pairs, PAIRS, "pairs")
     else:
         accuracies = read_accuracies(rows, source, unit=arguments.unit)
         unit = accuracies.unit
@@ -60,9 +58,7 @@ def score_reward_bench_2(arguments: argparse.Namespace) -> NamedScores:
     if holds_scores(rows):
         prompts = read_prompts(rows, source)
         score = score_prompts(prompts, rounds=arguments.rounds or ROUNDS, seed=arguments.seed)
-        notes += _count_notes(rows, (prompt.subset for prompt in prompts), SUBSETS, "prompts")
-        if given := sum(prompt.result is not None for prompt in prompts):
-            notes.append(f"{given} prompts have no scores; their results are taken from the file.")
+        notes += _count_notes(rows, prompts, SUBSETS, "prompts")
     else:
         accuracies = read_accuracies(rows, source, generation=2, unit=arguments.unit)
         unit = accuracies.unit
@@ -84,17 +80,19 @@ def _unit_note(accuracies: Accuracies) -> str:
 
 
 def _count_notes(
-    rows: Sequence[Mapping[str, Any]], names: Iterable[str], sizes: Mapping[str, int], what: str
+    rows: Sequence[Mapping[str, Any]], items: Sequence[ScoredPair | RankedPrompt], sizes: Mapping[str, int], what: str
 ) -> list[str]:
-    """Say where rows are repeated, and where a subset has another number of rows than the benchmark."""
+    """Say where rows are repeated, subsets have another number of items than the benchmark, and scores are absent."""
     notes = []
     if repeated := repeated_rows(rows):
         notes.append(f"{repeated} rows repeat one of the {what}; each counts.")
-    counts = Counter(names)
+    counts = Counter(item.subset for item in items)
     other = [f"{name} {n} of {sizes[name]}" for name, n in counts.items() if n != sizes[name]]
     if other:
         shown = ", ".join(other[:4]) + (f" and {len(other) - 4} more" if len(other) > 4 else "")
         notes.append(f"{len(other)} subsets have another number of {what} than the benchmark: {shown}.")
+    if given := sum(item.result is not None for item in items):
+        notes.append(f"{given} {what} have no scores; their results are taken from the file.")
     return notes
 
 
