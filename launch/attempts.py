@@ -6,11 +6,10 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from launch.states import State
-from launch.sweep import rows
+from launch.sweep import rows, timestamp
 
 LOST = "lost together with its node or its supervisor"
 JobProgress = tuple[int, float]
@@ -35,14 +34,14 @@ class Attempt:
 
 def begin(file: Path, job_id: str, mark: JobProgress) -> Attempt:
     """Write down that an attempt begins."""
-    attempt = Attempt(len(read(file)) + 1, job_id, node(), _now(), mark)
+    attempt = Attempt(len(read(file)) + 1, job_id, node(), timestamp(), mark)
     _append(file, attempt)
     return attempt
 
 
 def end(file: Path, attempt: Attempt, state: State, reason: str = "") -> None:
     """Write down how an attempt ended."""
-    _append(file, replace(attempt, state=state, reason=reason, ended=_now()))
+    _append(file, replace(attempt, state=state, reason=reason, ended=timestamp()))
 
 
 def read(file: Path) -> list[Attempt]:
@@ -80,7 +79,3 @@ def file_of(folder: Path, job: str) -> Path:
 def _append(file: Path, attempt: Attempt) -> None:
     with rows(file, Attempt) as attempts:
         attempts.append(asdict(attempt))
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -7,12 +7,11 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from launch.job_partition import partition_into_jobs
-from launch.sweep import EVENTS, FILE, JobEntry, RunEntry, StageEntry, Sweep, load, save, write_configs
+from launch.sweep import EVENTS, FILE, JobEntry, RunEntry, StageEntry, Sweep, load, save, timestamp, write_configs
 from mt.config.launch import DetachedLaunch
 from mt.errors import LaunchError, describe
 from mt.running.naming import command_line
@@ -76,7 +75,7 @@ def create(folder: Path, runs: Sequence[NewRun], launch: DetachedLaunch, store: 
         place=folder.absolute(),
         name=folder.name,
         tag=f"mt-{uuid.uuid4().hex[:12]}",
-        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        created=timestamp(),
         command=command_line(),
         cwd=str(Path.cwd()),
         planner=planner,

@@ -83,7 +83,7 @@ class Submission(Config):
     @classmethod
     def now(cls, job_id: str) -> Submission:
         """Return a submission made here and now."""
-        return cls(id=job_id, host=socket.gethostname(), time=datetime.now().astimezone().isoformat(timespec="seconds"))
+        return cls(id=job_id, host=socket.gethostname(), time=timestamp())
 
 
 class Event(Config):
@@ -217,6 +217,11 @@ def _append(folder: Path, events: Iterable[Event]) -> None:
 def rows(file: Path, kind: type[T], refuse: Refuse = "nothing") -> JsonLines[T]:
     """Return a file of rows, each on the disk when its append returns; raises LaunchError for those it refuses."""
     return JsonLines(file, kind, refuse=refuse, error=LaunchError, sync=True)
+
+
+def timestamp() -> str:
+    """Return the present time with its offset from UTC, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def driving(folder: Path) -> AbstractContextManager[None]:

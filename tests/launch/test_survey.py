@@ -109,7 +109,7 @@ def test_a_job_whose_work_ended_is_starting_again(one: Launched, monkeypatch: py
 
 
 def test_an_attempt_that_begins_in_the_future_took_no_time_yet(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "_now", lambda: "2999-01-01T00:00:00+00:00")
+    monkeypatch.setattr(attempts, "timestamp", lambda: "2999-01-01T00:00:00+00:00")
     attempts.begin(attempts.file_of(one.folder, "run"), "1", (0, 0.0))
     says(monkeypatch, {"1": Seen("RUNNING")})
     assert one.status.jobs[0].elapsed_s == 0.0
