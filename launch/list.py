@@ -16,7 +16,7 @@ from launch.states import State
 from launch.survey import survey
 from launch.sweep import load, names
 from mt.errors import LaunchError
-from mt.runtime.terminal import local_time
+from mt.runtime.terminal import local_time, print_line
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
         table.add_row(row.name, local_time(row.created), row.launch, *parts, row.state)
     console.print(table)
     for why in filter(None, (row.why for row in rows)):
-        console.print(why, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, why)
     return 0
 
 

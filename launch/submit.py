@@ -30,6 +30,7 @@ from mt.running.comparison_table import print_findings
 from mt.running.naming import run_folder, run_name
 from mt.running.variants import duplicate_runs
 from mt.runtime.interruption import Interrupted
+from mt.runtime.terminal import print_line
 from mt.runtime.text import counted
 from mt.workflow.store import Store
 
@@ -54,7 +55,7 @@ def submit(runs: Sequence[Composed], sweep: str | None, console: Console) -> int
             _state_needs(first.store, new, console)
         pairs = [(run.config, one.plan) for run, one in zip(runs, new, strict=True)]
         for line in [*duplicate_runs(pairs), *absent]:
-            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, line, "yellow")
         try:
             return dispatch(folder, console)
         except slurm.SubmissionRefused:  # nothing of it was released: the same command can be given again
@@ -96,7 +97,7 @@ def _dispatch(folder: Path, sweep: Sweep, console: Console) -> int:
         try:
             print_findings(console, list(sweep.folder.values()))
         except MutualTaughtError as error:  # the sweep is done, whether its records can be compared or not
-            console.print(f"not compared: {error}", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, f"not compared: {error}")
     return 0 if ended.finished else 1
 
 
@@ -214,4 +215,4 @@ def _state_needs(store: str, new: Sequence[NewRun], console: Console) -> None:
     found = [stage.outside() for run in new for stage in run.plan.reaching_out(Store(Path(store)))]
     if needed := [what for what in dict.fromkeys(found) if what]:
         line = f"the nodes must reach {', '.join(needed)} (the first jobs look)"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, line)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from launch.states import State
 from launch.survey import JobStatus, SweepStatus
+from mt.runtime.terminal import print_line
 
 _NUMBERS = {"stages", "try", "time", "left"}
 _WORDS = {"job", "run", "what"}
@@ -112,4 +113,4 @@ def _counts(states: Iterable[State]) -> str:
 
 def _report(job: JobStatus, console: Console) -> None:
     because = f" ({job.why})" if job.why else ""
-    console.print(f"{job.name} {job.state}{because}", markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"{job.name} {job.state}{because}")

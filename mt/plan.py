@@ -26,7 +26,7 @@ from mt.running.checks import lacking
 from mt.running.exit_codes import exit_status_of
 from mt.running.naming import run_name
 from mt.running.variants import Described, duplicate_runs, run_labels, variant_names
-from mt.runtime.terminal import terminal
+from mt.runtime.terminal import print_line, terminal
 from mt.runtime.text import counted
 from mt.workflow.plan import merge
 from mt.workflow.position import Position
@@ -138,7 +138,7 @@ def _print(found: dict[str, Any], console: Console, *, stages: bool) -> None:
         highlight=False,
     )
     for line in found["duplicate_runs"]:
-        console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
+        print_line(console, line, "yellow")
 
 
 def _stages_table(rows: Sequence[Mapping[str, Any]], *, several: bool) -> Table:

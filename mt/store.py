@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mt.errors import StoreError, describe, no_folder
 from mt.running.exit_codes import Parser, exit_status_of
-from mt.runtime.terminal import local_time, terminal
+from mt.runtime.terminal import local_time, print_line, terminal
 from mt.runtime.text import counted, scaled
 from mt.workflow.execute import lock_of
 from mt.workflow.leftovers import changing, clean_store, needed_keys
@@ -97,7 +97,7 @@ def _verify(store: Store, args: argparse.Namespace, console: Console) -> int:
             store.verify(store.open(path), full=True)
         except StoreError as error:
             damaged += 1
-            console.print(f"{error}", style="red", markup=False, highlight=False)
+            print_line(console, str(error), "red")
     console.print(f"{counted(len(found), 'artifact')} checked, {damaged} damaged")
     return 2 if damaged else 0
 
@@ -111,14 +111,14 @@ def _gc(store: Store, args: argparse.Namespace, console: Console) -> int:
     idle = [path for path in (store.root / ".work").glob("*") if not _in_the_making(store, path.name, needed)]
     sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in [*unused, *idle]}
     for path in unused:
-        console.print(f"{path.parent.name}/{path.name[:12]}  {scaled(sizes[path], 'B')}", markup=False)
+        print_line(console, f"{path.parent.name}/{path.name[:12]}  {scaled(sizes[path], 'B')}")
     if not sizes:
-        console.print(f"nothing to remove: all in {store.root} is needed by a run", markup=False)
+        print_line(console, f"nothing to remove: all in {store.root} is needed by a run")
         return 0
     parts = counted(len(unused), "artifact"), counted(len(idle), "abandoned workspace")
     what = f"{' and '.join(parts)}, {scaled(sum(sizes.values()), 'B')}"
     if not args.delete:
-        console.print(f"needed by no run in {args.runs} nor elsewhere: {what}. To remove: add --delete", markup=False)
+        print_line(console, f"needed by no run in {args.runs} nor elsewhere: {what}. To remove: add --delete")
         return 0
     with changing(store).hold():
         needed = _needed_keys(store, args.runs)  # again: a run may have begun meanwhile

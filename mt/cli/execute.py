@@ -22,6 +22,7 @@ from mt.running.execution import logged, quiet_libraries, run
 from mt.running.exit_codes import exit_code
 from mt.running.naming import run_folder, sweep_name
 from mt.running.variants import duplicate_runs
+from mt.runtime.terminal import print_line
 from mt.workflow.leftovers import remove_drafts
 
 
@@ -46,7 +47,7 @@ def launch(runs: list[Composed], multirun: bool, console: Console, *, details: b
     with alone(folders[0].parent, "sweep", lambda line: dim(console, line)):
         check_folders([(one.config, folder) for one, folder in zip(compiled_runs, folders, strict=True)])
         for line in duplicate_runs((one.config, one.plan) for one in compiled_runs):
-            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, line, "yellow")
         return _execute_sweep(list(zip(compiled_runs, folders, strict=True)), sweep, console)
 
 
@@ -60,7 +61,7 @@ def _execute_sweep(runs: Sequence[tuple[CompiledRun, Path]], sweep: str, console
             finished.append(folder)
         except MutualTaughtError as error:
             failed.append(error)
-            console.print(f"{folder.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, f"{folder.name} failed: {error}", "red")
     if finished:
         print_findings(console, finished)
     _end(runs[0][0].config, runs[0][1].parent, "sweep ", console, f": {len(finished)} finished, {len(failed)} failed")
@@ -81,7 +82,7 @@ def _end(config: RunConfig, folder: Path, kind: str, console: Console, how: str 
     """Print what the tracker has of a run or a sweep, its report, its folder, and how it ended."""
     print_tracking(console, config, folder)
     write_report([folder], folder / "report.html", console)
-    console.print(f"{kind}   {folder}{how}", markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"{kind}   {folder}{how}")
 
 
 def execute_run(
@@ -107,12 +108,12 @@ def execute_run(
 def print_tracking(console: Console, config: RunConfig, folder: Path) -> None:
     """Print where the tracker's files lie, and what to do with them."""
     if said := config.tracking.files(folder):
-        console.print(f"tracking {said}", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"tracking {said}")
 
 
 def dim(console: Console, line: str) -> None:
     """Print a line that is not the answer."""
-    console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+    print_line(console, line, "dim")
 
 
 def write_report(folders: Sequence[Path], page: Path, console: Console, *, say: bool = True) -> None:
@@ -125,7 +126,7 @@ def write_report(folders: Sequence[Path], page: Path, console: Console, *, say: 
         with logged(page.parent):
             logging.getLogger("mt").warning("the report failed", exc_info=error)
         text = f"report   failed ({type(error).__name__}: {error})"
-        console.print(text, style="yellow", markup=False, soft_wrap=True)
+        print_line(console, text, "yellow")
         return
     if say:
-        console.print(f"report   {page}", markup=False, soft_wrap=True)
+        print_line(console, f"report   {page}")

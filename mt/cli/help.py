@@ -13,6 +13,7 @@ from rich.text import Text
 from mt.config.choices import SearchPath
 from mt.config.explain import Explained, choices, chosen_options, groups, settings
 from mt.config.overrides import override_key
+from mt.runtime.terminal import print_line
 
 _USAGE = """\
 {program} [CHOICE=NAME | SETTING=VALUE]…
@@ -56,7 +57,7 @@ def print_help(program: str, asked: list[str], console: Console, path: SearchPat
     """
     if not asked:
         own = "".join(f"\n{flag:20} {meaning}" for flag, meaning in flags.items())
-        console.print(_USAGE.format(program=program, flags=own), markup=False, highlight=False, soft_wrap=True)
+        print_line(console, _USAGE.format(program=program, flags=own))
         _print_groups(console, path)
         console.print()
         known = {one.path: one for one in settings([], [], path)}

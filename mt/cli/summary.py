@@ -17,6 +17,7 @@ from mt.running.comparison_table import print_answers
 from mt.running.disagreements import MARGINS, recorded_disagreements
 from mt.running.results import REPEATS, MetricKey, Results
 from mt.running.warnings import alarms, kept_updates, spoiled
+from mt.runtime.terminal import print_line
 from mt.types import Metric
 
 COMPACT: tuple[MetricKey, ...] = (
@@ -70,7 +71,7 @@ def print_summary(
         span = " to ".join(dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))))
         text = f"The published models keep {span} of what training changed in their weights"
         console.print(f"{text}; rounding to trainer.publish_dtype loses the rest.", highlight=False)
-    console.print(f"folder   {folder}", markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"folder   {folder}")
 
 
 def _fitting(keys: Sequence[MetricKey], results: Results, console: Console) -> tuple[Table, str]:
@@ -136,4 +137,4 @@ def _notes(record: Mapping[str, Any], shown: Sequence[MetricKey], *, details: bo
 
 def _warn(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(f"warning  {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"warning  {line}", "yellow")

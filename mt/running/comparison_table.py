@@ -17,6 +17,7 @@ from mt.evaluation.pairing import Difference
 from mt.running.answers import answers_of_record
 from mt.running.comparison import VariantComparison, compare
 from mt.running.results import MetricKey
+from mt.runtime.terminal import print_line
 from mt.types import Metric
 from mt.workflow.run_record import read_record
 
@@ -42,7 +43,7 @@ def print_answers(console: Console, sentences: Iterable[str]) -> None:
         text, colon, command = sentence.partition(": python -m ")
         console.print(f"• {text}{colon[:1]}", highlight=False, markup=False)
         if command:
-            console.print(f"  python -m {command}", highlight=False, markup=False, soft_wrap=True)
+            print_line(console, f"  python -m {command}")
 
 
 def print_comparison(console: Console, found: VariantComparison) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from mt.errors import ConfigError, MutualTaughtError, UnexpectedError, describe_os_error
 from mt.runtime.interruption import SAID, STATUS, Interrupted, StopRequest, heed_no_more, interruptible
-from mt.runtime.terminal import terminal
+from mt.runtime.terminal import print_line, terminal
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
 def say(text: str) -> None:
     """Print a line on the standard error stream."""
-    terminal(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    print_line(terminal(stderr=True), text, "red")
 
 
 def exit_status_of(command: Callable[[], int], report: Callable[[str], None] = say) -> int:

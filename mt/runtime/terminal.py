@@ -19,6 +19,11 @@ def terminal(file_width: int | None = 120, kind: type[Console] = Console, **opti
     return console if console.is_terminal else kind(emoji=False, width=asked_width() or file_width, **options)
 
 
+def print_line(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text as it stands, in one line of any length: paths and commands stay whole where they are copied."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 def asked_width() -> int | None:
     """Return the columns that the environment asks for (COLUMNS), which hold where there is no terminal, too."""
     asked = os.environ.get("COLUMNS", "")
