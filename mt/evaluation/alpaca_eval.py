@@ -100,7 +100,11 @@ def read_annotations(records: Iterable[Mapping[str, Any]], source: str) -> list[
     _require_one(source, "generator_1", {row.generator_1 for row in rows}, "baselines")
     _require_one(source, "generator_2", {row.generator_2 for row in rows}, "models")
     _require_one(source, "annotator", {row.annotator for row in rows}, "judges")
-    _require_all_or_none(source, [row.index for row in rows])
+    absent = [position for position, row in enumerate(rows) if row.index is None]
+    if absent and len(absent) < len(rows):
+        raise DataError(
+            f"{source} row {absent[0]} (from 0): 'index' is missing, but other rows have one. Give all or none."
+        )
     return rows
 
 
@@ -113,17 +117,20 @@ def annotation_records(annotations: Iterable[Annotation]) -> list[dict[str, Any]
 def _annotation(record: Mapping[str, Any], where: str) -> Annotation:
     if not isinstance(record, Mapping):
         raise DataError(f"{where}: a {type(record).__name__} where an object with the fields of a judged pair belongs.")
-    annotator = record.get("annotator")
-    return Annotation(
-        instruction=_text(record, "instruction", where),
-        output_1=_text(record, "output_1", where),
-        output_2=_text(record, "output_2", where),
-        generator_1=_text(record, "generator_1", where),
-        generator_2=_text(record, "generator_2", where),
-        preference=_preference(record, where),
-        annotator=None if annotator is None else str(annotator),
-        index=_index(record.get("index"), where),
-    )
+    fields = ("instruction", "output_1", "output_2", "generator_1", "generator_2")
+    texts = [_text(record, field, where) for field in fields]
+    if "preference" not in record:
+        raise DataError(f"{where}: field 'preference' is missing. Write null where there is no judgment.")
+    preference = number(record["preference"], f"{where}: preference", _ALLOWED)
+    if preference == 0:  # the older notation of a draw
+        preference = DRAW
+    if preference is not None and not 1 <= preference <= 2:
+        raise DataError(describe(f"{where}: preference", record["preference"], "out of range", allowed=_ALLOWED))
+    index = number(record.get("index"), f"{where}: index", "0, 1, 2, …")
+    if index is not None and (index % 1 != 0 or index < 0):
+        raise DataError(describe(f"{where}: index", record["index"], "not a position", allowed="0, 1, 2, …"))
+    annotator = None if record.get("annotator") is None else str(record["annotator"])
+    return Annotation(*texts, preference, annotator, None if index is None else int(index))
 
 
 def _text(record: Mapping[str, Any], field: str, where: str) -> str:
@@ -135,33 +142,7 @@ def _text(record: Mapping[str, Any], field: str, where: str) -> str:
     return value
 
 
-def _preference(record: Mapping[str, Any], where: str) -> float | None:
-    if "preference" not in record:
-        raise DataError(f"{where}: field 'preference' is missing. Write null where there is no judgment.")
-    value = number(record["preference"], f"{where}: preference", _ALLOWED)
-    if value == 0:  # the older notation of a draw
-        return DRAW
-    if value is not None and not 1 <= value <= 2:
-        raise DataError(describe(f"{where}: preference", record["preference"], "out of range", allowed=_ALLOWED))
-    return value
-
-
-def _index(value: object, where: str) -> int | None:
-    position = number(value, f"{where}: index", "0, 1, 2, …")
-    if position is not None and (position % 1 != 0 or position < 0):
-        raise DataError(describe(f"{where}: index", value, "not a position", allowed="0, 1, 2, …"))
-    return None if position is None else int(position)
-
-
 def _require_one(source: str, field: str, values: set[Any], what: str) -> None:
     if len(values) > 1:
         names = ", ".join(sorted(map(str, values))[:4])
         raise DataError(f"{source}: {field} names {len(values)} {what} ({names}). One file holds one; split it.")
-
-
-def _require_all_or_none(source: str, indices: list[int | None]) -> None:
-    absent = [position for position, index in enumerate(indices) if index is None]
-    if absent and len(absent) < len(indices):
-        raise DataError(
-            f"{source} row {absent[0]} (from 0): 'index' is missing, but other rows have one. Give all or none."
-        )

@@ -10,7 +10,7 @@ import numpy as np
 
 from mt.errors import DataError, describe
 from mt.evaluation.files import EMPTY
-from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_ratios, percentile_interval
+from mt.evaluation.statistics import ROUNDS, Interval, bootstrap_ratios, percentile_interval
 from mt.verdicts import LABELS, MIRRORED, extract_label, without_thinking
 
 Rule = Literal["2024", "head"]
@@ -93,14 +93,17 @@ def arena_hard(
     wins, ties, losses, dropped = (
         sum(getattr(row, name) for row in counted) for name in ("wins", "ties", "losses", "dropped")
     )
-    if not wins + ties + losses:
+    rows = wins + ties + losses
+    if not rows:
         raise DataError(f"games: none of {len(games)} questions has a verdict label. Allowed: {', '.join(LABELS)}.")
     if resample == "questions":
         used = [row for row in counted if row.rows]
         draws = bootstrap_ratios([r.points for r in used], [r.rows for r in used], rounds=rounds, seed=seed)
-    else:
-        draws = _row_draws(wins, ties, losses, rounds, seed)
-    score = float(draws.mean()) if rule == "head" else (wins + ties / 2) / (wins + ties + losses)
+    else:  # resampling rows one by one is a multinomial draw of the three counts
+        shares = np.array([wins, ties, losses]) / rows
+        counts = np.random.default_rng(seed).multinomial(rows, shares, size=rounds)
+        draws = np.asarray((counts[:, 0] + counts[:, 1] / 2) / rows)
+    score = float(draws.mean()) if rule == "head" else (wins + ties / 2) / rows
     interval = percentile_interval(draws, _LEVEL[rule]).scaled(100)
     n = sum(row.rows > 0 for row in counted)
     return ArenaScore(100 * score, interval, wins, ties, losses, dropped, n, rule, resample)
@@ -156,14 +159,6 @@ def _outcome(label: str | None, rule: Rule) -> tuple[float, int] | None:
     if label is not None and rule == "head":
         label = MIRRORED.get(label, label)
     return None if label is None else _FIRST_SIDE.get(label)
-
-
-def _row_draws(wins: int, ties: int, losses: int, rounds: int, seed: int) -> Array:
-    """Resampling rows one by one is a multinomial draw of the three counts."""
-    rows = wins + ties + losses
-    shares = np.array([wins, ties, losses]) / rows
-    counts = np.random.default_rng(seed).multinomial(rows, shares, size=rounds)
-    return np.asarray((counts[:, 0] + counts[:, 1] / 2) / rows)
 
 
 def _games(record: Mapping[str, Any], where: str) -> Games:

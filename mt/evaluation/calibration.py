@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mt.errors import DataError
 from mt.evaluation.l1_logistic import sigmoid
@@ -43,33 +42,21 @@ def calibration(margin_B: Sequence[float] | Array, outcome_B: Sequence[float] | 
     result does not depend on which response was called the first. Bins are of equal width.
     """
     margin, outcome = np.asarray(margin_B, dtype=float), np.asarray(outcome_B, dtype=float)
-    _check(margin, outcome)
-    confidence = sigmoid(np.abs(margin))
-    # A margin of 0 favours neither side: it is right half of the time by construction.
-    right = np.where(margin > 0, outcome, np.where(margin < 0, 1 - outcome, 0.5))
-    at = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
-    table = [_bin(number, bins, confidence[at == number], right[at == number]) for number in range(bins)]
-    return Calibration(
-        n=len(margin),
-        expected_calibration_error=sum(_gap(row) * row.n for row in table) / len(margin),
-        brier_score=float(np.mean((confidence - right) ** 2)),
-        bins=table,
-    )
-
-
-def _check(margin: Array, outcome: Array) -> None:
     if not len(margin) or len(margin) != len(outcome):
         raise DataError(f"outcome: {len(outcome)} values for {len(margin)} margins. One for each pair is needed.")
     if not np.isfinite(margin).all() or not ((outcome >= 0) & (outcome <= 1)).all():
         raise DataError("margin, outcome: finite margins and outcomes in [0, 1] are needed.")
-
-
-def _bin(number: int, bins: int, confidence: Array, right: npt.NDArray[np.float64]) -> ReliabilityBin:
-    low, high = 0.5 + number / (2 * bins), 0.5 + (number + 1) / (2 * bins)
-    if not len(confidence):
-        return ReliabilityBin(low, high, 0, None, None)
-    return ReliabilityBin(low, high, len(confidence), float(confidence.mean()), float(right.mean()))
-
-
-def _gap(row: ReliabilityBin) -> float:
-    return 0.0 if row.accuracy is None or row.confidence is None else abs(row.accuracy - row.confidence)
+    confidence = sigmoid(np.abs(margin))
+    # A margin of 0 favours neither side: it is right half of the time by construction.
+    right = np.where(margin > 0, outcome, np.where(margin < 0, 1 - outcome, 0.5))
+    at = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
+    table, error = list[ReliabilityBin](), 0.0
+    for number in range(bins):
+        low, high, inside = 0.5 + number / (2 * bins), 0.5 + (number + 1) / (2 * bins), at == number
+        if not inside.any():
+            table.append(ReliabilityBin(low, high, 0, None, None))
+            continue
+        n, mean, accuracy = int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean())
+        table.append(ReliabilityBin(low, high, n, mean, accuracy))
+        error += abs(accuracy - mean) * n
+    return Calibration(len(margin), error / len(margin), float(np.mean((confidence - right) ** 2)), table)

@@ -34,26 +34,24 @@ def read_records(path: Path, columns: Collection[str] | None = None) -> list[Any
     Raises:
         DataError: the file is absent, empty or not in its format, or a text in it is broken.
     """
-    rows = _rows(path, columns)
-    for position, row in enumerate(rows):
-        asked = row if columns is None or not isinstance(row, dict) else [row.get(name) for name in columns]
-        if (text := broken_text(asked)) is not None:
-            problem = "half a surrogate pair, which is no text"
-            fix = "Correct the row"
-            raise DataError(describe(f"{path} row {position} (from 0)", ascii(text), problem, fix=fix))
-    return rows
-
-
-def _rows(path: Path, columns: Collection[str] | None) -> list[Any]:
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix == ".parquet":
-        return _parquet_rows(path, columns)
-    text = _text(path)
-    if not text.strip():
+        rows: list[Any] = list(parquet_rows(path, columns))
+        if not rows:
+            raise DataError(f"{path}: a table without rows. Judgments are needed.")
+    elif not (text := _text(path)).strip():
         raise DataError(f"{path}: the file is empty. Judgments are needed.")
-    if suffix in (".csv", ".tsv"):
-        return _csv_rows(path, text, "\t" if suffix == ".tsv" else ",")
-    return _json_rows(path, text)
+    elif suffix in (".csv", ".tsv"):
+        rows = _csv_rows(path, text, "\t" if suffix == ".tsv" else ",")
+    else:
+        rows = _json_rows(path, text)
+    for position, row in enumerate(rows):
+        asked = row if columns is None or not isinstance(row, dict) else [row.get(name) for name in columns]
+        if (broken := broken_text(asked)) is not None:
+            problem = "half a surrogate pair, which is no text"
+            where = f"{path} row {position} (from 0)"
+            raise DataError(describe(where, ascii(broken), problem, fix="Correct the row"))
+    return rows
 
 
 def rows_of_columns(record: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
@@ -100,7 +98,10 @@ def number(value: object, where: str, allowed: str = "a number, or empty") -> fl
 
 
 def _text(path: Path) -> str:
-    data = _bytes(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
     try:
         if data.startswith(_GZIP_MAGIC):
             data = gzip.decompress(data)
@@ -109,13 +110,6 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}: a damaged gzip file ({error}).") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def _json_rows(path: Path, text: str) -> list[Any]:
@@ -159,10 +153,3 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> list[Any]:
         if None in row or None in row.values():  # csv's marks of cells too many and too few
             raise DataError(f"{path} row {position} (from 0): not {len(reader.fieldnames)} columns as in the header.")
     return [{name: value for name, value in row.items() if name} for row in rows]
-
-
-def _parquet_rows(path: Path, columns: Collection[str] | None) -> list[Any]:
-    rows: list[Any] = list(parquet_rows(path, columns))
-    if not rows:
-        raise DataError(f"{path}: a table without rows. Judgments are needed.")
-    return rows

@@ -106,7 +106,9 @@ def load_games(path: Path, rule: Rule | None = None, category: str | None = None
         rule = "head" if second else "2024"
     elif rule == "2024" and second:
         notes.append(f"category {chosen} is of Arena-Hard v2, which scores by --rule head.")
-    notes += _label_notes(games, rule)
+    if unread := Counter(unread_labels(games, rule)):
+        shown = ", ".join(f"{label!r}" for label, _ in unread.most_common(4))
+        notes.append(f"{unread.total()} stored labels are none of {', '.join(LABELS)} and are dropped: {shown}.")
     if repeated := _repeated(question.question_id for question in games):
         notes.append(f"{repeated} rows repeat a question_id; each counts, as in the original.")
     notes += prompt_notes(names["judge"])
@@ -153,14 +155,6 @@ def _category(records: Sequence[Mapping[str, Any]], asked: str | None, source: s
     if len(counts) == 1:
         return chosen, []
     return chosen, [f"category {chosen}: {counts[chosen]} of {len(records)} rows ({shown}). Categories are not mixed."]
-
-
-def _label_notes(games: Sequence[Games], rule: Rule) -> list[str]:
-    unread = Counter(unread_labels(games, rule))
-    if not unread:
-        return []
-    shown = ", ".join(f"{label!r}" for label, _ in unread.most_common(4))
-    return [f"{unread.total()} stored labels are none of {', '.join(LABELS)} and are dropped: {shown}."]
 
 
 def _repeated(names: Iterable[object]) -> int:

@@ -148,14 +148,9 @@ def _bootstrap(rows: _Rows, delta_N: Array, difficulty_N: Array, C: float, w_F: 
     for block in resamples(n, rounds, seed):
         for positions in block:
             count = np.bincount(positions, minlength=n).astype(float)
-            resampled = _reweighted(rows, delta_N, count)
-            w = resampled.fit(C, w_F)
+            features, weight = rows.features_RF.copy(), rows.weight_R.copy()
+            features[-n:, 0] = np.tanh(standardised(delta_N, count))
+            weight[-n:] *= count
+            w = _Rows(features, rows.label_R, weight).fit(C, w_F)
             draws.append(float(count @ _predictions(w, difficulty_N)) / n)
     return np.array(draws)
-
-
-def _reweighted(rows: _Rows, delta_N: Array, count_N: Array) -> _Rows:
-    features, weight = rows.features_RF.copy(), rows.weight_R.copy()
-    features[-len(delta_N) :, 0] = np.tanh(standardised(delta_N, count_N))
-    weight[-len(delta_N) :] *= count_N
-    return _Rows(features, rows.label_R, weight)

@@ -58,11 +58,15 @@ def unpaired(first: Metric, second: Metric) -> Difference:
 
     The two half-widths add as squares, which is too wide where the items are the same.
     """
-    halves = [_half(metric) for metric in (first, second)]
+    halves = [
+        (metric.high - metric.low) / 2
+        for metric in (first, second)
+        if metric.low is not None and metric.high is not None
+    ]
     value = first.value - second.value
-    if None in halves:
+    if len(halves) < 2:
         return Difference(value, None, None, None, "unpaired")
-    half = math.hypot(*(half for half in halves if half is not None))
+    half = math.hypot(*halves)
     return Difference(value, value - half, value + half, None, "unpaired")
 
 
@@ -74,7 +78,3 @@ def _mean(values: Sequence[float], over: Literal["items", "seeds"]) -> Differenc
     interval = t_interval(values)
     low, high = (interval.low, interval.high) if interval else (None, None)
     return Difference(sum(values) / len(values), low, high, len(values), over)
-
-
-def _half(metric: Metric) -> float | None:
-    return None if metric.low is None or metric.high is None else (metric.high - metric.low) / 2

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from mt.errors import DataError, nearest
-from mt.evaluation.statistics import ROUNDS, Array, Interval, percentile_interval
+from mt.evaluation.statistics import ROUNDS, Interval, bootstrap_levels, percentile_interval
 
 Convention = Literal["current", "rlhflow"]
 
@@ -94,7 +94,12 @@ def score_accuracies(
     sections: Mapping[str, Mapping[str, float]] = SECTIONS,
 ) -> RewardBenchScore:
     """Return section = Σ weight·accuracy/Σ weight over the subsets at hand, from accuracies in [0, 1]."""
-    _require_known(accuracies, sections)
+    known_subsets = [subset for subsets in sections.values() for subset in subsets]
+    for name in accuracies:
+        if name not in known_subsets:
+            raise DataError(
+                f"subset={name}: not one of the {len(known_subsets)} subsets.{nearest(name, known_subsets)}"
+            )
     digits = 2 if convention == "rlhflow" else None
     values = {
         name: _rounded(_section(accuracies, _weights(subsets, convention)), digits)
@@ -102,7 +107,7 @@ def score_accuracies(
     }
     known = [value for value in values.values() if value is not None]
     average = _rounded(float(np.mean(known)), digits) if len(known) == len(values) else None
-    missing = [subset for subsets in sections.values() for subset in subsets if subset not in accuracies]
+    missing = [subset for subset in known_subsets if subset not in accuracies]
     empty: dict[str, Interval | None] = dict.fromkeys(values)
     return RewardBenchScore(values, average, None, None, dict(accuracies), missing, empty, None, convention)
 
@@ -116,9 +121,12 @@ def score_pairs(
     seed: int = 0,
 ) -> RewardBenchScore:
     """Return the sections of pairs, won when chosen > rejected; a tie counts 0 (`current`) or ½ (`rlhflow`)."""
-    outcomes = _outcomes(pairs, 0.5 if convention == "rlhflow" else 0.0)
-    point = score_accuracies({name: float(won.mean()) for name, won in outcomes.items()}, convention, sections)
-    draws = _draws(outcomes, rounds, seed)
+    tie, outcomes = 0.5 if convention == "rlhflow" else 0.0, dict[str, list[float]]()
+    for pair in pairs:
+        outcomes.setdefault(pair.subset, []).append(_won(pair, tie))
+    point = score_accuracies({name: float(np.mean(won)) for name, won in outcomes.items()}, convention, sections)
+    generator = np.random.default_rng(seed)
+    draws = {name: bootstrap_levels(won, rounds, generator) for name, won in outcomes.items()}
     section_draws = {
         name: _section(draws, _weights(subsets, convention)) if point.sections[name] is not None else None
         for name, subsets in sections.items()
@@ -178,32 +186,6 @@ def _section(values: Mapping[str, Any], weights: Mapping[str, float]) -> Any:
     if not at_hand:
         return None
     return 100 * sum(weights[name] * values[name] for name in at_hand) / sum(weights[name] for name in at_hand)
-
-
-def _outcomes(pairs: Sequence[ScoredPair], tie: float) -> dict[str, Array]:
-    """Return each subset's outcomes: 1 won, 0 lost, `tie` for equal rewards; a result that a file gives is kept."""
-    by_subset: dict[str, list[float]] = {}
-    for pair in pairs:
-        by_subset.setdefault(pair.subset, []).append(_won(pair, tie))
-    return {name: np.array(values) for name, values in by_subset.items()}
-
-
-def _draws(outcomes: Mapping[str, Array], rounds: int, seed: int) -> dict[str, Array]:
-    """Bootstrap each subset's accuracy: its three outcomes resampled as multinomial counts."""
-    generator = np.random.default_rng(seed)
-    draws = {}
-    for name, values in outcomes.items():
-        levels, counts = np.unique(values, return_counts=True)
-        drawn = generator.multinomial(len(values), counts / len(values), size=rounds)
-        draws[name] = drawn @ levels / len(values)
-    return draws
-
-
-def _require_known(names: Iterable[str], sections: Mapping[str, Mapping[str, float]]) -> None:
-    known = [subset for subsets in sections.values() for subset in subsets]
-    for name in names:
-        if name not in known:
-            raise DataError(f"subset={name}: not one of the {len(known)} subsets.{nearest(name, known)}")
 
 
 def _rounded(value: float | None, digits: int | None) -> float | None:

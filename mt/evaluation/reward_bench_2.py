@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mt.errors import DataError, nearest
-from mt.evaluation.statistics import ROUNDS, Array, Interval, percentile_interval
+from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_levels, percentile_interval
 
 SUBSETS = {"Factuality": 475, "Precise IF": 160, "Math": 183, "Safety": 450, "Focus": 495, "Ties": 102}
 """The number of prompts of each subset."""
@@ -80,11 +80,8 @@ def score_prompts(prompts: Sequence[RankedPrompt], *, rounds: int = ROUNDS, seed
         if name == TIES:
             points[name], draws[name] = _ties(rows, rounds, generator)
         else:
-            values = np.array([best_of(row) for row in rows])
-            points[name] = float(values.mean())
-            levels, counts = np.unique(values, return_counts=True)
-            drawn = generator.multinomial(len(values), counts / len(values), size=rounds)
-            draws[name] = drawn @ levels / len(values)
+            values = [best_of(row) for row in rows]
+            points[name], draws[name] = float(np.mean(values)), bootstrap_levels(values, rounds, generator)
     score = score_subsets(points)
     intervals = {name: percentile_interval(draws[name]).scaled(100) for name in score.subsets}
     mean = None if score.average is None else percentile_interval(np.mean(list(draws.values()), axis=0)).scaled(100)

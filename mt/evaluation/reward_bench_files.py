@@ -61,12 +61,12 @@ def holds_scores(rows: Sequence[Mapping[str, Any]]) -> bool:
 
 def repeated_rows(rows: Iterable[Mapping[str, Any]]) -> int:
     """Return how many rows are another row's prompt over again; rows that name no prompt are never counted."""
-    named = [tuple(repr(row.get(name)) for name in _IDENTITY) for row in rows if _names_prompt(row)]
+    named = [
+        tuple(repr(row.get(name)) for name in _IDENTITY)
+        for row in rows
+        if any(row.get(name) is not None for name in _IDENTITY[2:])
+    ]
     return len(named) - len(set(named))
-
-
-def _names_prompt(row: Mapping[str, Any]) -> bool:
-    return any(row.get(name) is not None for name in _IDENTITY[2:])
 
 
 def read_pairs(records: Iterable[Mapping[str, Any]], source: str) -> list[ScoredPair]:

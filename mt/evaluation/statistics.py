@@ -88,6 +88,14 @@ def bootstrap_ratios(
     return np.concatenate(draws)
 
 
+def bootstrap_levels(values_N: Sequence[float], rounds: int, generator: np.random.Generator) -> Array:
+    """Return R bootstrap draws of the mean of values of a few levels, whose counts are drawn as a multinomial."""
+    levels, counts = np.unique(np.asarray(values_N, dtype=float), return_counts=True)
+    return np.asarray(
+        generator.multinomial(len(values_N), counts / len(values_N), size=rounds) @ levels / len(values_N)
+    )
+
+
 def bootstrap_interval(
     values_N: Sequence[float] | Array, *, level: float = LEVEL, rounds: int = ROUNDS, seed: int = 0
 ) -> Interval:
@@ -123,7 +131,10 @@ def sign_test(differences_N: Sequence[float] | Array) -> SignTest:
     """Return the exact two-sided sign test of N paired differences; ties are counted and left out."""
     values = np.asarray(differences_N, dtype=float)
     wins, losses = int((values > 0).sum()), int((values < 0).sum())
-    return SignTest(wins, len(values) - wins - losses, losses, _binomial_p_value(min(wins, losses), wins + losses))
+    n = wins + losses
+    # Splits at least as uneven, each side with p = ½: exact integers, which no n overflows.
+    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1))
+    return SignTest(wins, len(values) - n, losses, min(1.0, 2 * tail / 2**n))
 
 
 def paired_difference(
@@ -143,10 +154,13 @@ def paired_difference(
     first, second = np.asarray(first_N, dtype=float), np.asarray(second_N, dtype=float)
     weight_1 = np.ones_like(first) if weight_first_N is None else np.asarray(weight_first_N, dtype=float)
     weight_2 = np.ones_like(second) if weight_second_N is None else np.asarray(weight_second_N, dtype=float)
-    _require_aligned(len(first), len(second))
+    if len(first) != len(second):
+        raise DataError(f"n={len(first)} and n={len(second)}: a paired test needs the same items on both sides.")
     # The same seed draws the same items for both: that is what makes the test paired.
     draws = bootstrap_ratios(first, weight_1, rounds=rounds, seed=seed)
     draws = draws - bootstrap_ratios(second, weight_2, rounds=rounds, seed=seed)
+    # Two-sided: twice the smaller share of draws on one side of zero, never below 1/(R + 1).
+    on_one_side = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     mean_1, mean_2 = float(first.sum() / weight_1.sum()), float(second.sum() / weight_2.sum())
     return PairedDifference(
         n=len(first),
@@ -154,28 +168,11 @@ def paired_difference(
         second=mean_2,
         difference=mean_1 - mean_2,
         interval=percentile_interval(draws, level),
-        bootstrap_p_value=_bootstrap_p_value(draws),
+        bootstrap_p_value=min(1.0, 2 * (on_one_side + 1) / (len(draws) + 1)),
         sign_test=sign_test(first / weight_1 - second / weight_2),
     )
-
-
-def _binomial_p_value(fewer: int, n: int) -> float:
-    """Two-sided probability of a split at least as uneven, each side with p = ½; exact integers."""
-    tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)
-
-
-def _bootstrap_p_value(draws_R: Array) -> float:
-    """Two-sided: twice the smaller share of draws on one side of zero, never below 1/(R + 1)."""
-    at_most, at_least = int((draws_R <= 0).sum()), int((draws_R >= 0).sum())
-    return min(1.0, 2 * (min(at_most, at_least) + 1) / (len(draws_R) + 1))
 
 
 def _require_items(n: int) -> None:
     if n < 1:
         raise DataError("n=0: there is nothing to average. At least one judged item is needed.")
-
-
-def _require_aligned(n_first: int, n_second: int) -> None:
-    if n_first != n_second:
-        raise DataError(f"n={n_first} and n={n_second}: a paired test needs the same items on both sides.")

@@ -92,10 +92,7 @@ def judge_pairs(judgments: Sequence[Samples], verdicts: Sequence[Verdict], *, ma
         elif row.responses[best].n_tokens > max_tokens:
             dropped["too_long"] += 1
         else:
-            pairs.append(_pair(row, best, worst, (float(score_N[best]), float(score_N[worst]))))
+            chosen, rejected = row.responses[best], row.responses[worst]
+            scores = float(score_N[best]), float(score_N[worst])
+            pairs.append(Pair(row.prompt_id, row.messages, row.section, chosen, rejected, *scores, source="judge"))
     return Selected(pairs, counted(len(judgments), len(pairs), dropped, ("undecided", "identical", "too_long")))
-
-
-def _pair(row: Samples, best: int, worst: int, scores: tuple[float, float]) -> Pair:
-    chosen, rejected = row.responses[best], row.responses[worst]
-    return Pair(row.prompt_id, row.messages, row.section, chosen, rejected, *scores, source="judge")
