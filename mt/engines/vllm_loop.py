@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from mt.engines.scoring.windows import ahead
+from mt.engines.scoring.sequences import ahead
 from mt.engines.settings import VllmEngine
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat

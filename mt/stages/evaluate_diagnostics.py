@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import ClassVar
 
-from mt.engines.scoring.windows import WINDOW
+from mt.engines.scoring.sequences import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.gold import GoldLanguage

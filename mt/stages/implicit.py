@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mt.engines.scoring.windows import WINDOW
+from mt.engines.scoring.sequences import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.stages.room import inspect_engine

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mt.engines.scoring import Scorer
-from mt.engines.scoring.windows import WINDOW
+from mt.engines.scoring.sequences import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.runtime.jsonl import Journal

@@ -6,7 +6,6 @@ import inspect
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from mt.engines.generation.cache import SpareLayer, open_cache
@@ -25,7 +24,7 @@ _TOLERANCE, _HALF_TOLERANCE = 1e-4, 0.05
 
 
 def shares_prompts(model: Any) -> bool:
-    """Say whether `Batch` decodes a model rightly: by what its forward takes, what its cache keeps, and a trial.
+    """Say whether `DecodingBatch` decodes a model rightly: by what its forward takes, its cache keeps, and a trial.
 
     The trial decodes two prompts of different lengths on a narrow copy, drops a row on the way, and compares with
     passes over each row alone. Families with other state than keys and values fail one of the three.
@@ -42,6 +41,7 @@ def shares_prompts(model: Any) -> bool:
     return small is not None and _decodes_rightly(small)
 
 
+@torch.inference_mode()
 def plain_loop(model: Any) -> Loop:
     """Return which loop draws a model's tokens from its own distribution: the cached one, unless a trial fails.
 
@@ -49,7 +49,22 @@ def plain_loop(model: Any) -> Loop:
     over each row alone. It takes the model itself: Zamba 2 and Nemotron-H bound the steps of their recurrent layers
     in a whole pass only, which shows where the weights ask for shorter steps.
     """
-    return "cached" if _caches_rightly(model) else "uncached"
+    length = _LENGTHS[0]
+    ready = [Ready(Prompt(str(start), []), _row(model, start, length), length) for start in range(2)]
+    free = DecodingConfig(samples=1, temperature=1.0, top_p=1.0, max_new_tokens=length, max_length=2 * length)
+    try:
+        drawn = decode_plainly(model, ready, free, seed=0, copies=1, stop=[0], pad_id=0)
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        return "uncached"
+    tolerance = _TOLERANCE if model.dtype == torch.float32 else _HALF_TOLERANCE
+    for row, response in zip(ready, drawn, strict=True):
+        ids_1T = torch.tensor([row.ids + response.ids], device=model.device)
+        logps_TV = model(input_ids=ids_1T, use_cache=False).logits[0, length - 1 : -1].float().log_softmax(-1)
+        logps_R = logps_TV.gather(1, ids_1T[0, length:, None])
+        bound = tolerance * max(1.0, float(logps_R.abs().max()))
+        if response.logprob is None or not abs(response.logprob - float(logps_R.sum())) <= bound:
+            return "uncached"
+    return "cached"
 
 
 @torch.inference_mode()
@@ -64,7 +79,8 @@ def _decodes_rightly(model: Any) -> bool:
         logits_RV = batch.read_prompts(pad_id=0)
         for step in range(_STEPS):
             for row, prompt in enumerate(kept):
-                if not _close(logits_RV[row].float(), wanted[prompt][_LENGTHS[prompt] - 1 + step]):
+                wanted_V = wanted[prompt][_LENGTHS[prompt] - 1 + step]
+                if not (logits_RV[row].float() - wanted_V).abs().max() <= _TOLERANCE * wanted_V.abs().max():
                     return False
             ids_R = torch.tensor([rows[prompt][_LENGTHS[prompt] + step] for prompt in kept])
             if step == 1:
@@ -76,31 +92,6 @@ def _decodes_rightly(model: Any) -> bool:
     return True
 
 
-@torch.inference_mode()
-def _caches_rightly(model: Any) -> bool:
-    length = _LENGTHS[0]
-    ready = [Ready(Prompt(str(start), []), _row(model, start, length), length) for start in range(2)]
-    free = DecodingConfig(samples=1, temperature=1.0, top_p=1.0, max_new_tokens=length, max_length=2 * length)
-    try:
-        drawn = decode_plainly(model, ready, free, seed=0, copies=1, stop=[0], pad_id=0)
-    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):
-        return False
-    tolerance = _TOLERANCE if model.dtype == torch.float32 else _HALF_TOLERANCE
-    for row, response in zip(ready, drawn, strict=True):
-        ids_1T = torch.tensor([row.ids + response.ids], device=model.device)
-        logps_TV = model(input_ids=ids_1T, use_cache=False).logits[0, length - 1 : -1].float().log_softmax(-1)
-        logps_R = logps_TV.gather(1, ids_1T[0, length:, None])
-        if response.logprob is None or not abs(response.logprob - float(logps_R.sum())) <= tolerance * max(
-            1.0, float(logps_R.abs().max())
-        ):
-            return False
-    return True
-
-
 def _row(model: Any, start: int, length: int) -> list[int]:
     vocabulary = int(model.config.get_text_config().vocab_size)
     return [1 + (7 * start + 5 * place) % (vocabulary - 1) for place in range(length)]
-
-
-def _close(found_V: Tensor, wanted_V: Tensor) -> bool:
-    return bool((found_V - wanted_V).abs().max() <= _TOLERANCE * wanted_V.abs().max())

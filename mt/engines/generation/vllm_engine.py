@@ -69,16 +69,12 @@ class VllmPolicy:
             for number, prompt in enumerate(prompts)
         )
         self.counts = long_prompts(self.config, len(prompts), found)
-        for number, rows, too_long in self._with_room(decoding.max_length).run(job, items):
+        if self._workers is None or self._length < decoding.max_length:  # the engines have no room for such lengths
+            self.close()
+            self._length = decoding.max_length
+            self._workers = vllm_workers(self.config, _WORKER, self.folder, self.template, max_length=self._length)
+        for number, rows, too_long in self._workers.run(job, items):
             found += too_long
             self.counts = long_prompts(self.config, len(prompts), found)
             if rows is not None:
                 yield prompts[number], rows
-
-    def _with_room(self, max_length: int) -> Workers:
-        """Return the workers; their engines are started anew where they have no room for such long sequences."""
-        if self._workers is None or self._length < max_length:
-            self.close()
-            self._workers = vllm_workers(self.config, _WORKER, self.folder, self.template, max_length=max_length)
-            self._length = max_length
-        return self._workers

@@ -55,16 +55,12 @@ def _asked(job: dict[str, Any], folder: Path, chat: Chat, config: VllmGenerator)
 
 
 def _responses(output: Any) -> list[list[Any]]:
-    ordered = sorted(output.outputs, key=lambda response: response.index)
-    return [
-        [list(one.token_ids), one.finish_reason, one.cumulative_logprob, _alternatives(one.logprobs)] for one in ordered
-    ]
-
-
-def _alternatives(logprobs: Any) -> list[list[Any]]:
-    """Return [token id, log-probability] of the first token's alternatives, likeliest first."""
-    first = logprobs[0] if logprobs else {}
-    return sorted(([token, entry.logprob] for token, entry in first.items()), key=lambda pair: -pair[1])
+    rows = []
+    for one in sorted(output.outputs, key=lambda response: response.index):
+        first = one.logprobs[0] if one.logprobs else {}  # the first token's alternatives, likeliest first
+        alternatives = sorted(([token, entry.logprob] for token, entry in first.items()), key=lambda pair: -pair[1])
+        rows.append([list(one.token_ids), one.finish_reason, one.cumulative_logprob, alternatives])
+    return rows
 
 
 if __name__ == "__main__":

@@ -31,17 +31,11 @@ class CallEstimate:
 def estimate(config: OpenAIJudge, prompts: Sequence[Messages], max_tokens: int) -> CallEstimate:
     """Return what asking all prompts once costs at most; malformed answers asked again come on top."""
     into, out = sum(map(input_tokens, prompts)), max_tokens * len(prompts)
-    return CallEstimate(len(prompts), into, out, price(config, into, out))
+    priced = None not in (config.usd_per_million_input, config.usd_per_million_output)
+    return CallEstimate(len(prompts), into, out, config.usd(into, out) if priced else None)
 
 
 def input_tokens(prompt: Messages) -> int:
     """Return about how many tokens a prompt has, rather too many."""
     size = sum(len(message["content"].encode("utf-8", "surrogatepass")) for message in prompt)
     return -(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(prompt)
-
-
-def price(config: OpenAIJudge, input_count: int, output_count: int) -> float | None:
-    """Return dollars, or None where prices are unknown."""
-    if config.usd_per_million_input is None or config.usd_per_million_output is None:
-        return None
-    return (input_count * config.usd_per_million_input + output_count * config.usd_per_million_output) / 1e6

@@ -55,14 +55,7 @@ class CircuitBreaker:
             self._held[index] = keep
         if usable:
             self.release(index)
-        self._give_up(result.answer.problem)
-
-    def release(self, before: int | None = None) -> None:
-        """Keep what was held back, or of it what was asked for earlier, if any comparison was answered at all."""
-        for index in [one for one in self._held if self.proven and (before is None or one < before)]:
-            self._held.pop(index)()
-
-    def _give_up(self, problem: str | None) -> None:
+        problem = result.answer.problem
         if self._unanswered >= self.give_up_after:
             said = f"{self._unanswered} comparisons in a row got no answer ({problem}). Check OPENAI_BASE_URL"
         elif self._unusable >= self.prove_within:
@@ -71,3 +64,8 @@ class CircuitBreaker:
             return
         self._held.clear()
         raise JudgeError(f"judge: {said}. {_GO_ON}.")
+
+    def release(self, before: int | None = None) -> None:
+        """Keep what was held back, or of it what was asked for earlier, if any comparison was answered at all."""
+        for index in [one for one in self._held if self.proven and (before is None or one < before)]:
+            self._held.pop(index)()

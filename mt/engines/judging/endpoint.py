@@ -92,16 +92,19 @@ class Endpoint:
         self._errors = openai
         self.stop = threading.Event()
         self._token_parameter = "max_tokens"
+        url, address = urlsplit(os.environ.get("OPENAI_BASE_URL") or ""), dict[str, Any]()
+        if url.query:  # belongs behind every path
+            address = {"base_url": urlunsplit(url._replace(query="")), "default_query": dict(parse_qsl(url.query))}
         # Retries are ours, so that they are bounded, can be stopped, and obey the server's own wish.
-        self._client = openai.OpenAI(max_retries=0, timeout=config.timeout_s, **_address())
+        self._client = openai.OpenAI(max_retries=0, timeout=config.timeout_s, **address)
 
     def complete(self, request: dict[str, Any], max_tokens: int, key: str, lost: list[str]) -> str:
         """Return the body of the reply to a chat completion of at most so many tokens, whatever it is.
 
         Requests that were sent and whose replies did not arrive whole may have been paid: `lost` gets a word of each.
 
-        Raises `Unanswered` when retries are used up, `Refused` for a request that will never be answered,
-        `JudgeError` where no request will be, and `Stopped`.
+        Raises `Unanswered` when retries are used up, `RequestRefused` for a request that will never be answered,
+        `JudgeError` where no request will be, and `RequestStopped`.
         """
         problem, wished_s, attempt = "", 0.0, 0
         while attempt <= self._config.retries:
@@ -166,14 +169,6 @@ def _retry_after_s(error: Any) -> float:
         except (ValueError, OverflowError, TypeError):
             return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
-
-
-def _address() -> dict[str, Any]:
-    """Return where the client finds the endpoint; a query in OPENAI_BASE_URL belongs behind every path."""
-    url = urlsplit(os.environ.get("OPENAI_BASE_URL") or "")
-    if not url.query:
-        return {}
-    return {"base_url": urlunsplit(url._replace(query="")), "default_query": dict(parse_qsl(url.query))}
 
 
 def _wants_completion_tokens(error: Any) -> bool:

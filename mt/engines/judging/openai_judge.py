@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from mt.engines.judging.answers import NOT_A_COMPLETION, Reply, read_answer, read_logprobs, read_reply
-from mt.engines.judging.budget import estimate, input_tokens, price
+from mt.engines.judging.budget import estimate, input_tokens
 from mt.engines.judging.cache import Answer, content_key
 from mt.engines.judging.circuit_breaker import CallStatus, CircuitBreaker, ComparisonResult
 from mt.engines.judging.endpoint import Endpoint, RequestRefused, RequestStopped, Unanswered
@@ -60,45 +60,34 @@ class OpenAIBackend:
         prompts = [self._template.fill(*question) for question in questions]
         expected = estimate(self._config, prompts, self._max_tokens)
         ledger = self._ledger()
-        ledger.refuse_hopeless(price(self._config, expected.input_tokens, 0) or 0.0)
+        ledger.refuse_hopeless(self._config.usd(expected.input_tokens, 0))
         self._announce(f"{self.name} {self.version}: {expected}")
         endpoint = Endpoint(self._config)
         pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="judge")
         breaker = CircuitBreaker(self._config.give_up_after, self._config.prove_within)
         try:
-            yield from self._run(endpoint, ledger, pool, prompts, keep, breaker)
+            under_way: dict[Future[ComparisonResult], int] = {}
+            waiting = deque(range(len(prompts)))
+            while waiting or under_way:
+                due = list(islice(waiting, self._config.concurrency - len(under_way)))
+                for number in ledger.reserve([self._most(prompts[index]) for index in due], wait=not under_way):
+                    index = waiting.popleft()
+                    settle = partial(ledger.settle, number)
+                    call = partial(self._one, endpoint, prompts[index], partial(keep, index), settle, breaker)
+                    under_way[pool.submit(call)] = index
+                if not under_way:
+                    raise ledger.exhausted()
+                done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    index, result = under_way.pop(future), future.result()
+                    yield index, result.answer
+                    breaker.note(index, result, partial(keep, index, result.answer))
         finally:
             endpoint.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             breaker.release()
             ledger.close()
             endpoint.close()
-
-    def _run(
-        self,
-        endpoint: Endpoint,
-        ledger: Ledger,
-        pool: ThreadPoolExecutor,
-        prompts: Sequence[Messages],
-        keep: Keep,
-        breaker: CircuitBreaker,
-    ) -> Iterator[tuple[int, Answer]]:
-        under_way: dict[Future[ComparisonResult], int] = {}
-        waiting = deque(range(len(prompts)))
-        while waiting or under_way:
-            due = list(islice(waiting, self._config.concurrency - len(under_way)))
-            for number in ledger.reserve([self._most(prompts[index]) for index in due], wait=not under_way):
-                index = waiting.popleft()
-                settle = partial(ledger.settle, number)
-                call = partial(self._one, endpoint, prompts[index], partial(keep, index), settle, breaker)
-                under_way[pool.submit(call)] = index
-            if not under_way:
-                raise ledger.exhausted()
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in done:
-                index, result = under_way.pop(future), future.result()
-                yield index, result.answer
-                breaker.note(index, result, partial(keep, index, result.answer))
 
     def _one(
         self,
@@ -125,7 +114,8 @@ class OpenAIBackend:
         answer, conversation = Answer(None, None), prompt
         for again in (False, True):
             try:
-                body = endpoint.complete(self._request(conversation), self._max_tokens, f"{key}-{again:d}", lost)
+                request = {"model": self._config.model, "messages": conversation, **self._sampling()}
+                body = endpoint.complete(request, self._max_tokens, f"{key}-{again:d}", lost)
             except (Unanswered, RequestRefused, RequestStopped) as error:
                 if answer.calls:  # a first answer that was malformed has been paid for, and stays what is known
                     break
@@ -153,7 +143,7 @@ class OpenAIBackend:
             calls=before.calls + 1,
             input_tokens=before.input_tokens + into,
             output_tokens=before.output_tokens + out,
-            usd=before.usd + (price(self._config, into, out) or 0.0),
+            usd=before.usd + self._config.usd(into, out),
             served_by=before.served_by if reply is None else reply.served_by,
         )
 
@@ -168,9 +158,6 @@ class OpenAIBackend:
             {"role": "user", "content": _ASK_AGAIN[self._style]},
         ]
 
-    def _request(self, messages: Messages) -> dict[str, Any]:
-        return {"model": self._config.model, "messages": messages, **self._sampling()}
-
     def _sampling(self) -> dict[str, Any]:
         """What shapes an answer beside the prompt and the limit of tokens."""
         values = {"temperature": self._config.temperature}
@@ -184,4 +171,4 @@ class OpenAIBackend:
     def _most(self, prompt: Messages) -> float:
         """The most that one comparison can cost: asked twice, the second time with the first answer before it."""
         into = 2 * input_tokens(prompt) + self._max_tokens
-        return price(self._config, into, 2 * self._max_tokens) or 0.0
+        return self._config.usd(into, 2 * self._max_tokens)

@@ -42,7 +42,11 @@ class OpenJudge:
         self._backend = backend
         who = {"judge": backend.name, "version": backend.version, "style": style, "reading": READING}
         self._identity = {**who, **backend.identity}
-        self._cache = None if cache is None else _open_cache(cache, self._identity)
+        self._cache: JudgmentCache | None = None
+        if cache is not None:  # a folder for each judge, which says whose judgments it holds
+            own = cache / f"{backend.name}-{content_key(self._identity, [], '', '')[:12]}"
+            self._cache, described = JudgmentCache(own), json.dumps(self._identity, indent=2, sort_keys=True)
+            (own / "judge.json").write_text(described + "\n", encoding="utf-8")
         self.counts: dict[str, float] = dict.fromkeys(
             ("judgments", "cached", "missing", "calls", "input_tokens", "output_tokens", "usd"), 0
         )
@@ -55,7 +59,19 @@ class OpenJudge:
         """
         for index, answer in self._answers([_question(item) for item in items]):
             self.counts["missing"] += answer.preference is None
-            yield self._judgment(items[index], answer)
+            item, preference = items[index], answer.preference
+            if preference is not None and item.order == "model_first":
+                preference = 3 - preference  # of the second text it becomes one of the model
+            yield Judgment(
+                prompt_id=item.prompt_id,
+                order=item.order,
+                preference=preference,
+                verdict=answer.label,
+                raw=answer.raw,
+                problem=answer.problem,
+                judge=self.name,
+                version=self.version,
+            )
 
     def score(self, items: Sequence[tuple[Messages, str]]) -> Iterator[tuple[int, float | None, str | None]]:
         """Yield (index, score from 1 to 10 or None, why there is none) of every prompt and response, likewise."""
@@ -99,18 +115,6 @@ class OpenJudge:
                     self.counts[name] += getattr(answer, name)
                 yield from ((index, answer) for index in same[open_keys[at]])
 
-    def _judgment(self, item: Comparison, answer: Answer) -> Judgment:
-        return Judgment(
-            prompt_id=item.prompt_id,
-            order=item.order,
-            preference=_of_model(item.order, answer.preference),
-            verdict=answer.label,
-            raw=answer.raw,
-            problem=answer.problem,
-            judge=self.name,
-            version=self.version,
-        )
-
 
 def scored(quality: float) -> Answer:
     """Return the answer of a judge that computes a response's quality, from 0 to 1: a score from 1 to 10."""
@@ -128,16 +132,3 @@ def _question(item: Comparison) -> Question:
     if item.order == "model_first":
         return item.messages, item.model, item.baseline
     raise JudgeError(describe("order", item.order, "not an order", allowed="baseline_first, model_first"))
-
-
-def _of_model(order: str, preference: float | None) -> float | None:
-    """Turn a preference for the second text into one for the model."""
-    return 3 - preference if preference is not None and order == "model_first" else preference
-
-
-def _open_cache(folder: Path, identity: Mapping[str, Any]) -> JudgmentCache:
-    """Open the sub-folder of one judge, and say in it whose judgments it holds."""
-    own = folder / f"{identity['judge']}-{content_key(identity, [], '', '')[:12]}"
-    cache = JudgmentCache(own)
-    (own / "judge.json").write_text(json.dumps(identity, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return cache

@@ -10,8 +10,7 @@ from mt.engines.judging.base import Judge, JudgeContext
 from mt.engines.judging.cache import Answer
 from mt.engines.judging.protocol import Keep, Question, computed, scored
 from mt.engines.judging.template import Style
-from mt.engines.scoring import OpenRewardModel, Scorer
-from mt.types import Messages
+from mt.engines.scoring import Item, Scorer
 
 
 class RewardModelJudge(Judge):
@@ -52,39 +51,28 @@ class RewardModelBackend:
 
     def ask(self, questions: Sequence[Question], keep: Keep) -> Iterator[tuple[int, Answer]]:
         """Score every different response once, and yield a judgment as soon as its one or two rewards are known."""
-        items: dict[str, tuple[Messages, str, bool]] = {}
         texts = 1 if self._context.style == "score" else 2
-        sides = [[_enter(items, messages, text) for text in both[:texts]] for messages, *both in questions]
+        items: dict[str, Item] = {}  # every different conversation by its name
+        sides: list[list[str]] = []
         waiting: dict[str, list[int]] = {}
-        for index, names in enumerate(sides):
-            for name in set(names):
+        for index, (messages, *both) in enumerate(questions):
+            conversations: list[Item] = [(messages, text, True) for text in both[:texts]]
+            sides.append([repr(one) for one in conversations])
+            items |= dict(zip(sides[-1], conversations, strict=True))
+            for name in set(sides[-1]):
                 waiting.setdefault(name, []).append(index)
-        rewards: dict[str, float] = {}
+        names, rewards = list(items), dict[str, float]()
         with self._context.open(self._config.scorer) as reward_model:
-            for name in self._scored(reward_model, items, rewards):
-                for index in waiting[name]:
+            for at, reward in reward_model.score(list(items.values())):
+                rewards[names[at]] = reward
+                for index in waiting[names[at]]:
                     if all(side in rewards for side in sides[index]):
                         answer = self._answer([rewards[side] for side in sides[index]])
                         keep(index, answer)
                         yield index, answer
-
-    def _scored(
-        self, reward_model: OpenRewardModel, items: Mapping[str, tuple[Messages, str, bool]], rewards: dict[str, float]
-    ) -> Iterator[str]:
-        names = list(items)
-        for at, reward in reward_model.score(list(items.values())):
-            rewards[names[at]] = reward
-            yield names[at]
 
     def _answer(self, rewards: Sequence[float]) -> Answer:
         gain = rewards[-1] if len(rewards) == 1 else rewards[1] - rewards[0]
         probability = 1 / (1 + math.exp(-max(-700.0, min(700.0, gain))))
         answer = scored(probability) if len(rewards) == 1 else computed(1 + probability, self._context.style)
         return Answer(answer.preference, answer.label, raw=" ".join(map(repr, rewards)))
-
-
-def _enter(items: dict[str, tuple[Messages, str, bool]], messages: Messages, text: str) -> str:
-    """Add a conversation to be scored and return its name; the same conversation is added once."""
-    name = repr((messages, text))
-    items.setdefault(name, (messages, text, True))
-    return name

@@ -73,7 +73,10 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Promp
     if choice == ARENA_HARD:
         fix = f"Add {field}=FILE, arena-hard-auto's YAML with system_prompt and prompt_template"
         raise ConfigError(describe("judge.official", True, "Arena-Hard's prompt is in no package", fix=fix))
-    path = _own(style) if choice == OWN else _original(style, field) if choice == ALPACA_EVAL else Path(choice)
+    if choice == OWN:
+        path = Path(__file__).parent / "templates" / f"{style}.txt"
+    else:
+        path = _original(style, field) if choice == ALPACA_EVAL else Path(choice)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -84,7 +87,10 @@ def load_template(choice: str, style: Style, *, official: bool = False) -> Promp
     else:
         found = [{"role": role, "content": content} for role, content in _MESSAGE.findall(text)]
         messages = found or [{"role": "user", "content": text.strip()}]
-    _require_places(messages, _READ.get(style, tuple(_PLACES)), field, choice)
+    held = {_PLACE_OF[name] for message in messages for name in _PLACE.findall(message["content"])}
+    lacking = [place for place in _READ.get(style, tuple(_PLACES)) if place not in held]
+    if lacking:
+        raise ConfigError(describe(field, choice, f"has no place {{{lacking[0]}}}", fix="Add it to the file"))
     origin: Literal["own", "official", "file"] = "official" if official or choice == ALPACA_EVAL else "file"
     return PromptTemplate(messages, hashlib.sha256(text.encode()).hexdigest(), "own" if choice == OWN else origin)
 
@@ -115,10 +121,6 @@ def request_text(messages: Messages) -> str:
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
-def _own(style: Style) -> Path:
-    return Path(__file__).parent / "templates" / f"{style}.txt"
-
-
 def _original(style: Style, field: str) -> Path:
     """Find the original's prompt without importing the package, which reads and writes files when imported."""
     if style != "preference":
@@ -128,11 +130,3 @@ def _original(style: Style, field: str) -> Path:
         fix = "Install it (pip install alpaca_eval==0.6.6), or name a file"
         raise ConfigError(describe(field, ALPACA_EVAL, "the package is not installed", fix=fix))
     return Path(found.origin).parent / _ORIGINAL_FILE
-
-
-def _require_places(messages: Messages, places: tuple[str, ...], field: str, choice: str) -> None:
-    text = "".join(message["content"] for message in messages)
-    held = {_PLACE_OF[name] for name in _PLACE.findall(text)}
-    lacking = [place for place in places if place not in held]
-    if lacking:
-        raise ConfigError(describe(field, choice, f"has no place {{{lacking[0]}}}", fix="Add it to the file"))

@@ -36,12 +36,11 @@ class TransformersJudge(LocalJudge):
             for at, value, _ in policy.logprobs(rows, self.max_length, "drop"):
                 found[at] = value
                 index, other = at // 2, at ^ 1
-                if other in found:
-                    yield index, _weighed(found[2 * index], found[2 * index + 1])
-
-
-def _weighed(first: float, second: float) -> Answer:
-    if math.isnan(first) or math.isnan(second):
-        return Answer(None, None, problem=TOO_LONG)
-    preference = preference_from_logprobs(dict(zip(NAMES, (first, second), strict=True)))
-    return Answer(preference, None, raw=f"{first!r} {second!r}")
+                if other not in found:
+                    continue
+                both = found[2 * index], found[2 * index + 1]
+                if any(map(math.isnan, both)):
+                    yield index, Answer(None, None, problem=TOO_LONG)
+                else:
+                    preference = preference_from_logprobs(dict(zip(NAMES, both, strict=True)))
+                    yield index, Answer(preference, None, raw=f"{both[0]!r} {both[1]!r}")

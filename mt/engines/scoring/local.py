@@ -13,9 +13,8 @@ from mt.engines.devices import choose_device, choose_dtype
 from mt.engines.heads import read_rewards, reward_head
 from mt.engines.models import check_context, load_model
 from mt.engines.rotary import batch_regime
-from mt.engines.scoring.conversations import count, finite, fit_item
+from mt.engines.scoring.sequences import ahead, count, finite, fit_item, pad_right, windows
 from mt.engines.scoring.transformers import TransformersScorer
-from mt.engines.scoring.windows import ahead, pad_right, windows
 from mt.engines.template import TemplateConfig
 from mt.engines.text import open_chat
 

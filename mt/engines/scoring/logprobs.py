@@ -17,8 +17,7 @@ from mt.engines.heads import OutputHead
 from mt.engines.logprobs import predicting_positions, row_sums, token_logprobs
 from mt.engines.models import check_context, load_model
 from mt.engines.rotary import batch_regime
-from mt.engines.scoring.conversations import finite
-from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
+from mt.engines.scoring.sequences import WINDOW, ahead, finite, pad_right, windows
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Fitted, Truncation, fit_response, open_chat

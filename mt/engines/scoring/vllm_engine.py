@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mt.engines.models import check_context, check_model
-from mt.engines.scoring.conversations import count, finite
+from mt.engines.scoring.sequences import count, finite
 from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.template import TemplateConfig
 from mt.engines.text import open_chat

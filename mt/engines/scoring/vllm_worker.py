@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mt.engines.scoring.conversations import fit_item
+from mt.engines.scoring.sequences import fit_item
 from mt.engines.scoring.vllm import VllmScorer
 from mt.engines.text import Chat
 from mt.engines.vllm_loop import TokenizedItem, open_request, serve
@@ -23,17 +23,14 @@ def main() -> None:
         llm = LLM(request["model"], runner="pooling", max_model_len=config.max_length + 1, **request["engine"])
         raw = PoolingParams(use_activation=False, task="classify")
         for _, folder in read_jobs(place):
-            serve(llm.llm_engine, _asked(folder, chat, config, raw), folder, _reward)
+            asked = _asked(folder, chat, config, raw)
+            serve(llm.llm_engine, asked, folder, lambda output: float(output.outputs.data.float().item()))
 
 
 def _asked(folder: Path, chat: Chat, config: VllmScorer, raw: Any) -> Iterator[TokenizedItem]:
     for number, messages, text, wanted in read_items(folder):
         ids, cut = fit_item(messages, text, chat, config)
         yield TokenizedItem(number, ids if wanted else None, raw, [len(ids), cut])
-
-
-def _reward(output: Any) -> float:
-    return float(output.outputs.data.float().item())
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_a_resumed_run_yields_only_what_is_missing_and_the_same(reward: Path) ->
 
 def test_windows_keep_the_indices(reward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = scores(reward)
-    monkeypatch.setattr("mt.engines.scoring.windows.WINDOW", 5)
+    monkeypatch.setattr("mt.engines.scoring.sequences.WINDOW", 5)
     assert scores(reward) == pytest.approx(expected, abs=1e-5)
 
 

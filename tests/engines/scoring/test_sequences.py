@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mt.engines.scoring.windows import WINDOW, ahead, pad_right, windows
+from mt.engines.scoring.sequences import WINDOW, ahead, pad_right, windows
 
 
 @pytest.mark.parametrize("count", [0, 1, WINDOW, 2 * WINDOW + 1])
