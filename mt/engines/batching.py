@@ -56,23 +56,18 @@ def run_halving(
         try:
             result = compute(batch)
         except RuntimeError as error:
-            _refuse(error, [lengths[row] for row in batch], field)
+            import torch
+
+            lacks_memory = isinstance(error, torch.OutOfMemoryError) or any(one in str(error) for one in _CPU_ALLOCATOR)
+            if not lacks_memory:
+                raise
+            if len(batch) == 1:
+                problem = "one row alone, with all its samples, takes so many tokens, and they do not fit into memory"
+                fix = "Use fewer samples, a shorter max_length, a smaller dtype or a device with more memory"
+                raise EngineError(describe(field, lengths[batch[0]], problem, fix=fix)) from error
         else:
             yield batch, result
             continue
         release()  # only now: the error's traceback held the tensors of the failed batch
         half = max(lengths[row] for row in batch) * len(batch) // 2
         waiting = deque(token_batches(lengths, half, [row for rest in (batch, *waiting) for row in rest], regimes))
-
-
-def _refuse(error: RuntimeError, lengths: Sequence[int], field: str) -> None:
-    """Raise every error but a lack of memory that fewer rows may avoid."""
-    import torch
-
-    lacks_memory = isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _CPU_ALLOCATOR)
-    if not lacks_memory:
-        raise error
-    if len(lengths) == 1:
-        problem = "one row alone, with all its samples, takes so many tokens, and they do not fit into memory"
-        fix = "Use fewer samples, a shorter max_length, a smaller dtype or a device with more memory"
-        raise EngineError(describe(field, lengths[0], problem, fix=fix)) from error

@@ -37,7 +37,11 @@ def main() -> None:
     while True:
         call = json.loads(requests.get())
         try:
-            found = _called(function, call["messages"], call["responses"], batched)
+            messages, responses = call["messages"], call["responses"]
+            if batched:
+                found = list(function([messages for _ in responses], responses))
+            else:
+                found = [function(messages, response) for response in responses]
         except BaseException as error:
             reply(None, "raised", _in_one_line(error))
             continue
@@ -46,7 +50,7 @@ def main() -> None:
                 raise TypeError(f"it returned a text, {texts[0]!r}")
             rewards = [float(reward) for reward in found]
             wrong = [reward for reward in rewards if not math.isfinite(reward)]
-            if wrong or len(rewards) != len(call["responses"]):
+            if wrong or len(rewards) != len(responses):
                 raise ValueError(f"it returned {wrong[0] if wrong else f'{len(rewards)} rewards'}")
         except Exception as error:
             reply(None, "invalid", _in_one_line(error))
@@ -75,12 +79,6 @@ def _load(function: str, file: Path) -> Callable[..., Any]:
         spec.loader.exec_module(module)
     found: Callable[..., Any] = getattr(module, name)
     return found
-
-
-def _called(function: Callable[..., Any], messages: Any, responses: list[str], batched: bool) -> list[Any]:
-    if batched:
-        return list(function([messages for _ in responses], responses))
-    return [function(messages, response) for response in responses]
 
 
 def _in_one_line(error: BaseException) -> str:

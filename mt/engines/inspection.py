@@ -49,7 +49,6 @@ def inspect_model(
     with transformers_errors(field, folder):
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(str(folder), local_files_only=True)
-    with transformers_errors(field, folder):
         try:
             shapes = weight_shapes(folder, field)
             if outputs > 1:

@@ -153,21 +153,19 @@ def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
     else:
         files = [_SINGLE] if (folder / _SINGLE).is_file() else []
     if not files:
-        raise ModelError(_no_weights(folder, field))
+        for problem, patterns, fix in (
+            ("has pickled weights only", ("*.bin", "*.pt", "*.pth"), "Save the model with safetensors"),
+            ("has GGUF weights only", ("*.gguf",), "Convert it with transformers (gguf_file=…) and save_pretrained"),
+        ):
+            if found := sorted(path for pattern in patterns for path in folder.glob(pattern)):
+                problem = f"{problem} ({found[0].name})"
+                raise ModelError(describe(field, folder, problem, allowed="*.safetensors", fix=fix))
+        fix = f"Put {_SINGLE} there"
+        raise ModelError(describe(field, folder, "has no weights", allowed="*.safetensors", fix=fix))
     shapes: dict[str, list[int]] = {}
     for name in files:
         shapes |= _header_shapes(folder / name, field)
     return shapes
-
-
-def _no_weights(folder: Path, field: str) -> str:
-    for problem, patterns, fix in (
-        ("has pickled weights only", ("*.bin", "*.pt", "*.pth"), "Save the model with safetensors"),
-        ("has GGUF weights only", ("*.gguf",), "Convert it with transformers (gguf_file=…) and save_pretrained"),
-    ):
-        if found := sorted(path for pattern in patterns for path in folder.glob(pattern)):
-            return describe(field, folder, f"{problem} ({found[0].name})", allowed="*.safetensors", fix=fix)
-    return describe(field, folder, "has no weights", allowed="*.safetensors", fix=f"Put {_SINGLE} there")
 
 
 def _header_shapes(path: Path, field: str) -> dict[str, list[int]]:

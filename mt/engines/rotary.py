@@ -23,7 +23,10 @@ def batch_regime(config: Any, length: int) -> Regime:
 
     Most models have one regime for all lengths, ().
     """
-    return tuple(_regime(kind, original, length) for kind, original in _length_dependent(config))
+    # longrope has two sets of factors, dynamic NTK one for each length beyond the original
+    return tuple(
+        0 if length <= original else length if "dynamic" in kind else 1 for kind, original in _length_dependent(config)
+    )
 
 
 def row_positions(config: Any, ids_ST: Tensor, last_R: Tensor) -> dict[str, Tensor]:
@@ -73,12 +76,6 @@ def _forget(module: Any) -> None:
             original = getattr(module, f"{prefix}original_inv_freq")
             module.register_buffer(f"{prefix}inv_freq", original, persistent=False)
             setattr(module, f"{prefix}max_seq_len_cached", module.original_max_seq_len)
-
-
-def _regime(kind: str, original: int, length: int) -> int:
-    if length <= original:
-        return 0
-    return length if "dynamic" in kind else 1  # longrope has two sets of factors, dynamic NTK one for each length
 
 
 def _length_dependent(config: Any) -> Iterator[tuple[str, int]]:

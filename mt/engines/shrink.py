@@ -88,7 +88,11 @@ def _narrow_value(name: str, value: Any, divisor: int) -> Any:
         return min(value, _MOST_EXPERTS)
     if _SPANS.search(name):
         return min(value, _SPAN)
-    return _divided(name, value, divisor) if _WIDTHS.search(name) and not _NOT_WIDTHS.search(name) else value
+    if not _WIDTHS.search(name) or _NOT_WIDTHS.search(name):
+        return value
+    if value % divisor == 0 and value // divisor >= 2:
+        return value // divisor
+    return max(8, value // divisor) if _ANY_WIDTH.search(name) and value > 8 else value
 
 
 def _narrow_rotary(parameters: Any, divisor: int) -> Any:
@@ -125,12 +129,6 @@ def _depth(config: Any) -> int:
 
 def _per_layer(config: Any, value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == _depth(config) > 0
-
-
-def _divided(name: str, value: int, divisor: int) -> int:
-    if value % divisor == 0 and value // divisor >= 2:
-        return value // divisor
-    return max(8, value // divisor) if _ANY_WIDTH.search(name) and value > 8 else value
 
 
 def _inside(value: Any) -> Any:

@@ -135,16 +135,12 @@ def embedding_rows(folder: Path) -> int | None:
     return rows
 
 
-def _template_bytes(file: Path) -> bytes:
+def _template_file(file: Path, expected: str | None) -> str:
     try:
-        return file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         problem = f"cannot be read ({error.strerror or error})"
         raise ModelError(describe("chat_template", file, problem, fix="Give a Jinja file")) from error
-
-
-def _template_file(file: Path, expected: str | None) -> str:
-    content = _template_bytes(file)
     if expected is not None and hashlib.sha256(content).hexdigest() != expected:
         fix = "Run the command again, or put the file back as it was"
         raise ModelError(describe("chat_template", file, "has changed since this run was planned", fix=fix))

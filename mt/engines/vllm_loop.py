@@ -42,7 +42,7 @@ def serve(engine: Any, asked: Iterator[TokenizedItem], folder: Path, row: Callab
     """Feed the engine; append [number, row(output) or None, *facts] as each one finishes."""
     from vllm.inputs import TokensPrompt
 
-    coming = _tokenised_ahead(asked)
+    coming = itertools.chain.from_iterable(ahead(iter(lambda: list(itertools.islice(asked, _AHEAD)), [])))
     facts: dict[str, list[Any]] = {}
     with JsonLines[Any](folder / RESULTS) as results:
         while True:
@@ -59,7 +59,3 @@ def serve(engine: Any, asked: Iterator[TokenizedItem], folder: Path, row: Callab
                         results.append([int(output.request_id), row(output), *facts.pop(output.request_id)])
             elif one is None:
                 return
-
-
-def _tokenised_ahead(asked: Iterator[TokenizedItem]) -> Iterator[TokenizedItem]:
-    return itertools.chain.from_iterable(ahead(iter(lambda: list(itertools.islice(asked, _AHEAD)), [])))

@@ -192,9 +192,10 @@ class OptimizerSteps(Dataset[Step]):
     def __getitem__(self, index: int) -> Step:
         rows = self.batches[index]
         groups = micro_batches(rows, self.lengths, self.budget, self.world_size)[self.rank]
-        return Step([self._micro_batch(group) for group in groups], len(rows))
-
-    def _micro_batch(self, group: Sequence[int]) -> MicroBatch:
-        if not group:
-            return filler(self.examples[0], self.pad_id, pooled=self.pooled)
-        return collate([self.examples[row] for row in group], self.pad_id, pooled=self.pooled)
+        cut = [
+            collate([self.examples[row] for row in group], self.pad_id, pooled=self.pooled)
+            if group
+            else filler(self.examples[0], self.pad_id, pooled=self.pooled)
+            for group in groups
+        ]
+        return Step(cut, len(rows))

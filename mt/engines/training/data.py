@@ -111,9 +111,14 @@ def _facts(objective: Objective | RewardLoss, row: TrainingRow, reference: PairL
         return {}
     if isinstance(objective, RewardLoss):
         return {"margin": gains([row])[0]} if objective.needs_margins else {}
-    if reference is not None:
-        _check_finite(reference)
-    wins = _win_probabilities(row) if objective.needs_win_probabilities else None
+    if reference is not None and not (math.isfinite(reference.chosen) and math.isfinite(reference.rejected)):
+        problem = "is not finite for a pair that is trained on"
+        fix = "Compute the log-probabilities with the same max_length and truncation as the training"
+        raise DataError(describe("reference log-probability", reference.prompt_id, problem, fix=fix))
+    wins = (row.chosen_win_probability, row.rejected_win_probability) if objective.needs_win_probabilities else None
+    if wins is not None and None in wins:
+        problem = "the pair has no win probabilities, which this objective needs"
+        raise DataError(describe("pair", row.prompt_id, problem, fix="Select pairs with win probabilities"))
     return {"reference": reference, "win_probabilities": wins}
 
 
@@ -168,18 +173,3 @@ def _references(task: TrainingTask, rows: Sequence[TrainingRow]) -> Sequence[Pai
             problem = f"row {number} belongs to prompt '{reference.prompt_id}', the pair to '{row.prompt_id}'"
             raise DataError(describe("reference log-probabilities", f"row {number}", problem))
     return references
-
-
-def _check_finite(reference: PairLogProbs) -> None:
-    if not (math.isfinite(reference.chosen) and math.isfinite(reference.rejected)):
-        problem = "is not finite for a pair that is trained on"
-        fix = "Compute the log-probabilities with the same max_length and truncation as the training"
-        raise DataError(describe("reference log-probability", reference.prompt_id, problem, fix=fix))
-
-
-def _win_probabilities(pair: Pair) -> tuple[float, float]:
-    chosen, rejected = pair.chosen_win_probability, pair.rejected_win_probability
-    if chosen is None or rejected is None:
-        problem = "the pair has no win probabilities, which this objective needs"
-        raise DataError(describe("pair", pair.prompt_id, problem, fix="Select pairs with win probabilities"))
-    return chosen, rejected

@@ -67,15 +67,12 @@ def answer_by_reward(model: Any) -> None:
 def loss_of(objective: Objective | RewardLoss) -> Loss:
     """Return the loss of a micro-batch under a policy's objective or a reward model's loss."""
     if isinstance(objective, RewardLoss):
-        return lambda model, batch: objective(*_rewards(model, batch), batch.weight_B, batch.margin_B)
+        return lambda model, batch: objective(
+            *model(batch.ids_ST, batch.positions_R, batch.targets_R).chunk(2), batch.weight_B, batch.margin_B
+        )
     if objective.learns_from == "demonstrations":
         return lambda model, batch: objective(response_logps(model, batch))
     return lambda model, batch: objective(pair_logps(model, batch))
-
-
-def _rewards(model: Any, batch: MicroBatch) -> tuple[Tensor, Tensor]:
-    chosen_B, rejected_B = model(batch.ids_ST, batch.positions_R, batch.targets_R).chunk(2)
-    return chosen_B, rejected_B
 
 
 def response_logps(model: Any, batch: MicroBatch) -> ResponseLogps:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mt.engines.contexts import read_json
+from mt.engines.heads import REWARD_HEAD
 from mt.engines.inspection import check_outputs
 from mt.engines.models import check_model, load_weights
 from mt.engines.text import Chat
@@ -19,8 +20,6 @@ from mt.engines.training.settings import ALL_LINEAR, check_targets
 from mt.engines.training.task import TrainingTask
 from mt.engines.training.zero import gathered, master, masters_apart
 from mt.errors import ModelError, describe
-
-HEAD = "score"
 
 
 def load_for_training(task: TrainingTask) -> Any:
@@ -55,7 +54,8 @@ def start_is_rounded(task: TrainingTask) -> bool:
 
 def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
     folder, reward = Path(task.model), task.kind == "reward"
-    fresh_head = reward and not _is_classifier(folder)
+    names = read_json(folder / "config.json").get("architectures") or []
+    fresh_head = reward and not any(name.endswith("ForSequenceClassification") for name in names)
     # Without its chat template, which a setting may name: the tokenising that comes before has looked for it.
     check_model(folder, "reward" if reward and not fresh_head else "policy", has_template=False)
     model = load_weights(folder, "reward" if reward else "policy", dtype, new_head=fresh_head)
@@ -65,16 +65,11 @@ def _load(task: TrainingTask, dtype: torch.dtype) -> Any:
     return model
 
 
-def _is_classifier(folder: Path) -> bool:
-    names = read_json(folder / "config.json").get("architectures") or []
-    return any(name.endswith("ForSequenceClassification") for name in names)
-
-
 def _start_head(model: Any, seed: int) -> None:
     """Draw a new reward head with its own generator, so that it depends on the seed alone."""
-    head = getattr(model, HEAD, None)
+    head = getattr(model, REWARD_HEAD, None)
     if head is None:
-        problem = f"its classifier has no '{HEAD}' layer to read a reward from"
+        problem = f"its classifier has no '{REWARD_HEAD}' layer to read a reward from"
         raise ModelError(describe("architecture", type(model).__name__, problem, fix="Use a decoder model"))
     generator = torch.Generator().manual_seed(seed)
     deviation = model.config.get_text_config().initializer_range
@@ -125,9 +120,9 @@ def adapt(model: Any, task: TrainingTask) -> None:
         return
     targets: Any = ALL_LINEAR if config.targets == [ALL_LINEAR] else config.targets
     adapters = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0, bias="none")
-    head = getattr(model, HEAD, None) if task.kind == "reward" else None
+    head = getattr(model, REWARD_HEAD, None) if task.kind == "reward" else None
     if head is not None:
-        adapters.exclude_modules = [HEAD]
+        adapters.exclude_modules = [REWARD_HEAD]
     check_targets(model, config.targets)
     own = [] if head is None else list(head.parameters())
     if task.trainer.dtype == "bfloat16" and not masters_apart(task):

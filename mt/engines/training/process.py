@@ -22,10 +22,11 @@ from mt.engines.devices import cpu_threads
 from mt.engines.models import check_context
 from mt.engines.text import Chat, open_chat
 from mt.engines.training import losses
+from mt.engines.training.base import Trainer
 from mt.engines.training.batches import OptimizerSteps, plan
 from mt.engines.training.checkpoints import CHECKPOINTS, KEPT, MODELS, checkpoint_folder, newest
 from mt.engines.training.data import Examples, FitAll, fit_locally, read
-from mt.engines.training.models import Update, adapt, load_for_training, publish, unchanged
+from mt.engines.training.models import adapt, load_for_training, publish, unchanged
 from mt.engines.training.shares import fit_shared
 from mt.engines.training.task import Observe, TrainingOutcome, TrainingTask, step_folder, step_folders
 from mt.engines.training.trainer import BatchTrainer, PublishIntermediateModels, Reports, peak_memory_mib, rate_factor
@@ -91,7 +92,24 @@ def train_in_this_process(task: TrainingTask, observe: Observe, process: Trainin
     warning = unchanged(task, update, trainer.meter.largest_gradient_norm) if process.rank == 0 else None
     if warning and not task.trainer.allow_unchanged:
         raise EngineError(warning)
-    outcome = _outcome(trainer, data, batches, update, peak, warning)
+    used = len({row for batch in batches for row in batch})
+    sequences = [sequence for batch in batches for row in batch for sequence in data.examples[row].sequences]
+    outcome = TrainingOutcome(
+        rows=data.rows,
+        used=used,
+        dropped=data.rows - used,
+        truncated=data.truncated,
+        tokens=sum(len(ids) for ids, _ in sequences),
+        trained_tokens=sum(count for _, count in sequences),
+        steps=len(batches),
+        seconds=round(trainer.meter.seconds, 3),
+        tokens_per_second=round(trainer.meter.tokens_per_second, 1),
+        peak_memory_mib=round(peak, 1),
+        devices=process.world_size,
+        update_kept=update.share_kept,
+        warning=warning,
+        last=trainer.meter.last,
+    )
     if torch.cuda.is_available():
         del trainer, model
         gc.collect()
@@ -107,10 +125,7 @@ def arguments(task: TrainingTask, process: TrainingProcess) -> TrainingArguments
     config, zero = task.training, zero_config(task)
     if zero:
         read_checkpoints_as_data()
-    if task.trainer.device == "cuda" and not torch.cuda.is_available():
-        fix = "Set trainer.device=auto"
-        raise EngineError(describe("trainer.device", "cuda", "this machine shows no GPU", fix=fix))
-    on_cpu = task.trainer.device == "cpu" or not torch.cuda.is_available()
+    on_cpu = trains_on_cpu(task.trainer)
     layout = {
         "processes": process.world_size,
         "zero_stage": task.trainer.sharding,
@@ -147,6 +162,15 @@ def arguments(task: TrainingTask, process: TrainingProcess) -> TrainingArguments
         problem = f"only {args.world_size} of {process.world_size} work together"
         raise EngineError(describe("trainer.processes", process.world_size, problem))
     return args
+
+
+def trains_on_cpu(trainer: Trainer) -> bool:
+    """Return whether a training computes on the CPU; raises `EngineError` where it is to use a GPU and there is none."""
+    has_gpu = torch.cuda.is_available()
+    if trainer.device == "cuda" and not has_gpu:
+        fix = "Set trainer.device=auto"
+        raise EngineError(describe("trainer.device", "cuda", "this machine shows no GPU", fix=fix))
+    return trainer.device == "cpu" or not has_gpu
 
 
 def build(
@@ -187,35 +211,6 @@ def build(
         trainer.add_callback(PublishIntermediateModels(model, chat, task))
     trainer.add_callback(Reports(trainer, task, observe))
     return trainer
-
-
-def _outcome(
-    trainer: BatchTrainer,
-    data: Examples,
-    batches: list[list[int]],
-    update: Update,
-    peak_memory: float,
-    warning: str | None,
-) -> TrainingOutcome:
-    meter, examples = trainer.meter, data.examples
-    used = len({row for batch in batches for row in batch})
-    sequences = [sequence for batch in batches for row in batch for sequence in examples[row].sequences]
-    return TrainingOutcome(
-        rows=data.rows,
-        used=used,
-        dropped=data.rows - used,
-        truncated=data.truncated,
-        tokens=sum(len(ids) for ids, _ in sequences),
-        trained_tokens=sum(count for _, count in sequences),
-        steps=len(batches),
-        seconds=round(meter.seconds, 3),
-        tokens_per_second=round(meter.tokens_per_second, 1),
-        peak_memory_mib=round(peak_memory, 1),
-        devices=trainer.steps.world_size,
-        update_kept=update.share_kept,
-        warning=warning,
-        last=meter.last,
-    )
 
 
 @contextmanager

@@ -72,8 +72,10 @@ class TorchrunTrainer(Trainer):
 
     def train(self, task: TrainingTask, observe: Observe) -> TrainingOutcome:
         """Run the task by torchrun and return its result; raises what the first failing process raised."""
+        import torch
+
         task.check()
-        processes = self.processes or self._gpus() or 1
+        processes = self.processes or (0 if self.device == "cpu" else torch.cuda.device_count()) or 1
         _check_processes(processes, task.training)
         threads = self.threads or max(1, own_cores() // processes)
         folder = Path(task.scratch)
@@ -97,12 +99,11 @@ class TorchrunTrainer(Trainer):
                 code = workers.wait(_POLL_S)
                 for report in progress.follow():
                     observe(*report)
-        return _outcome(folder, code, workers.last_error())
-
-    def _gpus(self) -> int:
-        import torch
-
-        return 0 if self.device == "cpu" else torch.cuda.device_count()
+        raise_left_error(folder / ERROR)
+        if code != 0 or not (folder / OUTCOME).is_file():
+            problem = f"ended with code {code} ({workers.last_error()})"
+            raise EngineError(describe("trainer", "torchrun", problem, fix=f"See {folder / LOG}"))
+        return TrainingOutcome(**json.loads((folder / OUTCOME).read_text("utf-8")))
 
 
 def _check_processes(processes: int, training: TrainingConfig) -> None:
@@ -110,11 +111,3 @@ def _check_processes(processes: int, training: TrainingConfig) -> None:
     if processes > training.batch_size:
         problem = f"more than the {training.batch_size} rows of a batch"
         raise ConfigError(describe("trainer.processes", processes, problem, fix="Start fewer"))
-
-
-def _outcome(folder: Path, code: int, last_error: str) -> TrainingOutcome:
-    raise_left_error(folder / ERROR)
-    if code != 0 or not (folder / OUTCOME).is_file():
-        problem = f"ended with code {code} ({last_error})"
-        raise EngineError(describe("trainer", "torchrun", problem, fix=f"See {folder / LOG}"))
-    return TrainingOutcome(**json.loads((folder / OUTCOME).read_text("utf-8")))

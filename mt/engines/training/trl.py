@@ -236,17 +236,11 @@ def _trainer(task: TrainingTask, model: Any, tokenizer: Any, data: Examples, wat
 
 def _arguments(task: TrainingTask, data: Examples) -> dict[str, Any]:
     """Return what TRL's two configurations have in common."""
-    import torch
-
     from mt.engines.training.checkpoints import KEPT, checkpoint_folder
-    from mt.engines.training.process import OPTIMIZERS
+    from mt.engines.training.process import OPTIMIZERS, trains_on_cpu
 
-    if task.trainer.device == "cuda" and not torch.cuda.is_available():
-        raise EngineError(
-            describe("trainer.device", "cuda", "this machine shows no GPU", fix="Set trainer.device=auto")
-        )
     config, own = task.training, task.trainer
-    on_cpu = own.device == "cpu" or not torch.cuda.is_available()
+    on_cpu = trains_on_cpu(own)
     budget = own.tokens_per_micro_batch("cpu" if on_cpu else "cuda")
     rows = rows_of_micro_batch(config.batch_size, max(one.padded for one in data.examples), budget)
     return {
