@@ -9,8 +9,7 @@ from mt.methods.run_graph import Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.stages.evaluate_diagnostics import PolicyDiagnostics, RewardCalibration
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
-from mt.stages.evaluate_proxy import ProxyReward
-from mt.stages.evaluate_without_gold import Disagreements, PreferenceAccuracy
+from mt.stages.evaluate_without_gold import Disagreements, PreferenceAccuracy, ProxyReward
 from mt.stages.rewards import compares_responses
 from mt.stages.select import SelectDemonstrations
 from mt.workflow.stage import Stage

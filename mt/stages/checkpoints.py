@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from mt.engines.generation import Generator
@@ -13,7 +12,7 @@ from mt.engines.template import TemplateConfig
 from mt.engines.training.task import step_folders
 from mt.errors import DataError, describe
 from mt.runtime.jsonl import Journal
-from mt.stages.metrics import mean, win_rate, write_means
+from mt.stages.metrics import mean, rewards_by_prompt, win_rate, write_means
 from mt.stages.room import inspect_engine
 from mt.stages.train import TrainPolicyCheckpoints
 from mt.types import Metric, Prompt, Response, Rewards, Samples
@@ -116,12 +115,14 @@ class SelectPolicy(Stage):
         rates = {step: mean([row[number] for row in wins.values()]) for number, step in enumerate(folders)}
         step = max(rates, key=rates.__getitem__)
         stopped = rates[step] < self.threshold
-        _copy_model(work.path(self.policy) if stopped else folders[step], work.folder)
+        chosen = work.path(self.policy) if stopped else folders[step]
+        for path in sorted(chosen.iterdir()):  # the model, without what an artifact keeps beside it
+            if path.is_file() and path.name not in BESIDE_MODEL and not path.name.startswith("."):
+                shutil.copyfile(path, work.folder / path.name)
         by_step = {str(one): rate for one, rate in rates.items()}
         decision = {"step": step, "win_rate": rates[step], "stopped": stopped, "threshold": self.threshold}
         write_json(work.folder / DECISION, {**decision, "win_rates": by_step, "prompts": len(wins)})
-        number = list(folders).index(step)
-        best = {prompt_id: row[number] for prompt_id, row in wins.items()}
+        best = {prompt_id: row[list(folders).index(step)] for prompt_id, row in wins.items()}
         write_means(work, "model_selection", {"win_rate": best}, Metric("model_selection", "step", float(step)))
         work.count(step=step, win_rate=rates[step], stopped=int(stopped), checkpoints=len(folders), prompts=len(wins))
         if stopped:
@@ -132,7 +133,7 @@ class SelectPolicy(Stage):
 
     def _wins(self, work: Work) -> dict[str, list[float]]:
         """Return by prompt which checkpoints win: 1, 0, or ½ for a tie; raises DataError for no common prompt."""
-        before = {row.prompt_id: row.rewards for row in work.rows(Rewards, self.rewards_before)}
+        before = rewards_by_prompt(work, self.rewards_before)
         rows = [row for row in work.rows(Rewards, self.rewards) if row.prompt_id in before]
         if not rows:
             raise DataError(describe("prompts", 0, "the checkpoints and the policy before answered none in common"))
@@ -141,10 +142,3 @@ class SelectPolicy(Stage):
     def use(self) -> Use | None:
         """Return that it copies a model."""
         return Use("copy", self.checkpoints, self.checkpoints.trainer, "policy.checkpoint")
-
-
-def _copy_model(source: Path, target: Path) -> None:
-    """Copy the files of a model folder, without what an artifact keeps beside them."""
-    for path in sorted(source.iterdir()):
-        if path.is_file() and path.name not in BESIDE_MODEL and not path.name.startswith("."):
-            shutil.copyfile(path, target / path.name)

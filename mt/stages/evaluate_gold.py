@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.gold import GoldLanguage
-from mt.stages.metrics import best, known, mean, order_agreement, prompt_means, win_rate, write_means
+from mt.stages.metrics import best, known, mean, order_agreement, prompt_means, rewards_by_prompt, win_rate, write_means
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -25,7 +25,7 @@ class GoldPolicyMetrics(Stage):
     def run(self, work: Work) -> None:
         """Compare every response with every response of the base policy to the same prompt; a tie counts half."""
         samples, gold = work.rows(Samples, self.samples), work.rows(Rewards, self.gold)
-        base = _by_prompt(work, self.base_gold)
+        base = rewards_by_prompt(work, self.base_gold)
         quality = {row.prompt_id: mean(row.rewards) for row in gold}
         lengths = {row.prompt_id: mean([response.n_tokens for response in row.responses]) for row in samples}
         values = {
@@ -53,8 +53,8 @@ class GoldRewardMetrics(Stage):
     def run(self, work: Work) -> None:
         """Count pairs that gold tells apart and the reward model orders like gold; a tie counts half."""
         samples = work.rows(Samples, self.samples)
-        gold = _by_prompt(work, self.gold)
-        rewards = _by_prompt(work, self.rewards)
+        gold = rewards_by_prompt(work, self.gold)
+        rewards = rewards_by_prompt(work, self.rewards)
         accuracy = known({one: order_agreement(gold[one], given, self.margin) for one, given in rewards.items()})
         chosen = {one: gold[one][best(given)] for one, given in rewards.items()}
         average = {one: mean(values) for one, values in gold.items()}
@@ -86,12 +86,12 @@ class RewardComparison(Stage):
 
     def run(self, work: Work) -> None:
         """Compare prompt by prompt, so that differences are paired."""
-        rewards, earlier = _by_prompt(work, self.rewards), _by_prompt(work, self.earlier)
+        rewards, earlier = rewards_by_prompt(work, self.rewards), rewards_by_prompt(work, self.earlier)
         agreement = known({one: order_agreement(earlier[one], given) for one, given in rewards.items()})
         same_best = {one: float(best(given) == best(earlier[one])) for one, given in rewards.items()}
         values: dict[str, Mapping[str, float]] = {"agreement": agreement, "same_best": same_best}
         if self.gold is not None and self.margin is not None:
-            gold = _by_prompt(work, self.gold)
+            gold = rewards_by_prompt(work, self.gold)
             before = known({one: order_agreement(gold[one], given, self.margin) for one, given in earlier.items()})
             after = known({one: order_agreement(gold[one], given, self.margin) for one, given in rewards.items()})
             values |= {
@@ -130,10 +130,6 @@ class LabelAccuracy(Stage):
         )
         count = Metric("labels", f"{self.kind}_pairs", float(len(pairs)), n=len(pairs))
         write_means(work, "labels", {f"{self.kind}_accuracy": right}, count)
-
-
-def _by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:
-    return {row.prompt_id: row.rewards for row in work.rows(Rewards, rewards)}
 
 
 def _by_section(metric: str, samples: Sequence[Samples], values: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -1,11 +1,11 @@
-"""Evaluation of reward models without a gold judge: by the user's own pairs, and by where models disagree."""
+"""Evaluation without a gold judge: policies by a reward model, reward models by own pairs and by disagreements."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mt.stages.metrics import prompt_means, win_rate, write_means
+from mt.stages.metrics import mean, prompt_means, rewards_by_prompt, win_rate, write_means
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
@@ -13,6 +13,37 @@ from mt.workflow.work import Work
 
 DISAGREEMENTS = "disagreements.json"
 _MOST = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ProxyReward(Stage):
+    """Win rate against the base policy as one reward model sees it; by r_0 the mean reward and the length, too.
+
+    Only r_0's mean reward is a metric: every other reward model has a scale of its own in every iteration.
+    """
+
+    VERSION: ClassVar[int] = 2
+    samples: Stage
+    rewards: Stage
+    base_rewards: Stage
+    """The same reward model's rewards of the base policy's responses."""
+    judge: str
+    """Whose rewards they are: "base" (r_0) or "current" (r_t)."""
+
+    def run(self, work: Work) -> None:
+        """Average over the responses of a prompt, then over prompts."""
+        samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
+        base = rewards_by_prompt(work, self.base_rewards)
+        wins = {row.prompt_id: win_rate(row.rewards, base[row.prompt_id]) for row in rewards}
+        if self.judge != "base":
+            write_means(work, "proxy", {"win_rate": wins})
+            return
+        values = {
+            "mean_reward_base": {row.prompt_id: mean(row.rewards) for row in rewards},
+            "win_rate_base": wins,
+            "length": {row.prompt_id: mean([len(response.text) for response in row.responses]) for row in samples},
+        }
+        write_means(work, "proxy", values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +80,8 @@ class Disagreements(Stage):
         """Write each pair with the three models' margins, in units of each model's spread."""
         from mt.evaluation.disagreement import disagreements, spread
 
-        given, base = _by_prompt(work, self.rewards), _by_prompt(work, self.base)
-        previous = _by_prompt(work, self.previous) if self.previous else {}
+        given, base = rewards_by_prompt(work, self.rewards), rewards_by_prompt(work, self.base)
+        previous = rewards_by_prompt(work, self.previous) if self.previous else {}
         unit, samples = spread(previous), {row.prompt_id: row for row in work.rows(Samples, self.samples)}
         rows: list[dict[str, Any]] = []
         for pair in disagreements(given, base, _MOST):
@@ -63,7 +94,3 @@ class Disagreements(Stage):
         write_json(work.folder / DISAGREEMENTS, rows)
         work.count(pairs=len(rows))
         work.write_metrics([])
-
-
-def _by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:
-    return {row.prompt_id: row.rewards for row in work.rows(Rewards, rewards)}

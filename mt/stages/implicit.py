@@ -9,6 +9,7 @@ from mt.engines.scoring.sequences import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.stages.room import inspect_engine
+from mt.stages.score import rewards_of
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.volume import Use
@@ -51,9 +52,8 @@ class ImplicitRewards(Stage):
                 ratios[index] += sign * logp
                 done += 1
                 work.progress(done, 2 * len(items), "log-probabilities")
-        values = iter(self.beta * ratio for ratio in ratios)
         work.count(responses=len(items))
-        work.write([Rewards(row.prompt_id, [next(values) for _ in row.responses]) for row in samples], Rewards)
+        work.write(rewards_of(samples, (self.beta * ratio for ratio in ratios)), Rewards)
 
     def use(self) -> Use | None:
         """Return how it uses the policy and its base."""

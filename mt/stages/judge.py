@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from mt.engines.judging import Style
+from mt.engines.judging import Style, both_orders, coin_order
 from mt.engines.judging.base import Judge as JudgeSettings
 from mt.engines.template import TemplateConfig
 from mt.errors import DataError, describe
@@ -51,7 +51,14 @@ class Judge(AsksJudge):
 
     def run(self, work: Work) -> None:
         """Judge every comparison; what was judged before an interruption comes from the cache."""
-        comparisons = self._comparisons(work)
+        comparisons = list[Comparison]()
+        for base, model in aligned(work.rows(Samples, self.baseline), work.rows(Samples, self.model)):
+            texts = base.responses[0].text, model.responses[0].text
+            if self.orders == "both":
+                comparisons += both_orders(base.prompt_id, base.messages, *texts)
+            else:
+                order = coin_order(base.messages[-1]["content"], self.seed)
+                comparisons.append(Comparison(base.prompt_id, base.messages, *texts, order))
         done: dict[tuple[str, str], Judgment] = {}
         with self.opened(work, self.oracle) as judge:
             for judgment in judge.judge(comparisons):
@@ -61,19 +68,6 @@ class Judge(AsksJudge):
         problems = Counter(str(one.problem) for one in done.values() if one.preference is None)
         refuse_unanswered(problems, len(done), "comparisons got a usable answer")
         work.write([done[one.prompt_id, one.order] for one in comparisons], Judgment)
-
-    def _comparisons(self, work: Work) -> list[Comparison]:
-        from mt.engines.judging import both_orders, coin_order
-
-        found: list[Comparison] = []
-        for base, model in aligned(work.rows(Samples, self.baseline), work.rows(Samples, self.model)):
-            texts = base.responses[0].text, model.responses[0].text
-            if self.orders == "both":
-                found += both_orders(base.prompt_id, base.messages, *texts)
-            else:
-                order = coin_order(base.messages[-1]["content"], self.seed)
-                found.append(Comparison(base.prompt_id, base.messages, *texts, order))
-        return found
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return one judgment for each comparison: the texts that are read, and the answer."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -61,7 +60,8 @@ class ParseJudgments(Stage):
         """Parse the judgments strictly; unreadable ones are counted and left out, DataError where all are."""
         from mt.selection import average_scores
 
-        scores = _scores(_rubric(self.rubric), work.rows(Samples, self.judgments))
+        rubric = _rubric(self.rubric)
+        scores = {row.prompt_id: _parsed(rubric, row) for row in work.rows(Samples, self.judgments)}
         kept = []
         for row in work.rows(Samples, self.samples):
             scores_KN = [scores.get(f"{row.prompt_id}{MARK}{k}", []) for k in range(len(row.responses))]
@@ -100,7 +100,10 @@ class SelectMostVaried(Stage):
             scores_KN = [_parsed(rubric, row) for row in rows]
             varied = most_varied(scores_KN)
             if varied is not None:
-                kept.append(_distinct(rows[varied], scores_KN[varied]))
+                row, scores = rows[varied], scores_KN[varied]
+                # Judgments that are equal in text cannot be compared.
+                read = {one.text: one for one, score in zip(row.responses, scores, strict=True) if score is not None}
+                kept.append(Samples(row.prompt_id, row.messages, row.section, list(read.values())))
         work.count(prompts=len(kept))
         work.write(kept, Samples)
 
@@ -185,15 +188,5 @@ def _rubric(name: str) -> Rubric:
     return RUBRICS[name]
 
 
-def _scores(rubric: Rubric, rows: Sequence[Samples]) -> dict[str, list[float | None]]:
-    return {row.prompt_id: _parsed(rubric, row) for row in rows}
-
-
 def _parsed(rubric: Rubric, row: Samples) -> list[float | None]:
     return [rubric.parse_judgment(response.text) for response in row.responses]
-
-
-def _distinct(row: Samples, scores: Sequence[float | None]) -> Samples:
-    """Keep the readable judgments that differ in text: equal ones cannot be compared."""
-    kept = {r.text: r for r, score in zip(row.responses, scores, strict=True) if score is not None}
-    return Samples(row.prompt_id, row.messages, row.section, list(kept.values()))

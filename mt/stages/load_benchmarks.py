@@ -21,23 +21,41 @@ _READ = (*_IDS, *_ASKED, "id", "category", "subset", "output", "answer", "choice
 
 
 @dataclass(frozen=True, eq=False)
-class LoadOutputs(Stage):
+class _OneFile(Stage):
+    """A benchmark in one file: a prompt with its answers in each row."""
+
+    counted: ClassVar[str] = "prompts"
+    """What its rows are, as its counts name them."""
+    source: External
+
+    def run(self, work: Work) -> None:
+        """Read the rows; an answer's length in tokens is unknown and 0."""
+        rows = self.samples(work.path(self.source))
+        work.count(**{self.counted: len(rows)})
+        work.write(rows, Samples)
+
+    def check(self) -> None:
+        """Read the file once, so that a malformed row is reported before anything heavy starts."""
+        self.samples(self.source.location)
+
+    def asked(self) -> Iterator[tuple[str, Messages]]:
+        """Yield where each row stands, and its prompt."""
+        for _, record, where in _records(self.source.location):
+            yield where, conversation(required(record, ("messages", "prompt"), where), where)
+
+    def samples(self, path: Path) -> list[Samples]:
+        """Return the file's rows; raises DataError naming the row that lacks a field."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class LoadOutputs(_OneFile):
     """A baseline's answers in their file's order: alpaca_eval's format, or questions with answers (Arena-Hard)."""
 
     VERSION: ClassVar[int] = 2
     source: External
     """One file: a prompt (instruction, messages, prompt or turns) with its answer (output or answer) in each row."""
     limit: int
-
-    def run(self, work: Work) -> None:
-        """Read one response per prompt; its length in tokens is unknown and 0."""
-        rows = self.samples(work.path(self.source))
-        work.count(prompts=len(rows))
-        work.write(rows, Samples)
-
-    def check(self) -> None:
-        """Read the file once, so that a malformed row is reported before anything heavy starts."""
-        self.samples(self.source.location)
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
         """Yield where each row stands, and its prompt."""
@@ -122,36 +140,11 @@ class LoadAnsweredQuestions(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class _AnswersInOneFile(Stage):
-    """A benchmark of reward models: a prompt with its answers in each row of one file."""
-
-    source: External
-
-    def check(self) -> None:
-        """Read the file once, so that a malformed row is reported before anything heavy starts."""
-        self.samples(self.source.location)
-
-    def asked(self) -> Iterator[tuple[str, Messages]]:
-        """Yield where each row stands, and its prompt."""
-        for _, record, where in _records(self.source.location):
-            yield where, conversation(required(record, ("messages", "prompt"), where), where)
-
-    def samples(self, path: Path) -> list[Samples]:
-        """Return the file's rows; raises DataError naming the row that lacks a field."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False)
-class LoadRewardPairs(_AnswersInOneFile):
-    """RewardBench's pairs: subset, prompt, chosen, rejected."""
+class LoadRewardPairs(_OneFile):
+    """RewardBench's pairs, the chosen answer first: subset, prompt, chosen, rejected."""
 
     VERSION: ClassVar[int] = 2
-
-    def run(self, work: Work) -> None:
-        """Read the pairs, chosen first."""
-        rows = self.samples(work.path(self.source))
-        work.count(pairs=len(rows))
-        work.write(rows, Samples)
+    counted: ClassVar[str] = "pairs"
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's pairs; raises DataError naming the row that lacks a field."""
@@ -169,16 +162,13 @@ class LoadRewardPairs(_AnswersInOneFile):
 
 
 @dataclass(frozen=True, eq=False)
-class LoadRankedPrompts(_AnswersInOneFile):
-    """RewardBench 2's prompts: id, subset, prompt, chosen and rejected answers, num_correct."""
+class LoadRankedPrompts(_OneFile):
+    """RewardBench 2's prompts: id, subset, prompt, chosen and rejected answers, num_correct.
+
+    Right answers come first; `prompt_id` is "<subset>/<number of right answers>/<id>".
+    """
 
     VERSION: ClassVar[int] = 1
-
-    def run(self, work: Work) -> None:
-        """Read the prompts, right answers first; `prompt_id` is "<subset>/<number of right answers>/<id>"."""
-        rows = self.samples(work.path(self.source))
-        work.count(prompts=len(rows))
-        work.write(rows, Samples)
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's prompts; raises DataError naming the row that lacks a field."""

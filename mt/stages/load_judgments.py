@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mt.errors import DataError, describe
 from mt.stages.load_benchmarks import conversation, required
@@ -35,27 +35,24 @@ class LoadJudgments(Stage):
 
     def _read(self, path: Path) -> tuple[list[Demonstration], int]:
         """Return the judgments that the rubric can read, and the number of all; raises DataError."""
+        from mt.data.rubric import RUBRICS
         from mt.evaluation.files import read_records
 
-        rows = read_records(path, ("messages", "prompt", "response", "judgment"))
-        found = [self._row(record, f"{path} row {number} (from 0)", number) for number, record in enumerate(rows)]
-        kept = [row for row in found if row is not None]
+        rubric, kept = RUBRICS[self.rubric], list[Demonstration]()
+        records = read_records(path, ("messages", "prompt", "response", "judgment"))
+        for number, record in enumerate(records):
+            where = f"{path} row {number} (from 0)"
+            asked = conversation(required(record, ("messages", "prompt"), where), where)
+            response, judgment = (str(required(record, (name,), where)) for name in ("response", "judgment"))
+            if rubric.parse_judgment(judgment) is not None:
+                prompt = rubric.judge_prompt(asked, response)
+                # The answer's length in tokens is unknown here and plays no part in supervised training.
+                kept.append(Demonstration(str(number), prompt, None, Response(judgment, 0)))
         if not kept:
-            problem = f"none of its {len(found)} judgments can be read"
+            problem = f"none of its {len(records)} judgments can be read"
             allowed = "a text that ends with a line 'Score: N', N from 0 to 5"
             raise DataError(describe("method.eft", path, problem, allowed=allowed))
-        return kept, len(found)
-
-    def _row(self, record: Any, where: str, number: int) -> Demonstration | None:
-        from mt.data.rubric import RUBRICS
-
-        rubric = RUBRICS[self.rubric]
-        asked = conversation(required(record, ("messages", "prompt"), where), where)
-        response, judgment = (str(required(record, (name,), where)) for name in ("response", "judgment"))
-        if rubric.parse_judgment(judgment) is None:
-            return None
-        # the answer's length in tokens is unknown here and plays no part in supervised training
-        return Demonstration(str(number), rubric.judge_prompt(asked, response), None, Response(judgment, 0))
+        return kept, len(records)
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return as many judgments as Yuan et al. 2024 have (§3.1)."""

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mt.data.prompts import content_hash
-from mt.types import Messages, Metric
+from mt.types import Messages, Metric, Rewards
+from mt.workflow.stage import Stage
 from mt.workflow.work import Work
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def write_means(
     ]
     work.write_metrics([*metrics, *others])
     work.write_items(found)
+
+
+def rewards_by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:
+    """Return a table of rewards by prompt id."""
+    return {row.prompt_id: row.rewards for row in work.rows(Rewards, rewards)}
 
 
 def mean_metric(benchmark: str, name: str, values: Sequence[float], *, difference: bool = False) -> Metric:

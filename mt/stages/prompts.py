@@ -43,14 +43,9 @@ class PartitionPrompts(Stage):
 
     def run(self, work: Work) -> None:
         """Shuffle by the seed and take every `parts`-th prompt, so that no tail is dropped."""
-        import numpy as np
-
         prompts = work.rows(Prompt, self.prompts)
         self._refuse_too_few(len(prompts))
-        order = np.random.default_rng(self.seed).permutation(len(prompts))
-        chosen = sorted(int(i) for i in order[self.index :: self.parts])
-        work.count(prompts=len(chosen))
-        work.write([prompts[i] for i in chosen], Prompt)
+        _write_part(work, prompts, self.seed, slice(self.index, None, self.parts))
 
     def _refuse_too_few(self, count: int) -> None:
         if count < self.parts:
@@ -87,14 +82,9 @@ class PromptBlock(Stage):
 
     def run(self, work: Work) -> None:
         """Shuffle by the seed and take the block."""
-        import numpy as np
-
         prompts = work.rows(Prompt, self.prompts)
         self._refuse_too_few(len(prompts))
-        order = np.random.default_rng(self.seed).permutation(len(prompts))
-        chosen = sorted(int(i) for i in order[self.index * self.size : (self.index + 1) * self.size])
-        work.count(prompts=len(chosen))
-        work.write([prompts[i] for i in chosen], Prompt)
+        _write_part(work, prompts, self.seed, slice(self.index * self.size, (self.index + 1) * self.size))
 
     def _refuse_too_few(self, count: int) -> None:
         fitting = count // self.size
@@ -145,12 +135,7 @@ class RandomPrompts(Stage):
 
     def run(self, work: Work) -> None:
         """Draw them by the seed."""
-        import numpy as np
-
-        prompts = work.rows(Prompt, self.prompts)
-        chosen = sorted(map(int, np.random.default_rng(self.seed).permutation(len(prompts))[: self.size]))
-        work.count(prompts=len(chosen))
-        work.write([prompts[i] for i in chosen], Prompt)
+        _write_part(work, work.rows(Prompt, self.prompts), self.seed, slice(self.size))
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return the drawn ones."""
@@ -168,3 +153,12 @@ class ExtractPrompts(Stage):
         """Leave out the answers."""
         rows = work.rows(Samples, self.samples)
         work.write([Prompt(row.prompt_id, row.messages, row.section) for row in rows], Prompt)
+
+
+def _write_part(work: Work, prompts: list[Prompt], seed: int, part: slice) -> None:
+    """Shuffle prompts by a seed, and write one part of the shuffle in the prompts' own order."""
+    import numpy as np
+
+    chosen = sorted(map(int, np.random.default_rng(seed).permutation(len(prompts))[part]))
+    work.count(prompts=len(chosen))
+    work.write([prompts[i] for i in chosen], Prompt)

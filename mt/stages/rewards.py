@@ -16,6 +16,7 @@ from mt.selection import Combine
 from mt.selection.similarities import Similarity
 from mt.stages.judge import JudgeScores, JudgeScoresOverNetwork
 from mt.stages.judging import Oracle
+from mt.stages.score import rewards_of
 from mt.types import Rewards, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import sha256, write_json
@@ -190,11 +191,10 @@ class FunctionScores(Stage):
     def run(self, work: Work) -> None:
         """Call the function for what an interrupted attempt left open."""
         rows, function = work.rows(Samples, self.samples), self.function
-        calls = [
-            Call(row.messages, texts)
-            for row in rows
-            for texts in _together([response.text for response in row.responses], function.batched)
-        ]
+        calls = list[Call]()
+        for row in rows:
+            texts = [response.text for response in row.responses]
+            calls += [Call(row.messages, one) for one in ([texts] if function.batched else [[text] for text in texts])]
         with Journal(work.scratch / "rewards.jsonl") as journal:
             done = {index for index, *_ in journal.items}
             for index, result in function.pool().call(calls, skip=done):
@@ -202,12 +202,12 @@ class FunctionScores(Stage):
                 work.progress(len(journal.items), len(calls), "calls")
             found = {index: (rewards, problem, said) for index, rewards, problem, said in journal.items}
         self._report(work, calls, [found[index] for index in range(len(calls))])
-        rewards = iter(
+        rewards = (
             reward
             for index, call in enumerate(calls)
             for reward in found[index][0] or [function.failed] * len(call.responses)
         )
-        work.write([Rewards(row.prompt_id, [next(rewards) for _ in row.responses]) for row in rows], Rewards)
+        work.write(rewards_of(rows, rewards), Rewards)
 
     def _report(self, work: Work, calls: list[Call], found: list[tuple[list[float] | None, str | None, str]]) -> None:
         """Count the failures; raises EngineError where every call failed, which would say nothing."""
@@ -224,10 +224,6 @@ class FunctionScores(Stage):
         keyed = "the source of its module and reward.version; what the module imports is not keyed"
         facts = {"function": function.function, "sha256": function.fingerprint, "version": function.version}
         write_json(work.folder / "function.json", {**facts, "keyed by": keyed})
-
-
-def _together(texts: list[str], batched: bool) -> list[list[str]]:
-    return [texts] if batched else [[text] for text in texts]
 
 
 @dataclass(frozen=True, eq=False)

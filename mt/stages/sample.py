@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mt.engines.generation import Generator
 from mt.engines.settings import DecodingConfig
@@ -62,19 +61,20 @@ class Sample(Stage):
             for row in policy.sample(prompts, self.decoding, seed, skip=done):
                 journal.append(asdict(row))
                 work.progress(len(journal.items), len(prompts), "prompts")
-            self._publish(work, prompts, journal.items, policy.counts)
-
-    def _publish(self, work: Work, prompts: list[Prompt], items: list[Any], counts: Mapping[str, float]) -> None:
-        """Write the table in the prompts' order, whatever order the responses came in."""
-        found = {item["prompt_id"]: _samples(item) for item in items}
-        rows = [found[prompt.prompt_id] for prompt in prompts if prompt.prompt_id in found]
+            found = {item["prompt_id"]: item for item in journal.items}
+        # In the prompts' order, whatever order the responses came in.
+        rows = [
+            Samples(one.prompt_id, one.messages, one.section, [Response(**response) for response in item["responses"]])
+            for one in prompts
+            if (item := found.get(one.prompt_id))
+        ]
         if prompts and not rows:
             problem, fix = "no prompt leaves room for a response", "Raise sampling.max_length"
             raise DataError(describe("prompts", len(prompts), problem, fix=fix))
         responses = [response for row in rows for response in row.responses]
         tokens = sum(response.n_tokens for response in responses)
         unfinished = sum(not response.finished for response in responses)
-        work.count(**counts)
+        work.count(**policy.counts)
         work.count(prompts=len(rows), responses=len(responses), response_tokens=tokens, unfinished=unfinished)
         work.write(rows, Samples)
 
@@ -93,8 +93,3 @@ class Sample(Stage):
             "generator",
             sequence=self.decoding.max_length * self.generator.responses_at_once(self.decoding.samples),
         )
-
-
-def _samples(item: dict[str, Any]) -> Samples:
-    responses = [Response(**response) for response in item["responses"]]
-    return Samples(item["prompt_id"], item["messages"], item["section"], responses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -61,19 +61,17 @@ class Score(Stage):
             work.count(**reward_model.counts)
             rewards = dict(map(tuple, journal.items))
         work.count(responses=len(items))
-        work.write(list(_aligned(rows, rewards)), Rewards)
+        work.write(rewards_of(rows, (rewards[index] for index in range(len(items)))), Rewards)
 
     def use(self) -> Use | None:
         """Return how it uses the reward model."""
         return Use("score", self.reward, self.scorer, "scorer", self.samples, sequence=self.scorer.max_length)
 
 
-def _aligned(rows: list[Samples], rewards: dict[int, float]) -> Iterator[Rewards]:
-    first = 0
-    for row in rows:
-        last = first + len(row.responses)
-        yield Rewards(row.prompt_id, [rewards[i] for i in range(first, last)])
-        first = last
+def rewards_of(samples: Sequence[Samples], values: Iterable[float]) -> list[Rewards]:
+    """Return the prompts' rewards from values that stand one after the other, one for each response."""
+    following = iter(values)
+    return [Rewards(row.prompt_id, [next(following) for _ in row.responses]) for row in samples]
 
 
 @dataclass(frozen=True, eq=False)

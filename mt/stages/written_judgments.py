@@ -144,13 +144,11 @@ class SelectAgreeingJudgments(Stage):
         unreadable = sum(score is None for score in scores.values())
         agreeing = {"agreeing_prompts": prompts, "agreeing": len(kept)}
         work.count(judgments=len(judged), unreadable=unreadable, **agreeing, kept=len(left))
-        work.write([_demonstration(judged[kept[index][0]]) for index in left], Demonstration)
+        chosen = [judged[kept[index][0]] for index in left]
+        rows = [Demonstration(row.prompt_id, row.messages, row.section, row.responses[0]) for row in chosen]
+        work.write(rows, Demonstration)
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return half of the judgments."""
         judgments = inputs[self.judgments.key]
         return replace(judgments, rows=_AGREEING * judgments.rows)
-
-
-def _demonstration(row: Samples) -> Demonstration:
-    return Demonstration(row.prompt_id, row.messages, row.section, row.responses[0])

@@ -11,7 +11,7 @@ from mt.gold import PeopleConfig
 from mt.instructions.settings import InstructionLanguage
 from mt.stages.evaluate_diagnostics import RELIABILITY, RewardCalibration
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
-from mt.stages.evaluate_proxy import ProxyReward
+from mt.stages.evaluate_without_gold import ProxyReward
 from mt.stages.gold import GoldLabels, PeoplesLabels
 from mt.stages.instructions import BestOverWorst
 from mt.types import Pair, Rewards, Samples

@@ -165,7 +165,7 @@ def arguments(task: TrainingTask, process: TrainingProcess) -> TrainingArguments
 
 
 def trains_on_cpu(trainer: Trainer) -> bool:
-    """Return whether a training computes on the CPU; raises `EngineError` where it is to use a GPU and there is none."""
+    """Return whether a training computes on the CPU; raises `EngineError` where it needs a GPU and there is none."""
     has_gpu = torch.cuda.is_available()
     if trainer.device == "cuda" and not has_gpu:
         fix = "Set trainer.device=auto"
