@@ -52,14 +52,14 @@ def costs(plan: Plan, config: RunConfig, store: Store) -> list[Cost]:
     found = volumes(plan.order, config.assumptions)
     computed = in_order_of_engines(stage for stage in plan.order if not isinstance(stage, External))
     loaded = loads(computed)
-    estimated = [_loaded(_cost(stage, found, config), loaded.get(stage.key, 0), config) for stage in computed]
+    estimated = list[Cost]()
+    for stage in computed:
+        cost = _cost(stage, found, config)
+        models = loaded.get(stage.key, 0) if cost.tokens else 0
+        # A model that is open already spares the stage its start.
+        spared = config.hardware.stage_seconds if cost.tokens and not models else 0.0
+        estimated.append(replace(cost, loads=models, seconds=max(0.0, cost.seconds - spared)))
     return _calibrated(estimated, store)
-
-
-def _loaded(cost: Cost, loads: int, config: RunConfig) -> Cost:
-    """Count the model that is loaded for a stage; one that is open already spares the stage its start."""
-    spared = 0.0 if loads or not cost.tokens else config.hardware.stage_seconds
-    return replace(cost, loads=loads if cost.tokens else 0, seconds=max(0.0, cost.seconds - spared))
 
 
 def volumes(order: Sequence[Stage], assumed: AssumptionsConfig) -> dict[str, Volume]:
@@ -84,10 +84,12 @@ def assumptions_used(plan: Plan, assumptions: AssumptionsConfig) -> dict[str, fl
 
 
 def _cost(stage: Any, found: Volumes, config: RunConfig) -> Cost:
-    out, use = found[stage.key], stage.use()
+    out, use, hardware = found[stage.key], stage.use(), config.hardware
     disk = out.stored_tokens * config.assumptions.text_bytes_per_token
     if stage.NEEDS == "network":
-        return _network(stage, out, config, disk)
+        usd = stage.judge.usd(out.rows * out.prompt_tokens, out.rows * out.response_tokens)
+        seconds = out.rows * config.assumptions.judge_call_seconds / stage.judge.at_once
+        return Cost(stage, "network", out.tokens, calls=out.rows, usd=usd, disk_bytes=disk, seconds=seconds)
     shape = found[use.model.key].shape if use is not None else None
     if use is None or shape is None:
         return Cost(stage, "cpu", disk_bytes=disk)
@@ -95,10 +97,15 @@ def _cost(stage: Any, found: Volumes, config: RunConfig) -> Cost:
         return Cost(stage, "cpu", disk_bytes=_published_bytes(shape, use.engine))
     read = found[use.table.key] if use.table is not None else None
     if use.kind == "train":
-        return _training(stage, use, read or Volume(), shape, config.hardware)
+        return _training(stage, use, read or Volume(), shape, hardware)
     tokens = use.passes * read.tokens if read else out.stored_tokens
-    shares = math.ceil(read.rows * read.responses / use.shares) if read and use.shares else config.hardware.devices
-    return _inference(stage, use, tokens, shape, config.hardware, disk, shares)
+    shares = math.ceil(read.rows * read.responses / use.shares) if read and use.shares else hardware.devices
+    flops = tokens * shape.flops_per_token
+    caches = use.setting.endswith("generator")
+    memory = inference(shape, use.engine, use.setting, use.sequence, hardware, caches=caches)
+    kind: WorkKind = "generate" if use.kind == "generate" else "score"
+    seconds = _seconds(flops, use.engine, kind, hardware, shares)
+    return Cost(stage, kind, tokens, flops, seconds, disk, memory=memory)
 
 
 def _training(stage: Any, use: Use, table: Volume, shape: Shape, hardware: HardwareConfig) -> Cost:
@@ -111,32 +118,17 @@ def _training(stage: Any, use: Use, table: Volume, shape: Shape, hardware: Hardw
     disk, kept = models * published, (models - 1) * published
     scratch = kept + CHECKPOINTS_KEPT * checkpoint_bytes(shape, stage.training, stage.trainer)
     memory = training(shape, stage.training, stage.trainer, use.setting, hardware)
-    faster = _faster(stage, shape, hardware) if memory.fits else ""
+    faster = ""
+    if memory.fits and stage.trainer.gradient_checkpointing:
+        best = fastest(shape, stage.training, stage.trainer, hardware)
+        if not best["gradient_checkpointing"]:
+            settings = f"trainer.gradient_checkpointing=false trainer.micro_batch_tokens={best['micro_batch_tokens']}"
+            faster = f"{1 / passes(stage.training, stage.trainer):.0%} less to compute with {settings}"
     return Cost(stage, "train", tokens, flops, seconds, disk, scratch, memory, faster, steps)
 
 
 def _published_bytes(shape: Shape, trainer: Trainer) -> float:
     return shape.parameters * (4 if trainer.publish_dtype == "float32" else 2)
-
-
-def _faster(stage: Any, shape: Shape, hardware: HardwareConfig) -> str:
-    """Return the settings without recomputation, and what they save, where a training recomputes without need."""
-    best, now = fastest(shape, stage.training, stage.trainer, hardware), passes(stage.training, stage.trainer)
-    if not stage.trainer.gradient_checkpointing or best["gradient_checkpointing"]:
-        return ""
-    settings = f"trainer.gradient_checkpointing=false trainer.micro_batch_tokens={best['micro_batch_tokens']}"
-    return f"{1 / now:.0%} less to compute with {settings}"
-
-
-def _inference(
-    stage: Stage, use: Use, tokens: float, shape: Shape, hardware: HardwareConfig, disk: float, shares: int
-) -> Cost:
-    flops = tokens * shape.flops_per_token
-    caches = use.setting.endswith("generator")
-    memory = inference(shape, use.engine, use.setting, use.sequence, hardware, caches=caches)
-    kind: Literal["generate", "score"] = "generate" if use.kind == "generate" else "score"
-    seconds = _seconds(flops, use.engine, kind, hardware, shares)
-    return Cost(stage, kind, tokens, flops, seconds, disk, memory=memory)
 
 
 def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, shares: int) -> float:
@@ -147,12 +139,6 @@ def _seconds(flops: float, engine: Any, kind: str, hardware: HardwareConfig, sha
         devices = min(processes * getattr(engine, "tensor_parallel", 1), hardware.devices, max(shares, 1))
     rate = devices * hardware.tflops * 1e12 * getattr(hardware.utilization, kind)
     return hardware.stage_seconds + flops / rate
-
-
-def _network(stage: Any, out: Volume, config: RunConfig, disk: float) -> Cost:
-    usd = stage.judge.usd(out.rows * out.prompt_tokens, out.rows * out.response_tokens)
-    seconds = out.rows * config.assumptions.judge_call_seconds / stage.judge.at_once
-    return Cost(stage, "network", out.tokens, calls=out.rows, usd=usd, disk_bytes=disk, seconds=seconds)
 
 
 def _calibrated(estimated: list[Cost], store: Store) -> list[Cost]:

@@ -176,7 +176,9 @@ def inference(
     now = engine.model_dump()
     if spread is None:
         now["batch_tokens"] = engine.tokens_per_batch(_device_type(engine, hardware))
-        limit, changes = _USABLE * hardware.memory_gib, _smaller_batches(now["batch_tokens"], sequence)
+        smaller = dict.fromkeys(max(now["batch_tokens"] >> power, sequence) for power in range(1, 12))
+        changes: list[Change] = [{"batch_tokens": size} for size in smaller if size < now["batch_tokens"]]
+        limit = _USABLE * hardware.memory_gib
     else:
         limit = engine.gpu_memory * hardware.memory_gib
         changes = [{"tensor_parallel": 2**power} for power in range(1, 8) if spread < 2**power <= hardware.devices]
@@ -202,11 +204,6 @@ def _device_type(engine: Any, hardware: HardwareConfig) -> str:
     return "cuda" if hardware.gpu and engine.device != "cpu" else "cpu"
 
 
-def _smaller_batches(tokens: int, least: int) -> list[Change]:
-    sizes = [max(tokens >> power, least) for power in range(1, 12)]
-    return [{"batch_tokens": size} for size in dict.fromkeys(sizes) if size < tokens]
-
-
 def _logits(shape: Shape, tokens: int) -> float:
     return 0 if shape.rewards else 4.0 * _LOGIT_COPIES * shape.vocabulary * min(tokens, _LOGIT_CHUNK)
 
@@ -219,7 +216,10 @@ def _verdict(
     now, host = needs(settings)
     if now <= limit and host <= hardware.host_gib:
         return Memory(now, host, True)
-    several = [_joined(changes[:count]) for count in range(2, len(changes) + 1)]
+    several = [
+        {name: value for change in changes[:count] for name, value in change.items()}
+        for count in range(2, len(changes) + 1)
+    ]
     for change in (*changes, *several, *last):
         then, then_host = needs({**settings, **change})
         if then <= limit and then_host <= hardware.host_gib:
@@ -227,10 +227,6 @@ def _verdict(
             return Memory(now, host, False, remedy)
     more = f" with {hardware.host_gib:g} GiB of the node's own memory" if host > hardware.host_gib else ""
     return Memory(now, host, False, f"{_NOTHING}{more}")
-
-
-def _joined(changes: Sequence[Change]) -> Change:
-    return {name: value for change in changes for name, value in change.items()}
 
 
 def _named(field: str, training_field: str, settings: Change, change: Change) -> str:

@@ -72,8 +72,13 @@ def _table(stages: Mapping[str, Mapping[str, Any]], *, gpu: bool) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     for name, row in stages.items():
         table.add_row(
-            name, *_cells(row, gpu=gpu), "" if row["fits"] is None else "yes" if row["fits"] else "[red]no[/]"
-        )
+            name, str(row["number"]), str(row["loads"]), str(row["steps"] or ""), scaled(row["tokens"]),
+            _time(row["hours"]), *([f"{row['gpu_hours']:,.1f}"] if gpu else []),
+            "" if row["gib"] is None else f"{row['gib']:.1f}",
+            "" if row["host_gib"] is None else f"{row['host_gib']:.0f}",
+            scaled(row["disk_bytes"], "B"),
+            "" if row["fits"] is None else "yes" if row["fits"] else "[red]no[/]",
+        )  # fmt: skip
     return table
 
 
@@ -92,32 +97,31 @@ def _by_name(found: Sequence[Cost], devices: int) -> dict[str, dict[str, Any]]:
     for cost in found:
         if cost.kind != "cpu":
             groups[cost.stage.name].append(cost)
-    return {name: _row(group, devices) for name, group in groups.items()}
-
-
-def _row(group: Sequence[Cost], devices: int) -> dict[str, Any]:
-    memories = [cost.memory for cost in group if cost.memory]
-    worst = max(memories, key=lambda memory: (not memory.fits, memory.gib), default=None)
-    hours = sum(cost.seconds for cost in group) / 3600
-    return {
-        "number": len(group),
-        "loads": sum(cost.loads for cost in group),
-        "steps": max(cost.steps for cost in group),
-        "kind": group[0].kind,
-        "tokens": sum(cost.tokens for cost in group),
-        "flops": sum(cost.flops for cost in group),
-        "hours": hours,
-        "gpu_hours": 0.0 if group[0].kind == "network" else devices * hours,
-        "gib": worst.gib if worst else None,
-        "host_gib": max((memory.host_gib for memory in memories), default=None),
-        "fits": worst.fits if worst else None,
-        "advice": worst.advice if worst else "",
-        "faster": next((cost.faster for cost in group if cost.faster), ""),
-        "disk_bytes": sum(cost.disk_bytes for cost in group),
-        "calls": sum(cost.calls for cost in group),
-        "usd": sum(cost.usd for cost in group),
-        "measured": all(cost.measured for cost in group),
-    }
+    rows = {}
+    for name, group in groups.items():
+        memories = [cost.memory for cost in group if cost.memory]
+        worst = max(memories, key=lambda memory: (not memory.fits, memory.gib), default=None)
+        hours = sum(cost.seconds for cost in group) / 3600
+        rows[name] = {
+            "number": len(group),
+            "loads": sum(cost.loads for cost in group),
+            "steps": max(cost.steps for cost in group),
+            "kind": group[0].kind,
+            "tokens": sum(cost.tokens for cost in group),
+            "flops": sum(cost.flops for cost in group),
+            "hours": hours,
+            "gpu_hours": 0.0 if group[0].kind == "network" else devices * hours,
+            "gib": worst.gib if worst else None,
+            "host_gib": max((memory.host_gib for memory in memories), default=None),
+            "fits": worst.fits if worst else None,
+            "advice": worst.advice if worst else "",
+            "faster": next((cost.faster for cost in group if cost.faster), ""),
+            "disk_bytes": sum(cost.disk_bytes for cost in group),
+            "calls": sum(cost.calls for cost in group),
+            "usd": sum(cost.usd for cost in group),
+            "measured": all(cost.measured for cost in group),
+        }
+    return rows
 
 
 def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
@@ -135,15 +139,6 @@ def _total(found: Sequence[Cost], devices: int) -> dict[str, Any]:
         "usd": sum(cost.usd for cost in found),
         "fits": all(cost.memory.fits for cost in found if cost.memory),
     }
-
-
-def _cells(row: Mapping[str, Any], *, gpu: bool) -> list[str]:
-    gib = "" if row["gib"] is None else f"{row['gib']:.1f}"
-    host = "" if row["host_gib"] is None else f"{row['host_gib']:.0f}"
-    return [
-        str(row["number"]), str(row["loads"]), str(row["steps"] or ""), scaled(row["tokens"]),
-        _time(row["hours"]), *([f"{row['gpu_hours']:,.1f}"] if gpu else []), gib, host, scaled(row["disk_bytes"], "B"),
-    ]  # fmt: skip
 
 
 def _sentence(title: str, total: dict[str, Any], *, gpu: bool) -> str:

@@ -48,7 +48,9 @@ def read_rows(path: Path, data_format: str = "auto", columns: Collection[str] | 
         raise DataError(describe("data.path", path, no_file(path), fix="Check the path"))
     kind = format_of(path) if data_format == "auto" else data_format
     if kind == "parquet":
-        yield from _parquet(path, columns)
+        others = tuple(name for name in column_names(path) if columns is not None and name not in columns)
+        for number, values in enumerate(parquet_rows(path, columns), start=1):
+            yield FileRow(f"{path}, row {number}", values, others)
     elif kind == "csv":
         yield from _csv(path)
     else:
@@ -100,7 +102,9 @@ def _parsed(text: str, path: Path, number: int) -> Any:
 
 def _object(item: Any, place: str) -> FileRow:
     if not isinstance(item, dict):
-        raise DataError(f"{place}: holds {_shown(item)}. Allowed: one object per line, such as {{…}}.")
+        text = json.dumps(item, ensure_ascii=False)
+        shown = text if len(text) <= 60 else text[:57] + "…"
+        raise DataError(f"{place}: holds {shown}. Allowed: one object per line, such as {{…}}.")
     return FileRow(place, item)
 
 
@@ -109,38 +113,22 @@ def _csv(path: Path) -> Iterator[FileRow]:
     csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader((line for _, line in _lines(path)), strict=True)
     header: list[str] | None = None
-    start = 1
+    start, fix = 1, "Quote fields that hold commas, quotes or line breaks"
     try:
         for cells in reader:
             if header is None:
-                header = _header(cells, path)
+                header, repeated = cells, sorted({name for name in cells if cells.count(name) > 1})
+                if repeated or not any(header):
+                    problem = f"repeated or empty column names {repeated}"
+                    raise _refusal(path, 1, problem, "a header that names each column once")
             elif cells:
-                yield FileRow(f"{path}, line {start}", _cells(cells, header, path, start))
+                if len(cells) != len(header):
+                    problem = f"{len(cells)} fields, and the header names {len(header)}"
+                    raise _refusal(path, start, problem, f"{len(header)} fields", fix)
+                yield FileRow(f"{path}, line {start}", dict(zip(header, cells, strict=True)))
             start = reader.line_num + 1
     except csv.Error as error:
-        fix = "Quote fields that hold commas, quotes or line breaks"
         raise _refusal(path, start, f"not valid CSV ({error})", "RFC 4180", fix) from error
-
-
-def _header(names: list[str], path: Path) -> list[str]:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated or not any(names):
-        raise _refusal(path, 1, f"repeated or empty column names {repeated}", "a header that names each column once")
-    return names
-
-
-def _cells(cells: list[str], header: list[str], path: Path, line: int) -> dict[str, Any]:
-    if len(cells) != len(header):
-        problem = f"{len(cells)} fields, and the header names {len(header)}"
-        fix = "Quote fields that hold commas, quotes or line breaks"
-        raise _refusal(path, line, problem, f"{len(header)} fields", fix)
-    return dict(zip(header, cells, strict=True))
-
-
-def _parquet(path: Path, columns: Collection[str] | None) -> Iterator[FileRow]:
-    others = tuple(name for name in column_names(path) if columns is not None and name not in columns)
-    for number, values in enumerate(parquet_rows(path, columns), start=1):
-        yield FileRow(f"{path}, row {number}", values, others)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -172,8 +160,3 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 def _refusal(path: Path, line: int, problem: str, allowed: str, fix: str = "Correct the line") -> DataError:
     text = f"{path}, line {line}: {problem}."
     return DataError(f"{text}{f' Allowed: {allowed}.' if allowed else ''} {fix}.")
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mt.data.files import ENDINGS, is_data_file
-from mt.errors import ConfigError, DataError, ModelError, MutualTaughtError, describe, first_line
+from mt.errors import ConfigError, DataError, ModelError, describe, first_line
 
 RepositoryKind = Literal["model", "dataset"]
 
@@ -149,38 +149,28 @@ class _Request:
 
 
 def _loaded(asked: _Request, load: Callable[[], str]) -> Path:
+    """Return what was fetched; whatever the hub's client raises becomes one line."""
     from huggingface_hub import errors
 
     try:
         return Path(load())
     except (OSError, ValueError, RuntimeError, errors.HTTPError, errors.XetDownloadError) as error:
-        raise _in_one_line(error, asked) from error
-
-
-def _in_one_line(error: Exception, asked: _Request) -> MutualTaughtError:
-    """Put whatever the hub's client raised in one line."""
-    from huggingface_hub import errors
-
-    local = f"or download it elsewhere and set {asked.option}={asked.local}"
-    error_class = _ERRORS[asked.kind]
-    if isinstance(error, errors.GatedRepoError):
-        problem = "its owner has to grant you access, and a token to prove it"
-        fix = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
-    elif isinstance(error, errors.RevisionNotFoundError):
-        problem, fix = f"has no revision {asked.revision}", f"{asked.repin} a commit of its hub page"
-    elif isinstance(error, errors.RepositoryNotFoundError) or _status(error) == 401:
-        problem = f"no such {asked.kind} on the hub, or a private one"
-        fix = f"Check the name, run 'hf auth login' or set HF_TOKEN for a private one, {local}"
-    elif isinstance(error, errors.LocalEntryNotFoundError):
-        problem = "not wholly in the local cache, and the hub cannot be reached"
-        fix = f"Check the network (and that HF_HUB_OFFLINE is not set), {local}"
-    elif isinstance(error, errors.EntryNotFoundError):
-        problem, fix = "this revision has no such file", f"Check the file's name on its hub page, {local}"
-    else:
-        problem = f"the download was interrupted ({first_line(error)})"
-        fix = f"Run the same command again to continue, {local}"
-    return error_class(describe(asked.option, asked.value, problem, fix=fix))
-
-
-def _status(error: Exception) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
+        local = f"or download it elsewhere and set {asked.option}={asked.local}"
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(error, errors.GatedRepoError):
+            problem = "its owner has to grant you access, and a token to prove it"
+            fix = f"Ask for access on its hub page, then run 'hf auth login' or set HF_TOKEN, {local}"
+        elif isinstance(error, errors.RevisionNotFoundError):
+            problem, fix = f"has no revision {asked.revision}", f"{asked.repin} a commit of its hub page"
+        elif isinstance(error, errors.RepositoryNotFoundError) or status == 401:
+            problem = f"no such {asked.kind} on the hub, or a private one"
+            fix = f"Check the name, run 'hf auth login' or set HF_TOKEN for a private one, {local}"
+        elif isinstance(error, errors.LocalEntryNotFoundError):
+            problem = "not wholly in the local cache, and the hub cannot be reached"
+            fix = f"Check the network (and that HF_HUB_OFFLINE is not set), {local}"
+        elif isinstance(error, errors.EntryNotFoundError):
+            problem, fix = "this revision has no such file", f"Check the file's name on its hub page, {local}"
+        else:
+            problem = f"the download was interrupted ({first_line(error)})"
+            fix = f"Run the same command again to continue, {local}"
+        raise _ERRORS[asked.kind](describe(asked.option, asked.value, problem, fix=fix)) from error

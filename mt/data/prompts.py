@@ -51,7 +51,13 @@ def load_prompts(rows: Iterable[FileRow], fields: FieldsConfig) -> Loaded:
             counts["duplicates"] += 1
             continue
         prompt = Prompt(_id(row, fields.id) or content[:16], messages, _section(row, fields.section))
-        _refuse_shared_id(prompt, row, fields.id, places)
+        first = places.setdefault(prompt.prompt_id, row.place)
+        if first != row.place:
+            problem, fix = (
+                f"another prompt has this id already ({first})",
+                "Make the ids unique, or set data.fields.id=null",
+            )
+            raise refusal(row, str(fields.id), prompt.prompt_id, problem, "one prompt per id", fix)
         found[content] = prompt
     return Loaded(list(found.values()), counts, places)
 
@@ -71,22 +77,20 @@ def _messages(row: FileRow, fields: FieldsConfig) -> Messages:
     """Return a row's conversation: its chat, else its plain prompt; empty where both are."""
     names = [name for name in (fields.messages, fields.prompt) if name is not None]
     if not any(name in row.values for name in names):
-        raise _no_field(row, names)
+        given = sorted(map(str, (*row.values, *row.others)))
+        hint = next((text for name in names if (text := nearest(name, given))), "")
+        problem = f"has no field {' or '.join(map(repr, names))}, only {', '.join(map(repr, given)) or 'none'}"
+        raise DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")
     for name in names:
         value = row.values.get(name)
-        if isinstance(value, str) and name == fields.messages:
-            value = _json_messages(value, row, name)
+        if isinstance(value, str) and name == fields.messages:  # a chat that is written as JSON, as CSV has to
+            try:
+                value = parse_json(value) if value.strip() else None
+            except ValueError as error:
+                raise refusal(row, name, value, f"not valid JSON ({error})", "a JSON list of messages") from error
         if messages := conversation(value, row, name):
             return messages
     return []
-
-
-def _json_messages(text: str, row: FileRow, name: str) -> Any:
-    """Read a chat that is written as JSON, as CSV has to."""
-    try:
-        return parse_json(text) if text.strip() else None
-    except ValueError as error:
-        raise refusal(row, name, text, f"not valid JSON ({error})", "a JSON list of messages") from error
 
 
 def conversation(value: Any, row: FileRow, name: str) -> Messages:
@@ -101,7 +105,13 @@ def conversation(value: Any, row: FileRow, name: str) -> Messages:
     messages = [message(item, row, f"{name}[{index}]") for index, item in enumerate(value)]
     if not messages or not messages[-1]["content"].strip():
         return []
-    _check_order(messages, row, name)
+    roles = [message["role"] for message in messages]
+    if roles[-1] != "user":
+        fix = "Leave the answer out, or set data.fields.messages=null"
+        raise refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", fix)
+    if "system" in roles[1:]:
+        problem = "a system message after the first turn"
+        raise refusal(row, name, "system", problem, "at most one, and it comes first")
     return messages
 
 
@@ -134,16 +144,6 @@ def message(item: Any, row: FileRow, name: str) -> dict[str, str]:
     return {"role": item["role"], "content": whole_text(item["content"], row, f"{name}.content")}
 
 
-def _check_order(messages: Messages, row: FileRow, name: str) -> None:
-    roles = [message["role"] for message in messages]
-    if roles[-1] != "user":
-        fix = "Leave the answer out, or set data.fields.messages=null"
-        raise refusal(row, name, roles[-1], "the last turn is not the user's", "a chat that ends with 'user'", fix)
-    if "system" in roles[1:]:
-        problem = "a system message after the first turn"
-        raise refusal(row, name, "system", problem, "at most one, and it comes first")
-
-
 def whole_text(value: str, row: FileRow, name: str) -> str:
     """Return a field's text; raises DataError where it has half a character, which no other file can hold."""
     if (at := half_character(value)) is not None:
@@ -168,21 +168,6 @@ def _section(row: FileRow, name: str | None) -> str | None:
     if not isinstance(value, str):
         raise refusal(row, str(name), value, "no label", "text")
     return whole_text(value, row, str(name))
-
-
-def _refuse_shared_id(prompt: Prompt, row: FileRow, name: str | None, places: dict[str, str]) -> None:
-    first = places.setdefault(prompt.prompt_id, row.place)
-    if first != row.place:
-        fix = "Make the ids unique, or set data.fields.id=null"
-        problem = f"another prompt has this id already ({first})"
-        raise refusal(row, str(name), prompt.prompt_id, problem, "one prompt per id", fix)
-
-
-def _no_field(row: FileRow, names: list[str]) -> DataError:
-    given = sorted(map(str, (*row.values, *row.others)))
-    hint = next((text for name in names if (text := nearest(name, given))), "")
-    problem = f"has no field {' or '.join(map(repr, names))}, only {', '.join(map(repr, given)) or 'none'}"
-    return DataError(f"{row.place}: {problem}. Set data.fields.prompt=NAME or data.fields.messages=NAME.{hint}")
 
 
 def refusal(row: FileRow, name: str, value: Any, problem: str, allowed: str, fix: str = "Correct the row") -> DataError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import Doc
@@ -13,11 +13,11 @@ from mt.errors import ConfigError, describe
 Format = Literal["auto", "jsonl", "csv", "parquet"]
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Files = Annotated[list[str], BeforeValidator(_listed), Doc("of files, or one file")]
+Files = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Doc("of files, or one file"),
+]
 """One file name, or a list of them."""
 
 
