@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from mt.engines.judging.reward_model import RewardModelJudge
 from mt.errors import ConfigError, describe
 from mt.methods.held_out import answers
 from mt.methods.judging import judging_inputs
-from mt.methods.run_graph import Iteration, RunGraph
+from mt.methods.run_graph import Found, Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.sources.references import named_file
 from mt.stages.evaluate_judged import AlpacaEval, ArenaHard, GamedBaseline, PairwiseWinRate
@@ -18,8 +17,6 @@ from mt.stages.judge import Judge, JudgeOverNetwork, SelectBestResponse
 from mt.stages.prompts import ExtractPrompts, FirstPrompts
 from mt.stages.rewards import compares_responses
 from mt.workflow.stage import Stage
-
-Found = Iterator[tuple[Literal["policy", "reward"], Stage]]
 
 
 def alpaca_eval(steps: Steps, graph: RunGraph, iteration: Iteration) -> Found:

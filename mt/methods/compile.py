@@ -51,7 +51,16 @@ def compile_run(config: RunConfig) -> CompiledRun:
     """
     refuse_impossible(config)
     try:
-        return _compiled(config)
+        steps = Steps(config)
+        graph: RunGraph = config.method.build(steps)
+        measured = evaluations(steps, graph)
+        targets: list[Stage] = []
+        for one in graph.iterations:  # each iteration is measured before the next begins
+            targets += [one.policy, one.reward]
+            targets += [evaluation.stage for evaluation in measured if evaluation.iteration == one.index]
+        planned = plan(targets, steps.positions)
+        refuse_greedy_pairs(config, planned.order)
+        return CompiledRun(config, graph, measured, planned)
     except MutualTaughtError:
         raise
     except Exception as error:  # a class of the user's own may raise anything
@@ -60,21 +69,8 @@ def compile_run(config: RunConfig) -> CompiledRun:
             raise
         frames = traceback.extract_tb(error.__traceback__)
         passed = [own[frame.filename] for frame in frames if frame.filename in own]
-        path, one = passed[-1] if passed else next(iter(own.values()))
+        path, choice = passed[-1] if passed else next(iter(own.values()))
         where = f"{frames[-1].filename}, line {frames[-1].lineno}"
         problem = f"planning fails with {type(error).__name__}: {error} ({where})"
         fix = "Correct that first; docs/extending.md says what a class must define"
-        raise ConfigError(describe(f"{path}.class", one.class_, problem, fix=fix)) from error
-
-
-def _compiled(config: RunConfig) -> CompiledRun:
-    steps = Steps(config)
-    graph: RunGraph = config.method.build(steps)
-    measured = evaluations(steps, graph)
-    targets: list[Stage] = []
-    for one in graph.iterations:  # each iteration is measured before the next begins
-        targets += [one.policy, one.reward]
-        targets += [evaluation.stage for evaluation in measured if evaluation.iteration == one.index]
-    planned = plan(targets, steps.positions)
-    refuse_greedy_pairs(config, planned.order)
-    return CompiledRun(config, graph, measured, planned)
+        raise ConfigError(describe(f"{path}.class", choice.class_, problem, fix=fix)) from error

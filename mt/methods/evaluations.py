@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from mt.methods.benchmarks import alpaca_eval, arena_hard, in_distribution, pairwise, reward_bench, reward_bench_2
 from mt.methods.held_out import held_out
-from mt.methods.run_graph import Iteration, RunGraph
+from mt.methods.run_graph import Found, Iteration, Model, RunGraph
 from mt.methods.steps import Steps
 from mt.stages.checkpoints import SelectPolicy
 from mt.workflow.position import EVALUATION
 from mt.workflow.stage import Stage
-
-Model = Literal["policy", "reward"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Evaluation:
     stage: Stage
 
 
-Benchmark = Callable[[Steps, RunGraph, Iteration], Iterator[tuple[Model, Stage]]]
+Benchmark = Callable[[Steps, RunGraph, Iteration], Found]
 BENCHMARKS: dict[str, Benchmark] = {
     "held_out": held_out,
     "alpaca_eval": alpaca_eval,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
-
-from mt.methods.run_graph import Iteration, RunGraph
+from mt.methods.run_graph import Found, Iteration, RunGraph
 from mt.methods.steps import Steps
 from mt.stages.evaluate_diagnostics import PolicyDiagnostics, RewardCalibration
 from mt.stages.evaluate_gold import GoldPolicyMetrics, GoldRewardMetrics, LabelAccuracy, RewardComparison
@@ -13,8 +10,6 @@ from mt.stages.evaluate_without_gold import Disagreements, PreferenceAccuracy, P
 from mt.stages.rewards import compares_responses
 from mt.stages.select import SelectDemonstrations
 from mt.workflow.stage import Stage
-
-Found = Iterator[tuple[Literal["policy", "reward"], Stage]]
 
 
 def held_out(steps: Steps, graph: RunGraph, iteration: Iteration) -> Found:

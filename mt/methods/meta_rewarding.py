@@ -66,7 +66,8 @@ class MetaRewarding(Method):
         for t, prompts in enumerate(steps.partition(config.iterations), start=1):
             steps.at("actor", t)
             samples = steps.sample(policy, prompts)
-            judgments = self._judge(steps, policy, samples)
+            questions = steps.add(JudgmentPrompts(samples, steps.source.rubric))
+            judgments = steps.sample(policy, questions, self._decoding(steps, self.judgments))  # as text (§2.1)
             judged = steps.add(ParseJudgments(samples, judgments, steps.source.rubric, "samples"))
             scores = steps.add(ParseJudgments(samples, judgments, steps.source.rubric, "rewards"))
             tiers = Tiers(rho=self.rho[min(t, len(self.rho)) - 1], score_scale=self.score_scale)
@@ -80,11 +81,6 @@ class MetaRewarding(Method):
             policy = steps.train_policy(policy, selected, reference=steps.reference(policy))
             done.append(Iteration(t, policy, base.reward, judged, scores, selected))
         return RunGraph(tuple(done))
-
-    def _judge(self, steps: Steps, policy: Stage, samples: Stage) -> Stage:
-        """N judgments of every response by the policy itself, as generated text (§2.1)."""
-        prompts = steps.add(JudgmentPrompts(samples, steps.source.rubric))
-        return steps.sample(policy, prompts, self._decoding(steps, self.judgments))
 
     def _judge_pairs(self, steps: Steps, policy: Stage, judgments: Stage) -> Stage:
         """The best over the worst judgment of the most disputed response, by the policy as meta-judge (§2.2)."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from mt.workflow.stage import Stage
+
+Model = Literal["policy", "reward"]
+Found = Iterator[tuple[Model, Stage]]
+"""The stages that measure an iteration, each with the model that its metrics are of."""
 
 
 @dataclass(frozen=True)

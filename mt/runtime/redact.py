@@ -22,6 +22,8 @@ _SECRET_TEXT = re.compile(
 _USER_IN_URL = re.compile(r"(\w://)[^/\s]+@")
 _SHORTEST = 8
 _SHORTEST_PASSWORD = 6
+_PATHS = ("/", "~", "./")
+"""How the values of such variables begin that name a file, and are no secret."""
 
 
 def redact(value: Any) -> Any:
@@ -31,21 +33,17 @@ def redact(value: Any) -> Any:
 
 def _redact(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, Mapping):
-        return {name: _hidden(name, item) or _redact(item, secrets) for name, item in value.items()}
+        named = {
+            name for name, item in value.items() if isinstance(item, str) and item and _SECRET_FIELD.search(str(name))
+        }
+        return {name: HIDDEN if name in named else _redact(item, secrets) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_redact(item, secrets) for item in value]
-    return _clean(value, secrets) if isinstance(value, str) else value
-
-
-def _hidden(name: object, value: Any) -> str:
-    secret = isinstance(name, str) and isinstance(value, str) and value and _SECRET_FIELD.search(name)
-    return HIDDEN if secret else ""
-
-
-def _clean(text: str, secrets: list[str]) -> str:
+    if not isinstance(value, str):
+        return value
     for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return _SECRET_TEXT.sub(HIDDEN, _USER_IN_URL.sub(rf"\g<1>{HIDDEN}@", text))
+        value = value.replace(secret, HIDDEN)
+    return _SECRET_TEXT.sub(HIDDEN, _USER_IN_URL.sub(rf"\g<1>{HIDDEN}@", value))
 
 
 def _environment_secrets() -> list[str]:
@@ -56,7 +54,7 @@ def _environment_secrets() -> list[str]:
     found = {
         value
         for name, value in os.environ.items()
-        if _SECRET_VARIABLE.search(name.upper()) and len(value) >= _SHORTEST and not _is_path(value)
+        if _SECRET_VARIABLE.search(name.upper()) and len(value) >= _SHORTEST and not value.startswith(_PATHS)
     }
     for value in os.environ.values():
         found.update(one for one in _in_address(value) if len(one) >= _SHORTEST_PASSWORD)
@@ -86,7 +84,3 @@ def _coded(secret: str) -> Iterator[str]:
         for coded in (b64encode(content), urlsafe_b64encode(content)):
             if last - first >= _SHORTEST:
                 yield coded[first:last].decode()
-
-
-def _is_path(value: str) -> bool:
-    return value.startswith(("/", "~", "./"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mt.errors import ConfigError, describe
 from mt.types import Pair, Prompt, Response
 from mt.world.corruptions import SUBSETS, Subset
-from mt.world.demonstrators import compose, to_response, write
+from mt.world.demonstrators import compose, niceties, to_response, write
 from mt.world.gold import gold_prefers
 from mt.world.language import CLOSERS, OPENERS
 from mt.world.prompts import draw_section, to_prompt
@@ -60,15 +60,9 @@ def baseline_answers(
         concise = write(world.task(prompt.messages), bare, misconception, rng)
         body = concise.split()[:-1]
         verbose = compose(body, rng.choice(OPENERS), rng.choice(CLOSERS))
-        standard = compose(body, *_niceties(baseline, rng))
+        standard = compose(body, *niceties(baseline, rng))
         answers.append(BaselineAnswer(prompt.prompt_id, *map(to_response, (standard, concise, verbose))))
     return answers
-
-
-def _niceties(writer: BaselineConfig, rng: random.Random) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    opener = rng.choice(OPENERS) if rng.random() < writer.opener else ()
-    closer = rng.choice(CLOSERS) if rng.random() < writer.closer else ()
-    return opener, closer
 
 
 def _pairs_of(world: World, subset: Subset, asked: set[str], rng: random.Random) -> Iterator[Pair]:
@@ -81,9 +75,5 @@ def _pairs_of(world: World, subset: Subset, asked: set[str], rng: random.Random)
         if gold_prefers(world, prompt.messages, *texts):
             count += 1
             asked.add(task.text)
-            yield _pair(prompt, *texts, source=subset.name)
-
-
-def _pair(prompt: Prompt, chosen: str, rejected: str, source: str) -> Pair:
-    responses = to_response(chosen), to_response(rejected)
-    return Pair(prompt.prompt_id, prompt.messages, prompt.section, *responses, source=source)
+            chosen, rejected = map(to_response, texts)
+            yield Pair(prompt.prompt_id, prompt.messages, prompt.section, chosen, rejected, source=subset.name)

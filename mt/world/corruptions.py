@@ -120,7 +120,7 @@ def _count_skips(_: World, task: Task, rng: random.Random) -> Texts | None:
 
 
 def _count_overruns(_: World, task: Task, rng: random.Random) -> Texts | None:
-    last = int(task.answer[-1]) + _direction(task)
+    last = int(task.answer[-1]) + (-1 if "down" in task.text.split() else 1)
     return _alike(task, (*task.answer, str(last)), rng) if _counts(task) and 0 <= last < len(NUMBERS) else None
 
 
@@ -147,10 +147,6 @@ def _far_number(_: World, task: Task, rng: random.Random) -> Texts | None:
 
 def _counts(task: Task) -> bool:
     return task.text.startswith("count")
-
-
-def _direction(task: Task) -> int:
-    return -1 if "down" in task.text.split() else 1
 
 
 def _alike(task: Task, wrong: Sequence[str], rng: random.Random) -> Texts:

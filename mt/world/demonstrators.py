@@ -36,9 +36,15 @@ def choose_writer(people: DemonstratorsConfig, rng: random.Random, novice_factor
 
 def write(task: Task, writer: Writer, misconception: float, rng: random.Random) -> str:
     """Return a writer's answer to a task: [opener] body . [closer]."""
+    opener, closer = niceties(writer, rng)
+    return compose(_body(task, writer.right, misconception, rng), opener, closer)
+
+
+def niceties(writer: Writer, rng: random.Random) -> tuple[Sequence[str], Sequence[str]]:
+    """Return what a writer says before and after an answer, which may be nothing."""
     opener = rng.choice(OPENERS) if rng.random() < writer.opener else ()
     closer = rng.choice(CLOSERS) if rng.random() < writer.closer else ()
-    return compose(_body(task, writer.right, misconception, rng), opener, closer)
+    return opener, closer
 
 
 def compose(body: Sequence[str], opener: Sequence[str] = (), closer: Sequence[str] = ()) -> str:

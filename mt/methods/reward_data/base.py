@@ -38,10 +38,17 @@ class PairData(RewardData):
     def tables(
         self, steps: Steps, new_policy: Stage, old_policy: Stage, labeler: Stage, prompts: Stage
     ) -> tuple[Stage | None, Stage | None]:
-        """Return D(PM) and D(PM_new, PM_old)."""
+        """Return D(PM), one pair per prompt of the new policy's responses, and D(PM_new, PM_old)."""
         self_training = contrast = None
         if self.self_training:
-            self_training = self._self_training(steps, steps.sample(new_policy, prompts), labeler)
+            samples = steps.sample(new_policy, prompts)
+            rewards = self.labels_of(steps, samples, labeler)
+            selection = steps.config.reward.selection or steps.config.selection
+            if not isinstance(selection, PairSelection):
+                problem = "self-training needs pairs, and the policy's selection makes demonstrations"
+                fix = "Set reward.selection, as objective=rest_em does"
+                raise ConfigError(describe("reward.selection", None, problem, fix=fix))
+            self_training = steps.add(SelectPairs(samples, rewards, selection, "self_training", steps.seed("select")))
         if self.contrast:
             new, old = steps.sample(new_policy, prompts), steps.sample(old_policy, prompts)
             contrast = self.contrast_pairs(steps, new, old, labeler)
@@ -56,16 +63,6 @@ class PairData(RewardData):
         if not self.replay:
             return pairs
         return steps.add(MixPairs(pairs, steps.add(steps.source.preferences()), self.replay, steps.seed("replay")))
-
-    def _self_training(self, steps: Steps, samples: Stage, labeler: Stage) -> Stage:
-        """One pair per prompt of the policy's responses."""
-        rewards = self.labels_of(steps, samples, labeler)
-        selection = steps.config.reward.selection or steps.config.selection
-        if not isinstance(selection, PairSelection):
-            problem = "self-training needs pairs, and the policy's selection makes demonstrations"
-            fix = "Set reward.selection, as objective=rest_em does"
-            raise ConfigError(describe("reward.selection", None, problem, fix=fix))
-        return steps.add(SelectPairs(samples, rewards, selection, "self_training", steps.seed("select")))
 
     def contrast_pairs(self, steps: Steps, new: Stage, old: Stage, labeler: Stage) -> Stage:
         """Return the new policy's responses over the old one's."""
