@@ -9,44 +9,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A finished command: seconds of wall time, peak resident memory of its process tree in MiB."""
-
-    seconds: float
-    peak_mib: float
-
-
-def measure(command: list[str]) -> Measured:
-    """Run a command to its end; raises CalledProcessError where it fails."""
-    begun, peak = time.perf_counter(), 0.0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
-        while child.poll() is None:
-            peak = max(peak, _tree_mib(child.pid))
-            time.sleep(0.02)
-        error = child.stderr.read() if child.stderr else ""
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command, stderr=error)
-    return Measured(time.perf_counter() - begun, peak)
-
-
-def _tree_mib(pid: int) -> float:
-    try:
-        parent = psutil.Process(pid)
-        return sum(one.memory_info().rss for one in (parent, *parent.children(recursive=True))) / 2**20
-    except psutil.NoSuchProcess:
-        return 0.0
+from benchmarks.measured import measure
 
 
 def median(command: list[str], repeats: int) -> float:

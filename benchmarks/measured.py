@@ -1,13 +1,21 @@
-"""What the measurements share: tables of the store, files of rows that grow by runs, and pages that scripts write."""
+"""What the measurements share: measured commands, tables of the store, files of rows, and pages that scripts write."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
+import resource
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import psutil
 
 from mt.runtime.lock import Lock
 from mt.types import Rewards
@@ -17,6 +25,36 @@ from mt.workflow.tables import read
 from mt.workflow.work import TABLE
 
 T = TypeVar("T")
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished command: wall time, processor time and peak resident memory of it and of the processes it started."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+
+def measure(command: Sequence[str]) -> Measured:
+    """Run a command to its end; raises RuntimeError with what it printed where it fails."""
+    before, begun, peak = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter(), 0.0
+    with tempfile.TemporaryFile("w+") as printed:
+        with subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT) as child:
+            while child.returncode is None:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    root = psutil.Process(child.pid)
+                    tree = (root, *root.children(recursive=True))
+                    peak = max(peak, sum(one.memory_info().rss for one in tree) / 2**20)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(_POLL_S)
+        seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if child.returncode:
+            printed.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with code {child.returncode}:\n{printed.read()}")
+    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(seconds, cpu_seconds, peak)
 
 
 def rows_of(store: Store, stage: Stage, row_type: type[T]) -> list[T]:

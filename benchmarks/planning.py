@@ -7,12 +7,11 @@ measured as well.
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from statistics import median
+
+from benchmarks.measured import measure
 
 _SWEEP = ["-m", "objective=dpo,ipo,simpo,cdpo", "rm_data=both,pm,contrast,frozen"]
 COMMANDS = (
@@ -24,14 +23,6 @@ COMMANDS = (
 )
 
 
-def measured(arguments: list[str]) -> tuple[float, float]:
-    """Return the wall and the processor seconds of a command; raises CalledProcessError where it fails."""
-    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-m", *arguments], check=True, stdout=subprocess.DEVNULL)
-    wall, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def main() -> None:
     """Print the table."""
     repeats, store = int(sys.argv[1]) if len(sys.argv) > 1 else 5, sys.argv[2:]
@@ -39,8 +30,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as runs:
         reused = [("mt.run, all of it reused", ["mt.run", f"store={path}", f"runs={runs}"], 2.0) for path in store]
         for name, arguments, target in [*COMMANDS, *reused]:
-            walls, used = zip(*(measured(arguments) for _ in range(repeats)), strict=True)
-            print(f"| `{name}` | {median(walls):.2f} | {median(used):.2f} | {target} |")
+            found = [measure([sys.executable, "-m", *arguments]) for _ in range(repeats)]
+            wall, used = median(one.seconds for one in found), median(one.cpu_seconds for one in found)
+            print(f"| `{name}` | {wall:.2f} | {used:.2f} | {target} |")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ from typing import TypeVar
 
 import torch
 
-from benchmarks.main_job import measure
-from benchmarks.measured import append_csv, read_csv, rewards_of, rows_of
+from benchmarks.measured import append_csv, measure, read_csv, rewards_of, rows_of
 from mt.config.compose import compose_runs
 from mt.engines.devices import own_cores
 from mt.evaluation.statistics import t_interval
@@ -81,7 +80,7 @@ def main() -> None:
 
 
 def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
-    """Run one arm under one seed, and return its rows; raises CalledProcessError where it fails."""
+    """Run one arm under one seed, and return its rows; raises RuntimeError where it fails."""
     settings = ["scale=smollm2", f"rm_data={arm}", f"seed={seed}", *overrides]
     cost = measure([sys.executable, "-m", "mt.run", *settings])
     config = compose_runs(settings)[0].config

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.measured import measure
 from launch.survey import JobStatus, computed, survey
 from launch.sweep import Sweep, load, read_configs
 from launch.view import render
@@ -58,23 +56,24 @@ def main() -> int:
 def hundred_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
     """Time the commands on 100 runs; drained nodes keep the runs from starting."""
     running.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=benchmark")
-    submitted = timed(submit_command("hundred", folder, [*HUNDRED, *overrides]))
-    looked = timed(command("status", folder, "hundred", "--json"))
+    submitted = measure(submit_command("hundred", folder, [*HUNDRED, *overrides]))
+    looked = measure(command("status", folder, "hundred", "--json"))
     sweep = load(folder / "runs" / "hundred")
-    timed(command("cancel", folder, "hundred"))
+    measure(command("cancel", folder, "hundred"))
     running.run("scontrol", "update", "nodename=ALL", "state=resume")
     counts = f"{len(sweep.runs)} runs, {len(sweep.stages)} stages, {len(sweep.jobs)} jobs"
     print(f"\nload {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores\n")
     print(f"| {counts} | seconds | of them on a core |\n|---|---|---|")
-    print(f"| plan and submit | {submitted} |\n| status | {looked} |", flush=True)
+    for name, one in (("plan and submit", submitted), ("status", looked)):
+        print(f"| {name} | {one.seconds:.1f} | {one.cpu_seconds:.1f} |", flush=True)
 
 
 def six_runs(running: Cluster, folder: Path, overrides: list[str]) -> None:
     """Run the sweep with disturbances, and count."""
-    timed(submit_command("six", folder, [*SIX, *overrides]))
+    measure(submit_command("six", folder, [*SIX, *overrides]))
     sweep_folder = folder / "runs" / "six"
     disturb(running, sweep_folder)
-    subprocess.run(command("watch", folder, "six", "--json"), stdout=subprocess.DEVNULL, check=True)
+    measure(command("watch", folder, "six", "--json"))
     print("\nat the end", flush=True)
     show(sweep_folder)
     print(report(sweep_folder, load(sweep_folder)))
@@ -132,17 +131,6 @@ def submit_command(name: str, folder: Path, overrides: list[str]) -> list[str]:
 def command(name: str, folder: Path, *arguments: str) -> list[str]:
     """Return a command that looks after sweeps."""
     return [sys.executable, "-m", f"launch.{name}", "--runs", str(folder / "runs"), *arguments]
-
-
-def timed(line: list[str]) -> str:
-    """Run a command and return its seconds, and those in which it had a core, as cells of a table."""
-    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(line, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{line}: {done.stdout}{done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    computing = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return f"{time.perf_counter() - begun:.1f} | {computing:.1f}"
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def _annotation(record: Mapping[str, Any], where: str) -> Annotation:
     if not isinstance(record, Mapping):
         raise DataError(f"{where}: a {type(record).__name__} where an object with the fields of a judged pair belongs.")
     fields = ("instruction", "output_1", "output_2", "generator_1", "generator_2")
-    texts = [_text(record, field, where) for field in fields]
+    texts = {field: _text(record, field, where) for field in fields}
     if "preference" not in record:
         raise DataError(f"{where}: field 'preference' is missing. Write null where there is no judgment.")
     preference = number(record["preference"], f"{where}: preference", _ALLOWED)
@@ -130,7 +130,8 @@ def _annotation(record: Mapping[str, Any], where: str) -> Annotation:
     if index is not None and (index % 1 != 0 or index < 0):
         raise DataError(describe(f"{where}: index", record["index"], "not a position", allowed="0, 1, 2, …"))
     annotator = None if record.get("annotator") is None else str(record["annotator"])
-    return Annotation(*texts, preference, annotator, None if index is None else int(index))
+    position = None if index is None else int(index)
+    return Annotation(**texts, preference=preference, annotator=annotator, index=position)
 
 
 def _text(record: Mapping[str, Any], field: str, where: str) -> str:

@@ -9,7 +9,7 @@ from mt.engines.scoring.sequences import WINDOW
 from mt.engines.settings import LogProbsConfig
 from mt.engines.template import TemplateConfig
 from mt.stages.room import inspect_engine
-from mt.stages.score import rewards_of
+from mt.stages.score import as_rewards
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.volume import Use
@@ -53,7 +53,7 @@ class ImplicitRewards(Stage):
                 done += 1
                 work.progress(done, 2 * len(items), "log-probabilities")
         work.count(responses=len(items))
-        work.write(rewards_of(samples, (self.beta * ratio for ratio in ratios)), Rewards)
+        work.write(as_rewards(samples, (self.beta * ratio for ratio in ratios)), Rewards)
 
     def use(self) -> Use | None:
         """Return how it uses the policy and its base."""

@@ -16,7 +16,7 @@ from mt.selection import Combine
 from mt.selection.similarities import Similarity
 from mt.stages.judge import JudgeScores, JudgeScoresOverNetwork
 from mt.stages.judging import Oracle
-from mt.stages.score import rewards_of
+from mt.stages.score import as_rewards
 from mt.types import Rewards, Samples
 from mt.workflow.stage import External, Stage
 from mt.workflow.store import sha256, write_json
@@ -207,7 +207,7 @@ class FunctionScores(Stage):
             for index, call in enumerate(calls)
             for reward in found[index][0] or [function.failed] * len(call.responses)
         )
-        work.write(rewards_of(rows, rewards), Rewards)
+        work.write(as_rewards(rows, rewards), Rewards)
 
     def _report(self, work: Work, calls: list[Call], found: list[tuple[list[float] | None, str | None, str]]) -> None:
         """Count the failures; raises EngineError where every call failed, which would say nothing."""

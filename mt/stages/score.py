@@ -61,14 +61,14 @@ class Score(Stage):
             work.count(**reward_model.counts)
             rewards = dict(map(tuple, journal.items))
         work.count(responses=len(items))
-        work.write(rewards_of(rows, (rewards[index] for index in range(len(items)))), Rewards)
+        work.write(as_rewards(rows, (rewards[index] for index in range(len(items)))), Rewards)
 
     def use(self) -> Use | None:
         """Return how it uses the reward model."""
         return Use("score", self.reward, self.scorer, "scorer", self.samples, sequence=self.scorer.max_length)
 
 
-def rewards_of(samples: Sequence[Samples], values: Iterable[float]) -> list[Rewards]:
+def as_rewards(samples: Sequence[Samples], values: Iterable[float]) -> list[Rewards]:
     """Return the prompts' rewards from values that stand one after the other, one for each response."""
     following = iter(values)
     return [Rewards(row.prompt_id, [next(following) for _ in row.responses]) for row in samples]

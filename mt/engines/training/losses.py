@@ -67,9 +67,12 @@ def answer_by_reward(model: Any) -> None:
 def loss_of(objective: Objective | RewardLoss) -> Loss:
     """Return the loss of a micro-batch under a policy's objective or a reward model's loss."""
     if isinstance(objective, RewardLoss):
-        return lambda model, batch: objective(
-            *model(batch.ids_ST, batch.positions_R, batch.targets_R).chunk(2), batch.weight_B, batch.margin_B
-        )
+
+        def reward_loss(model: Any, batch: MicroBatch) -> Losses:
+            chosen_B, rejected_B = model(batch.ids_ST, batch.positions_R, batch.targets_R).chunk(2)
+            return objective(chosen_B, rejected_B, batch.weight_B, batch.margin_B)
+
+        return reward_loss
     if objective.learns_from == "demonstrations":
         return lambda model, batch: objective(response_logps(model, batch))
     return lambda model, batch: objective(pair_logps(model, batch))
