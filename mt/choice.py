@@ -40,6 +40,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FlipRate = Annotated[float, Field(ge=0, lt=0.5)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 _LONGEST = 10_000_000
 """Tokens of the longest contexts that models have."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from mt.choice import Config, Length, Tokens, Unkeyed, refusal
+from mt.choice import Config, Count, Length, Tokens, Unkeyed, refusal
 
 if TYPE_CHECKING:
     from mt.engines.scoring.logprobs import OpenLogProbs
@@ -72,7 +72,7 @@ class LocalEngine(Config):
     """auto (the first GPU, or the CPU), cpu, cuda or cuda:<index>."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
     """CPU threads; null takes the cores that the process may use."""
-    batch_tokens: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    batch_tokens: Unkeyed[Count | None]
     """Tokens of one batch, padding and room for responses included; halved when memory runs out. Null chooses by the
     device that it runs on."""
 
@@ -89,15 +89,15 @@ class VllmEngine(Config):
 
     dtype: Dtype
     """Precision of weights and activations; never guessed from the folder."""
-    processes: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    processes: Unkeyed[Count | None]
     """Worker processes that share the work; None starts one for each group of `tensor_parallel` GPUs."""
-    tensor_parallel: Unkeyed[Annotated[int, Field(ge=1)]]
+    tensor_parallel: Unkeyed[Count]
     """GPUs that one worker spreads the model over."""
     gpu_memory: Unkeyed[Annotated[float, Field(gt=0, lt=1)]]
     """Share of a GPU's memory that a worker may take."""
-    cache_mib: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    cache_mib: Unkeyed[Count | None]
     """Size of the key-value cache in MiB; None fills the share given by `gpu_memory`."""
-    max_sequences: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    max_sequences: Unkeyed[Count | None]
     """Sequences that are decoded together; null takes vLLM's default for the card."""
     eager: Unkeyed[bool]
     """Run without compiled graphs: starts in seconds, decodes slower."""

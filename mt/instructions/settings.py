@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from mt.choice import Config
+from mt.choice import Config, Count, Probability
 from mt.gold import Gold, GoldLanguage
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[int, Field(ge=1)]
 
 
 class InstructionLanguage(GoldLanguage):
@@ -34,9 +29,9 @@ class InstructionLanguage(GoldLanguage):
 class InstructionSizes(Config):
     """How many prompts of each kind verifiable English gives."""
 
-    prompts: Size
+    prompts: Count
     """Training prompts, before they are partitioned."""
-    preferences: Size
+    preferences: Count
     """Prompts whose responses people compare, from which the base reward model learns."""
-    benchmark: Size
+    benchmark: Count
     """Prompts of the RewardBench-like test, spread over all kinds of demands that train nothing."""

@@ -23,7 +23,12 @@ def elo(wins_NN: Array, *, prior: float = 0.01) -> Array:
 
     score_N = np.zeros(len(wins_NN))
     for _ in range(100):
-        gradient_N, curvature_NN = _derivatives(wins_NN, score_N, prior)
+        gap_NN = score_N[:, None] - score_N[None, :]
+        lose_NN = np.exp(-np.logaddexp(0, gap_NN))
+        push_NN = wins_NN * lose_NN
+        gradient_N = push_NN.sum(1) - push_NN.sum(0) - prior * score_N
+        weight_NN = (wins_NN + wins_NN.T) * lose_NN * (1 - lose_NN)
+        curvature_NN = np.diag(weight_NN.sum(1) + prior) - weight_NN  # the negative Hessian
         step_N = np.linalg.solve(curvature_NN, gradient_N)
         size = 1.0
         while _fit(wins_NN, score_N + size * step_N, prior) < _fit(wins_NN, score_N, prior) and size > 1e-6:
@@ -39,15 +44,3 @@ def _fit(wins_NN: Array, score_N: Array, prior: float) -> float:
 
     gap_NN = score_N[:, None] - score_N[None, :]
     return float(-(wins_NN * np.logaddexp(0, -gap_NN)).sum() - prior / 2 * (score_N**2).sum())
-
-
-def _derivatives(wins_NN: Array, score_N: Array, prior: float) -> tuple[Array, Array]:
-    """Return the gradient and the negative Hessian."""
-    import numpy as np
-
-    gap_NN = score_N[:, None] - score_N[None, :]
-    lose_NN = np.exp(-np.logaddexp(0, gap_NN))
-    push_NN = wins_NN * lose_NN
-    gradient_N = push_NN.sum(1) - push_NN.sum(0) - prior * score_N
-    weight_NN = (wins_NN + wins_NN.T) * lose_NN * (1 - lose_NN)
-    return gradient_N, np.diag(weight_NN.sum(1) + prior) - weight_NN

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Container
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Literal, NoReturn
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
-from mt.choice import Unkeyed
+from mt.choice import Count, NotNegative, Positive, Unkeyed
 from mt.config.data import DataSource, Judged, ResponseStyle
 from mt.config.evaluation import ArenaHardEval
 from mt.config.run import RunConfig
@@ -37,9 +37,9 @@ class UserData(DataSource):
     format: Unkeyed[Format]
     """Format of the data files; auto goes by the ending (.jsonl, .json, .csv, each also .gz; .parquet)."""
     fields: FieldsConfig
-    limit: Annotated[int, Field(ge=1)] | None
+    limit: Count | None
     """Prompts to use at most, in the order of the files; null uses all."""
-    held_out: Annotated[float, Field(gt=0)]
+    held_out: Positive
     """Prompts that only evaluation uses: a whole number, or a share below 1. Chosen by a hash of their content."""
     decontamination: DecontaminationConfig
     """Which prompts evaluation keeps to itself."""
@@ -53,7 +53,7 @@ class UserData(DataSource):
     """Offline preference pairs (reward=train, method=sail, rm_data=replay, policy.offline_share): a file of chosen and
     rejected, texts beside a prompt or chats with the answer last; named likewise. Pairs that train nothing measure
     the reward model."""
-    held_out_preferences: Annotated[float, Field(ge=0)] | None = None
+    held_out_preferences: NotNegative | None = None
     """Prompts of `preferences` that are kept from training, besides those that are held out already: a whole number,
     or a share below 1. Null keeps none; 0 measures nothing on what is left over, either."""
 

@@ -189,7 +189,7 @@ class FunctionScores(Stage):
     function: FunctionReward
 
     def run(self, work: Work) -> None:
-        """Call the function for what an interrupted attempt left open."""
+        """Call the function for what an interrupted attempt left open; EngineError where every call failed."""
         rows, function = work.rows(Samples, self.samples), self.function
         calls = list[Call]()
         for row in rows:
@@ -201,29 +201,24 @@ class FunctionScores(Stage):
                 journal.append([index, result.rewards, result.problem, result.said])
                 work.progress(len(journal.items), len(calls), "calls")
             found = {index: (rewards, problem, said) for index, rewards, problem, said in journal.items}
-        self._report(work, calls, [found[index] for index in range(len(calls))])
+        failures = [(problem, said) for _, (_, problem, said) in sorted(found.items()) if problem is not None]
+        kinds = {kind: sum(problem == kind for problem, _ in failures) for kind in get_args(Problem)}
+        work.count(responses=sum(len(call.responses) for call in calls), calls=len(calls), **kinds)
+        if failures:
+            listed = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in kinds.items() if count)
+            said = f"{len(failures)} of {len(calls)} calls of {function.function} failed ({listed}): {failures[0][1]}"
+            if len(failures) == len(calls):  # such rewards would say nothing
+                raise EngineError(f"reward.function: {said}. Correct the function, or raise reward.timeout_s.")
+            work.note(f"{said}; their rewards are reward.failed={function.failed:g}")
+        keyed = "the source of its module and reward.version; what the module imports is not keyed"
+        facts = {"function": function.function, "sha256": function.fingerprint, "version": function.version}
+        write_json(work.folder / "function.json", {**facts, "keyed by": keyed})
         rewards = (
             reward
             for index, call in enumerate(calls)
             for reward in found[index][0] or [function.failed] * len(call.responses)
         )
         work.write(as_rewards(rows, rewards), Rewards)
-
-    def _report(self, work: Work, calls: list[Call], found: list[tuple[list[float] | None, str | None, str]]) -> None:
-        """Count the failures; raises EngineError where every call failed, which would say nothing."""
-        function = self.function
-        failures = [(problem, said) for _, problem, said in found if problem is not None]
-        kinds = {kind: sum(problem == kind for problem, _ in failures) for kind in get_args(Problem)}
-        work.count(responses=sum(len(call.responses) for call in calls), calls=len(calls), **kinds)
-        if failures:
-            listed = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in kinds.items() if count)
-            said = f"{len(failures)} of {len(calls)} calls of {function.function} failed ({listed}): {failures[0][1]}"
-            if len(failures) == len(calls):
-                raise EngineError(f"reward.function: {said}. Correct the function, or raise reward.timeout_s.")
-            work.note(f"{said}; their rewards are reward.failed={function.failed:g}")
-        keyed = "the source of its module and reward.version; what the module imports is not keyed"
-        facts = {"function": function.function, "sha256": function.fingerprint, "version": function.version}
-        write_json(work.folder / "function.json", {**facts, "keyed by": keyed})
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mt.choice import Config, Positive, refusal
+from mt.choice import Config, NotNegative, Positive, Probability, refusal
 from mt.gold import Gold, GoldLanguage, PeopleConfig
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Size = Annotated[int, Field(ge=1, le=10_000_000)]
 Width = Annotated[int, Field(ge=1, le=16_384)]
-NonNegative = Annotated[float, Field(ge=0.0)]
 
 
 class SectionMix(Config):
@@ -42,7 +40,7 @@ class LanguageConfig(GoldLanguage):
     """Sections of the prompts."""
     misconception_share: Probability
     """Share of the facts about which one wrong belief is common."""
-    filler_cost: NonNegative
+    filler_cost: NotNegative
     """Gold lost per filler word."""
 
     def gold(self, seed: int) -> Gold:
@@ -57,7 +55,7 @@ class LanguageConfig(GoldLanguage):
 class DemonstratorConfig(Config):
     """One kind of writer: how often he is asked, is right, opens with a nicety, closes with one."""
 
-    share: NonNegative
+    share: NotNegative
     """How often this kind is asked, relative to the others."""
     right: Probability
     """Chance that a part of an answer is right."""
@@ -85,7 +83,7 @@ class PreferencesConfig(PeopleConfig):
 
     mix: SectionMix
     """Sections of the labelled prompts: an older distribution than that of the policy's."""
-    novice_factor: NonNegative
+    novice_factor: NotNegative
     """How many times as often as among demonstrations the older pairs come from novices."""
 
 
@@ -107,7 +105,7 @@ class JudgmentsConfig(Config):
     """Share of the rows that compare two judgments."""
     replay_share: Probability
     """Share of the rows that are ordinary demonstrations, so that the language is not forgotten."""
-    noise: NonNegative
+    noise: NotNegative
     """Scale of the logistic noise on gold before it is rounded to the rubric."""
 
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mt.choice import Count, Positive, Unkeyed
+from mt.choice import Count, NotNegative, Positive, Unkeyed
 from mt.engines.judging.base import JudgeContext, PromptedJudge
 from mt.errors import ConfigError, JudgeError, describe
 
 if TYPE_CHECKING:
     from mt.engines.judging.openai_judge import OpenAIBackend
-
-Usd = Annotated[float, Field(ge=0)]
 
 
 class OpenAIJudge(PromptedJudge):
@@ -29,7 +27,7 @@ class OpenAIJudge(PromptedJudge):
     preference_by: Literal["logprobs", "text"]
     """Weighted preferences from token log-probabilities, or 1 and 2 from the text: for endpoints without them, and
     for judges that think before they answer."""
-    temperature: Annotated[float, Field(ge=0)]
+    temperature: NotNegative
     """Softmax temperature of the judge; 0 decodes greedily."""
     top_logprobs: Annotated[int, Field(ge=2, le=20)]
     """Alternatives asked for at the answer's token."""
@@ -45,11 +43,11 @@ class OpenAIJudge(PromptedJudge):
     """Comparisons in a row without an answer after which the endpoint counts as down."""
     prove_within: Unkeyed[Count]
     """Comparisons in a row, all without a usable answer, after which the settings or the account count as wrong."""
-    usd_per_million_input: Unkeyed[Usd | None]
+    usd_per_million_input: Unkeyed[NotNegative | None]
     """Price of a million tokens asked, for the estimate and the limit; null where unknown."""
-    usd_per_million_output: Unkeyed[Usd | None]
+    usd_per_million_output: Unkeyed[NotNegative | None]
     """Price of a million tokens answered, likewise."""
-    limit_usd: Unkeyed[Usd | None]
+    limit_usd: Unkeyed[NotNegative | None]
     """Most that a command (a run, or a sweep with all its jobs, and their reruns) may spend on judgments, in dollars;
     only requests under way can pass it. Null sets no limit."""
 

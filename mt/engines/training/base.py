@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from mt.choice import Choice, Unkeyed
+from mt.choice import Choice, Count, NotNegative, Unkeyed
 from mt.engines.settings import default_batch_tokens
 from mt.engines.training.settings import TrainingConfig
 from mt.errors import ConfigError, MissingPackageError, describe
@@ -41,14 +41,14 @@ class Trainer(Choice):
     small learning rate most of them. The count `update_kept` says how many are left."""
     allow_unchanged: Unkeyed[bool]
     """Publish a model that equals its start, with a warning; false makes that an error."""
-    micro_batch_tokens: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    micro_batch_tokens: Unkeyed[Count | None]
     """Tokens, padding included, of one forward pass on one device; gradients accumulate to the whole batch. Null
     chooses by the device that it runs on."""
     gradient_checkpointing: Unkeyed[bool]
     """Recompute activations in the backward pass: about a third slower, much less memory."""
-    checkpoint_minutes: Unkeyed[Annotated[float, Field(ge=0)]]
+    checkpoint_minutes: Unkeyed[NotNegative]
     """Minutes between checkpoints, from which a killed training continues; 0 saves at every report."""
-    report_steps: Unkeyed[Annotated[int, Field(ge=1)]]
+    report_steps: Unkeyed[Count]
     """Steps between reports of loss, accuracy and the like."""
     threads: Unkeyed[Annotated[int, Field(ge=1, le=1024)] | None]
     """CPU threads of one process; null takes an equal share of the cores that the run may use."""

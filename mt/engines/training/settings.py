@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mt.choice import Config, Length
+from mt.choice import Config, Count, Length, NotNegative, Positive, Share
 from mt.errors import ConfigError, describe
 
 ALL_LINEAR = "all-linear"
@@ -16,9 +16,9 @@ ALL_LINEAR = "all-linear"
 class LoraConfig(Config):
     """Low-rank adapters instead of the whole model; merged into the weights before the model is published."""
 
-    rank: Annotated[int, Field(ge=1)]
+    rank: Count
     """Rank of the update of each adapted matrix."""
-    alpha: Annotated[int, Field(ge=1)]
+    alpha: Count
     """The update is scaled by alpha / rank."""
     targets: Annotated[list[str], Field(min_length=1)]
     """Names of the linear layers to adapt; ["all-linear"] adapts all but the output head."""
@@ -33,7 +33,7 @@ class TrainingConfig(Config):
 
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     """Peak learning rate."""
-    batch_size: Annotated[int, Field(ge=1)]
+    batch_size: Count
     """Pairs (or demonstrations) per optimizer step, over all devices and accumulation steps."""
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     """Passes over the data."""
@@ -42,18 +42,18 @@ class TrainingConfig(Config):
     schedule: Literal["cosine", "linear", "constant"]
     """The learning rate after warm-up: falls along a cosine or a line that reaches 0 one step after the last, or
     stays."""
-    warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
+    warmup_ratio: Share
     """Share of the n steps in which the learning rate rises: in w = min(⌈ratio · n⌉, n - 1) steps, the i-th of them
     at i / (w + 1) of the peak. So the first step trains, and the only step of a training trains at the peak."""
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: NotNegative
     """Decoupled weight decay; biases and norms are exempt."""
-    max_gradient_norm: Annotated[float, Field(gt=0)]
+    max_gradient_norm: Positive
     """Gradients of a larger norm are scaled down to it."""
     max_length: Length
     """Longest sequence, prompt and response together, in tokens."""
     truncation: Literal["drop", "left"]
     """What happens to a longer one: dropped, or cut on its left (a policy's response is never cut). Counted."""
-    group_by_length: Annotated[int, Field(ge=1)]
+    group_by_length: Count
     """Batches that are sorted by length together before they are cut: 1 draws every batch at random, more
     save padding, at the price of batches of similar length. Their order stays random."""
     drop_last: bool

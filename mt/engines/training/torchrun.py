@@ -7,11 +7,9 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
-from mt.choice import Unkeyed
+from mt.choice import Count, Positive, Unkeyed
 from mt.engines.devices import own_cores
 from mt.engines.training.base import Observe, Trainer
 from mt.engines.training.settings import TrainingConfig
@@ -32,13 +30,13 @@ class TorchrunTrainer(Trainer):
     spreads: ClassVar[bool] = True
     publishes_intermediate_models: ClassVar[bool] = True
 
-    processes: Unkeyed[Annotated[int, Field(ge=1)] | None]
+    processes: Unkeyed[Count | None]
     """Processes that share a training; null starts one per GPU (one on a machine without)."""
     zero_stage: Literal[0, 1, 2, 3]
     """DeepSpeed ZeRO stage: shards optimizer (1), gradients (2), weights (3); 0 is plain DDP without DeepSpeed."""
     offload_optimizer: Unkeyed[bool]
     """Keep the optimizer's state in CPU memory (ZeRO only)."""
-    timeout_minutes: Unkeyed[Annotated[float, Field(gt=0)]]
+    timeout_minutes: Unkeyed[Positive]
     """Minutes that one collective operation may take before the processes give up."""
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from mt.choice import Count
+from mt.choice import Count, Probability
 from mt.config.method import Checkpoint
 from mt.engines.settings import DecodingConfig
 from mt.errors import ConfigError, describe
@@ -23,7 +23,7 @@ class WinRate(Checkpoint):
     """Steps between two checkpoints; the last step makes one in any case."""
     prompts: Count
     """Prompts of D_MS, at most: drawn at random from D once, so that D_1 … D_T and D_R hold some of them as well."""
-    threshold: Annotated[float, Field(ge=0, le=1)]
+    threshold: Probability
     """τ, a share: where even the best checkpoint wins less, π_{t-1} is kept and the run stops."""
     decoding: DecodingConfig
     """How a checkpoint and π_{t-1} answer a prompt of D_MS, once each."""

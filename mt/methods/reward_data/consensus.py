@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from mt.choice import Share
 from mt.methods.reward_data.base import PairData
 from mt.methods.steps import Steps
 from mt.selection.similarities import Similarity
@@ -18,7 +15,7 @@ class Consensus(PairData):
 
     similarity: Similarity
     """The similarity of two responses, from 0 to 1."""
-    reward_weight: Annotated[float, Field(ge=0, lt=1)]
+    reward_weight: Share
     """Weight, in [0, 1), of the labeler's reward beside the consensus; each is scaled by how much it varies within
     prompts. 0 is consensus alone."""
 
