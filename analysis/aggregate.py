@@ -19,7 +19,7 @@ from analysis.spec import Column, RowSpec, TableSpec
 from mt.config.fields import setting
 from mt.engines.judging.base import judged_by
 from mt.evaluation.pairing import Difference, over_seeds
-from mt.runtime.text import counted
+from mt.runtime.text import counted, shortened
 
 Repetition = tuple[int, int]
 """(world seed, seed)."""
@@ -58,7 +58,7 @@ def aggregate(spec: TableSpec, frame: pd.DataFrame) -> Report:
         short=_short(cells),
         command=_command(spec, configs, used["command"]),
         others=table.others(),
-        left_out=[*table.left_out(), *_some(notes[:_SHOWN], len(notes))],
+        left_out=[*table.left_out(), *shortened(notes, _SHOWN)],
     )
 
 
@@ -159,10 +159,9 @@ class _Table:
         rows = sum(row.select is not None for row in self.spec.rows)
         found = self.groups.ranked[1:]
         named = [
-            f"{self.groups.flag(one)} ({counted(len(one.runs), 'run')}, {one.rows} of {rows} rows)"
-            for one in found[:_SHOWN]
+            f"{self.groups.flag(one)} ({counted(len(one.runs), 'run')}, {one.rows} of {rows} rows)" for one in found
         ]
-        return _some(named, len(found))
+        return shortened(named, _SHOWN)
 
     def left_out(self) -> list[str]:
         """Return what no row reads, and which runs contradict a newer one of the same settings and seed."""
@@ -243,10 +242,5 @@ def _distinct(values: pd.Series) -> list[str]:
     return sorted({str(value) for value in values if value})
 
 
-def _some(shown: Sequence[str], count: int) -> list[str]:
-    """Return what is shown of a list of so many, and how many more there are."""
-    return [*shown, *([f"{count - len(shown)} more"] if count > len(shown) else [])]
-
-
 def _names(runs: Sequence[str]) -> str:
-    return ", ".join(runs[:_SHOWN]) + (f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else "")
+    return ", ".join(shortened(runs, _SHOWN))

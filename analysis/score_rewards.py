@@ -22,6 +22,7 @@ from mt.evaluation.reward_bench_files import (
     rows_of,
 )
 from mt.evaluation.statistics import ROUNDS
+from mt.runtime.text import shortened
 
 
 def score_reward_bench(arguments: argparse.Namespace) -> NamedScores:
@@ -89,7 +90,7 @@ def _count_notes(
     counts = Counter(item.subset for item in items)
     other = [f"{name} {n} of {sizes[name]}" for name, n in counts.items() if n != sizes[name]]
     if other:
-        shown = ", ".join(other[:4]) + (f" and {len(other) - 4} more" if len(other) > 4 else "")
+        shown = ", ".join(shortened(other, 4))
         notes.append(f"{len(other)} subsets have another number of {what} than the benchmark: {shown}.")
     if given := sum(item.result is not None for item in items):
         notes.append(f"{given} {what} have no scores; their results are taken from the file.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import ModelError, describe
+from mt.runtime.text import shortened
 
 _NAMED = 3
 SAVE_AGAIN = "Download it again, or save the whole model with save_pretrained"
@@ -70,5 +71,4 @@ def compare(model_class: Any, config: Any, shapes: Mapping[str, Sequence[int]]) 
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return ", ".join(shortened(names, _NAMED))

@@ -14,6 +14,7 @@ from mt.evaluation.catalogue import quantity
 from mt.evaluation.pairing import Difference, over_seeds, unpaired
 from mt.running.results import MetricKey, Results, difference
 from mt.running.variants import incomparable, seeds, variant_names
+from mt.runtime.text import shortened
 from mt.types import Metric
 from mt.workflow.run_record import find_records, read_record
 
@@ -186,8 +187,7 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison
 
 def _left_out(reasons: Sequence[str]) -> list[str]:
     """Return the note that names what was left out, each with its reason; none where nothing was."""
-    more = [f"{len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
-    return [f"left out: {'; '.join([*reasons[:_SHOWN], *more])}"] if reasons else []
+    return [f"left out: {'; '.join(shortened(reasons, _SHOWN))}"] if reasons else []
 
 
 def _grouped(runs: Sequence[RecordedRun], *, named: bool) -> VariantComparison:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
 from mt.errors import ConfigError, DataError, describe
+from mt.runtime.text import shortened
 from mt.stages.judge_self import ComparisonPrompts, JudgmentPrompts
 from mt.stages.judging import AsksJudge
 from mt.stages.lineage import start_of, tables_of
@@ -103,12 +104,11 @@ def _check(model: ModelFolder, template: TemplateConfig, table: Asks, say: Calla
     if not refused:
         return
     shown = [f"{place} ({', '.join(one['role'] for one in messages)}): {why}" for place, messages, why in refused]
-    more = f"; and {len(refused) - _SHOWN:,} more" if len(refused) > _SHOWN else ""
     droppable = isinstance(table, LoadPrompts | LoadAnswers)
     leave_out = "set data.refused_prompts=drop" if droppable else "take them out of the file"
     raise DataError(
         f"{model.kind}.chat_template: {len(refused):,} of {len(asked):,} prompts are refused by the template of "
-        f"{model.location}: {'; '.join(shown[:_SHOWN])}{more}. Name a template that takes them "
+        f"{model.location}: {'; '.join(shortened(shown, _SHOWN))}. Name a template that takes them "
         f"({model.kind}.chat_template=FILE), change the prompts (a system turn is the usual reason), or {leave_out}."
     )
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number of things, as in "1 run" and "2,000 runs"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shortened(texts: Sequence[str], most: int) -> list[str]:
+    """Return at most so many texts, and behind them how many more there are, as in "and 3 more"."""
+    return [*texts[:most], *([f"and {len(texts) - most:,} more"] if len(texts) > most else [])]
 
 
 def scaled(value: float, unit: str = "") -> str:

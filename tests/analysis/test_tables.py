@@ -213,7 +213,7 @@ def test_left_out_runs_stand_below_the_table(tmp_path: Path, capsys: pytest.Capt
         write(tmp_path, record(f"stopped-{number}", config({}), [], state="interrupted", error="by a signal"))
     assert main(["table2", "--runs", str(tmp_path)]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("left out:"))
-    assert "; stopped-0: unfinished (interrupted); go on:" in line and line.endswith("; 2 more"), "five of seven"
+    assert "; stopped-0: unfinished (interrupted); go on:" in line and line.endswith("; and 2 more"), "five of seven"
 
 
 def test_the_command_line_chooses_the_format(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

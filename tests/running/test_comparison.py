@@ -125,7 +125,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     for seed in range(1, 7):
         run(tmp_path, "both", BOTH, seed=seed, state="interrupted")
     (note,) = compare([tmp_path]).notes
-    assert note.startswith("left out: both-0 is failed; both-1 is interrupted; ") and note.endswith("; 3 more")
+    assert note.startswith("left out: both-0 is failed; both-1 is interrupted; ") and note.endswith("; and 3 more")
     assert main([str(second)]) != 0 and "no finished run" in capsys.readouterr().err
     assert main(["--runs", str(tmp_path), "frozn-0"]) != 0
     assert "Did you mean 'frozen-0'?" in capsys.readouterr().err
