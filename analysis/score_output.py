@@ -49,7 +49,7 @@ def print_table(scores: NamedScores) -> None:
             low, high = scores.values["low"], scores.values["high"]
         bounds = "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
         table.add_row(name.replace("_", " "), _text(value), bounds)
-    terminal(None, highlight=False).print(table)
+    terminal(None, highlight=False, markup=False).print(table)
 
 
 def _text(value: object) -> str:

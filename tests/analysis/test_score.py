@@ -127,6 +127,14 @@ def test_long_names_hide_no_number(capsys, tmp_path, monkeypatch):
     assert "…" not in text
 
 
+@pytest.mark.parametrize("name", ["mine[base]-v2", "mine[/v2]"])
+def test_names_in_brackets_are_shown_as_they_stand(capsys, tmp_path, name):
+    path = write(tmp_path / "a.json", [annotation(generator_2=name)] * 3)
+    for command in (["alpaca_eval", path], ["compare", path, path]):
+        assert main([*map(str, command), "--rounds", "5"]) == 0
+        assert name in capsys.readouterr().out
+
+
 def test_one_row_has_null_as_standard_error(capsys, tmp_path):
     assert scored(capsys, "alpaca_eval", write(tmp_path / "a.json", [annotation()]))["standard_error"] is None
 
