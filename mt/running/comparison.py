@@ -178,9 +178,11 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison
         problem = f"no finished run among them{''.join(f' ({note})' for note in _left_out(left))}"
         raise DataError(f"{problem}. Name finished runs, or a sweep that has some.")
     found = _grouped(runs, named=named)
-    while apart := {run.name: why for one in found.variants if (why := found.apart(one)) for run in one.runs.values()}:
-        left += [f"{name} {why}" for name, why in apart.items()]
-        runs = [run for run in runs if run.name not in apart]
+    while apart := {one.name: why for one in found.variants if (why := found.apart(one))}:
+        left += [
+            f"{run.name} {apart[one.name]}" for one in found.variants if one.name in apart for run in one.runs.values()
+        ]
+        runs = [run for run, name in zip(runs, variant_names(runs), strict=True) if name not in apart]
         found = _grouped(runs, named=named)
     return replace(found, notes=[*incomparable(runs), *_left_out(left)])
 

@@ -44,7 +44,8 @@ _LONGEST = 6
 def variant_names(runs: Sequence[NamedRun], *, compared: bool = True) -> list[str]:
     """Return a name for each run: what sets it apart ("rm_data=both"), seeds left out; "" for a single variant.
 
-    Where runs are `compared`, a benchmark that only some of them measure sets none apart.
+    Where too much sets them apart, a variant is named after the first of its runs. Where runs are `compared`, a
+    benchmark that only some of them measure sets none apart.
     """
     if len(runs) < 2:
         return [""] * len(runs)
@@ -54,9 +55,12 @@ def variant_names(runs: Sequence[NamedRun], *, compared: bool = True) -> list[st
         values = _comparable(runs, group) if compared else [run.config.get(group) for run in runs]
         for part, said in zip(parts, _differences(group, values), strict=True):
             part.update(said)
-    if any(len(part) > _LONGEST for part in parts):
-        return [run.name for run in runs]
-    return [" ".join(f"{name}={value}" for name, value in part.items()) for part in parts]
+    texts = [" ".join(f"{name}={value}" for name, value in part.items()) for part in parts]
+    if all(len(part) <= _LONGEST for part in parts):
+        return texts
+    first = {text: run.name for text, run in reversed(list(zip(texts, runs, strict=True)))}
+    taken = list(first.values())  # runs of several folders may have the same name
+    return [first[text] if taken.count(first[text]) == 1 else text for text in texts]
 
 
 def run_labels(runs: Sequence[NamedRun], variants: Sequence[str]) -> list[str]:
@@ -66,7 +70,11 @@ def run_labels(runs: Sequence[NamedRun], variants: Sequence[str]) -> list[str]:
         " ".join([variant, *(f"{name}={run.config.get(name)}" for name in varied)]).strip()
         for run, variant in zip(runs, variants, strict=True)
     ]
-    return [label if label and labels.count(label) == 1 else run.name for label, run in zip(labels, runs, strict=True)]
+    own = {run.name for run in runs}
+    return [
+        label if label and labels.count(label) == 1 and variant not in own else run.name
+        for label, variant, run in zip(labels, variants, runs, strict=True)
+    ]
 
 
 def incomparable(runs: Sequence[NamedRun]) -> list[str]:

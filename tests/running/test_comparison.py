@@ -151,6 +151,25 @@ def test_a_run_with_nothing_to_compare_is_named_and_leaves_the_others_as_they_ar
     assert seed.notes == ["left out: both-1 has another seed than frozen-0"]
 
 
+def change(folder: Path, **facts: Any) -> Path:
+    """Change facts of a record, and settings of its configuration."""
+    record = json.loads((folder / "record.json").read_text())
+    config = {**record["config"], **facts.pop("config", {})}
+    (folder / "record.json").write_text(json.dumps({**record, **facts, "config": config}))
+    return folder
+
+
+def test_two_runs_of_one_name_are_two_runs(tmp_path: Path) -> None:
+    many = [{"config": {f"setting_{at}": kind for at in range(7)}} for kind in "ab"]
+    first = change(run(tmp_path / "1", "frozen", FROZEN), name="mine", **many[0])
+    same_seed = change(run(tmp_path / "2", "both", BOTH), name="mine", **many[1])
+    found = compare([first, same_seed])
+    values = [one.value(1, WIN_RATE) for one in found.variants]
+    assert [one.value for one in values if one] == pytest.approx([0.7, 0.8]), "the means of each run's own items"
+    apart = compare([first, change(run(tmp_path / "3", "both", BOTH, seed=1), name="mine")])
+    assert len(apart.variants) == 1 and apart.notes == ["left out: mine has another seed than mine"]
+
+
 def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> None:
     first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)
     (second / "store" / "1-gold-win_rate" / "items.json").write_text("{ damaged")

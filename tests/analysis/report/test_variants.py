@@ -33,6 +33,13 @@ def test_settings_within_a_choice_are_named() -> None:
     assert variant_names([run(policy={"sft": sft}) for sft in (True, False)]) == ["policy.sft=true", "policy.sft=false"]
 
 
+def test_variants_that_much_sets_apart_are_named_after_their_first_runs_and_keep_their_seeds() -> None:
+    runs = [run(seed=seed, **{f"setting_{at}": kind for at in range(7)}) for kind in "ab" for seed in (0, 1)]
+    names = variant_names(runs)
+    assert names == [runs[0].name, runs[0].name, runs[2].name, runs[2].name]
+    assert run_labels(runs, names) == [one.name for one in runs]
+
+
 def test_bookkeeping_makes_no_variant() -> None:
     assert variant_names([run(name="a", store="x"), run(name="b", store="y")]) == ["", ""]
 
