@@ -181,6 +181,17 @@ def keyed_paths(config: Config, prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
+def keyed(value: Any, info: FieldInfo | None) -> Any:
+    """Return a recorded setting, or a group's settings, without what identifies no result: unkeyed fields and nulls."""
+    if info is not None and NOT_KEYED in info.metadata:
+        return None
+    kind = group_class(info.annotation, value) if info else None
+    if kind is None or not isinstance(value, dict):
+        return value
+    found = {name: keyed(one, field_of(kind, name)) for name, one in value.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
 def setting(config: Mapping[str, Any], path: str) -> Any:
     """Return the setting at a dotted path ("objective.beta"), None where there is none; all settings for ""."""
     node: Any = config

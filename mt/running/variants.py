@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mt.config.fields import keyed_paths, setting
+from mt.config.fields import keyed, keyed_paths, setting
 from mt.config.run import RunConfig
 from mt.running.naming import run_name
 from mt.workflow.plan import Plan
@@ -44,8 +44,8 @@ _LONGEST = 6
 def variant_names(runs: Sequence[NamedRun], *, compared: bool = True) -> list[str]:
     """Return a name for each run: what sets it apart ("rm_data=both"), seeds left out; "" for a single variant.
 
-    Where too much sets them apart, a variant is named after the first of its runs. Where runs are `compared`, a
-    benchmark that only some of them measure sets none apart.
+    Where too much sets them apart, a variant is named after the first of its runs. Where runs are `compared`, neither
+    a benchmark that only some of them measure nor what changes no result sets any apart.
     """
     if len(runs) < 2:
         return [""] * len(runs)
@@ -92,8 +92,10 @@ def seeds(run: NamedRun) -> tuple[Any, ...]:
 
 
 def _comparable(runs: Sequence[NamedRun], group: str) -> list[Any]:
-    """Return the settings of a group by run; of `eval`, those of the benchmarks that all runs measure."""
+    """Return the keyed settings of a group by run; of `eval`, those of the benchmarks that all runs measure."""
     values = [run.config.get(group) for run in runs]
+    if any(value != values[0] for value in values):
+        values = [keyed(value, RunConfig.model_fields.get(group)) for value in values]
     given = [value for value in values if value is not None]
     if group != "eval" or len(given) < len(values):
         return values

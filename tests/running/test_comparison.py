@@ -170,6 +170,16 @@ def test_two_runs_of_one_name_are_two_runs(tmp_path: Path) -> None:
     assert len(apart.variants) == 1 and apart.notes == ["left out: mine has another seed than mine"]
 
 
+def test_what_changes_no_result_sets_no_runs_apart(tmp_path: Path) -> None:
+    for seed, at_once, limit in ((0, 4, None), (1, 8, 5.0)):
+        run(tmp_path, "frozen", FROZEN, seed=seed, concurrency=at_once, limit_usd=limit)
+        hardware = {"hardware": {"name": f"machine {seed}"}}
+        change(run(tmp_path, "both", BOTH, seed=seed, concurrency=2, score_template=None), config=hardware)
+    found = compare([tmp_path], named=False)
+    assert [(one.name, len(one.runs)) for one in found.variants] == [("rm_data=frozen", 2), ("rm_data=both", 2)]
+    assert found.notes == []
+
+
 def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> None:
     first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)
     (second / "store" / "1-gold-win_rate" / "items.json").write_text("{ damaged")
