@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mt.errors import DataError, StoreError, describe, first_line, no_folder
+from mt.runtime.terminal import utc_time
 from mt.workflow.run_record import RECORD, SCHEMA, find_records, parse_record
 
 WANDB = "wandb:"
@@ -26,15 +27,26 @@ class Records:
 
     found: dict[str, Record] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    _places: dict[str, str] = field(default_factory=dict)
 
     def add(self, place: str, text: str) -> None:
-        """Add a record as it was found."""
+        """Add a record as it was found; of several of one name, the newest finished one."""
         try:
-            record = parse_record(text, place)
+            record: Record = parse_record(text, place)
         except StoreError as error:
             self.problems.append(str(error))
-        else:
-            self.found[run_name(record)] = record
+            return
+        name = run_name(record)
+        known = self.found.get(name, record)
+        if _rank(record) >= _rank(known):
+            self.found[name], record = record, known
+            place, self._places[name] = self._places.get(name, place), place
+        if record != self.found[name]:  # no copy of it
+            self.problems.append(f"{place}: another record of run {name} is newer, or finished")
+
+
+def _rank(record: Record) -> tuple[bool, str]:
+    return record.get("state") == "finished", utc_time(record.get("finished") or record.get("started"))
 
 
 def run_name(record: Record) -> str:

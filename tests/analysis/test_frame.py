@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,20 @@ def test_copies_below_a_run_are_no_runs(tmp_path: Path) -> None:
     copy.mkdir(parents=True)
     (copy / "record.json").write_text(json.dumps(one))
     assert list(read_records(tmp_path).found) == ["a"]
+
+
+def test_of_several_records_of_one_name_the_newest_finished_one_counts_and_the_others_are_said(tmp_path: Path) -> None:
+    times = {"b": "2026-01-02T10:00:00+02:00", "a": "2026-01-02T09:00:00+00:00", "c": "2026-01-01T00:00:00+00:00"}
+    for place, ended in times.items():  # 09:00 in UTC is later than 10:00 two hours east of it
+        simple(tmp_path / place, "mine", finished=ended, host={"of": place})
+    simple(tmp_path / "d", "mine", finished="2026-01-03T00:00:00+00:00", state="failed")
+    found = read_records(tmp_path)
+    assert found.found["mine"]["host"] == {"of": "a"}
+    left = {f"{tmp_path / place / 'mine'}: another record of run mine is newer, or finished" for place in "bcd"}
+    assert set(found.problems) == left and len(found.problems) == 3
+    shutil.copytree(tmp_path / "a", tmp_path / "twice" / "copy")
+    shutil.copytree(tmp_path / "a", tmp_path / "twice" / "original")
+    assert read_records(tmp_path / "twice").problems == [], "a copy is the same run"
 
 
 def test_an_identity_knows_neither_seeds_nor_machines() -> None:
