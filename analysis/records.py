@@ -110,7 +110,8 @@ def _logged(run: Any) -> dict[str, Any]:
         for name, value in row.items():
             model, *rest = name.split("/", 2)
             is_side = name.rpartition("_")[2] in _SIDES and name.rpartition("_")[0] in row
-            if model in ("policy", "reward") and len(rest) == 2 and not is_side:
+            is_ours = model in ("policy", "reward") and len(rest) == 2 and "iteration" in row
+            if is_ours and not is_side:
                 sides = {side: row.get(f"{name}_{side}") for side in _SIDES}
                 place = {"iteration": row["iteration"], "model": model, "benchmark": rest[0], "metric": rest[1]}
                 metrics[tuple(place.values())] = {**place, "value": value, **sides}

@@ -106,6 +106,19 @@ def test_a_run_that_was_killed_is_said(runs: Path, server: FakeWandb) -> None:
         del server.runs["killed"]
 
 
+@pytest.mark.filterwarnings("ignore::analysis.frame.LeftOut")
+def test_runs_of_other_programs_in_the_project_change_nothing(runs: Path, server: FakeWandb) -> None:
+    before = load(SOURCE)
+    row = {"_step": 1, "iteration/seconds": 2.5, "policy/loss/mean": 0.5, "reward/margins/chosen": 1.5}
+    other = FakeRun("ppo", "paper", display_name="ppo", state="finished", config={"lr": {"value": 1e-6}})
+    other.streams["wandb-history.jsonl"] = {0: json.dumps(row)}
+    server.runs["ppo"] = other
+    try:
+        pd.testing.assert_frame_equal(load(SOURCE), before)
+    finally:
+        del server.runs["ppo"]
+
+
 @pytest.mark.parametrize(("place", "problem"), [("team/nothing", "Could not find project"), ("team", "not a project")])
 def test_a_wrong_project_is_one_line(server: FakeWandb, place: str, problem: str) -> None:
     with pytest.raises(DataError) as error:
