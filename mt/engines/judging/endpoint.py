@@ -32,6 +32,8 @@ _FATAL = {
 }
 _NOT_SENT = ("Connect", "Pool", "Proxy", "UnsupportedProtocol")
 """How the names of errors begin that come before a request leaves this machine."""
+_MODERATED = ("flagged", "moderation", "content_policy")
+"""What an endpoint says of a text that it will not let a model read, also by the status of a key that may not."""
 _UNSUPPORTED = ("unsupported", "not supported", "not support", "not available", "not allowed")
 
 
@@ -145,7 +147,8 @@ class Endpoint:
         status = error.status_code
         if setting := _unsupported_setting(error):
             raise JudgeError(f"judge: the endpoint answers {_said(error)}. Set {setting}.") from None
-        if status in _FATAL:
+        moderated = status == 403 and any(word in str(error.body or error.message).lower() for word in _MODERATED)
+        if status in _FATAL and not moderated:
             raise JudgeError(f"judge: the endpoint answers {_said(error)}. Check {_FATAL[status]}.") from None
         if status < 500 and status not in _RETRIED:
             raise RequestRefused(_said(error)) from None

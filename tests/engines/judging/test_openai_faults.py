@@ -102,8 +102,11 @@ def test_an_endpoint_that_is_down_ends_the_stage_and_keeps_what_is_there(endpoin
     assert judged(comparisons(20), tmp_path)[1]["cached"] == 3
 
 
-def test_a_request_that_is_refused_is_missing_and_costs_nothing(endpoint, tmp_path):
-    endpoint.faults = lambda number: "400" if number in (0, 2) else None
+@pytest.mark.parametrize(
+    ("status", "said"), [("400", "no"), ("403", "Your chosen model requires moderation and your input was flagged")]
+)
+def test_a_request_that_is_refused_is_missing_and_costs_nothing(endpoint, tmp_path, status, said):
+    endpoint.said, endpoint.faults = said, lambda number: status if number in (0, 2) else None
     rows, counts = judged(comparisons(4), tmp_path, concurrency=1)
     assert [row.problem is None for row in rows.values()] == [False, True, False, True]
     assert counts["calls"] == 2
