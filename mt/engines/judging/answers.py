@@ -77,6 +77,19 @@ def read_reply(body: str) -> Reply | None:
     )
 
 
+def reported_error(body: str) -> tuple[int, str] | None:
+    """Return the status and the words of an error that an endpoint reports inside a reply (as OpenRouter does)."""
+    try:
+        value = parse_json(body)
+    except ValueError:
+        return None
+    for place in (("error",), ("choices", 0, "error")):
+        status = _get(value, *place, "code")
+        if isinstance(status, int) and not isinstance(status, bool):
+            return status, str(_get(value, *place, "message") or "")
+    return None
+
+
 def read_answer(text: str, style: Style, *, cut: bool = False) -> Answer:
     """Return what a judge's text says after any thinking: a name (m, M), a verdict label, (as a label) a score, or all.
 

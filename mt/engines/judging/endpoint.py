@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
+from mt.engines.judging.answers import reported_error
 from mt.engines.judging.openai import OpenAIJudge
 from mt.errors import JudgeError, MissingKeyError, describe
 from mt.runtime.redact import redact
@@ -117,7 +118,11 @@ class Endpoint:
                 # Endpoints that know this header charge a repeated request once.
                 create = self._client.chat.completions.with_raw_response.create
                 limited = {**request, parameter: max_tokens}
-                return create(**limited, extra_headers={"Idempotency-Key": key}).http_response.text
+                body: str = create(**limited, extra_headers={"Idempotency-Key": key}).http_response.text
+                failure = reported_error(body)
+                if failure is None or not _may_pass(failure[0]):
+                    return body
+                problem, wished_s = _line(*failure), 0.0
             except self._errors.APIStatusError as error:
                 if parameter == "max_tokens" and _wants_completion_tokens(error):
                     # Reasoning models know the limit by this name only; others do not know it, so it comes second.
@@ -150,15 +155,22 @@ class Endpoint:
         moderated = status == 403 and any(word in str(error.body or error.message).lower() for word in _MODERATED)
         if status in _FATAL and not moderated:
             raise JudgeError(f"judge: the endpoint answers {_said(error)}. Check {_FATAL[status]}.") from None
-        if status < 500 and status not in _RETRIED:
+        if not _may_pass(status):
             raise RequestRefused(_said(error)) from None
 
 
 def _said(error: Any) -> str:
     """Return a status and what the endpoint says about it, on one line; some repeat the key, which nobody may read."""
     body = error.body if isinstance(error.body, dict) else {}
-    said = " ".join(whole(str(body.get("message") or error.message)).split())
-    return f"status {error.status_code}: {redact(said)[:300]}"
+    return _line(error.status_code, str(body.get("message") or error.message))
+
+
+def _line(status: int, said: str) -> str:
+    return f"status {status}: {redact(' '.join(whole(said).split()))[:300]}"
+
+
+def _may_pass(status: int) -> bool:
+    return status >= 500 or status in _RETRIED
 
 
 def _retry_after_s(error: Any) -> float:

@@ -16,6 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 FAULTS = ("429", "500", "timeout", "cut", "not_json", "no_choices", "no_answer")
+REPORTED = {
+    "reported": b'{"id": "x", "error": {"code": 502, "message": "the provider is down"}}',
+    "reported_in_choice": b'{"choices": [{"message": {"role": "assistant", "content": ""}, "finish_reason": "error", '
+    b'"error": {"code": 429, "message": "the provider is down"}}]}',
+}
+"""Errors inside of a reply of status 200, which may pass."""
 PAID_FAULTS = ("not_json", "no_choices", "no_answer")  # a whole reply came, though it is of no use
 Reply = tuple[str, dict[str, float] | None]
 
@@ -118,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, body[: len(body) // 2], {"content-length": str(len(body))})
             self.close_connection = True
         else:
-            body = {"not_json": b"<html>", "no_choices": b'{"choices": []}'}.get(fault or "", body)
+            body = {**REPORTED, "not_json": b"<html>", "no_choices": b'{"choices": []}'}.get(fault or "", body)
             if fault == "no_answer":
                 body = json.dumps(_body("I cannot say.", {"I": -0.1}, request, self.endpoint.usage)).encode()
             with self.endpoint.lock:

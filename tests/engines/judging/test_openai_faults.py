@@ -19,7 +19,7 @@ import pytest
 from mt.engines.judging import JudgeContext, open_judge
 from mt.engines.judging.cache import JudgmentCache
 from mt.errors import JudgeError
-from tests.engines.judging.server import FAULTS, PAID_FAULTS, often
+from tests.engines.judging.server import FAULTS, PAID_FAULTS, REPORTED, often
 from tests.engines.judging.settings import comparisons, judged, openai_config
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -32,6 +32,19 @@ def test_every_single_fault_is_survived(endpoint, tmp_path, fault):
     assert rows["p0", "baseline_first"].preference == pytest.approx(1.8)
     assert len(endpoint.requests) == 2
     assert counts["calls"] == (2 if fault in PAID_FAULTS else 1)
+
+
+@pytest.mark.parametrize("fault", REPORTED)
+def test_an_error_inside_of_a_reply_is_waited_for_like_one_by_status(endpoint, tmp_path, fault):
+    endpoint.faults = lambda number: fault if number < 3 else None
+    rows, counts = judged(comparisons(1), tmp_path, retries=3)
+    assert rows["p0", "baseline_first"].preference == pytest.approx(1.8)
+    assert (len(endpoint.requests), counts["calls"]) == (4, 1)
+    endpoint.faults = lambda number: fault
+    with pytest.raises(JudgeError, match=r"in a row got no answer \(.*: the provider is down\)"):
+        judged(comparisons(60), tmp_path, retries=0)
+    endpoint.faults = lambda number: None
+    assert judged(comparisons(60), tmp_path)[1]["missing"] == 0
 
 
 def test_a_third_of_faults_loses_nothing(endpoint, tmp_path):
