@@ -72,7 +72,7 @@ def read_reply(body: str) -> Reply | None:
         cut=_get(choice, "finish_reason") == "length",
         top_logprobs=_top_logprobs(_get(choice, "logprobs", "content", 0, "top_logprobs")),
         input_tokens=_count(_get(value, "usage", "prompt_tokens")),
-        output_tokens=_count(_get(value, "usage", "completion_tokens")),
+        output_tokens=_output_tokens(_get(value, "usage")),
         served_by=whole(served_by) if isinstance(served_by, str) else None,
     )
 
@@ -181,6 +181,12 @@ def _top_logprobs(entries: Any) -> dict[str, float] | None:
         if isinstance(token, str) and number and -_LEAST_LOGPROB <= logprob <= 1e-6:
             top.setdefault(whole(token), float(logprob))
     return top
+
+
+def _output_tokens(usage: Any) -> int | None:
+    """Return the tokens that are paid as output: of some judges (Grok, Gemini) the total alone counts thinking."""
+    written, read, total = (_count(_get(usage, f"{what}_tokens")) for what in ("completion", "prompt", "total"))
+    return written if written is None or read is None or total is None else max(written, total - read)
 
 
 def _count(value: Any) -> int | None:

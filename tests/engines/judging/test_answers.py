@@ -30,6 +30,16 @@ def body(**changes):
     return {"model": "x", "choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 1}} | changes
 
 
+@pytest.mark.parametrize(
+    ("completion", "total", "output"),
+    [(2809, 12929, 2809), (1499, 14428, 4308), (1499, None, 1499), (1499, 3, 1499), (None, 14428, None)],
+)
+def test_thinking_that_only_the_total_counts_is_paid(completion, total, output):
+    """Of 10,120 tokens read, 1,499 written and 2,809 of thinking: all as output (OpenAI), or apart (Grok, Gemini)."""
+    usage = {"prompt_tokens": 10120, "completion_tokens": completion, "total_tokens": total}
+    assert read_reply(json.dumps(body(usage=usage))).output_tokens == output
+
+
 def test_preferences_by_hand():
     assert preference_from_logprobs({"m": math.log(0.3), "M": math.log(0.1), "x": -1.0}) == pytest.approx(2 - 0.75)
     assert preference_from_logprobs({"m": -0.5}) == 1.0
