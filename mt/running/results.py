@@ -44,11 +44,11 @@ class Results:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any], folder: Path) -> Results:
-        """Return what the record in a run's folder holds."""
+        """Return what the record in a run's folder holds; a metric without a value counts as not measured."""
         paths = {stage["key"]: folder / stage["path"] for stage in record["stages"]}
         names = [one.name for one in fields(Metric)]
         found: dict[int, dict[MetricKey, tuple[Metric, Path]]] = {}
-        for row in record["metrics"]:
+        for row in (one for one in record["metrics"] if one["value"] is not None):
             key = row["model"], row["benchmark"], row["metric"]
             metric, path = Metric(*(row[name] for name in names)), paths.get(row.get("stage"), folder)
             found.setdefault(row["iteration"], {})[key] = metric, path

@@ -180,6 +180,15 @@ def test_what_changes_no_result_sets_no_runs_apart(tmp_path: Path) -> None:
     assert found.notes == []
 
 
+def test_a_metric_without_a_value_is_none_that_was_measured(tmp_path: Path) -> None:
+    first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)
+    metrics = json.loads((second / "record.json").read_text())["metrics"]
+    change(second, metrics=[{**row, "value": None if row["metric"] == "win_rate" else row["value"]} for row in metrics])
+    found = compare([first, second])
+    assert [found.variants[1].value(t, WIN_RATE) for t in (0, 1)] == [None, None]
+    assert "+3.0 [0.0, 6.0]" in table(found), "its other metric is compared"
+
+
 def test_items_that_are_gone_leave_the_recorded_intervals(tmp_path: Path) -> None:
     first, second = run(tmp_path, "frozen", FROZEN), run(tmp_path, "both", BOTH)
     (second / "store" / "1-gold-win_rate" / "items.json").write_text("{ damaged")
