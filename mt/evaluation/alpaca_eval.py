@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mt.errors import DataError, describe
-from mt.evaluation.files import number
+from mt.evaluation.files import number, within
 from mt.evaluation.statistics import ROUNDS, Array, Interval, bootstrap_interval, standard_error
 
 DRAW = 1.5
@@ -121,10 +121,11 @@ def _annotation(record: Mapping[str, Any], where: str) -> Annotation:
     texts = {field: _text(record, field, where) for field in fields}
     if "preference" not in record:
         raise DataError(f"{where}: field 'preference' is missing. Write null where there is no judgment.")
-    preference = number(record["preference"], f"{where}: preference", _ALLOWED)
-    if preference == 0:  # the older notation of a draw
-        preference = DRAW
-    if preference is not None and not 1 <= preference <= 2:
+    written = number(record["preference"], f"{where}: preference", _ALLOWED)
+    if written == 0:  # the older notation of a draw
+        written = DRAW
+    preference = None if written is None else within(written, 1.0, 2.0)
+    if preference is None and written is not None:
         raise DataError(describe(f"{where}: preference", record["preference"], "out of range", allowed=_ALLOWED))
     index = number(record.get("index"), f"{where}: index", "0, 1, 2, …")
     if index is not None and (index % 1 != 0 or index < 0):

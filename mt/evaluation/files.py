@@ -20,6 +20,9 @@ from mt.runtime.text import broken_text, parse_json
 EMPTY = ("", "nan", "none", "null")
 """How tables write that a cell holds nothing, in small letters."""
 
+ROUNDING = 1e-6
+"""So far a mean or a probability may lie outside of its range, as others' programs write it."""
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -95,6 +98,11 @@ def number(value: object, where: str, allowed: str = "a number, or empty") -> fl
         shown = repr(value) if isinstance(value, str) else value
         raise DataError(describe(where, shown, "not a number", allowed=allowed))
     return None if math.isnan(found) else found
+
+
+def within(value: float, low: float, high: float) -> float | None:
+    """Return a value, at an end of its range where rounding alone has put it outside; None where it is further out."""
+    return min(max(value, low), high) if low - ROUNDING <= value <= high + ROUNDING else None
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mt.errors import DataError, describe
 from mt.evaluation.alpaca_eval import Annotation, length_differences
-from mt.evaluation.files import number
+from mt.evaluation.files import number, within
 from mt.evaluation.statistics import Array
 
 GAMED_FIELDS = ("model", "preference", "index", "std_delta_len", "instruction_difficulty", "not_gamed_baseline")
@@ -126,9 +126,10 @@ def _gamed_row(record: Mapping[str, object], where: str) -> GamedRow:
     if str(record.get("not_gamed_baseline", False)).strip().lower() not in ("false", "0", "0.0", ""):
         value = record["not_gamed_baseline"]
         raise DataError(describe(f"{where}: not_gamed_baseline", value, "not a gamed baseline", allowed="False"))
-    preference = number(record["preference"], f"{where}: preference", "[0, 1], or empty")
-    if preference is not None and not 0 <= preference <= 1:
-        raise DataError(describe(f"{where}: preference", preference, "out of range", allowed="[0, 1], or empty"))
+    written = number(record["preference"], f"{where}: preference", "[0, 1], or empty")
+    preference = None if written is None else within(written, 0.0, 1.0)
+    if preference is None and written is not None:
+        raise DataError(describe(f"{where}: preference", written, "out of range", allowed="[0, 1], or empty"))
     index = _required(record["index"], f"{where}: index")
     if index % 1 != 0 or index < 0:
         raise DataError(describe(f"{where}: index", index, "not a position", allowed="0, 1, 2, …"))

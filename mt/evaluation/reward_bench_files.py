@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mt.errors import DataError, describe, nearest
-from mt.evaluation.files import number, rows_of_columns
+from mt.evaluation.files import ROUNDING, number, rows_of_columns, within
 from mt.evaluation.reward_bench import SECTIONS, ScoredPair
 from mt.evaluation.reward_bench_2 import SUBSETS, TIES, RankedPrompt
 from mt.runtime.text import parse_json
@@ -19,7 +19,6 @@ _SUBSET = ("subset", "subsets")
 _CHOSEN, _REJECTED = ("score_chosen", "scores_chosen"), ("score_rejected", "scores_rejected")
 _RESULT = "results"
 _IDENTITY = ("subset", "subsets", "id", "prompt", "text", "text_chosen", "text_rejected")
-_ROUNDING = 1e-6  # a mean of floats may lie so far above 1
 # Numbers beside a file's subsets: what the originals' tables add, and subsets that no longer belong to the benchmark.
 _BESIDE = {"average", "score", "accuracy", "num_prompts", "xstest", "Chat", "Chat Hard", "Reasoning"}
 _BESIDE |= {"Prior Sets (0.5 weight)", "anthropic", "summarize_prompted", "pku_better", "pku_safer"}
@@ -181,8 +180,8 @@ def _by_subset(rows: Sequence[Mapping[str, Any]], source: str) -> dict[str, Any]
 
 def _unit(values: Mapping[str, float], source: str) -> Unit:
     """Return the unit on which all values agree; 0 agrees with both."""
-    as_percent = [name for name, value in values.items() if value > _highest(name) + _ROUNDING]
-    as_share = [name for name, value in values.items() if 0 < value <= _highest(name) + _ROUNDING]
+    as_percent = [name for name, value in values.items() if value > _highest(name) + ROUNDING]
+    as_share = [name for name, value in values.items() if 0 < value <= _highest(name) + ROUNDING]
     if as_percent and as_share:
         one, other = as_share[0], as_percent[0]
         raise DataError(
@@ -199,7 +198,7 @@ def _highest(name: str) -> float:
 def _share(name: str, value: float, unit: Unit, source: str) -> float:
     share = value / 100 if unit == "percent" else value
     lowest, highest = (-0.01 if name == TIES else 0.0), _highest(name)
-    if not lowest <= share <= highest + _ROUNDING:
+    if not lowest <= share <= highest + ROUNDING:
         allowed = "0 to 100" if unit == "percent" else "0 to 1"
         raise DataError(describe(f"{source}: {name}", value, f"not an accuracy as a {unit}", allowed=allowed))
     return min(share, highest)
@@ -257,7 +256,8 @@ def _finite(value: object, where: str) -> float:
 
 
 def _result(value: object, where: str) -> float:
-    result = number(value, f"{where}: results")
-    if result is None or not 0 <= result <= 1:
+    written = number(value, f"{where}: results")
+    result = None if written is None else within(written, 0.0, 1.0)
+    if result is None:
         raise DataError(describe(f"{where}: results", repr(value), "not a result", allowed="0 (lost) to 1 (won)"))
     return result

@@ -101,6 +101,11 @@ def test_numbers_may_be_texts_as_in_a_table():
     assert [(row.preference, row.index) for row in read] == [(1.25, 0), (2.0, 1), (None, 2), (None, 3)]
 
 
+def test_rounding_beyond_the_range_is_rounding():
+    """As 2 − p gives it in another precision, for a probability that rounding has put above 1."""
+    assert [row.preference for row in rows([0.9999999999999998, 2.0000002384185791])] == [1.0, 2.0]
+
+
 def test_a_missing_judgment_is_null_or_nan_and_nothing_judged_is_an_error():
     with pytest.raises(DataError, match="all of 2 rows"):
         win_rate(rows([None, math.nan]))

@@ -150,6 +150,8 @@ def test_gamed_rows_survive_their_csv():
     rows = gamed(5)
     rows[2] = GamedRow("verbose", None, 2, -np.inf, 0.25)
     assert read_gamed(list(csv.DictReader(io.StringIO(gamed_csv(rows)))), "test") == rows
+    beyond = gamed_csv([GamedRow("verbose", 1.0000000000000002, 0, 0.5, 0.25)])
+    assert read_gamed(list(csv.DictReader(io.StringIO(beyond))), "test")[0].preference == 1.0
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,8 @@ def test_results_stand_for_scores_that_a_file_does_not_hold():
     for convention in ("current", "rlhflow"):  # the file's own half stays a half
         assert score_pairs(pairs, convention, rounds=2).sections["Reasoning"] == 50
     assert score_pairs(pairs, rounds=2).ties == 1
+    rounded = read_pairs([{"subset": "hep-go", "results": value} for value in (1.0000000000000002, -1e-17)], "f")
+    assert [pair.result for pair in rounded] == [1.0, 0.0]
 
 
 def test_an_unknown_subset_is_named_with_the_nearest():
