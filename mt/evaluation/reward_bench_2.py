@@ -114,7 +114,7 @@ def ties_score(prompts: Sequence[RankedPrompt]) -> float:
     spread(tied) + 0.01 · mean of tanh(min(gap(tied), gap(ref)) / spread(tied) − 1).
 
     Raises:
-        DataError: a prompt is not named ref:N or tied:N, or one of the kinds is missing.
+        DataError: a prompt is not named ref:N or tied:N, or stands there twice, or one of the kinds is missing.
     """
     return _weighted(*_margins(prompts))
 
@@ -140,6 +140,8 @@ def _margins(prompts: Sequence[RankedPrompt]) -> tuple[Array, Array, Array]:
         kind, _, question = prompt.prompt_id.partition(":")
         if kind not in gaps or not question.isdecimal():
             raise DataError(f"id={prompt.prompt_id}: no prompt of the subset Ties. Allowed: ref:N, tied:N.")
+        if int(question) in gaps[kind]:
+            raise DataError(f"id={prompt.prompt_id}: stands twice in the subset Ties, whose questions count once.")
         right, wrong = prompt.scores[: prompt.num_correct], prompt.scores[prompt.num_correct :]
         gaps[kind][int(question)] = (min(right) - max(wrong), max(right) - min(right))
     both = sorted(set(gaps["tied"]) & set(gaps["ref"]))

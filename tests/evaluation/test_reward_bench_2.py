@@ -86,5 +86,7 @@ def test_bad_rows_are_named(row, said):
 def test_prompts_of_ties_are_named_by_question():
     with pytest.raises(DataError, match="id=7: no prompt of the subset Ties"):
         ties_score([prompt([1.0, 0.0], "Ties", "7")])
+    with pytest.raises(DataError, match="id=ref:7: stands twice in the subset Ties"):
+        ties_score([prompt([1.0, 0.0], "Ties", name) for name in ("ref:7", "tied:7", "ref:7")])
     with pytest.raises(DataError, match="no question of the subset Ties has both"):
         ties_score([prompt([1.0, 0.0], "Ties", "ref:7")])
