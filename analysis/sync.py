@@ -15,7 +15,7 @@ from pathlib import Path
 from mt.errors import DataError, describe
 from mt.running.exit_codes import Parser, exit_status_of
 from mt.tracking.upload import attempts, is_open, marker, waiting
-from mt.workflow.run_record import RECORD
+from mt.workflow.run_record import RECORD, read_record
 
 UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uploaded", "failed"
 LIMIT_S = 1800.0
@@ -130,9 +130,8 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _server(folder: Path) -> str | None:
-    """Return the server that a run's settings name."""
-    record = folder / RECORD
-    config = json.loads(record.read_text()).get("config", {}) if record.is_file() else {}
+    """Return the server that a run's settings name; raises StoreError where its record cannot be read."""
+    config = read_record(folder)["config"] if (folder / RECORD).is_file() else {}
     return (config.get("tracking") or {}).get("base_url")
 
 

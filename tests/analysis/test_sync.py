@@ -57,12 +57,27 @@ def test_runs_are_uploaded_once_and_in_order(runs: Path, server: FakeWandb, caps
     assert capsys.readouterr().out == "sweep/demo  already uploaded\n"
 
 
+def tracked(runs: Path) -> Path:
+    """Return a run's folder with one attempt that waits."""
+    file = runs / "demo" / "wandb" / "offline-run-1-abc" / "run-abc.wandb"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    return runs / "demo"
+
+
+def test_a_run_whose_record_is_damaged_is_sent_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The record says to which server it belongs."""
+    record = tracked(tmp_path) / "record.json"
+    record.write_text('{"schema": 1, "config": {"tracking": {"base_url": "https://wandb.exam')
+    assert main(["--runs", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(f"{record}: damaged record (") and said.err.count("\n") == 1
+
+
 def test_without_a_login_nothing_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "demo" / "wandb" / "offline-run-1-abc" / "run-abc.wandb"
-    file.parent.mkdir(parents=True)
-    file.touch()
+    tracked(tmp_path)
     for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     for name in ("HOME", "NETRC", "WANDB_CONFIG_DIR"):
