@@ -9,6 +9,7 @@ import json
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def read_records(path: Path, columns: Collection[str] | None = None) -> list[Any
     Raises:
         DataError: the file is absent, empty or not in its format, or a text in it is broken.
     """
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    suffix = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if suffix == ".parquet":
         rows: list[Any] = list(parquet_rows(path, columns))
         if not rows:
@@ -157,6 +158,8 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> list[Any]:
         raise DataError(f"{path}: line {reader.line_num}: {error}.") from None
     if not rows:
         raise DataError(f"{path}: a header without rows. Judgments are needed.")
+    if twice := [name for name, n in Counter(reader.fieldnames).items() if name and n > 1]:
+        raise DataError(f"{path}: two columns are named {twice[0]}. Rename or remove one.")
     for position, row in enumerate(rows):
         if None in row or None in row.values():  # csv's marks of cells too many and too few
             raise DataError(f"{path} row {position} (from 0): not {len(reader.fieldnames)} columns as in the header.")

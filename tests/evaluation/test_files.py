@@ -41,6 +41,8 @@ def test_tables(tmp_path):
     assert read_records(tmp_path / "f.csv") == [{"a": "x\r\ny", "b": "1"}]  # pandas' index has no name
     (tmp_path / "f.tsv").write_text("a\tb\n1\t2\n")
     assert read_records(tmp_path / "f.tsv") == [{"a": "1", "b": "2"}]
+    (tmp_path / "F.CSV").write_text("a,b\n1,2\n")
+    assert read_records(tmp_path / "F.CSV") == [{"a": "1", "b": "2"}]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "f.parquet")
     assert read_records(tmp_path / "f.parquet") == ROWS
 
@@ -57,6 +59,7 @@ def test_tables(tmp_path):
         ("f.json", b"\xff\xfe\x00", "not a UTF-8"),
         ("f.json.gz", gzip.compress(b"[1]")[:-6], "damaged gzip"),
         ("f.csv", b"a,b\n", "without rows"),
+        ("f.csv", b"a,b, a\n1,2,3\n", "two columns are named a"),
         ("f.csv", b"a,b\n1,2\n1\n", "row 1 (from 0): not 2 columns"),
         ("f.csv", b"a,b\n1,2,3\n", "row 0 (from 0): not 2 columns"),
         ("f.parquet", b"PAR1", "not a readable Parquet"),
