@@ -64,11 +64,12 @@ class LoadOutputs(_OneFile):
 
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's rows, at most `limit`; raises DataError naming the row that lacks a field."""
-        found = []
+        found, known = [], dict[str, Samples]()
         for number, record, where in _records(path, self.limit):
             asked = conversation(required(record, _ASKED, where), where)
             answer = str(required(record, ("output", "answer"), where))
-            found.append(Samples(str(_first(record, _IDS, number)), asked, None, [Response(answer, 0)]))
+            row = Samples(str(_first(record, _IDS, number)), asked, None, [Response(answer, 0)])
+            found.append(_of_its_own_id(row, known, where))
         return found
 
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
@@ -111,13 +112,14 @@ class LoadAnsweredQuestions(Stage):
             name = str(required(record, _IDS, where))
             if answered.setdefault(name, _answer(record, where)) != _answer(record, where):
                 raise DataError(f"{where}: question '{name}' has two different answers.")
-        found = []
+        found, known = [], dict[str, Samples]()
         for record, where in self._asked(questions):
             name = str(required(record, _IDS, where))
             if name not in answered:
                 raise DataError(f"{where}: question '{name}' has no answer in {answers}. Each question needs one.")
             asked = conversation(required(record, _ASKED, where), where)
-            found.append(Samples(name, asked, None, [Response(answered[name], 0)]))
+            row = Samples(name, asked, None, [Response(answered[name], 0)])
+            found.append(_of_its_own_id(row, known, where))
         return found
 
     def _asked(self, path: Path) -> list[tuple[Any, str]]:
@@ -202,6 +204,14 @@ def required(record: Any, names: tuple[str, ...], where: str) -> Any:
     if found is None:
         raise DataError(f"{where}: field '{names[0]}' is missing. Allowed: {', '.join(names)}.")
     return found
+
+
+def _of_its_own_id(row: Samples, known: dict[str, Samples], where: str) -> Samples:
+    """Return a row; raises DataError where another one has its id: answers and judgments are found by it."""
+    if known.setdefault(row.prompt_id, row) != row:
+        fix = "Make the ids unique"
+        raise DataError(describe(f"{where}: {_IDS[0]}", row.prompt_id, "another row has this id already", fix=fix))
+    return row
 
 
 def _texts(value: Any, side: str, where: str) -> list[str]:

@@ -81,6 +81,17 @@ def test_a_row_that_lacks_a_field_is_reported_before_the_run(tmp_path: Path, row
         stage.check()
 
 
+def test_two_prompts_of_one_id_are_refused_before_the_run(tmp_path: Path) -> None:
+    """Both would get the answer and the judgment of the second one."""
+    rows = [{"question_id": 1, "instruction": text, "output": "b"} for text in ("a", "a", "other")]
+    said = r"row 2 \(from 0\): question_id=1: another row has this id already\. Make the ids unique"
+    with pytest.raises(DataError, match=said):
+        LoadOutputs(written(tmp_path / "outputs.jsonl", *rows), 805).check()
+    questions = written(tmp_path / "question.jsonl", QUESTION, QUESTION, {**QUESTION, "prompt": "How?"})
+    with pytest.raises(DataError, match=said.replace("=1", "=q1")):
+        LoadAnsweredQuestions(questions, written(tmp_path / "gpt.jsonl", ANSWERED), 500, None).check()
+
+
 @pytest.mark.parametrize("question", [QUESTION, {"question_id": "q1", "turns": [{"content": "Why?"}]}])
 @pytest.mark.parametrize(
     "answer",
