@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,8 +35,15 @@ class _OneFile(Stage):
         work.write(rows, Samples)
 
     def check(self) -> None:
-        """Read the file once, so that a malformed row is reported before anything heavy starts."""
-        self.samples(self.source.location)
+        """Read the file once, so that a row that cannot be read or scored is reported before anything heavy starts."""
+        rows = self.samples(self.source.location)
+        try:
+            self.require_scorable(rows)
+        except DataError as error:
+            raise DataError(f"{self.source.location}: {error}") from None
+
+    def require_scorable(self, rows: Sequence[Samples]) -> None:
+        """Raise DataError for rows that nothing would give a score, such as those of a subset that is not known."""
 
     def asked(self) -> Iterator[tuple[str, Messages]]:
         """Yield where each row stands, and its prompt."""
@@ -158,6 +165,12 @@ class LoadRewardPairs(_OneFile):
             found.append(Samples(name, asked, None, answers))
         return found
 
+    def require_scorable(self, rows: Sequence[Samples]) -> None:
+        """Require known subsets."""
+        from mt.evaluation.reward_bench import score_accuracies
+
+        score_accuracies(dict.fromkeys((row.prompt_id.partition("/")[0] for row in rows), 0.0))
+
     def volume(self, inputs: Volumes, assumed: AssumptionsConfig) -> Volume:
         """Return the 2985 pairs of RewardBench."""
         return assumed.rows(2985, responses=2)
@@ -185,6 +198,16 @@ class LoadRankedPrompts(_OneFile):
             asked = conversation(required(record, ("messages", "prompt"), where), where)
             found.append(Samples(name, asked, None, [Response(text, 0) for text in (*right, *wrong)]))
         return found
+
+    def require_scorable(self, rows: Sequence[Samples]) -> None:
+        """Require known subsets, and prompts of Ties whose names say which belong together."""
+        from mt.evaluation.reward_bench_2 import TIES, RankedPrompt, score_subsets, ties_score
+
+        named = [row.prompt_id.split("/", 2) for row in rows]
+        score_subsets(dict.fromkeys((subset for subset, _, _ in named), 0.0))
+        ties = [RankedPrompt(TIES, name, (0.0, 0.0)) for subset, _, name in named if subset == TIES]
+        if ties:
+            ties_score(ties)
 
 
 def conversation(asked: Any, where: str) -> Messages:

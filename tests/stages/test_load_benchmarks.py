@@ -184,6 +184,20 @@ def test_bad_ranked_prompts_are_named(tmp_path: Path, changes: dict[str, Any], s
         LoadRankedPrompts(written(tmp_path / "bad.jsonl", row, {**row, **changes})).check()
 
 
+def test_what_could_not_be_scored_is_refused_before_the_run(tmp_path: Path) -> None:
+    pair = {"prompt": "a", "chosen": "good", "rejected": "bad", "subset": "hep-phyton"}
+    with pytest.raises(DataError, match=r"p\.jsonl: subset=hep-phyton: .* Did you mean 'hep-python'\?"):
+        LoadRewardPairs(written(tmp_path / "p.jsonl", pair)).check()
+    ranked = {"id": "7", "subset": "Ties", "prompt": "a", "chosen": ["1"], "rejected": ["x"]}
+    for changes, said in (
+        ({"subset": "Maths"}, "subset=Maths: not one of the 6 subsets"),
+        ({}, "id=7: no prompt of the subset Ties"),
+        ({"id": "ref:7"}, "id: no question of the subset Ties has both"),
+    ):
+        with pytest.raises(DataError, match=rf"r\.jsonl: {said}"):
+            LoadRankedPrompts(written(tmp_path / "r.jsonl", {**ranked, **changes})).check()
+
+
 def gamed(path: Path, instructions: int) -> External:
     rows = [("concise", 0.5, index, 0.1, 0.0, False) for index in range(instructions)]
     path.write_text("\n".join(",".join(map(str, row)) for row in [GAMED_FIELDS, *rows]))
