@@ -19,7 +19,7 @@ from typing import Any
 from analysis.score_compare import compare
 from analysis.score_output import NamedScores, print_json, print_table, with_interval
 from analysis.score_rewards import score_reward_bench, score_reward_bench_2
-from mt.errors import ConfigError, DataError, MutualTaughtError
+from mt.errors import DataError, MutualTaughtError
 from mt.evaluation.alpaca_eval import win_rate
 from mt.evaluation.arena_hard import arena_hard
 from mt.evaluation.files import read_records
@@ -27,23 +27,23 @@ from mt.evaluation.gamed import read_gamed
 from mt.evaluation.judgment_files import DEFAULT_CATEGORY, load_games, load_pairs, position_notes
 from mt.evaluation.length_control import LC_ROUNDS, length_controlled
 from mt.evaluation.statistics import ROUNDS
-from mt.running.exit_codes import Parser
+from mt.running.exit_codes import Parser, exit_status_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Score one file (or compare two) and return the exit status: 0, or 2 where a file cannot be used."""
-    try:
-        arguments = _parser().parse_args(argv)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status_of(lambda: _serve(argv), lambda line: print(f"error: {line}", file=sys.stderr))
+
+
+def _serve(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
     try:
         scores: NamedScores = arguments.handler(arguments)
     except MutualTaughtError as error:
         files = [str(value) for value in vars(arguments).values() if isinstance(value, Path)]
-        named = any(file in str(error) for file in files)
-        print(f"error: {error}" if named else f"error: {files[0]}: {error}", file=sys.stderr)
-        return 2
+        if any(file in str(error) for file in files):
+            raise
+        raise DataError(f"{files[0]}: {error}") from error
     for note in scores.notes:
         print(f"note: {note}", file=sys.stderr)
     (print_json if arguments.json else print_table)(scores)

@@ -157,6 +157,19 @@ def test_options_are_checked(capsys, annotations, option):
     assert f"{option[1]} is not allowed; a whole number" in capsys.readouterr().err
 
 
+def test_an_interruption_is_one_line_and_a_closed_pipe_none(capsys, monkeypatch, annotations, gamed_file):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analysis.score.length_controlled", interrupted)
+    assert main(["alpaca_eval", str(annotations), "--gamed", str(gamed_file)]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+    command = [sys.executable, "-m", "analysis.score", "alpaca_eval", str(annotations), "--json"]
+    piped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    piped.stdout.close()
+    assert (piped.stderr.read(), piped.wait()) == ("", 1)
+
+
 def test_the_command_is_light_and_pure(annotations):
     code = (
         "import sys; from analysis.score import main; status = main(sys.argv[1:]);"
