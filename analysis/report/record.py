@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mt.errors import DataError, describe, no_folder
+from mt.errors import DataError, StoreError, describe, no_folder
 from mt.evaluation.catalogue import said
 from mt.runtime.text import parse_json
 from mt.workflow.position import Position
@@ -94,14 +94,25 @@ def load_run(folder: Path) -> Run:
 def load_runs(paths: Iterable[Path]) -> list[Run]:
     """Read the runs that the paths name; runs of one name differ by the folders that they lie in.
 
-    A run that lies in two folders, alone and in a sweep, counts once: as it is finished, or else as found first.
+    A run that lies in two folders, alone and in a sweep, counts once: as it is finished, or else as found first. Of
+    several, one whose record cannot be read is left out, which a note of the first one says; raises StoreError where
+    none can be read.
     """
     once: dict[Any, Run] = {}
-    for run in map(load_run, find_runs(paths)):
+    unreadable: list[StoreError] = []
+    for folder in find_runs(paths):
+        try:
+            run = load_run(folder)
+        except StoreError as error:
+            unreadable.append(error)
+            continue
         same = (run.name, *(row.key for row in run.stages)) if run.stages else run.folder
         if same not in once or (run.state == "finished" != once[same].state):
             once[same] = run
-    runs = list(once.values())
+    if not once:
+        raise unreadable[0]
+    first, *others = once.values()
+    runs = [replace(first, notes=[*first.notes, *(f"Left out: {error}" for error in unreadable)]), *others]
     named = Counter(run.name for run in runs)
     return [replace(run, name=str(run.folder)) if named[run.name] > 1 else run for run in runs]
 

@@ -46,6 +46,18 @@ def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
         load_run(tmp_path)
 
 
+def test_of_several_runs_those_whose_record_is_damaged_are_left_out_and_said(tmp_path: Path) -> None:
+    for name, text in (("a", "{"), ("b", '{"schema": 1, "name": "b"}'), ("c", '{"schema": 1, "name": "c"}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text(text)
+    runs = load_runs([tmp_path])
+    assert [run.name for run in runs] == ["b", "c"]
+    (note,) = [note for run in runs for note in run.notes if note.startswith("Left out: ")]
+    assert str(tmp_path / "a" / "record.json") in note and "damaged record" in note
+    with pytest.raises(StoreError, match="damaged record"):
+        load_runs([tmp_path / "a"])
+
+
 def test_inputs_are_read_by_field_from_the_artifacts(run: Run) -> None:
     by_key = {row.key: row for row in run.stages}
     trained = [row for row in run.stages if row.name == "train_policy"]
