@@ -184,7 +184,15 @@ def compare(folders: Iterable[Path], *, named: bool = True) -> VariantComparison
         ]
         runs = [run for run, name in zip(runs, variant_names(runs), strict=True) if name not in apart]
         found = _grouped(runs, named=named)
-    return replace(found, notes=[*incomparable(runs), *_left_out(left)])
+    return replace(found, notes=[*incomparable(runs), *_uneven(found), *_left_out(left)])
+
+
+def _uneven(found: VariantComparison) -> list[str]:
+    """Return the note that names the variants of other seeds than the reference; none where all have the same."""
+    seeds = found.reference.runs.keys()
+    names = [one.name for one in found.variants if one.runs.keys() != seeds]
+    both = "their differences are over the seeds that both have"
+    return [f"Other seeds than {found.reference.name}: {', '.join(shortened(names, _SHOWN))}; {both}."] if names else []
 
 
 def _left_out(reasons: Sequence[str]) -> list[str]:

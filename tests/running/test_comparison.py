@@ -92,6 +92,8 @@ def test_several_seeds_are_paired_by_seed(tmp_path: Path) -> None:
     assert found.reference.name == "rm_data=frozen", "a sweep is compared with its frozen variant"
     difference = found.variants[1].minus(found.reference, 1, WIN_RATE)
     assert difference is not None and (difference.over, difference.n) == ("seeds", 2), "seed 7 has no counterpart"
+    said = "Other seeds than rm_data=frozen: rm_data=both; their differences are over the seeds that both have."
+    assert found.notes == [said] and said in " ".join(table(found).split())
     # Differences .1 and .2: mean .15, standard error .05, Student's 97.5% point with one degree of freedom 12.706.
     assert (difference.value, difference.high) == pytest.approx((0.15, 0.15 + 12.7062 * 0.05), abs=1e-4)
     two = compare([tmp_path / name for name in ("frozen-0", "both-0", "both-1")]).variants[1].value(1, WIN_RATE)
