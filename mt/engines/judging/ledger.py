@@ -49,6 +49,8 @@ class _Account:
         self.owner: Owner | None = None
         self.open: dict[int, float] = {}
         self.usd, self.calls, self.lost, self.paid, self.dearest = 0.0, 0, 0, 0, 0.0
+        self.most_lost = 0.0
+        """The most that the lost calls can have cost: a question is asked twice at most."""
         self._lines = JsonLines[_Entry](path, _Entry, refuse="damaged", error=JudgeError)
 
     def update(self) -> None:
@@ -60,6 +62,7 @@ class _Account:
             elif entry.usd is not None:
                 most = self.open.pop(entry.question, 0.0)
                 self.usd, self.calls, self.lost = self.usd + entry.usd, self.calls + entry.calls, self.lost + entry.lost
+                self.most_lost += entry.lost * most / 2
                 if most and entry.calls:
                     self.paid, self.dearest = self.paid + 1, max(self.dearest, entry.usd / most)
 
@@ -77,7 +80,8 @@ class Ledger:
     Each process appends to a file of its own and reads everybody's. Under a limit a question is asked only once what
     it can cost is set aside, under a lock that all processes share: only questions under way that cost more than any
     before can pass the limit. What questions cost in relation to their estimates scales what is set aside: up at
-    once, down after ten. Calls whose replies were lost, and questions whose process ended, count as average ones.
+    once, down after ten. Calls whose replies were lost, and questions whose process ended, count as average ones, or
+    as the most that they can cost where no reply ever arrived.
     Threads may settle.
     """
 
@@ -94,12 +98,13 @@ class Ledger:
 
     @property
     def spent(self) -> float:
-        """Dollars spent, those for lost replies and abandoned questions included."""
+        """Dollars spent, with those for lost replies and abandoned questions: the most, until a call was answered."""
         accounts = self._accounts.values()
-        calls = sum(one.calls for one in accounts)
-        unknown = sum(one.lost + (len(one.open) if one.open and one.is_abandoned else 0) for one in accounts)
-        paid = sum(one.usd for one in accounts)
-        return paid + unknown * paid / calls if calls else paid
+        abandoned = [most for one in accounts if one.open and one.is_abandoned for most in one.open.values()]
+        paid, calls = sum(one.usd for one in accounts), sum(one.calls for one in accounts)
+        if not calls:
+            return paid + sum(one.most_lost for one in accounts) + sum(abandoned)
+        return paid + (sum(one.lost for one in accounts) + len(abandoned)) * paid / calls
 
     def reserve(self, most: Sequence[float], *, wait: bool) -> list[int]:
         """Set aside what questions can cost (dollars), and return the numbers of the first ones that may be asked.

@@ -131,6 +131,18 @@ def test_a_killed_process_forgets_no_money(dear, tmp_path):
     assert paid(dear) <= limit
 
 
+def test_replies_that_are_lost_count_at_most_until_one_arrives(tmp_path):
+    """A judge that thinks longer than timeout_s is paid for every attempt, and answers none."""
+    ledger = Ledger(tmp_path, "run", 1.0)
+    (question,) = ledger.reserve([0.2], wait=False)
+    ledger.settle(question, 0.0, 0, 3)
+    assert Ledger(tmp_path, "run", 1.0).spent == pytest.approx(3 * 0.1), "a question's most is for two calls"
+    assert ledger.reserve([0.8], wait=False) == []
+    (question,) = ledger.reserve([0.2], wait=False)
+    ledger.settle(question, 0.05, 1, 0)
+    assert Ledger(tmp_path, "run", 1.0).spent == pytest.approx(4 * 0.05)
+
+
 def test_replies_that_are_lost_count_as_average_calls(dear, tmp_path):
     dear.faults = lambda number: "cut" if number % 4 == 1 else "500" if number % 4 == 3 else None
     ask(tmp_path, 12)
