@@ -79,9 +79,12 @@ def special_tokens(tokenizer: Any, ends: Collection[int]) -> dict[str, int]:
 def declared_ends(tokenizer: Any, folder: Path) -> list[int]:
     """Return the ids that end generation: the tokenizer's eos, then those of generation_config.json.
 
-    Raises `ModelError` where that file names something else than ids.
+    Where there is no such file, config.json names them, as in transformers. Raises `ModelError` where the file names
+    something else than ids.
     """
     path = folder / "generation_config.json"
+    if not path.is_file():
+        path = folder / "config.json"
     declared = read_json(path).get("eos_token_id")
     ids = declared if isinstance(declared, list) else [declared]
     if any(i is not None and type(i) is not int for i in ids):

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from mt.engines.models import load_weights
+from mt.engines.text import open_chat
 from tests.engines.tiny import tiny_policy, tiny_reward
 
 ENDS = {"bos_token_id": 1, "eos_token_id": [2, 5]}
@@ -47,3 +49,13 @@ def test_settings_in_the_models_own_config_move(tmp_path: Path, kind: str) -> No
     assert "temperature" not in json.loads((tmp_path / "published" / "config.json").read_text())
     if kind == "policy":
         assert json.loads((tmp_path / "published" / "generation_config.json").read_text())["temperature"] == 0.7
+
+
+def test_without_the_file_the_models_own_config_names_the_ends(tmp_path: Path) -> None:
+    folder = tiny_policy(tmp_path / "model")
+    (folder / "generation_config.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "eos_token_id": [5, 2]}))
+    chat = open_chat(folder)
+    assert set(chat.stop_ids) == set(AutoModelForCausalLM.from_pretrained(folder).generation_config.eos_token_id)
+    assert chat.stop_ids == [2, 5]  # the end of a turn is what the template writes
