@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,39 @@ KNOWN = {
     "Skywork/Skywork-Reward-V2-Qwen3-0.6B": Shape(1024, 28, 3072, 16, 8, 128, 151936, tied=True, rewards=True),
 }
 """Sizes as their public config.json files state them."""
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
+_HIDDEN = ("hidden_size", "n_embd", "d_model")
+_FEED_FORWARD = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+"""What families call a size: GPT-2, Falcon, OPT and MPT have names of their own."""
 FAMILIES = {20_000_000: "world", 700_000_000: "smollm2", 3_000_000_000: "small_gpu"}
 """Weights that a model of each family has fewer of; what is larger is the paper's (our choice)."""
 
 
 def shape_of_folder(folder: Path) -> Shape:
-    """Return the shape that a folder's config.json states; raises ModelError where it states none."""
+    """Return the shape that a folder's config.json states, its weights counted where the files are there.
+
+    Raises ModelError where it states none.
+    """
     try:
-        return shape_of_config(parse_json((folder / "config.json").read_bytes()))
+        config = parse_json((folder / "config.json").read_bytes())
+        shape = shape_of_config(config)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ModelError(describe("model", folder, f"its config.json states no sizes ({error})")) from None
+    with contextlib.suppress(ModelError, OSError):
+        return _counted(shape, config, weight_shapes(folder, "model"))
+    return shape
 
 
 def shape_of_config(config: Mapping[str, Any]) -> Shape:
     """Return the shape of a Hugging Face config; KeyError for a missing size."""
-    heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+    # A model without attention caches no keys; as one head it is thought to keep no less.
+    heads, hidden = int(_size(config, _HEADS, 1)), int(_size(config, _HIDDEN))
     return Shape(
         hidden=hidden,
-        layers=int(config["num_hidden_layers"]),
-        feed_forward=int(config["intermediate_size"]),
+        layers=int(_size(config, _LAYERS)),
+        feed_forward=int(_size(config, _FEED_FORWARD, 4 * hidden)),
         heads=heads,
         key_value_heads=int(config.get("num_key_value_heads") or heads),
         head_size=int(config.get("head_dim") or hidden // heads),
@@ -49,6 +63,27 @@ def shape_of_config(config: Mapping[str, Any]) -> Shape:
         tied=bool(config.get("tie_word_embeddings", False)),
         rewards=any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or []),
     )
+
+
+def _size(config: Mapping[str, Any], names: Sequence[str], otherwise: int | None = None) -> Any:
+    found = next((config[name] for name in names if config.get(name)), otherwise)
+    if found is None:
+        raise KeyError(names[0])
+    return found
+
+
+def _counted(shape: Shape, config: Mapping[str, Any], weights: Mapping[str, Sequence[int]]) -> Shape:
+    """Return a shape with the weights that there are, and how many of them a token does not pass."""
+    experts = _size(config, _EXPERTS, 0)
+    routed = sum(
+        math.prod(size)
+        for name, size in weights.items()
+        if experts and (".experts." in name or (len(size) == 3 and size[0] == experts))
+    )
+    asked = config.get("num_experts_per_tok") or experts
+    head = any(name.endswith(("lm_head.weight", "embed_out.weight")) for name in weights)
+    idle = routed - routed * asked // experts if experts else 0
+    return replace(shape, tied=not head, counted=sum(map(math.prod, weights.values())), idle=idle)
 
 
 def count_weights(path: str | None) -> int | None:

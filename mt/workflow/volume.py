@@ -50,6 +50,10 @@ class Shape:
     """Whether the output head shares the embedding's weights."""
     rewards: bool = False
     """Whether one number is read out in place of the vocabulary."""
+    counted: int | None = None
+    """Weights that the model's files hold; None counts those of a dense decoder with gated feed-forward layers."""
+    idle: int = 0
+    """Of these, the weights of experts that a token does not pass."""
 
     @property
     def embedding(self) -> int:
@@ -58,7 +62,9 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """Weights of attention, gated feed-forward, embedding and output head."""
+        """All weights: as counted, else those of attention, gated feed-forward, embedding and output head."""
+        if self.counted is not None:
+            return self.counted
         attention = 2 * self.hidden * self.head_size * (self.heads + self.key_value_heads)
         one_table = self.tied or self.rewards
         return self.layers * (attention + 3 * self.hidden * self.feed_forward) + self.embedding * (2 - one_table)
@@ -72,7 +78,7 @@ class Shape:
     def flops_per_token(self) -> int:
         """FLOPs of a forward pass per token: two per weight that multiplies (the embedding look-up does not)."""
         looked_up = 0 if self.tied and not self.rewards else self.embedding
-        return 2 * (self.parameters - looked_up)
+        return 2 * (self.parameters - looked_up - self.idle)
 
     @property
     def cache_values(self) -> int:

@@ -11,13 +11,14 @@ from typing import Any
 
 import psutil
 import pytest
+from transformers import AutoModelForCausalLM, GPT2Config, MambaConfig, MixtralConfig
 
 import mt.stages
 from mt.config.compose import compose_runs
 from mt.costing.estimate import CHECKPOINTS_KEPT, Cost, costs
 from mt.costing.memory import Memory, fastest
 from mt.costing.report import estimate
-from mt.engines.shapes import KNOWN, shape_of_config
+from mt.engines.shapes import KNOWN, shape_of_config, shape_of_folder
 from mt.methods.compile import compile_run
 from mt.plan import main
 from mt.stages.load import LoadPrompts
@@ -50,6 +51,30 @@ def test_a_config_tells_the_same_shape() -> None:
     assert shape_of_config(config) == LLAMA
     assert shape_of_config({**config, "head_dim": 64}) == replace(LLAMA, head_size=64)
     assert shape_of_config({**config, "architectures": ["LlamaForSequenceClassification"]}).rewards
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=32, vocab_size=40),
+        MambaConfig(hidden_size=16, num_hidden_layers=2, vocab_size=40, state_size=4),
+        MixtralConfig(
+            hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+            vocab_size=40, num_local_experts=8, num_experts_per_tok=2,
+        ),
+    ],
+    ids=lambda config: str(config.model_type),
+)  # fmt: skip
+def test_weights_of_a_local_model_are_counted(tmp_path: Path, config: Any) -> None:
+    """Whatever its family calls its sizes; of the experts' weights a token passes its share."""
+    model = AutoModelForCausalLM.from_config(config)
+    model.save_pretrained(tmp_path)
+    shape, weights = shape_of_folder(tmp_path), dict(model.named_parameters())
+    assert (shape.hidden, shape.layers, shape.vocabulary) == (16, 2, 40)
+    assert shape.parameters == sum(weight.numel() for weight in weights.values())
+    experts = sum(weight.numel() for name, weight in weights.items() if ".experts." in name)
+    looked_up = 0 if config.tie_word_embeddings else 40 * 16
+    assert shape.flops_per_token == 2 * (shape.parameters - looked_up - experts * 6 // 8)
 
 
 def at_scale(*overrides: str):
