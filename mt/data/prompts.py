@@ -17,7 +17,7 @@ from mt.runtime.text import half_character, parse_json
 from mt.types import Demonstration, Messages, Pair, Prompt
 
 ROLES = ("system", "user", "assistant")
-_PRINTED = re.compile(r"\[\{'(role|content)': ")
+_PRINTED = re.compile(r"\s*\[\{'(role|content)': ")
 """How a list of messages begins as Python prints it."""
 _TEXT_OR_CHAT = 'text, or a list of {"role", "content"}'
 
@@ -125,10 +125,11 @@ def unwritten(value: Any, row: FileRow, name: str) -> Any:
     if _PRINTED.match(value):
         fix = "Write the file as JSONL or Parquet"
         raise refusal(row, name, value, "a chat as Python prints it", "a text, or a chat as JSON", fix)
-    if value.startswith("[{"):
+    if value.lstrip().startswith("["):
         with suppress(ValueError):
             found = parse_json(value)
-            if all(isinstance(one, dict) and one.get("role") in ROLES and "content" in one for one in found):
+            chat = all(isinstance(one, dict) and {"role", "content"} <= set(one) for one in found)
+            if chat and any(one["role"] in ROLES for one in found):  # another role beside it is refused by its name
                 return found
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def test_a_chat_that_is_written_as_text_is_the_chat_that_it_is(tmp_path: Path) -
     prompt = [{"role": "user", "content": 'why, "so"?'}]
     chosen, rejected = ([{"role": "assistant", "content": text}] for text in ("yes", "no"))
     fields = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
-    for write, problem in ((json.dumps, None), (str, "line 2, chosen=.*: a chat as Python prints it.*as JSONL")):
+    printed = "line 2, chosen=.*: a chat as Python prints it.*as JSONL"
+    for write, problem in ((json.dumps, None), (partial(json.dumps, indent=1), None), (str, printed)):
         with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(fields))
             writer.writeheader()
@@ -72,6 +74,8 @@ def test_a_chat_that_is_written_as_text_is_the_chat_that_it_is(tmp_path: Path) -
         else:
             with pytest.raises(DataError, match=problem):
                 load_preferences(read_rows(tmp_path / "pairs.csv"))
+    with pytest.raises(DataError, match=r"line 1, prompt\[0\].role=developer: unknown role"):
+        load_preferences(rows({"prompt": json.dumps([{**prompt[0], "role": "developer"}, *prompt]), "chosen": "x"}))
     answer = '[{"role": "admin", "name": "x"}]'
     (pair,) = load_preferences([FileRow("line 1", {"prompt": "an entry?", "chosen": answer, "rejected": "[{"})])
     assert (pair.chosen.text, pair.rejected.text) == (answer, "[{"), "what is no chat is what was said"
