@@ -6,25 +6,27 @@ from collections.abc import Iterable
 
 from mt.data.files import FileRow
 from mt.data.prompts import content_hash, conversation, message, refusal, unwritten, whole_text
+from mt.errors import DataError
 from mt.types import Demonstration, Messages, Pair, Response
 
 _CHAT = "a chat that ends with the assistant's turn"
 
 
-DEMONSTRATION_FIELDS = ("prompt", "response", "messages")
+DEMONSTRATION_FIELDS = ("prompt", "response", "messages", "completion")
 PREFERENCE_FIELDS = ("prompt", "chosen", "rejected")
 
 
 def load_demonstrations(rows: Iterable[FileRow], places: dict[str, str] | None = None) -> list[Demonstration]:
     """Return the first demonstration of each prompt: `prompt` and `response`, or `messages` with the answer last.
 
-    Answers' lengths in tokens are unknown here and 0. `places` learns where each row stands, by its id. Raises
-    DataError naming place and field of a malformed row.
+    TRL calls a response `completion`. Answers' lengths in tokens are unknown here and 0. `places` learns where each row
+    stands, by its id. Raises DataError naming place and field of a malformed row.
     """
     places = {} if places is None else places
     found: dict[str, Demonstration] = {}
     for row in rows:
-        asked, answer = _answered(row, "response" if "response" in row.values else "messages")
+        given = (name for name in DEMONSTRATION_FIELDS[1:] if name in row.values)
+        asked, answer = _answered(row, next(given, "response"))
         name = content_hash(asked)[:16]
         places.setdefault(name, row.place)
         found.setdefault(name, Demonstration(name, asked, None, Response(answer, 0)))
@@ -58,6 +60,8 @@ def _answered(row: FileRow, name: str) -> tuple[Messages, str]:
     value = unwritten(row.values.get(name), row, name)
     if isinstance(value, str) and value.strip():
         return _prompt(row), whole_text(value, row, name)
+    if name not in row.values:
+        raise _missing(row, name, f"a text, or {_CHAT}")
     if not isinstance(value, list) or not value:
         raise refusal(row, name, value, "no answer", f"a text, or {_CHAT}")
     *before, last = (message(item, row, f"{name}[{index}]") for index, item in enumerate(value))
@@ -73,16 +77,13 @@ def _answered(row: FileRow, name: str) -> tuple[Messages, str]:
 
 def _prompt(row: FileRow) -> Messages:
     if "prompt" not in row.values:
-        given = ", ".join(sorted(map(str, (*row.values, *row.others))))
-        raise refusal(
-            row,
-            "prompt",
-            None,
-            f"there is none, only {given}",
-            "a text, or a list of messages",
-            "Rename its field to prompt",
-        )
+        raise _missing(row, "prompt", "a text, or a list of messages")
     asked = conversation(row.values["prompt"], row, "prompt")
     if not asked:
         raise refusal(row, "prompt", row.values.get("prompt"), "there is none", "a text, or a list of messages")
     return asked
+
+
+def _missing(row: FileRow, name: str, allowed: str) -> DataError:
+    given = ", ".join(sorted(map(str, (*row.values, *row.others))))
+    return refusal(row, name, None, f"there is none, only {given}", allowed, f"Rename its field to {name}")

@@ -24,7 +24,13 @@ def rows(*values: dict[str, Any]) -> list[FileRow]:
 
 
 @pytest.mark.parametrize(
-    "value", [{"prompt": "why", "response": "because"}, {"prompt": ASKED, "response": "because"}, {"messages": SAID}]
+    "value",
+    [
+        {"prompt": "why", "response": "because"},
+        {"prompt": ASKED, "response": "because"},
+        {"messages": SAID},
+        {"prompt": ASKED, "completion": SAID[1:]},
+    ],
 )
 def test_a_demonstration_is_a_prompt_with_its_answer(value: dict[str, Any]) -> None:
     (one,) = load_demonstrations(rows(value))
@@ -93,7 +99,8 @@ def test_pairs_of_one_prompt_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({"prompt": "why"}, r"line 1, messages=null: no answer.*chat that ends with the assistant's turn"),
+        ({"prompt": "why"}, r"line 1, response=null: there is none, only prompt.*Rename its field to response"),
+        ({"prompt": "why", "response": None}, r"response=null: no answer.*chat that ends with the assistant's turn"),
         ({"response": "because"}, "line 1, prompt=null: there is none"),
         ({"messages": ASKED * 2}, r"messages\.role=user: the last turn is not the assistant's"),
         ({"messages": [{"role": "user"}, SAID[1]]}, r"messages\[0\].*not a message"),

@@ -133,7 +133,7 @@ def test_what_needs_more_than_prompts_can_be_planned_and_says_which_file_it_need
 
 def test_a_malformed_answer_is_named_before_anything_heavy(own: list[str], tmp_path: Path) -> None:
     (tmp_path / "shown.jsonl").write_text('{"prompt": "why", "response": "because"}\n{"prompt": "why"}\n')
-    with pytest.raises(DataError, match=r"shown\.jsonl, line 2, messages=null: no answer"):
+    with pytest.raises(DataError, match=r"shown\.jsonl, line 2, response=null: there is none"):
         check(compiled([*own, "method=spin", f"data.demonstrations={tmp_path}/shown.jsonl"]))
 
 
