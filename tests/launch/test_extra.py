@@ -50,6 +50,18 @@ def test_cpu_jobs_have_options_of_their_own(tmp_path: Path) -> None:
     assert "--qos=gpu" in flags(config, tmp_path, gpu=True)
 
 
+def test_what_the_shell_sets_for_sbatch_counts_where_no_setting_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sbatch would prefer variables to a setting, and submitit hides them from it."""
+    monkeypatch.setenv("SBATCH_ACCOUNT", "grant")
+    monkeypatch.setenv("SBATCH_PARTITION", "long")
+    for gpu in (True, False):
+        given = flags(composed("launch.partition=short", "launch.cpu.partition=short"), tmp_path, gpu=gpu)
+        assert {"--account=grant", "--partition=short"} <= given
+        assert "--partition=long" in flags(composed(), tmp_path, gpu=gpu)
+
+
 def test_a_gpu_type_is_one_setting(tmp_path: Path) -> None:
     config = composed("scale=llama3_8b", "launch.gpu_type=a100")
     assert "--gpus-per-node=a100:8" in flags(config, tmp_path, gpu=True)
