@@ -150,6 +150,11 @@ def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
             fix = "Download or save the model again"
             raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", fix=fix))
         files = sorted(set(placed.values()))
+        if (
+            folder / _SINGLE
+        ).is_file() and _SINGLE not in files:  # transformers would load it, vLLM what the index names
+            problem, fix = f"is not named in {_INDEX} beside it", "Remove what is left over of another model"
+            raise ModelError(describe(field, folder / _SINGLE, problem, fix=fix))
     else:
         files = [_SINGLE] if (folder / _SINGLE).is_file() else []
     if not files:

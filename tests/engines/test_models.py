@@ -63,6 +63,11 @@ def pickled(folder: Path) -> None:
 
 
 def missing_shard(folder: Path) -> None:
+    no_weights(folder)
+    left_over_index(folder)
+
+
+def left_over_index(folder: Path) -> None:
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
@@ -202,6 +207,7 @@ def wrapped_by_name(folder: Path) -> None:
         (numbered_architecture, r"has architectures=\[5\]. Allowed: names, as in"),
         (one_architecture, r'has architectures="LlamaForCausalLM". Allowed: names, as in'),
         (empty_index, "index.json: has no weight_map of names to files"),
+        (left_over_index, r"model.safetensors: is not named in model.safetensors.index.json beside it\. Remove"),
         (quantised, "its weights are quantised"),
         (gguf, r"has GGUF weights only \(model-Q4_K_M.gguf\)"),
         (wrapped, "wraps a language model with others.*Load its language model by itself"),
