@@ -122,7 +122,10 @@ def refused_by_pydantic(error: ValidationError, values: dict[str, Any], override
     if first["type"] == "missing":
         fix = "Add it to the file of the choice, or on the command line with a + before it"
         return describe(path, "nothing", problem, allowed=values_allowed, fix=fix)
-    return describe(path, value, problem, allowed=values_allowed, fix=f"Set {path}=VALUE")
+    fix = f"Set {path}=VALUE"
+    if first["type"] == "string_type" and isinstance(value, int | float):  # such as a partition or a run called 2024
+        fix = f"""Put the value in quotes, and all in others: '{path}="{_given(path, overrides)}"'"""
+    return describe(path, value, problem, allowed=values_allowed, fix=fix)
 
 
 def _one_setting(path: str, info: FieldInfo) -> str:

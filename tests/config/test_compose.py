@@ -91,6 +91,7 @@ def test_every_choice_composes(group: str, option: str) -> None:
             r"name=\.\.: not such a text\. Allowed: text, at most 120 letters, digits and _\.,=\+-, the first",
         ),
         (["name=true"], r"name=true: not a text"),
+        (["name=1.50"], r"""name=1\.5: not a text\..* all in others: 'name="1\.50"'\.$"""),
         (["seed=)"], r"seed=\): cannot be read \('\)' is not expected there\)"),
         (["objective=dpo,"], r"objective=dpo,: cannot be read \(it ends too early\)"),
         (["+seed=2"], r"^\+seed=2: it is there already\. Leave the \+ out: seed=2\.$"),
