@@ -148,7 +148,7 @@ def _template_file(file: Path, expected: str | None) -> str:
         fix = "Run the command again, or put the file back as it was"
         raise ModelError(describe("chat_template", file, "has changed since this run was planned", fix=fix))
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")  # else a byte order mark would begin every prompt
     except UnicodeDecodeError as error:
         raise ModelError(describe("chat_template", file, "is not UTF-8 text", fix="Give a Jinja file")) from error
 

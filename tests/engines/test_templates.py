@@ -233,6 +233,8 @@ def test_a_file_gives_the_template(tmp_path: Path) -> None:
     chat.tokenizer.save_pretrained(tmp_path / "published")
     tokenizer.chat_template = CHATML
     assert chat.prompt_ids(ASK) == rendered(tokenizer, ASK)
+    file.write_text(CHATML, encoding="utf-8-sig")
+    assert open_chat(folder, settings(file=str(file))).prompt_ids(ASK) == rendered(tokenizer, ASK)
     assert open_chat(saved(chat.tokenizer, tmp_path / "published")).prompt_ids(ASK) == chat.prompt_ids(ASK)
     with pytest.raises(ModelError, match="no chat template"):
         open_chat(folder)
