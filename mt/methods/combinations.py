@@ -32,6 +32,10 @@ def refuse_impossible(config: RunConfig) -> None:
     _refuse_selection(config)
     _refuse_reward(config)
     _refuse_offline(config)
+    replay: float = getattr(config.rm_data, "replay", 0.0)
+    if config.reward_loss.needs_margins and replay:
+        problem = f"older preferences carry no rewards, which reward_loss={config.reward_loss.name} needs"
+        _refuse("rm_data.replay", replay, problem, "0", "Choose another rm_data or reward_loss")
 
 
 def refuse_greedy_pairs(config: RunConfig, stages: Iterable[Stage]) -> None:

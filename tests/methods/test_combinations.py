@@ -40,6 +40,7 @@ from tests.methods.plans import compiled
         (("sampling.temperature=0",), r"sampling\.temperature=0: greedy .* Allowed: at least 0\.01 .* Raise it\."),
         (("method=meta_rewarding", "sampling.temperature=0"), r"sampling\.temperature=0: greedy"),
         (("objective=best_of_k", "sampling.temperature=0"), r"sampling\.temperature=0: greedy"),  # for the reward
+        (("rm_data=replay", "reward_loss=margin"), r"rm_data\.replay=0\.9: older preferences carry no rewards"),
         (("eval=[held_out,pairwise]",), r"eval=pairwise: .* Add alpaca_eval to eval="),
     ],
 )

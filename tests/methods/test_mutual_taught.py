@@ -47,6 +47,14 @@ def test_e_step_samples_and_scores_with_the_models_before(t: int) -> None:
     assert same(reference.pairs, selected)
 
 
+def test_contrast_pairs_carry_the_labelers_rewards_where_the_loss_reads_margins() -> None:
+    now, before = compiled("reward_loss=margin", "iterations=1").graph.iterations[1::-1]
+    contrast = the(ContrastPairs, now.contrast)
+    for samples, rewards in ((contrast.new, contrast.new_rewards), (contrast.old, contrast.old_rewards)):
+        assert same(the(Score, rewards).reward, before.reward)
+        assert same(the(Score, rewards).samples, samples)
+
+
 @pytest.mark.parametrize("t", [1, 2, 3])
 def test_m_step_starts_from_base_with_self_training_and_contrast_pairs_of_d_r(t: int) -> None:
     graph = compiled("iterations=3").graph

@@ -65,6 +65,7 @@ class PairData(RewardData):
         return steps.add(MixPairs(pairs, steps.add(steps.source.preferences()), self.replay, steps.seed("replay")))
 
     def contrast_pairs(self, steps: Steps, new: Stage, old: Stage, labeler: Stage) -> Stage:
-        """Return the new policy's responses over the old one's."""
-        rewards = (steps.score(labeler, new), steps.score(labeler, old)) if self.label_filter else ()
+        """Return the new policy's responses over the old one's, with rewards where filter or loss read them."""
+        scored = self.label_filter or steps.config.reward_loss.needs_margins
+        rewards = (steps.score(labeler, new), steps.score(labeler, old)) if scored else ()
         return steps.add(ContrastPairs(new, old, steps.seed("contrast"), self.label_filter, *rewards))
