@@ -9,7 +9,7 @@ from typing import Any
 from mt.errors import ModelError, describe
 from mt.runtime.text import parse_json
 
-_FIELDS = ("max_position_embeddings", "n_positions")
+_FIELDS = ("max_position_embeddings", "n_positions", "max_seq_len")
 
 
 def read_json(path: Path, field: str = "model") -> dict[str, Any]:

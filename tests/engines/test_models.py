@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import GPT2Config, MptConfig, PreTrainedConfig
 
 from mt.engines.contexts import context_length
 from mt.engines.models import check_context, check_model, load_model
@@ -158,6 +159,12 @@ def test_no_folder_is_refused_for_its_pad_token(folders: dict[str, Path]) -> Non
     no_pad(folders["policy"])
     check_model(folders["policy"], "policy")
     assert open_chat(folders["policy"]).pad_id not in open_chat(folders["policy"]).stop_ids
+
+
+@pytest.mark.parametrize("config", [GPT2Config(n_positions=64), MptConfig(max_seq_len=64)], ids=["gpt2", "mpt"])
+def test_families_call_their_context_otherwise(tmp_path: Path, config: PreTrainedConfig) -> None:
+    config.save_pretrained(tmp_path)
+    assert context_length(tmp_path) == 64
 
 
 def test_the_context_bounds_the_length(folders: dict[str, Path]) -> None:
