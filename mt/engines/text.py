@@ -185,6 +185,10 @@ class Chat:
         """Find what the template writes around an answer, and the end token of the turn in it."""
         messages = self._accepted()
         prompt = self._render(messages, prompt=True)
+        if prompt == self._render([*messages[:-1], {**_USER, "content": _ANSWERS[1]}], prompt=True):
+            problem = "does not show what the user says"  # a vision model's reads lists of parts, and of texts nothing
+            fix = "Give one for messages whose content is a text, by policy.chat_template (reward.chat_template)"
+            raise ModelError(describe("chat template", self.folder, problem, fix=fix))
         try:
             first, second = (self._conversation(messages, answer) for answer in _ANSWERS)
         except DataError:

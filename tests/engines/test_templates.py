@@ -284,3 +284,13 @@ def test_a_template_that_fails_like_a_program_is_refused(tmp_path: Path) -> None
     folder = saved(byte_level(["<|endoftext|>"], "{{ 1 / 0 }}", eos_token="<|endoftext|>"), tmp_path)
     with pytest.raises(ModelError, match="division by zero"):
         open_chat(folder)
+
+
+@pytest.mark.parametrize("shown", ["{% for part in m.content %}{{ part.text }}{% endfor %}", ""])
+def test_a_template_that_hides_what_the_user_says_is_refused(tmp_path: Path, shown: str) -> None:
+    """As of vision models, whose messages are lists of parts: the parts of a text are its letters."""
+    template = CHATML.replace("{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}", f"{shown}<|im_end|>")
+    tokenizer = byte_level(["<|im_start|>", "<|im_end|>"], template, eos_token="<|im_end|>")
+    assert rendered(tokenizer, ASK) == rendered(tokenizer, [{"role": "user", "content": "?"}])
+    with pytest.raises(ModelError, match="does not show what the user says"):
+        open_chat(saved(tokenizer, tmp_path))
