@@ -79,6 +79,11 @@ class Chat:
         self.stop_ids = [self.end_id, *sorted(set(stops) - {self.end_id})]
         self.pad_id = set_pad(tokenizer, folder, {self.end_id}, self._template_tokens())
 
+    @property
+    def shows_answers(self) -> bool:
+        """Whether a rendered conversation shows the assistant's answer at its end."""
+        return self._answer.after is not None
+
     @cached_property
     def fingerprint(self) -> str:
         """A name of what ids mean: ids under another fingerprint count as foreign text."""
@@ -146,7 +151,7 @@ class Chat:
     def check_prompt(self, messages: Messages) -> None:
         """Raise `DataError` where the template refuses a prompt, or an answer to it though it shows answers."""
         self._render(messages, prompt=True)
-        if self._answer.after is not None:
+        if self.shows_answers:
             self._conversation(messages, _ANSWERS[0])
 
     def _plain(self, ids: list[int]) -> str:

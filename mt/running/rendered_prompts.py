@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mt.engines.template import TemplateConfig
 from mt.engines.text import Chat, open_chat
-from mt.errors import ConfigError, DataError, describe
+from mt.errors import ConfigError, DataError, ModelError, describe
 from mt.runtime.text import shortened
 from mt.stages.judge_self import ComparisonPrompts, JudgmentPrompts
 from mt.stages.judging import AsksJudge
@@ -98,6 +98,10 @@ def _outside(table: Stage | Asks) -> Iterator[External]:
 
 def _check(model: ModelFolder, template: TemplateConfig, table: Asks, say: Callable[[str], None]) -> None:
     chat, asked = open_model_chat(model, template)[0], list(table.asked())
+    if model.kind == "reward" and not chat.shows_answers:
+        problem = "a conversation shows no answer, or may not end with one, so that no response can be scored"
+        fix = "Name a template that shows the assistant's turns: reward.chat_template=FILE"
+        raise ModelError(describe("chat template", model.location, problem, fix=fix))
     if len(asked) > _MANY:
         say(f"rendering {len(asked):,} prompts with the chat template of {model.location}")
     refused = [(place, messages, why) for place, messages in asked if (why := refusal(chat, messages))]

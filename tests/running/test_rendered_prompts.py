@@ -80,6 +80,15 @@ def test_refused_rows_are_named_by_file_line_roles_and_the_templates_own_words(
     assert not (models / "store" / "sample").exists()
 
 
+@pytest.mark.parametrize("last", ["", "{{ raise_exception('ends with an answer') }}"])
+def test_a_reward_models_template_has_to_show_the_answer(own: list[str], models: Path, last: str) -> None:
+    """One that is made for generation gives every response the same reward, or fails at the first one."""
+    shown = "{% for m in messages %}{% if m.role == 'assistant' %}" + last + "{% else %}{{ m.content }}{% endif %}"
+    template(models / "reward", shown + "{% endfor %}")
+    with pytest.raises(ModelError, match=rf"chat template={models}/reward: .* no response can be scored.*=FILE"):
+        check(compiled(own))
+
+
 def test_a_template_file_serves_in_the_place_of_one_that_refuses(own: list[str], models: Path) -> None:
     template(models / "policy", NO_SYSTEM)
     (models / "mine.jinja").write_text(TEMPLATE)
