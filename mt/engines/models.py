@@ -150,9 +150,8 @@ def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
             fix = "Download or save the model again"
             raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", fix=fix))
         files = sorted(set(placed.values()))
-        if (
-            folder / _SINGLE
-        ).is_file() and _SINGLE not in files:  # transformers would load it, vLLM what the index names
+        if _SINGLE not in files and (folder / _SINGLE).is_file():
+            # transformers would load it, and vLLM what the index names
             problem, fix = f"is not named in {_INDEX} beside it", "Remove what is left over of another model"
             raise ModelError(describe(field, folder / _SINGLE, problem, fix=fix))
     else:
