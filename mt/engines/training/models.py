@@ -49,7 +49,8 @@ def load_start(task: TrainingTask) -> Any:
 
 def start_is_rounded(task: TrainingTask) -> bool:
     """Return whether `load_for_training` rounds the weights that the folder holds."""
-    return masters_apart(task) and read_json(Path(task.model) / "config.json").get("dtype") != "bfloat16"
+    config = read_json(Path(task.model) / "config.json")
+    return masters_apart(task) and config.get("dtype", config.get("torch_dtype")) != "bfloat16"  # until transformers 5
 
 
 def _load(task: TrainingTask, dtype: torch.dtype) -> Any:

@@ -6,6 +6,7 @@ Starting processes takes its time: one test of them runs by default, the others 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from mt.engines.training.models import start_is_rounded
 from mt.engines.training.task import step_folders
 from mt.engines.training.torchrun import TorchrunTrainer
 from mt.engines.training.zero import zero_config
@@ -148,6 +150,14 @@ def test_deepspeed_sums_micro_batches_in_float32_and_takes_our_schedule(lab: Lab
     assert found["bf16"] == {"enabled": True}
     assert found["data_types"] == {"grad_accum_dtype": "fp32"}
     assert "scheduler" not in found and "optimizer" not in found
+
+
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_a_start_in_bfloat16_loses_nothing_whatever_wrote_its_config(lab: Lab, tmp_path: Path, name: str) -> None:
+    task = replace(lab.task(trainer=changed(TWO, zero_stage=2, dtype="bfloat16")), model=str(tmp_path))
+    for dtype in ("bfloat16", "float32"):
+        (tmp_path / "config.json").write_text(json.dumps({name: dtype}))
+        assert start_is_rounded(task) == (dtype == "float32")
 
 
 @pytest.mark.engines
