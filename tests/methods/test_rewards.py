@@ -140,7 +140,7 @@ def test_an_ensemble_may_keep_some_of_its_models() -> None:
 
 
 def test_an_ensemble_of_given_models_needs_no_preferences(tmp_path: Path) -> None:
-    folders = [tiny_reward(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    folders = [tiny_reward(tmp_path / name, seed=seed) for seed, name in enumerate(["a", "a@step2"])]
     listed = f"reward.models=[{folders[0]},{folders[1]}]"
     one = compiled("reward=ensemble", listed, "reward.trained=0", f"store={tmp_path}", "rm_data=frozen")
     models = the(EnsembleReward, one.graph.base.reward).models

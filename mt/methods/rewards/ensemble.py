@@ -64,8 +64,9 @@ class Ensemble(Train):
         return configured_student(config, self.student)
 
     def _named(self, config: RunConfig, name: str) -> Stage:
-        path, _, revision = name.partition("@")
-        if not revision and not Path(path).expanduser().exists():
+        local = Path(name).expanduser().exists()  # also with an @ in its name
+        path, _, revision = (name, "", "") if local else name.partition("@")
+        if not revision and not local:
             allowed = "local folders, or OWNER/NAME@COMMIT with the 40 hex digits of a commit"
             raise ConfigError(describe("reward.models", name, "no such folder", allowed=allowed))
         has_template = self.chat_template is None
