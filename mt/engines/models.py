@@ -151,7 +151,7 @@ def weight_shapes(folder: Path, field: str) -> dict[str, list[int]]:
             raise ModelError(describe(field, folder / _INDEX, "has no weight_map of names to files", fix=fix))
         files = sorted(set(placed.values()))
         if _SINGLE not in files and (folder / _SINGLE).is_file():
-            # transformers would load it, and vLLM what the index names
+            # transformers would load it, other programs what the index names
             problem, fix = f"is not named in {_INDEX} beside it", "Remove what is left over of another model"
             raise ModelError(describe(field, folder / _SINGLE, problem, fix=fix))
     else:
