@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from mt.choice import _hash_of, option
 
 SMALL = [
     "data.sizes.prompts=45",
@@ -33,3 +38,13 @@ SMALL = [
 def small(folder: Path, *overrides: str) -> list[str]:
     """Return the command line of a small run whose store and records lie in `folder`."""
     return [*SMALL, f"store={folder}/store", f"runs={folder}/runs", *overrides]
+
+
+@contextmanager
+def own_modules(*names: str) -> Iterator[None]:
+    """Forget afterwards what was imported from packages of a user's own: other tests have other ones of these names."""
+    yield
+    for name in [name for name in sys.modules if name.startswith(names)]:
+        del sys.modules[name]
+    option.cache_clear()
+    _hash_of.cache_clear()

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from mt.evaluation.gamed import gamed_csv
 from tests.analysis.synthetic import write_runs
 from tests.engines.tiny import tiny_policy, tiny_reward
 from tests.evaluation.examples import gamed, judged
+from tests.small import own_modules
 
 ROOT = CONF.parent
 README, CONTRIBUTING = ((ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md"))
@@ -57,8 +59,8 @@ def test_the_commands_are_found() -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with what the pages' user has: prompts, two models, finished runs, other tools' judgments."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield a folder with what the pages' user has: prompts, two models, finished runs, other tools' judgments."""
     folder = tmp_path_factory.mktemp("readme")
     colours, animals = ("red", "blue", "green"), ("fox", "owl", "cat", "dog")
     asked = [f"tell me the colour of {n} {c} {a}" for n in ("one", "two") for c in colours for a in animals]
@@ -93,7 +95,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = folder / name.removeprefix("# ")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    return folder
+    with own_modules("my_package"):
+        yield folder
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{page}: {line}"[:70] for page, line in COMMANDS])

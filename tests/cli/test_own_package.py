@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
-from mt.choice import _hash_of, option
 from mt.config.choices import search_path
 from mt.config.compose import CONF, compose_runs
 from mt.engines.training.task import TrainingTask
 from mt.errors import ConfigError
 from mt.methods.compile import compile_run
 from mt.run import main
-from tests.small import small
+from tests.small import own_modules, small
 
 EXAMPLE = CONF.parent / "examples" / "my_objective"
 QUICK = ["iterations=1", "eval=[]", "rm_data=frozen", "objective.nll_weight=0"]
@@ -29,17 +28,13 @@ QUICK = ["iterations=1", "eval=[]", "rm_data=frozen", "objective.nll_weight=0"]
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Yield a copy of the example as the current folder; what is imported from it is forgotten afterwards."""
+    """Yield a copy of the example as the current folder."""
     folder = tmp_path / "example"
     shutil.copytree(EXAMPLE, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield folder
-    for name in [name for name in set(sys.modules) - before if name.startswith(("my_package", "bad_", "everything"))]:
-        del sys.modules[name]
-    option.cache_clear()
-    _hash_of.cache_clear()
+    with own_modules("my_package", "bad_", "everything"):
+        yield folder
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:

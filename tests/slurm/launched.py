@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "gpus": 1,
         "cpus": 1,
         "time_min": 10,
+        **dict.fromkeys(("partition", "account", "qos", "constraint")),
         "cpu": {"partition": None, "cpus": 1, "mem_gb": None, "time_min": 10, "extra": {}},
         "signal_delay_s": 60,
     },

@@ -100,7 +100,7 @@ def test_a_stage_that_waits_takes_wall_time_and_hardly_any_cpu_time(store: Store
     run(store, waiting)
     facts = store.artifact(waiting).facts
     assert facts["seconds"] >= 0.5
-    assert 0 < facts["cpu_seconds"] < 0.4
+    assert 0 <= facts["cpu_seconds"] < 0.4
 
 
 def test_a_failure_keeps_what_was_published(store: Store) -> None:
