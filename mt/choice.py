@@ -41,7 +41,8 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FlipRate = Annotated[float, Field(ge=0, lt=0.5)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
+"""Bounded far above what anybody has: what counts in the machine takes no number of any length."""
 _LONGEST = 10_000_000
 """Tokens of the longest contexts that models have."""
 Tokens = Annotated[int, Field(ge=1, le=_LONGEST)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Doc
 
-from mt.choice import Config, Seed, Share, Unkeyed
+from mt.choice import Config, Count, Seed, Share, Unkeyed
 from mt.config.data import DataSource
 from mt.config.evaluation import EvalConfig
 from mt.config.hardware import HardwareConfig
@@ -41,7 +41,7 @@ Folder = Annotated[str, Field(min_length=1), AfterValidator(expanduser)]
 class PartitionConfig(Config):
     """How the prompts are divided among the iterations."""
 
-    part_size: Annotated[int, Field(ge=1)] | None
+    part_size: Count | None
     """Prompts of each part, D_R included; null makes equal parts of all prompts, as in the paper. With a size, a run of
     more iterations computes nothing again."""
 

@@ -43,7 +43,7 @@ def shape_of_folder(folder: Path) -> Shape:
         shape = shape_of_config(config)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ModelError(describe("model", folder, f"its config.json states no sizes ({error})")) from None
-    with contextlib.suppress(ModelError, OSError):
+    with contextlib.suppress(ModelError, OSError, ValueError, TypeError):  # the check of the model says what is wrong
         return _counted(shape, config, weight_shapes(folder, "model"))
     return shape
 

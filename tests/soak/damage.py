@@ -60,12 +60,18 @@ def damage(folder: Path, seed: int, count: int, first: int = 0) -> Found:
 
 
 def _check(place: Path, whole: dict[str, Any], found: Found, where: str) -> None:
-    """Run again, follow the advice where there is one, and compare."""
-    run = Started(brief(place))
-    if run.end() == 2 and (advice := re.search(r"python -m (mt\.store) (.*? rm \S+), then", run.stderr)):
+    """Run again, follow the advice where there is one, and compare.
+
+    A damaged file that a reused run did not read is found when something that needs it is computed anew: then there is
+    advice once more, about another artifact.
+    """
+    run, advised = Started(brief(place)), set[str]()
+    while run.end() == 2 and (advice := re.search(r"python -m (mt\.store) (.*? rm \S+), then", run.stderr)):
         found.counts["said"] += 1
-        if run.stderr.count("\n") != 1:
-            found.faults.append(f"{where}: more than one line: {run.stderr[-300:]!r}")
+        if run.stderr.count("\n") != 1 or advice[2] in advised:
+            found.faults.append(f"{where}: more than one line, or the same again: {run.stderr[-300:]!r}")
+            return
+        advised.add(advice[2])
         Started(shlex.split(advice[2]), module=advice[1]).end()
         run = Started(brief(place))
     if run.end() or "Traceback" in run.stderr:
