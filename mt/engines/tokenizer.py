@@ -32,9 +32,13 @@ def read_tokenizer(folder: Path, template: TemplateConfig, setting: str = "model
         raise ModelError(describe(setting, folder, "no such folder", fix="Give a model folder"))
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        limit = tokenizer.model_max_length
+        if not isinstance(limit, int | float):
+            raise TypeError(f"model_max_length={limit!r} in tokenizer_config.json is no number")
+        tokenizer("\ue000")  # a character that no vocabulary holds: fails where an unknown token is named and absent
     except Exception as error:  # the tokenizers library raises plain ones
         fix = "" if (folder / "tokenizer.json").is_file() else _FAST
-        problem = f"its tokenizer cannot be loaded ({first_line(error)})"
+        problem = f"its tokenizer cannot be loaded or used ({first_line(error)})"
         raise ModelError(describe(setting, folder, problem, fix=fix)) from error
     if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.added_tokens_decoder):
         problem = (

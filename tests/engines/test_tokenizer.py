@@ -136,6 +136,27 @@ def test_a_damaged_tokenizer_is_refused(tmp_path: Path, content: str) -> None:
         open_chat(folder)
 
 
+@pytest.mark.parametrize(
+    ("file", "path", "value", "said"),
+    [
+        ("tokenizer_config.json", ["model_max_length"], "text", "model_max_length='text' in tokenizer_config.json"),
+        ("tokenizer.json", ["model", "unk_token"], "absent", r"Missing \[UNK\] token"),
+    ],
+)
+def test_a_tokenizer_that_fails_on_text_is_refused(
+    tmp_path: Path, file: str, path: list[str], value: str, said: str
+) -> None:
+    folder = tiny_policy(tmp_path / "model")
+    values = json.loads((folder / file).read_text())
+    inner = values
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    (folder / file).write_text(json.dumps(values))
+    with pytest.raises(ModelError, match=rf"its tokenizer cannot be loaded or used \(.*{said}"):
+        open_chat(folder)
+
+
 def test_several_templates_need_a_default(tmp_path: Path) -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = {"default": tokenizer.chat_template, "rag": "x"}

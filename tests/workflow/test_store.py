@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -93,6 +94,17 @@ def test_damage_that_keeps_size_and_time_is_found_by_a_full_check(store: Store) 
     store.verified(term)
     with pytest.raises(StoreError, match="damaged"):
         store.verify(store.artifact(term), full=True)
+
+
+def test_a_checksum_that_changes_after_it_was_compared_is_found(store: Store) -> None:
+    term = Number(1)
+    run(store, term)
+    store.verified(term)
+    facts = store.path(term) / "artifact.json"
+    checksum = json.loads(facts.read_text())["files"]["table.parquet"]["sha256"]
+    facts.write_text(facts.read_text().replace(checksum, checksum[::-1]))
+    with pytest.raises(StoreError, match="damaged"):
+        store.verified(term)
 
 
 def test_a_stage_that_waits_takes_wall_time_and_hardly_any_cpu_time(store: Store) -> None:
