@@ -23,7 +23,7 @@ IN_FLIGHT = len(NAMES) * CONCURRENCY * 2
 
 def judge(folder: Path, seed: int, requests: int) -> Found:
     """Ask until the limit, with kills; raise the limit and ask until all is judged: about `requests` in all."""
-    rng, each, found = random.Random(seed), round(requests / len(NAMES) / 1.5), Found()
+    rng, each, found = random.Random(seed), max(10, round(requests / len(NAMES) / 1.5)), Found()
     limit_usd = 0.5 * len(NAMES) * each * EACH_USD
     answer = ("[[A>B]]", None)
     endpoint = Endpoint(lambda messages: answer, often(0.3, seed), hang_s=6.0, delay_s=0.01, usage=(500, 64))

@@ -56,8 +56,8 @@ def _kill_once(place: Path, seed: int, rng: random.Random, found: Found) -> bool
         return False
     found.counts.update(["kills", how])
     where = f"{place.name}, {how} after {after_s:.2f} s of {'a new interpreter' if fresh else 'a fork'}"
-    # Before its first line and behind its last one the interpreter itself has the signals.
-    not_ours = status < 0 and not stderr and (after_s < 0.2 or _state(place) == "finished")
+    # Before the command's first line and behind its last one the interpreter has the signals; a fork's exits with 1.
+    not_ours = status in (1, *range(-64, 0)) and not stderr and (after_s < 0.2 or _state(place) == "finished")
     if how == "SIGKILL" or not_ours:
         return True
     if status != 130 or stderr.count("\n") != 1 or not stderr.startswith("interrupted; nothing is lost"):
