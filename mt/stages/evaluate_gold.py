@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mt.gold import GoldLanguage
-from mt.stages.metrics import best, known, mean, order_agreement, prompt_means, rewards_by_prompt, win_rate, write_means
+from mt.stages.metrics import (
+    best,
+    known,
+    mean,
+    order_agreement,
+    prompt_means,
+    rewards_by_prompt,
+    win_rates,
+    write_means,
+)
 from mt.types import Metric, Pair, Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.work import Work
@@ -25,11 +34,10 @@ class GoldPolicyMetrics(Stage):
     def run(self, work: Work) -> None:
         """Compare every response with every response of the base policy to the same prompt; a tie counts half."""
         samples, gold = work.rows(Samples, self.samples), work.rows(Rewards, self.gold)
-        base = rewards_by_prompt(work, self.base_gold)
         quality = {row.prompt_id: mean(row.rewards) for row in gold}
         lengths = {row.prompt_id: mean([response.n_tokens for response in row.responses]) for row in samples}
         values = {
-            "win_rate": {row.prompt_id: win_rate(row.rewards, base[row.prompt_id]) for row in gold},
+            "win_rate": win_rates(work, gold, self.base_gold),
             "mean_reward": quality,
             "length": lengths,
             **_by_section("mean_reward", samples, quality),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mt.stages.metrics import mean, prompt_means, rewards_by_prompt, win_rate, write_means
+from mt.stages.metrics import mean, prompt_means, rewards_by_prompt, win_rate, win_rates, write_means
 from mt.types import Rewards, Samples
 from mt.workflow.stage import Stage
 from mt.workflow.store import write_json
@@ -33,8 +33,7 @@ class ProxyReward(Stage):
     def run(self, work: Work) -> None:
         """Average over the responses of a prompt, then over prompts."""
         samples, rewards = work.rows(Samples, self.samples), work.rows(Rewards, self.rewards)
-        base = rewards_by_prompt(work, self.base_rewards)
-        wins = {row.prompt_id: win_rate(row.rewards, base[row.prompt_id]) for row in rewards}
+        wins = win_rates(work, rewards, self.base_rewards)
         if self.judge != "base":
             write_means(work, "proxy", {"win_rate": wins})
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _READ = (*_IDS, *_ASKED, "id", "category", "subset", "output", "answer", "choice
 
 
 @dataclass(frozen=True, eq=False)
-class _OneFile(Stage):
+class _OneFile(Stage, ABC):
     """A benchmark in one file: a prompt with its answers in each row."""
 
     counted: ClassVar[str] = "prompts"
@@ -50,9 +51,9 @@ class _OneFile(Stage):
         for _, record, where in _records(self.source.location):
             yield where, conversation(required(record, ("messages", "prompt"), where), where)
 
+    @abstractmethod
     def samples(self, path: Path) -> list[Samples]:
         """Return the file's rows; raises DataError naming the row that lacks a field."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

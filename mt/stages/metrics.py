@@ -31,6 +31,12 @@ def write_means(
     work.write_items(found)
 
 
+def win_rates(work: Work, rewards: Sequence[Rewards], base: Stage) -> dict[str, float]:
+    """Return by prompt how often a response is rewarded above one of the base policy; a tie counts half."""
+    of_base = rewards_by_prompt(work, base)
+    return {row.prompt_id: win_rate(row.rewards, of_base[row.prompt_id]) for row in rewards}
+
+
 def rewards_by_prompt(work: Work, rewards: Stage) -> dict[str, list[float]]:
     """Return a table of rewards by prompt id."""
     return {row.prompt_id: row.rewards for row in work.rows(Rewards, rewards)}

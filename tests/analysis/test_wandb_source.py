@@ -19,7 +19,8 @@ from mt.tracking.naming import metric_values
 from mt.types import Metric
 from tests.analysis.synthetic import config, measured, record, write
 from tests.tracking.example import settings
-from tests.tracking.fake_wandb import FakeRun, FakeWandb
+from tests.tracking.fake_wandb import FakeWandb
+from tests.tracking.fake_wandb_answers import FakeRun
 
 SOURCE = "wandb:team/paper"
 

@@ -12,7 +12,8 @@ import pytest
 from mt.tracking import guard
 from mt.tracking.upload import is_open
 from tests.tracking.example import STAGE, opened, run_script, tell
-from tests.tracking.fake_wandb import ENTITY, KEY, FakeWandb, wait_for
+from tests.tracking.fake_wandb import KEY, FakeWandb, wait_for
+from tests.tracking.fake_wandb_answers import ENTITY
 from tests.tracking.wandb_files import read_offline
 
 

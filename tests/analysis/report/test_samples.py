@@ -14,7 +14,7 @@ from analysis.report.tables import StoredTable
 from mt.workflow.plan import plan
 from mt.workflow.position import Position
 from tests.analysis.report import fixture
-from tests.analysis.report.fixture import gold_of, reward_of
+from tests.analysis.report.fixture_stages import gold_of, reward_of
 
 Stages = dict[str, StageRow]
 Tables = dict[str, StoredTable]

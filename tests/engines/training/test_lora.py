@@ -16,9 +16,9 @@ from mt.objectives.sft import Sft
 from mt.stages.models import ModelFolder
 from mt.workflow.keys import canonical
 from tests.engines.tiny import tiny_policy
+from tests.engines.training.agreement import assert_close, weights
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
 from tests.engines.training.test_torchrun import SHARED, TWO, compare
-from tests.engines.training.test_train import assert_close, weights
 
 pytest.importorskip("peft")
 ADAPTED = changed(TRAINING, lora=LoraConfig(rank=4, alpha=8, targets=["q_proj", "down_proj"]))

@@ -26,8 +26,9 @@ from mt.engines.training.zero import zero_config
 from mt.errors import ConfigError, DataError, EngineError
 from mt.types import Response
 from tests.engines.tiny import WORDS
+from tests.engines.training.agreement import assert_close, weights
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs
-from tests.engines.training.test_train import KTO, assert_close, weights
+from tests.engines.training.test_train import KTO
 
 TWO = TorchrunTrainer(
     **{**TRAINER.model_dump(), "name": "torchrun"},

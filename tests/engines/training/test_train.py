@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
-import json
 import math
 import shutil
 from dataclasses import replace
@@ -17,40 +15,22 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
     LlamaForSequenceClassification,
     PreTrainedModel,
 )
 
 from mt.engines.training import TrainingTask
-from mt.engines.training.checkpoints import drop_damaged
 from mt.engines.training.inline import InlineTrainer
-from mt.engines.training.settings import LoraConfig
-from mt.engines.training.task import step_folders
 from mt.errors import ConfigError, DataError, EngineError, ModelError
 from mt.objectives.kto import Kto
 from mt.objectives.sppo import Sppo
 from mt.types import PairLogProbs
 from tests.engines.scoring.asking import response_logprobs
 from tests.engines.settings import logprobs_config
-from tests.engines.tiny import tiny_policy
+from tests.engines.training.agreement import KINDS, assert_close, weights
 from tests.engines.training.conftest import TRAINER, TRAINING, Lab, changed, make_pairs, references_of
 
-KINDS = ["policy", "reward", "sft"]
 KTO = Kto(beta=0.1, desirable_weight=1.0, undesirable_weight=1.0, reference_point="batch", nll_weight=0.0)
-
-
-def weights(task: TrainingTask) -> dict[str, torch.Tensor]:
-    return load_file(Path(task.output) / "model.safetensors")
-
-
-def assert_close(one: TrainingTask, other: TrainingTask, tolerance: float) -> None:
-    first, second = weights(one), weights(other)
-    assert first.keys() == second.keys()
-    for name in first:
-        torch.testing.assert_close(first[name], second[name], rtol=0, atol=tolerance, msg=name)
 
 
 def cut(tokens: int) -> InlineTrainer:
@@ -95,223 +75,6 @@ def test_coupled_objective_does_not_depend_on_the_cut(lab: Lab) -> None:
     lab.train(whole)
     lab.train(single)
     assert_close(whole, single, 2e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_resumed_equals_uninterrupted(lab: Lab, kind: str) -> None:
-    saving = changed(TRAINER, checkpoint_minutes=0)
-    uninterrupted, killed = lab.task(kind, trainer=saving), lab.task(kind, trainer=saving)
-    curves: dict[str, list[dict[str, float]]] = {"one": [], "two": []}
-    lab.train(uninterrupted, lambda step, total, metrics: curves["one"].append(metrics))
-
-    def kill(step: int, total: int, metrics: dict[str, float]) -> None:
-        curves["two"].append(metrics)
-        if step == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        lab.train(killed, kill)
-    curves["two"].pop()  # reported, but not yet in a checkpoint
-    steps: list[int] = []
-
-    def observe(step: int, total: int, metrics: dict[str, float]) -> None:
-        steps.append(step)
-        curves["two"].append(metrics)
-
-    lab.train(killed, observe)
-    assert steps == [2, 3]
-    assert_close(uninterrupted, killed, 0.0)
-    seen = {name: [(metrics["loss"], metrics["learning_rate"]) for metrics in curve] for name, curve in curves.items()}
-    assert seen["one"] == seen["two"]
-
-
-@pytest.mark.parametrize("kind", ["policy", "lora"])
-def test_models_on_the_way_are_those_of_their_steps_and_change_nothing(lab: Lab, kind: str) -> None:
-    """The checkpoints to go on from, which the Trainer writes by itself, tell what the model was at a step."""
-    adapters = LoraConfig(rank=2, alpha=4, targets=["all-linear"]) if kind == "lora" else None
-    settings: dict[str, Any] = {
-        "training": changed(TRAINING, lora=adapters),
-        "trainer": changed(TRAINER, checkpoint_minutes=0),
-    }
-    plain, whole, killed = lab.task(**settings), *(lab.task(**settings, every_steps=1) for _ in range(2))
-    lab.train(plain)
-    lab.train(whole)
-    models = step_folders(Path(whole.output))
-    assert list(models) == [1, 2, 3] and not (Path(whole.output) / "model.safetensors").exists()
-    assert_equal(load_file(models[3] / "model.safetensors"), weights(plain))
-    if adapters is None:
-        saved = load_file(Path(whole.scratch) / "checkpoints" / "checkpoint-2" / "model.safetensors")
-        assert_equal(load_file(models[2] / "model.safetensors"), saved)
-    assert AutoModelForCausalLM.from_pretrained(models[1]).config.use_cache
-
-    def kill(step: int, total: int, metrics: dict[str, float]) -> None:
-        if step == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        lab.train(killed, kill)
-    lab.train(killed)
-    for step, model in step_folders(Path(killed.output)).items():
-        assert_equal(load_file(model / "model.safetensors"), load_file(models[step] / "model.safetensors"))
-    three = [load_file(model / "model.safetensors") for model in models.values()]
-    assert len(three) == 3 and not any(same(one, other) for one, other in itertools.pairwise(three))
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(value, other[name]) for name, value in one.items())
-
-
-def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    assert one.keys() == other.keys()
-    assert same(one, other)
-
-
-def test_a_checkpoint_cut_short_is_passed_over(lab: Lab) -> None:
-    task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
-    lab.train(task)
-    newest = max(Path(task.scratch, "checkpoints").glob("checkpoint-*"), key=lambda path: path.name)
-    (newest / "whole").unlink()
-    (newest / "model.safetensors").write_bytes(b"cut")
-    lab.train(replace(task, output=task.output + "again"))
-    assert_close(task, replace(task, output=task.output + "again"), 0.0)
-
-
-@pytest.mark.parametrize("damage", ["flipped", "cut", "seal", "layout"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(lab: Lab, damage: str) -> None:
-    task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
-    lab.train(task)
-    folder = Path(task.scratch, "checkpoints")
-    assert drop_damaged(Path(task.scratch)) == []
-    older, newer = sorted(path.name for path in folder.glob("checkpoint-*"))
-    file = folder / newer / {"flipped": "model.safetensors", "cut": "optimizer.pt", "seal": "whole"}.get(damage, "x")
-    if damage == "layout":
-        file = folder / "layout.json"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
-    assert drop_damaged(Path(task.scratch)) == ([newer, older] if damage == "layout" else [newer])
-    assert drop_damaged(Path(task.scratch)) == []
-    steps: list[int] = []
-    again = replace(task, output=task.output + "again")
-    lab.train(again, lambda step, total, metrics: steps.append(step))
-    assert steps == ([1, 2, 3] if damage == "layout" else [2, 3])
-    assert_close(task, again, 0.0)
-
-
-@pytest.mark.parametrize(("name", "was"), [("torch", "1.0"), ("processes", 8), ("zero_stage", 3), ("lora", True)])
-def test_checkpoints_of_another_layout_are_refused(lab: Lab, name: str, was: object) -> None:
-    """Of another version, another number of processes, other shards: nothing guesses how to read them."""
-    task = lab.task(trainer=changed(TRAINER, checkpoint_minutes=0))
-    lab.train(task)
-    layout = Path(task.scratch, "checkpoints", "layout.json")
-    layout.write_text(json.dumps({**json.loads(layout.read_text()), name: was}))
-    with pytest.raises(EngineError, match=rf"^{name}=.* was {was} when .* was interrupted\. Set it back, or remove"):
-        lab.train(task)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_model_is_an_ordinary_folder(lab: Lab, kind: str) -> None:
-    task = lab.task(kind)
-    lab.train(task)
-    auto = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
-    model = auto.from_pretrained(task.output)
-    tokenizer = AutoTokenizer.from_pretrained(task.output)
-    assert tokenizer.chat_template
-    assert model.config.use_cache
-    assert model.config.pad_token_id == tokenizer.pad_token_id
-    if kind != "reward":
-        assert model.generation_config.eos_token_id == 2
-    for name, value in model.state_dict().items():
-        if name in weights(task):
-            assert torch.equal(value, weights(task)[name])
-
-
-@pytest.mark.parametrize("source", ["float32", "bfloat16"])
-@pytest.mark.parametrize("published", ["float32", "bfloat16"])
-def test_publish_dtype_decides_whatever_the_source(lab: Lab, tmp_path: Path, source: str, published: str) -> None:
-    start = tiny_policy(tmp_path / "start")
-    AutoModelForCausalLM.from_pretrained(start, dtype=getattr(torch, source)).save_pretrained(start)
-    task = lab.task(model=str(start), trainer=changed(TRAINER, publish_dtype=published))
-    lab.train(task)
-    stored = weights(task)
-    assert {value.dtype for value in stored.values()} == {getattr(torch, published)}
-    assert json.loads(Path(task.output, "config.json").read_text())["dtype"] == published
-    assert "lm_head.weight" not in stored  # tied once, tied still
-    model = AutoModelForCausalLM.from_pretrained(task.output, dtype=torch.bfloat16)  # as it is sampled from
-    assert model.dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_share_of_the_update_that_survives_is_counted(lab: Lab, kind: str) -> None:
-    """Against the definition: of the elements that differ in float32, those that differ in bfloat16."""
-    small = changed(TRAINING, learning_rate=1e-5)
-    precise = lab.task(kind, training=small, model=str(lab.reward if kind == "reward" else lab.policy))
-    rounded = replace(precise, output=precise.output + "16", trainer=changed(TRAINER, publish_dtype="bfloat16"))
-    assert lab.train(precise).update_kept == 1.0
-    shutil.rmtree(precise.scratch)
-    share = lab.train(rounded).update_kept
-    start = load_file(Path(precise.model) / "model.safetensors")
-    moved = [(start[name], value) for name, value in weights(precise).items()]
-    all_changes = sum(int((one != other).sum()) for one, other in moved)
-    kept = sum(int((one.bfloat16() != other.bfloat16()).sum()) for one, other in moved)
-    assert share == pytest.approx(kept / all_changes, abs=1e-9)
-    assert 0.0 < share < 0.5
-
-
-UNCHANGED = [
-    ({"weight": 0.0}, {}, {}, r"gradient norm=0: was 0 at every step"),
-    ({}, {"learning_rate": 1e-30}, {}, r"training\.learning_rate=1e-30: is too small to change any weight"),
-    ({}, {"learning_rate": 1e-9}, {"publish_dtype": "bfloat16"}, r"publish_dtype=bfloat16: holds none of the [1-9]"),
-]
-
-
-@pytest.mark.parametrize(("row", "training", "trainer", "words"), UNCHANGED)
-def test_a_model_that_equals_its_start_is_an_error_unless_allowed(
-    lab: Lab, tmp_path: Path, row: dict[str, Any], training: dict[str, Any], trainer: dict[str, Any], words: str
-) -> None:
-    # No embedding of zeros for a pad, which would take any change, and no value between two of bfloat16's.
-    model = tiny_policy(tmp_path / "start", pad_token_id=None)
-    AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).save_pretrained(model)
-    rows = [replace(pair, **row) for pair in make_pairs(8)]
-    quiet = changed(TRAINING, weight_decay=0.0, **training)
-    task = lab.task(rows=rows, model=str(model), training=quiet, trainer=changed(TRAINER, **trainer))
-    with pytest.raises(EngineError, match=words) as caught:
-        lab.train(task)
-    assert "\n" not in str(caught.value)
-    assert "trainer.allow_unchanged=true" in str(caught.value)
-    allowed = replace(task, output=task.output + "allowed", trainer=changed(task.trainer, allow_unchanged=True))
-    outcome = lab.train(allowed)
-    assert outcome.update_kept == 0.0
-    assert outcome.warning == str(caught.value)
-    start = load_file(model / "model.safetensors")
-    assert all(torch.equal(value, start[name].to(value.dtype)) for name, value in weights(allowed).items())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_training_of_one_step_changes_the_model(lab: Lab, kind: str) -> None:
-    rates: list[float] = []
-    task = lab.task(kind, rows=make_pairs(5))
-    outcome = lab.train(task, lambda step, total, metrics: rates.append(metrics["learning_rate"]))
-    assert (outcome.steps, rates) == (1, [TRAINING.learning_rate])
-    start = load_file(lab.policy / "model.safetensors")
-    moved = max(float((weights(task)[name] - start[name]).abs().max()) for name in start)
-    assert moved == pytest.approx(TRAINING.learning_rate, rel=0.05)  # Adam's first step
-
-
-def test_a_fresh_reward_head_follows_its_seed(lab: Lab) -> None:
-    tasks = [lab.task("reward", seed=seed) for seed in (0, 0, 1)]
-    for task in tasks:
-        lab.train(task)
-    heads = [weights(task)["score.weight"] for task in tasks]
-    assert torch.equal(heads[0], heads[1])
-    assert not torch.allclose(heads[0], heads[2], atol=1e-3)
-
-
-def test_a_reward_model_continues_from_its_own_head(lab: Lab) -> None:
-    task = lab.task("reward", model=str(lab.reward), training=changed(TRAINING, learning_rate=1e-9))
-    lab.train(task)
-    before, after = load_file(lab.reward / "model.safetensors"), weights(task)
-    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
 
 
 def test_bfloat16_stays_near_float32(lab: Lab) -> None:

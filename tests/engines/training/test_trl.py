@@ -32,8 +32,8 @@ from mt.reward_losses.margin import Margin
 from mt.run import main
 from mt.running.checks import check, lacking
 from tests.engines.tiny import tiny_policy, tiny_reward
+from tests.engines.training.agreement import assert_close
 from tests.engines.training.conftest import DPO, TRAINER, TRAINING, Lab, changed, make_pairs
-from tests.engines.training.test_train import assert_close
 
 TRL = TrlTrainer.model_validate({**TRAINER.model_dump(), "name": "trl"})
 SAME = changed(TRAINING, schedule="constant", warmup_ratio=0.0, epochs=2)
