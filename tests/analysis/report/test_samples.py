@@ -13,7 +13,7 @@ from analysis.report.sets import benchmark_sets, sample_sets
 from analysis.report.tables import StoredTable
 from mt.workflow.plan import plan
 from mt.workflow.position import Position
-from tests.analysis.report import fixture
+from tests.analysis.report import fixture, fixture_stages
 from tests.analysis.report.fixture_stages import gold_of, reward_of
 
 Stages = dict[str, StageRow]
@@ -97,10 +97,10 @@ def test_marks_belong_to_the_runs_that_use_the_pair(sweep_folder: Path) -> None:
 
 def test_a_text_that_both_policies_gave_is_marked_once(tmp_path: Path) -> None:
     """The same texts everywhere: self-training marks the new policy alone, contrast both."""
-    base = fixture.SupervisedFinetune(0)
-    old, new = fixture.SampleSame(base), fixture.SampleSame(tuned := fixture.SupervisedFinetune(1))
-    pm = fixture.SelectPairs(new, fixture.Score(base, new, 0))
-    both = fixture.UnionPairs((pm, fixture.ContrastPairs(new, old)))
+    base = fixture_stages.SupervisedFinetune(0)
+    old, new = fixture_stages.SampleSame(base), fixture_stages.SampleSame(tuned := fixture_stages.SupervisedFinetune(1))
+    pm = fixture_stages.SelectPairs(new, fixture_stages.Score(base, new, 0))
+    both = fixture_stages.UnionPairs((pm, fixture_stages.ContrastPairs(new, old)))
     places = {base.key: Position(model="policy"), tuned.key: Position(iteration=1, model="policy")}
     run = load_run(fixture.make_run(tmp_path, plan([both], places)))
     data = samples.browser(union([run]), tables.find(union([run]))[0], ["demo"])
