@@ -117,7 +117,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--chain-scored", type=int, default=1, help="conversations that are scored together")
     parser.add_argument("--trl-batch", type=int, help="pairs that TRL computes at once (default: a whole batch)")
     numbers = {"prompts": 24, "samples": 5, "pairs": 1, "new_tokens": 48, "threads": 1, "batch_size": 8}
-    budgets = {"batch_tokens": 16384, "score_tokens": 512, "reference_tokens": 512, "micro_batch_tokens": 512}
+    budgets = {"batch_tokens": 32768, "score_tokens": 512, "reference_tokens": 512, "micro_batch_tokens": 512}
     for name, value in {**numbers, **budgets, "max_length": 256}.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=value)
     parser.set_defaults(group_by_length=8, report_steps=5, gradient_checkpointing=False)

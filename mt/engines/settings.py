@@ -18,7 +18,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Work = Literal["generate", "score", "logprobs", "train"]
 """What a batch is computed for."""
 _ON_GPU: dict[Work, int] = {"generate": 131_072, "score": 65_536, "logprobs": 16_384, "train": 16_384}
-_ON_CPU: dict[Work, int] = {"generate": 16_384, "score": 512, "logprobs": 512, "train": 512}
+_ON_CPU: dict[Work, int] = {"generate": 32_768, "score": 512, "logprobs": 512, "train": 512}
 
 
 def default_batch_tokens(work: Work, device_type: str) -> int:

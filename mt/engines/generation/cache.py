@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -53,6 +54,17 @@ def open_cache(config: Any) -> DynamicCache:
     cache = DynamicCache(config=config)
     cache.layers = [SpareLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
+
+
+def joined(caches: Sequence[DynamicCache]) -> DynamicCache:
+    """Return one cache with the rows of all, which have equally many tokens; it takes the place of the first."""
+    for layer, *others in zip(*(cache.layers for cache in caches), strict=True):
+        layer.keys, layer.values = (
+            torch.cat([getattr(one, name) for one in (layer, *others)]) for name in ("keys", "values")
+        )
+        if isinstance(layer, SpareLayer):
+            layer.buffers = [layer.keys, layer.values]
+    return caches[0]
 
 
 def _roomier(buffer: Tensor, past: int, tokens: int) -> Tensor:

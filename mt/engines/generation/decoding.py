@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mt.engines.generation.cache import open_cache
+from mt.engines.generation.cache import joined, open_cache
 from mt.engines.generation.prompts import Ready
 from mt.engines.generation.sampler import draw, raw_logprobs, stream_key
 from mt.engines.settings import DecodingConfig
@@ -39,9 +39,18 @@ class Drawn:
 class DecodingBatch:
     """R = N·K responses that are decoded together; a row leaves when it is finished."""
 
-    def __init__(self, model: Any, ready: Sequence[Ready], decoding: DecodingConfig, seed: int, copies: int):
-        """Lay out `copies` rows for each prompt, those of one prompt next to each other."""
+    def __init__(
+        self,
+        model: Any,
+        ready: Sequence[Ready],
+        decoding: DecodingConfig,
+        seed: int,
+        copies: int,
+        prompt_tokens: int | None = None,
+    ):
+        """Lay out `copies` rows a prompt, next to each other; one pass reads `prompt_tokens` of prompts, or all."""
         self.model, self.ready, self.decoding, self.copies = model, ready, decoding, copies
+        self.prompt_tokens = prompt_tokens
         keys = [stream_key(seed, row.prompt.prompt_id, sample) for row in ready for sample in range(copies)]
         device = model.device
         self.keys_R = torch.tensor(keys, device=device)
@@ -74,18 +83,24 @@ class DecodingBatch:
         return [Drawn(*cut(ids[:room], stop), logprob) for ids, room, logprob in drawn]
 
     def read_prompts(self, pad_id: int) -> Tensor:
-        """Pass the prompts (N rows, padded on the left) and repeat what is kept of them K times."""
+        """Pass the prompts (N rows, padded on the left), some at a time, and repeat what is kept of them K times."""
         device, width = self.model.device, max(len(row.ids) for row in self.ready)
         padded = [[pad_id] * (width - len(row.ids)) + row.ids for row in self.ready]
         lengths_N = torch.tensor([len(row.ids) for row in self.ready], device=device)
         mask_NP = (torch.arange(width, device=device) >= width - lengths_N[:, None]).long()
-        self.cache = open_cache(self.model.config)
-        logits_NV = self._forward(torch.tensor(padded, device=device), mask_NP, (mask_NP.cumsum(-1) - 1).clamp(min=0))
+        rows = torch.tensor(padded, device=device), mask_NP, (mask_NP.cumsum(-1) - 1).clamp(min=0)
+        at_once = len(padded) if self.prompt_tokens is None else max(1, self.prompt_tokens // width)
+        logits, caches = [], []
+        for part in zip(*(values_NP.split(at_once) for values_NP in rows), strict=True):
+            self.cache = open_cache(self.model.config)
+            logits.append(self._forward(*part))
+            caches.append(self.cache)
+        self.cache = joined(caches)
         self.cache.batch_repeat_interleave(self.copies)
         self.mask_RP = mask_NP.repeat_interleave(self.copies, 0)
         self.next_R = lengths_N.repeat_interleave(self.copies)
         self.alive_R = torch.ones_like(self.next_R, dtype=torch.bool)
-        return logits_NV.repeat_interleave(self.copies, 0)
+        return torch.cat(logits).repeat_interleave(self.copies, 0)
 
     def step(self, ids_R: Tensor) -> Tensor:
         """Read one token of each row and return the logits of the next one."""

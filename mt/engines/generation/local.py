@@ -16,7 +16,7 @@ from mt.engines.generation.sharing import plain_loop, shares_prompts
 from mt.engines.generation.transformers import TransformersGenerator
 from mt.engines.models import load_model
 from mt.engines.rotary import batch_regime
-from mt.engines.settings import DecodingConfig
+from mt.engines.settings import DecodingConfig, default_batch_tokens
 from mt.engines.template import TemplateConfig
 from mt.engines.text import open_chat
 from mt.types import Prompt, Samples
@@ -31,6 +31,7 @@ class LocalPolicy:
         self.chat = open_chat(folder, template)
         device = choose_device(config.device)
         self.batch_tokens = config.tokens_per_batch(device.type)
+        self.prompt_tokens = config.batch_tokens or default_batch_tokens("score", device.type)
         self.model: Any = load_model(folder, "policy", choose_dtype(config.dtype), device)
         share_heads(self.model)  # before the trial, which then decodes so too
         self.shares = shares_prompts(self.model)
@@ -69,7 +70,7 @@ class LocalPolicy:
         if self._regime(ready[0]):
             drawn = decode_plainly(self.model, ready, decoding, seed, copies, *ends, loop=self.loop)
         else:
-            drawn = DecodingBatch(self.model, ready, decoding, seed, copies).decode(*ends)
+            drawn = DecodingBatch(self.model, ready, decoding, seed, copies, self.prompt_tokens).decode(*ends)
         responses = [self.chat.response(one.ids, finished=one.finished, logprob=one.logprob) for one in drawn]
         return [
             Samples(

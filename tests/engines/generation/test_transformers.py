@@ -10,10 +10,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from mt.engines import settings
+from mt.engines.generation.decoding import DecodingBatch
 from mt.engines.generation.transformers import TransformersGenerator
 from mt.engines.settings import DecodingConfig
 from mt.errors import EngineError, ModelError
 from mt.types import Prompt, Samples
+from tests.engines.families import family_folder
 from tests.engines.settings import decoding_config, generator_config
 from tests.engines.tiny import WORDS, asked_ids, tiny_policy
 
@@ -57,6 +60,24 @@ def test_every_prompt_gets_its_k_responses(policy: Path) -> None:
 @pytest.mark.parametrize("batch_tokens", [1, 300, 100_000])
 def test_batch_size_changes_nothing(policy: Path, batch_tokens: int) -> None:
     assert answers(policy, config=generator_config(batch_tokens=batch_tokens)) == answers(policy)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gemma2"])  # two of them attend to the last tokens in some layers
+def test_prompts_that_are_read_in_parts_get_the_same_responses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder, passes = family_folder(name, tmp_path), list[int]()
+    whole = answers(folder, config=generator_config(batch_tokens=100_000))
+    monkeypatch.setitem(settings._ON_CPU, "score", 40)
+    forward = DecodingBatch._forward
+
+    def count(batch: DecodingBatch, ids: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        passes.append(ids.numel())
+        return forward(batch, ids, *others)
+
+    monkeypatch.setattr(DecodingBatch, "_forward", count)
+    assert answers(folder, config=generator_config(batch_tokens=None)) == whole
+    assert len([tokens for tokens in passes if 20 < tokens <= 40]) > 3
 
 
 def test_order_and_company_change_nothing(policy: Path) -> None:
