@@ -4,8 +4,9 @@
     python -m benchmarks.real --report                                                      print the tables
 
 Each finished run appends its rows to benchmarks/real.csv; a run that the same device has done is left out, and one that
-was stopped goes on where it was. Gold is on prompts about topics that train nothing; a gain is paired by prompt.
-Several of these processes may run side by side.
+was stopped goes on where it was. A seed draws everything anew: prompts, r_0's preferences and training, and the run's own
+draws. Gold is on prompts about topics that train nothing; a gain is paired by prompt. Several of these processes may run
+side by side.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def main() -> None:
 
 def run(arm: str, seed: int, overrides: Sequence[str]) -> list[Row]:
     """Run one arm under one seed, and return its rows; raises RuntimeError where it fails."""
-    settings = ["scale=smollm2", f"rm_data={arm}", f"seed={seed}", *overrides]
+    settings = ["scale=smollm2", f"rm_data={arm}", f"seed={seed}", f"world_seed={seed}", *overrides]
     cost = measure([sys.executable, "-m", "mt.run", *settings])
     config = compose_runs(settings)[0].config
     store, steps, compiled = Store(Path(config.store)), Steps(config), compile_run(config)

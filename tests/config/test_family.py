@@ -57,3 +57,27 @@ def test_the_world_and_hub_names_keep_the_family_of_their_data() -> None:
     assert compose_runs([])[0].config.scale.family == "world"
     hub = ["data=hub", "data.path=o/n", "policy.path=o/p", f"policy.revision={'a' * 40}", "reward.path=o/r"]
     assert compose_runs(hub)[0].config.scale.family == "paper"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "selection"),
+    [([], "best_worst"), (["objective=rest_em"], "reward_weighted"), (["selection=margin"], "margin")],
+)
+def test_the_selection_of_a_scale_gives_way_to_the_objectives_and_the_users(
+    overrides: list[str], selection: str
+) -> None:
+    assert compose_runs(["scale=smollm2", *overrides])[0].config.selection.name == selection
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        ("llama3_8b", (5e-7, 64, "rmsprop")),
+        ("llama3_8b_lora", (5e-6, 64, "rmsprop")),  # adapters need the learning rate of adapters
+        ("smollm2", (2e-5, 8, "adamw")),
+        ("laptop", (2e-4, 32, "adamw")),
+    ],
+)
+def test_sppo_trains_as_its_paper_or_as_the_scale(scale: str, expected: tuple[float, int, str]) -> None:
+    training = compose_runs([f"scale={scale}", "objective=sppo"])[0].config.policy.training
+    assert (training.learning_rate, training.batch_size, training.optimizer) == expected
