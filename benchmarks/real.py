@@ -4,9 +4,9 @@
     python -m benchmarks.real --report                                                      print the tables
 
 Each finished run appends its rows to benchmarks/real.csv; a run that the same device has done is left out, and one that
-was stopped goes on where it was. A seed draws everything anew: prompts, r_0's preferences and training, and the run's own
-draws. Gold is on prompts about topics that train nothing; a gain is paired by prompt. Several of these processes may run
-side by side.
+was stopped goes on where it was. A seed draws everything anew: prompts, preferences, r_0's training, and what the run
+draws. Gold is on prompts about topics that train nothing; a gain is paired by prompt. Several of these processes may
+run side by side.
 """
 
 from __future__ import annotations
