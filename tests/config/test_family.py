@@ -74,7 +74,7 @@ def test_the_selection_of_a_scale_gives_way_to_the_objectives_and_the_users(
     [
         ("llama3_8b", (5e-7, 64, "rmsprop")),
         ("llama3_8b_lora", (5e-6, 64, "rmsprop")),  # adapters need the learning rate of adapters
-        ("smollm2", (2e-5, 8, "adamw")),
+        ("smollm2", (1e-5, 8, "adamw")),
         ("laptop", (2e-4, 32, "adamw")),
     ],
 )
