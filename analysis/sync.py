@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mt.errors import DataError, describe
 from mt.running.exit_codes import Parser, exit_status_of
-from mt.tracking.upload import attempts, is_open, marker, waiting
+from mt.tracking.upload import attempts, environment, is_open, marker, waiting
 from mt.workflow.run_record import RECORD, read_record
 
 UPLOADED, PRESENT, WAITING, FAILED = "uploaded", "already uploaded", "to be uploaded", "failed"
@@ -85,7 +85,8 @@ def _refuse_without_login(folder: Path) -> None:
 def _is_logged_in(host: str, key: str | None) -> bool:
     """Ask in another process: W&B keeps what it has read, for the rest of this one."""
     code = f"import sys, wandb; sys.exit(not wandb.login(prompt=False, verify=False, host={host!r}))"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment(), capture_output=True, check=False).returncode == 0
 
 
 def _listen(command: list[str], folder: Path) -> list[str]:
@@ -125,7 +126,7 @@ def _environment(folder: Path) -> dict[str, str]:
     """Return W&B's environment: its own files inside the run's folder, and the server that the run names."""
     ours = {"WANDB_DIR": str(folder.resolve()), "WANDB_ERROR_REPORTING": "false", **_RETRIES}
     server = _server(folder)
-    kept = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}  # it would be offline again
+    kept = {name: value for name, value in environment().items() if name != "WANDB_MODE"}  # it would be offline again
     return {**kept, **ours, **({"WANDB_BASE_URL": server} if server else {})}
 
 

@@ -28,11 +28,10 @@ class Uploader:
         self.file = file
         self._on_line, self._on_end = on_line, on_end
         files = [*waiting(file.parents[2]), file]
-        own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # a client of its own
         self._child = Child(
             ["-m", "mt.tracking.upload", *map(str, files)],
             output=subprocess.PIPE,
-            environment={**own, "WANDB_SILENT": "false"},
+            environment={**environment(), "WANDB_SILENT": "false"},
             grace_s=_GRACE_S,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -50,6 +49,11 @@ class Uploader:
             self._on_line(line.decode("utf-8", "replace").rstrip())
         self._child.wait()
         self._on_end(marker(self.file).exists())
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process with a W&B client of its own; this process's client may end before it."""
+    return {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
 
 
 def marker(file: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,7 +37,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory, server: FakeWandb) -> Iterato
         yield runs
 
 
-def test_runs_are_uploaded_once_and_in_order(runs: Path, server: FakeWandb, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_uploaded_once_and_in_order(
+    runs: Path, server: FakeWandb, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # What W&B leaves in the environment of a process whose client has ended.
+    monkeypatch.setenv("WANDB_SERVICE", f"3-{os.getpid()}-unix-{tmp_path}/socket")
     assert main(["--runs", str(runs), "--dry-run"]) == 0
     assert capsys.readouterr().out == "sweep/demo  to be uploaded (2 attempts)\n"
 
