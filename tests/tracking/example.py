@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,7 @@ from typing import Any
 from mt.tracking.base import RunInfo, TableValue
 from mt.tracking.guard import Guarded
 from mt.tracking.naming import curve_axis, curve_values, metric_values
+from mt.tracking.upload import environment
 from mt.tracking.wandb import WandbTracking
 from mt.types import Metric
 
@@ -81,7 +81,6 @@ def tell(tracker: Guarded, folder: Path, steps: range = range(5), state: str = "
 
 def run_script(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a process that has no tracker's service yet, neither its own nor that of these tests."""
-    inherited = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-    environment = {**inherited, "PYTHONPATH": str(Path(__file__).parents[2])}
+    own = {**environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(command, env=environment, timeout=120, capture_output=True, text=True)
+    return subprocess.run(command, env=own, timeout=120, capture_output=True, text=True)

@@ -66,7 +66,7 @@ class Sample(Stage):
 
 @dataclass(frozen=True, eq=False)
 class SampleSame(Stage):
-    """One prompt, and the same five responses whoever is asked."""
+    """One prompt with the same five responses from every policy."""
 
     policy: Stage
 
